@@ -1,0 +1,214 @@
+//! Each stage alone, and the whole ingest, in one thread: time an event (`thrpt` is events a second).
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use std::fmt::Write;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use weir::clock::ManualClock;
+use weir::event::{Format, format_ms};
+use weir::key::HashKeys;
+use weir::reference::{Change, Preconditions};
+use weir::stages::{Appends, Claims};
+use weir::{Engine, EngineConfig};
+
+const START_MS: i64 = 1_760_000_000_000;
+const BATCH: u64 = 1_000;
+/// Ids that live in the dedup map at the most: the clock passes a horizon each time there are so many.
+const LIVE_IDS: u64 = 2_000_000;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Events of about 120 bytes with ids from `first`, by `users` users, stamped `now_ms`.
+fn body(format: Format, first: u64, users: u64, now_ms: i64) -> Vec<u8> {
+    let (open, separator, close) = match format {
+        Format::Json => ("[", ",", "]"),
+        Format::Ndjson => ("", "\n", ""),
+    };
+    let ts = format_ms(now_ms);
+    let mut body = String::from(open);
+    for id in first..first + BATCH {
+        let user = id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        let kind = ["click", "view", "purchase"][(id % 3) as usize];
+        let separator = if id == first { "" } else { separator };
+        let _ = write!(
+            body,
+            r#"{separator}{{"event_id":"evt-{id:024}","user_id":"user-{:08}","type":"{kind}","ts":"{ts}"}}"#,
+            user % users
+        );
+    }
+    body.push_str(close);
+    body.into()
+}
+
+fn engine() -> (Engine, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(START_MS));
+    (Engine::new(EngineConfig::default(), clock.clone()).expect("the default is valid"), clock)
+}
+
+/// Fresh ids for every batch, forgotten now and then, outside what is measured.
+struct Stream {
+    next_id: u64,
+    now_ms: i64,
+}
+
+impl Stream {
+    fn new() -> Self {
+        Self { next_id: 0, now_ms: START_MS }
+    }
+
+    /// The next batch's first id, and whether a horizon has passed since the one before.
+    fn next(&mut self) -> (u64, bool) {
+        let first = self.next_id;
+        self.next_id += BATCH;
+        let passed = first.is_multiple_of(LIVE_IDS);
+        if passed {
+            self.now_ms += 3_600_000;
+        }
+        (first, passed)
+    }
+}
+
+fn decode(c: &mut Criterion) {
+    let mut group = c.benchmark_group("decode");
+    group.throughput(Throughput::Elements(BATCH));
+    let (engine, _) = engine();
+    for format in [Format::Json, Format::Ndjson] {
+        let body = body(format, 0, 100_000, START_MS);
+        group.bench_function(BenchmarkId::from_parameter(format!("{format:?}").to_lowercase()), |b| {
+            b.iter_batched(|| body.clone(), |body| engine.decode(body, format).expect("valid"), BatchSize::LargeInput);
+        });
+    }
+}
+
+fn claim(c: &mut Criterion) {
+    let mut group = c.benchmark_group("claim");
+    group.throughput(Throughput::Elements(BATCH));
+    let keys = HashKeys::random();
+    let (mut claims, mut stream) = (Claims::new(Some(2_040)), Stream::new());
+    group.bench_function("elastic, new ids", |b| {
+        b.iter_custom(|iterations| {
+            let mut took = Duration::ZERO;
+            for _ in 0..iterations {
+                let (first, passed) = stream.next();
+                if passed {
+                    claims.sweep(stream.now_ms);
+                }
+                let batch: Vec<_> = (first..first + BATCH).map(|id| keys.event(&id.to_string())).collect();
+                let start = Instant::now();
+                assert_eq!(claims.claim(black_box(&batch), stream.now_ms), batch.len());
+                took += start.elapsed();
+            }
+            took
+        });
+    });
+}
+
+fn append(c: &mut Criterion) {
+    let mut group = c.benchmark_group("append");
+    group.throughput(Throughput::Elements(BATCH));
+    let records: Box<[u128]> = (0..u128::from(BATCH)).collect();
+    let mut appends = Appends::new(2_048);
+    group.bench_function("one second", |b| {
+        b.iter_custom(|iterations| {
+            let mut took = Duration::ZERO;
+            for iteration in 0..iterations {
+                let records = records.clone();
+                let start = Instant::now();
+                appends.append(1, black_box(records));
+                took += start.elapsed();
+                if iteration % 1_000 == 999 {
+                    appends.drain();
+                }
+            }
+            appends.drain();
+            took
+        });
+    });
+}
+
+/// Ingests `batches` batches that nothing has folded.
+fn ingest_batches(engine: &Engine, stream: &mut Stream, batches: u64, users: u64) {
+    for _ in 0..batches {
+        let (first, _) = stream.next();
+        let body = body(Format::Json, first, users, engine.now_ms() - (first / BATCH % 10) as i64 * 1_000);
+        let mut batch = engine.decode(body, Format::Json).expect("valid");
+        engine.ingest(&mut batch, engine.now_ms()).expect("room");
+    }
+}
+
+fn fold(c: &mut Criterion) {
+    let mut group = c.benchmark_group("fold");
+    let batches = 100;
+    group.throughput(Throughput::Elements(batches * BATCH));
+    for users in [10_000, 100_000, 1_000_000] {
+        let ((engine, clock), mut stream) = (engine(), Stream::new());
+        group.sample_size(20);
+        group.bench_function(BenchmarkId::new("users", users), |b| {
+            b.iter_batched(
+                || {
+                    clock.advance(1_000);
+                    if stream.next_id.is_multiple_of(20 * batches * BATCH) {
+                        clock.advance(3_600_000);
+                        engine.sweep();
+                        engine.tick();
+                    }
+                    ingest_batches(&engine, &mut stream, batches, users);
+                },
+                |()| engine.tick(),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+}
+
+fn query(c: &mut Criterion) {
+    let mut group = c.benchmark_group("query");
+    let (engine, clock) = engine();
+    let table: Vec<String> = (0..100_000)
+        .map(|user| format!(r#""user-{user:08}":{{"plan":"p{}","region":"r{}"}}"#, user % 4, user % 5))
+        .collect();
+    let table = format!(r#"{{"user_metadata":{{{}}},"ts":"{}"}}"#, table.join(","), format_ms(START_MS));
+    engine.change_reference(Change::Replace, table.into(), &Preconditions::default(), START_MS).expect("a valid table");
+    let mut stream = Stream::new();
+    for _ in 0..1_800 {
+        clock.advance(1_000);
+        ingest_batches(&engine, &mut stream, 1, 100_000);
+        engine.tick();
+    }
+    for window_secs in [60, 300, 1_800] {
+        group.bench_function(BenchmarkId::new("window", window_secs), |b| b.iter(|| engine.metrics(window_secs)));
+    }
+}
+
+fn ingest(c: &mut Criterion) {
+    let mut group = c.benchmark_group("ingest");
+    group.throughput(Throughput::Elements(BATCH));
+    for format in [Format::Json, Format::Ndjson] {
+        let ((engine, clock), mut stream) = (engine(), Stream::new());
+        group.bench_function(BenchmarkId::from_parameter(format!("{format:?}").to_lowercase()), |b| {
+            b.iter_batched(
+                || {
+                    let (first, passed) = stream.next();
+                    if passed {
+                        clock.set(stream.now_ms);
+                        engine.sweep();
+                    }
+                    if first.is_multiple_of(100 * BATCH) {
+                        engine.tick();
+                    }
+                    body(format, first, 100_000, engine.now_ms())
+                },
+                |body| {
+                    let mut batch = engine.decode(body, format).expect("valid");
+                    engine.ingest(&mut batch, engine.now_ms()).expect("room")
+                },
+                BatchSize::PerIteration,
+            );
+        });
+    }
+}
+
+criterion_group!(benches, decode, claim, append, fold, query, ingest);
+criterion_main!(benches);

@@ -1,0 +1,98 @@
+//! `crate::sync` as the shipped source expects it, made of loom's types.
+//!
+//! loom 0.7.2 forgets another thread's load as soon as the writing thread loads too (tokio-rs/loom #166, #392), and then
+//! does not explore the other order: a load followed by a compare-and-swap is green after one execution. Each atomic here
+//! carries a second one that every access bumps first. Two bumps are always dependent, so every order of two accesses is
+//! explored; they are Relaxed, so they add no happens-before edge.
+
+pub(crate) mod reclaim;
+
+pub(crate) use loom::sync::atomic::Ordering;
+
+use loom::cell::UnsafeCell;
+use loom::sync::atomic;
+
+/// Makes every two accesses of its owner dependent.
+struct Bump(atomic::AtomicUsize);
+
+impl Bump {
+    fn new() -> Self {
+        Self(atomic::AtomicUsize::new(0))
+    }
+
+    fn bump(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// [`loom::sync::atomic::AtomicPtr`], with every order of accesses explored.
+pub(crate) struct AtomicPtr<T> {
+    word: atomic::AtomicPtr<T>,
+    order: Bump,
+}
+
+impl<T> AtomicPtr<T> {
+    pub(crate) fn new(value: *mut T) -> Self {
+        Self { word: atomic::AtomicPtr::new(value), order: Bump::new() }
+    }
+
+    pub(crate) fn load(&self, order: Ordering) -> *mut T {
+        self.order.bump();
+        self.word.load(order)
+    }
+
+    pub(crate) fn compare_exchange(
+        &self,
+        current: *mut T,
+        new: *mut T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<*mut T, *mut T> {
+        self.order.bump();
+        self.word.compare_exchange(current, new, success, failure)
+    }
+}
+
+/// [`loom::sync::atomic::AtomicU64`], with every order of accesses explored.
+pub(crate) struct AtomicU64 {
+    word: atomic::AtomicU64,
+    order: Bump,
+}
+
+impl AtomicU64 {
+    pub(crate) fn new(value: u64) -> Self {
+        Self { word: atomic::AtomicU64::new(value), order: Bump::new() }
+    }
+
+    pub(crate) fn swap(&self, value: u64, order: Ordering) -> u64 {
+        self.order.bump();
+        self.word.swap(value, order)
+    }
+
+    pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
+        self.order.bump();
+        self.word.fetch_or(value, order)
+    }
+}
+
+/// A value that is written while it is owned and only read once its address is published: each read is held against the
+/// writes that happen before it.
+pub(crate) struct Published<T>(UnsafeCell<T>);
+
+impl<T> Published<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+
+    #[expect(unsafe_code, reason = "loom's cell hands out raw pointers")]
+    pub(crate) fn get(&self) -> &T {
+        // SAFETY: nobody writes after publication, so the reference may outlive loom's check of the access.
+        self.0.with(|value| unsafe { &*value })
+    }
+
+    #[expect(unsafe_code, reason = "loom's cell hands out raw pointers")]
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        // SAFETY: `&mut self`.
+        self.0.with_mut(|value| unsafe { &mut *value })
+    }
+}

@@ -1,0 +1,185 @@
+//! Stand-in for the reclamation seam over crossbeam-epoch: frees as early as any correct epoch scheme may, keeps the
+//! memory in quarantine so that an access after the free is seen, and counts what is never freed.
+//!
+//! The bookkeeping is std's and thread-local: loom runs all threads of a model on one OS thread, and anything of loom's
+//! here would add happens-before edges that the real code does not have. Those that crossbeam-epoch does give (pinning
+//! and collecting run SeqCst fences) are given by fences.
+//!
+//! Not covered: crossbeam-epoch's own algorithm.
+#![allow(unsafe_code, reason = "stands in for a file that has to")]
+
+use loom::sync::atomic::{Ordering, fence};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Frees something.
+type Free = Box<dyn FnOnce()>;
+
+#[derive(Default)]
+struct Registry {
+    next_guard: u64,
+    guards: BTreeSet<u64>,
+    /// Address, and whether it was freed.
+    allocations: BTreeMap<usize, bool>,
+    /// What was retired: the guards that it waits for, and the call that frees it.
+    retired: Vec<(BTreeSet<u64>, Free)>,
+    quarantine: Vec<Free>,
+}
+
+std::thread_local!(static REGISTRY: RefCell<Registry> = RefCell::default());
+
+fn registry<R>(f: impl FnOnce(&mut Registry) -> R) -> R {
+    REGISTRY.with(|registry| f(&mut registry.borrow_mut()))
+}
+
+fn assert_allocated(ptr: usize) {
+    match registry(|registry| registry.allocations.get(&ptr).copied()) {
+        Some(false) => {}
+        Some(true) => panic!("use after free"),
+        None => panic!("wild pointer"),
+    }
+}
+
+/// An allocation that nobody else can reach; dropping it frees it.
+pub(crate) struct Owned<T: 'static>(*mut T);
+
+impl<T> Owned<T> {
+    pub(crate) fn new(value: T) -> Self {
+        let ptr = Box::into_raw(Box::new(value));
+        let before = registry(|registry| registry.allocations.insert(ptr as usize, false));
+        assert!(before.is_none(), "an address was reused within one execution");
+        Self(ptr)
+    }
+
+    pub(crate) fn into_ptr(self) -> *mut T {
+        let ptr = self.0;
+        std::mem::forget(self);
+        ptr
+    }
+
+    /// # Safety
+    /// As for the real one; whether the address is allocated is checked.
+    pub(crate) unsafe fn from_ptr(ptr: *mut T) -> Self {
+        assert_allocated(ptr as usize);
+        Self(ptr)
+    }
+}
+
+impl<T> std::ops::Deref for Owned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: owned.
+        unsafe { &*self.0 }
+    }
+}
+
+impl<T> std::ops::DerefMut for Owned<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: owned.
+        unsafe { &mut *self.0 }
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return; // the model has failed already; a second panic would hide why
+        }
+        let ptr = self.0;
+        match registry(|registry| registry.allocations.insert(ptr as usize, true)) {
+            Some(false) => {}
+            Some(true) => panic!("double free"),
+            None => panic!("free of a wild pointer"),
+        }
+        let drop_it = move || {
+            // SAFETY: the end of the execution; nobody is left.
+            drop(unsafe { Box::from_raw(ptr) });
+        };
+        registry(|registry| registry.quarantine.push(Box::new(drop_it)));
+    }
+}
+
+/// While it lives, nothing that was reachable when it was made is freed.
+pub(crate) struct Guard(u64);
+
+pub(crate) fn pin() -> Guard {
+    fence(Ordering::SeqCst);
+    Guard(registry(|registry| {
+        registry.next_guard += 1;
+        registry.guards.insert(registry.next_guard);
+        registry.next_guard
+    }))
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        if registry(|registry| !registry.retired.is_empty()) {
+            fence(Ordering::SeqCst);
+        }
+        registry(|registry| {
+            registry.guards.remove(&self.0);
+            for (waits_for, _) in &mut registry.retired {
+                waits_for.remove(&self.0);
+            }
+        });
+        free_due();
+    }
+}
+
+impl Guard {
+    /// # Safety
+    /// As for the real one; whether the address is allocated is checked.
+    pub(crate) unsafe fn deref<T>(&self, ptr: *mut T) -> Option<&T> {
+        if ptr.is_null() {
+            return None;
+        }
+        assert_allocated(ptr as usize);
+        // SAFETY: the memory of a freed allocation stays in quarantine until the execution ends.
+        Some(unsafe { &*ptr })
+    }
+
+    /// # Safety
+    /// As for the real one.
+    pub(crate) unsafe fn retire<T: 'static>(&self, ptr: *mut T, free: unsafe fn(*mut T)) {
+        fence(Ordering::SeqCst);
+        let free = move || {
+            // SAFETY: the caller's duty; every guard of that time is gone.
+            unsafe { free(ptr) }
+        };
+        registry(|registry| registry.retired.push((registry.guards.clone(), Box::new(free))));
+    }
+}
+
+fn free_due() {
+    let due = registry(|registry| {
+        let retired = std::mem::take(&mut registry.retired);
+        let (due, waiting): (Vec<_>, Vec<_>) = retired.into_iter().partition(|(waits_for, _)| waits_for.is_empty());
+        registry.retired = waiting;
+        due
+    });
+    if !due.is_empty() {
+        fence(Ordering::SeqCst);
+    }
+    due.into_iter().for_each(|(_, free)| free());
+}
+
+/// The start of one execution.
+pub(crate) fn begin() {
+    registry(|registry| *registry = Registry::default());
+}
+
+/// The end of one execution: everything must have been freed, exactly once.
+pub(crate) fn finish() {
+    free_due();
+    let (quarantine, leaked) = registry(|registry| {
+        assert!(registry.guards.is_empty(), "a guard outlived the model");
+        let leaked = registry.allocations.values().filter(|freed| !**freed).count();
+        (std::mem::take(&mut registry.quarantine), leaked)
+    });
+    quarantine.into_iter().for_each(|drop_it| drop_it());
+    assert_eq!(leaked, 0, "leaked allocations");
+}

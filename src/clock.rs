@@ -1,0 +1,126 @@
+//! Time as a value.
+//!
+//! Instants are whole milliseconds since 1970-01-01T00:00:00Z, signed; a second is such an instant divided by 1,000,
+//! rounded down.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Where the engine's time comes from.
+pub trait Clock: Send + Sync {
+    /// The time, in milliseconds since the Unix epoch.
+    fn now_ms(&self) -> i64;
+}
+
+/// The system's wall clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+    fn now_ms(&self) -> i64 {
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let ms = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+        since_epoch.map_or_else(|before| -ms(before.duration()), ms)
+    }
+}
+
+/// A clock that moves only when it is told to.
+#[derive(Debug)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// A clock that shows `now_ms`.
+    #[must_use]
+    pub fn new(now_ms: i64) -> Self {
+        Self(AtomicI64::new(now_ms))
+    }
+
+    /// Shows `now_ms` from now on, earlier or later than before.
+    pub fn set(&self, now_ms: i64) {
+        // Release, with the Acquire of `now_ms`: whoever reads this time sees what was done before it was set.
+        self.0.store(now_ms, Ordering::Release);
+    }
+
+    /// Moves by `ms`, forward or backward.
+    pub fn advance(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::AcqRel);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
+    fn now_ms(&self) -> i64 {
+        (**self).now_ms()
+    }
+}
+
+/// A clock over another one that never runs backwards.
+pub(crate) struct MonotonicClock {
+    source: Box<dyn Clock>,
+    latest_ms: AtomicI64,
+}
+
+impl MonotonicClock {
+    pub(crate) fn new(source: Box<dyn Clock>) -> Self {
+        let latest_ms = AtomicI64::new(source.now_ms());
+        Self { source, latest_ms }
+    }
+
+    /// The source's time, or the latest time known where that is later.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.observe(self.source.now_ms())
+    }
+
+    /// Takes note of a time from elsewhere and returns the latest one known.
+    pub(crate) fn observe(&self, now_ms: i64) -> i64 {
+        // A read-modify-write, so two observers agree on an order and neither ever sees the maximum shrink. AcqRel: an
+        // observer that starts after another has returned (the 200 before a GET) continues from at least its value.
+        self.latest_ms.fetch_max(now_ms, Ordering::AcqRel).max(now_ms)
+    }
+
+    /// How far the source lags behind the latest time known: above zero after it was set back.
+    pub(crate) fn behind_ms(&self) -> i64 {
+        (self.latest_ms.load(Ordering::Acquire) - self.source.now_ms()).max(0)
+    }
+}
+
+/// The second that an instant lies in.
+#[inline]
+#[must_use]
+pub fn second_of(ms: i64) -> i64 {
+    ms.div_euclid(1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn never_runs_backwards() {
+        let source = Arc::new(ManualClock::new(5_000));
+        let clock = MonotonicClock::new(Box::new(source.clone()));
+        assert_eq!((clock.now_ms(), clock.behind_ms()), (5_000, 0));
+        source.set(1_000);
+        assert_eq!((clock.now_ms(), clock.behind_ms()), (5_000, 4_000));
+        source.set(6_000);
+        assert_eq!((clock.now_ms(), clock.behind_ms()), (6_000, 0));
+        assert_eq!(clock.observe(9_000), 9_000);
+        assert_eq!(clock.now_ms(), 9_000);
+    }
+
+    #[test]
+    fn seconds_round_down_on_both_sides_of_the_epoch() {
+        assert_eq!([-1_001, -1_000, -1, 0, 999, 1_000].map(second_of), [-2, -1, -1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn the_system_clock_is_in_this_century() {
+        assert!(SystemClock.now_ms() > 1_577_836_800_000);
+    }
+}

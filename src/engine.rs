@@ -1,0 +1,376 @@
+//! The engine: [`ingest`](Engine::ingest) and [`metrics`](Engine::metrics), each a list of stages.
+
+use crate::clock::{Clock, MonotonicClock, second_of};
+use crate::config::{ConfigError, EngineConfig};
+use crate::dedup::{Dedup, Elastic};
+use crate::event::{Batch, DecodeError, Decoder, Format, Schema, Tally, Verdict};
+use crate::key::HashKeys;
+use crate::limits;
+use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError};
+use crate::sync::reclaim;
+use crate::timeline::{Metrics, Timeline};
+use crate::window::{Appended, Window};
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+
+/// Takes events and answers windowed questions about them.
+///
+/// All methods take `&self` and may run on any threads at once. Everything is synchronous. The engine starts no thread:
+/// [`Maintenance`](crate::Maintenance) runs [`tick`](Self::tick) and [`sweep`](Self::sweep), or the embedder does.
+///
+/// ## Consistency
+///
+/// When [`ingest`](Self::ingest) has returned, every event it accepted is in every [`metrics`](Self::metrics) that
+/// starts afterwards (once the clock has reached the event's second). An answer uses one reference generation
+/// throughout, at least the newest one that was published before it started; neither its time nor its generation is
+/// ever behind an earlier answer's.
+///
+/// ## Progress
+///
+/// Ingest is lock-free but for one entry lock of the dedup map at a time; it never waits for a query. Queries wait for
+/// each other and for a tick, never for ingest.
+pub struct Engine {
+    config: EngineConfig,
+    clock: MonotonicClock,
+    keys: HashKeys,
+    schema: Schema,
+    dedup: Box<dyn Dedup>,
+    window: Window,
+    backlog: Backlog,
+    reference: Reference,
+    timeline: Mutex<Timeline>,
+}
+
+/// The engine has no room for the batch; nothing of it was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overloaded;
+
+impl fmt::Display for Overloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no room for the batch at the moment; nothing of it was taken")
+    }
+}
+
+impl std::error::Error for Overloaded {}
+
+/// How much the engine holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Event ids that are remembered.
+    pub dedup_ids: usize,
+    /// Users seen within the retention.
+    pub users: usize,
+    /// Records published and not folded yet.
+    pub backlog: usize,
+}
+
+thread_local! {
+    /// Parse buffers, reused from batch to batch.
+    static DECODER: RefCell<Decoder> = RefCell::default();
+    /// Which shard this thread likes.
+    static SHARD_HINT: Cell<usize> = {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        // Relaxed: it spreads threads over shards and orders nothing.
+        Cell::new(THREADS.fetch_add(1, Ordering::Relaxed))
+    };
+}
+
+impl Engine {
+    /// An engine with nothing in it.
+    ///
+    /// # Errors
+    /// When a setting is out of its range.
+    ///
+    /// # Panics
+    /// When the operating system has no random numbers to give.
+    pub fn new(config: EngineConfig, clock: impl Clock + 'static) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let clock = MonotonicClock::new(Box::new(clock));
+        let window = Window::new(config.shards, config.ring_slots());
+        let reference = Reference::new(&config.attributes, config.max_skew_ms());
+        let timeline = Timeline::new(&config, &window, reference.current(), clock.now_ms());
+        Ok(Self {
+            keys: HashKeys::random(),
+            schema: Schema {
+                event_types: config.event_types.iter().map(|name| name.as_str().into()).collect(),
+                batch_events_max: config.max_batch_events,
+            },
+            dedup: Box::new(Elastic::new(config.horizon_secs())),
+            backlog: Backlog::new(config.max_backlog_events),
+            timeline: Mutex::new(timeline),
+            clock,
+            window,
+            reference,
+            config,
+        })
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// The engine's time, in milliseconds since the Unix epoch; it never runs backwards.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// How far the clock has been set back below the engine's time, in milliseconds: until it has caught up, events
+    /// with a timestamp of now look that late.
+    #[must_use]
+    pub fn clock_behind_ms(&self) -> i64 {
+        self.clock.behind_ms()
+    }
+
+    /// Decodes and validates a body as far as that needs no clock; changes nothing. One pass, O(bytes).
+    ///
+    /// # Errors
+    /// When the body as a whole cannot be taken.
+    pub fn decode(&self, body: Vec<u8>, format: Format) -> Result<Batch, DecodeError> {
+        DECODER.with_borrow_mut(|decoder| decoder.decode(body, format, &self.schema, &self.keys))
+    }
+
+    /// Judges the batch by `received_at_ms`, claims its ids and counts what it has won; every event gets its verdict.
+    ///
+    /// The same batches in the same order with the same times give the same verdicts and the same figures.
+    ///
+    /// When unfolded records have piled up, this thread folds some of them first: see
+    /// [`ingest_prompt`](Self::ingest_prompt) for one that must not.
+    ///
+    /// # Errors
+    /// [`Overloaded`] when there is no room, with nothing taken.
+    pub fn ingest(&self, batch: &mut Batch, received_at_ms: i64) -> Result<Tally, Overloaded> {
+        self.relieve();
+        self.ingest_prompt(batch, received_at_ms)
+    }
+
+    /// [`ingest`](Self::ingest) that never folds: for threads that have only microseconds to give, such as those of an
+    /// asynchronous runtime. While [`is_backlogged`](Self::is_backlogged), use the other one on another thread.
+    ///
+    /// # Errors
+    /// [`Overloaded`] when there is no room, with nothing taken.
+    pub fn ingest_prompt(&self, batch: &mut Batch, received_at_ms: i64) -> Result<Tally, Overloaded> {
+        self.admit(batch.len())?;
+        // Nothing below can fail: between an id's claim and its event's append there is no way out.
+        self.clock.observe(received_at_ms);
+        batch.judge_skew(received_at_ms, self.config.max_skew_ms());
+        self.claim(batch, received_at_ms);
+        self.append(batch);
+        let tally = batch.tally();
+        self.backlog.subtract(batch.len() - tally.accepted);
+        Ok(tally)
+    }
+
+    /// Whether so many records are unfolded that a writer should help.
+    #[must_use]
+    pub fn is_backlogged(&self) -> bool {
+        self.backlog.len() > self.config.max_backlog_events / limits::BACKLOG_RELIEF_PART
+    }
+
+    /// The figures of the last `window_secs` seconds, the current partial one included. The window is cut to
+    /// 1..=retention.
+    ///
+    /// O(window x groups), and O(runs) of each second that was last read under an older reference generation; plus the
+    /// fold of what the last tick has left.
+    #[must_use]
+    pub fn metrics(&self, window_secs: u32) -> Metrics {
+        let window_secs = window_secs.clamp(1, self.config.retention_secs);
+        let sums = {
+            let mut timeline = self.lock_timeline();
+            self.bring_up_to_date(&mut timeline);
+            self.fold(&mut timeline, u64::MAX);
+            timeline.sum(window_secs)
+        };
+        sums.into_metrics(&self.config.event_types)
+    }
+
+    /// The reference table in force.
+    #[must_use]
+    pub fn reference(&self) -> Arc<Generation> {
+        self.reference.current()
+    }
+
+    /// A user's attribute values in the table in force, in the order of the configured attributes; none for a user who
+    /// is not in it.
+    #[must_use]
+    pub fn user(&self, user_id: &str) -> Option<Vec<String>> {
+        Some(self.reference.current().user(self.keys.user(user_id))?.map(str::to_owned).collect())
+    }
+
+    /// Replaces or patches the reference table. An unchanged one (a safe retry) gives the current generation.
+    ///
+    /// # Errors
+    /// When it is refused; the table stays as it was.
+    pub fn change_reference(
+        &self,
+        change: Change,
+        body: Vec<u8>,
+        preconditions: &Preconditions,
+        received_at_ms: i64,
+    ) -> Result<Arc<Generation>, ReferenceError> {
+        self.reference.change(change, body, preconditions, received_at_ms, &self.keys, |candidate| {
+            let prepared = self.group_known_users(candidate);
+            if let Ok(mut slot) = candidate.prepared.lock() {
+                *slot = Some(prepared);
+            }
+        })
+    }
+
+    /// Housekeeping that leaves queries little to do; about every 50 ms. Folds, retires and expires under the
+    /// timeline's lock, a slice at a time so that queries get in between, then lets the epoch move on.
+    pub fn tick(&self) {
+        loop {
+            let mut timeline = self.lock_timeline();
+            self.bring_up_to_date(&mut timeline);
+            if !self.fold(&mut timeline, limits::FOLD_SLICE as u64) {
+                break;
+            }
+        }
+        reclaim::flush();
+    }
+
+    /// Forgets expired event ids and gives their memory back; O(ids), beside everything else.
+    pub fn sweep(&self) {
+        self.dedup.sweep(self.clock.now_ms());
+    }
+
+    /// How much the engine holds.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        let users = self.lock_timeline().users();
+        Sizes { dedup_ids: self.dedup.ids(), users, backlog: self.backlog.len() }
+    }
+
+    // Stages of ingest.
+
+    /// Reserves room for `events` records, or refuses before anything is claimed.
+    fn admit(&self, events: usize) -> Result<(), Overloaded> {
+        if !self.dedup.has_room(events) || !self.backlog.reserve(events) {
+            return Err(Overloaded);
+        }
+        Ok(())
+    }
+
+    /// Pending events become accepted or duplicates.
+    fn claim(&self, batch: &mut Batch, now_ms: i64) {
+        let rows: Vec<usize> = (0..batch.len()).filter(|row| batch.verdicts[*row] == Verdict::Pending).collect();
+        let keys: Vec<_> = rows.iter().map(|row| batch.event_keys[*row]).collect();
+        let mut won = Vec::with_capacity(keys.len());
+        self.dedup.claim(&keys, now_ms, &mut won);
+        for (row, won) in rows.into_iter().zip(won) {
+            batch.verdicts[row] = if won { Verdict::Accepted } else { Verdict::Duplicate };
+        }
+    }
+
+    /// Publishes the accepted events: one append for each second.
+    fn append(&self, batch: &Batch) {
+        let mut events: Vec<(i64, u128)> = (0..batch.len())
+            .filter(|row| batch.verdicts[*row] == Verdict::Accepted)
+            .map(|row| (second_of(batch.ts_ms[row]), batch.records[row]))
+            .collect();
+        events.sort_by_key(|(second, _)| *second);
+        let shard = SHARD_HINT.get();
+        for of_second in events.chunk_by(|a, b| a.0 == b.0) {
+            let records = of_second.iter().map(|(_, record)| *record).collect();
+            if self.window.append(shard, of_second[0].0, records) == Appended::Outlived {
+                self.backlog.subtract(of_second.len());
+            }
+        }
+    }
+
+    /// Folds a slice when records have piled up and nobody else is at it.
+    fn relieve(&self) {
+        if !self.is_backlogged() {
+            return;
+        }
+        match self.timeline.try_lock() {
+            Ok(mut timeline) => {
+                self.bring_up_to_date(&mut timeline);
+                self.fold(&mut timeline, limits::FOLD_SLICE as u64);
+            }
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Poisoned(_)) => poisoned(),
+        }
+    }
+
+    // Stages of a query and a tick, under the timeline's lock.
+
+    fn lock_timeline(&self) -> MutexGuard<'_, Timeline> {
+        self.timeline.lock().unwrap_or_else(|_| poisoned())
+    }
+
+    /// The clock is read, and the generation taken, under the lock: so neither ever goes back from answer to answer.
+    fn bring_up_to_date(&self, timeline: &mut Timeline) {
+        let dropped = timeline.advance(&self.window, self.clock.now_ms());
+        self.backlog.subtract(dropped as usize);
+        timeline.adopt(self.reference.current());
+    }
+
+    /// Returns whether there is more.
+    fn fold(&self, timeline: &mut Timeline, limit: u64) -> bool {
+        let consumed = timeline.catch_up(&self.window, limit);
+        self.backlog.subtract(consumed.records as usize);
+        consumed.more
+    }
+
+    /// The candidate's groups of the users that the timeline knows, a slice of them at a time so that its lock is held
+    /// only to copy keys; the lookups, most of the work, are done without it.
+    fn group_known_users(&self, candidate: &Generation) -> Vec<(crate::key::UserKey, u32)> {
+        const SLICE: u32 = 1 << 16;
+        let mut prepared = Vec::new();
+        loop {
+            let keys = self.lock_timeline().user_keys(prepared.len() as u32, SLICE);
+            let last = keys.len() < SLICE as usize;
+            prepared.extend(keys.into_iter().map(|key| (key, candidate.group_of(key))));
+            if last {
+                return prepared;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// A panic under the timeline's lock would have left it half-way: no figure could be trusted any more.
+fn poisoned() -> ! {
+    eprintln!("weir: a fold has panicked; the figures can no longer be trusted");
+    std::process::abort()
+}
+
+/// Records that are published, or about to be, and not folded. A bound and a gauge: it orders nothing, so every access
+/// is Relaxed. Room is reserved before the publication, so it is never subtracted below zero.
+struct Backlog {
+    records: AtomicUsize,
+    records_max: usize,
+}
+
+impl Backlog {
+    fn new(records_max: usize) -> Self {
+        Self { records: AtomicUsize::new(0), records_max }
+    }
+
+    fn len(&self) -> usize {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    fn reserve(&self, records: usize) -> bool {
+        let before = self.records.fetch_add(records, Ordering::Relaxed);
+        let fits = before + records <= self.records_max;
+        if !fits {
+            self.subtract(records);
+        }
+        fits
+    }
+
+    fn subtract(&self, records: usize) {
+        self.records.fetch_sub(records, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,294 @@
+//! RFC 3339 date-times, as milliseconds since the Unix epoch.
+
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
+
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+/// 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z.
+const FOUR_DIGIT_YEARS_MS: [i64; 2] = [-62_167_219_200_000, 253_402_300_799_999];
+
+/// The instant of a date-time (RFC 3339, 5.6), in milliseconds since the Unix epoch, rounded down; none where `text` is
+/// not one.
+///
+/// The grammar is taken strictly: `T` and `Z` may be in lower case, no space stands for the `T`, the date is in the
+/// calendar and offsets go up to 23:59. Any number of fraction digits may be given; those after the third are cut.
+/// The second 60 reads as 59 wherever it stands, since the epoch's time scale has no leap seconds.
+///
+/// Takes time linear in the text's length, and a few nanoseconds for the form that [`format_ms`] writes.
+#[must_use]
+pub fn parse_ms(text: &[u8]) -> Option<i64> {
+    text.try_into().ok().and_then(parse_fixed).or_else(|| parse_any(text))
+}
+
+/// `YYYY-MM-DDTHH:MM:SS.mmmZ` of an instant in milliseconds since the Unix epoch.
+///
+/// An instant outside the years 0000 to 9999, for which there is no such form, is written as the nearest one inside.
+#[must_use]
+pub fn format_ms(ms: i64) -> String {
+    let [first, last] = FOUR_DIGIT_YEARS_MS;
+    let since_epoch = SignedDuration::from_millis(ms.clamp(first, last));
+    let utc = EPOCH.checked_add(since_epoch).expect("jiff's calendar has the years 0000 to 9999");
+    let (year, month, day) = (utc.year(), utc.month(), utc.day());
+    let (hour, minute, second, millisecond) = (utc.hour(), utc.minute(), utc.second(), utc.millisecond());
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
+}
+
+/// The fast path: the form that [`format_ms`] writes and nothing else.
+fn parse_fixed(text: &[u8; 24]) -> Option<i64> {
+    const LEAST: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
+    const MOST: &[u8; 24] = b"9999-19-39T29:59:59.999Z";
+    // One pass without branches, for the vector unit: each byte is in its range, and a digit becomes its value.
+    let mut digits = [0; 24];
+    let mut is_outside = false;
+    for i in 0..24 {
+        digits[i] = text[i].wrapping_sub(LEAST[i]);
+        is_outside |= digits[i] > MOST[i] - LEAST[i];
+    }
+    let pair = |at: usize| u32::from(digits[at]) * 10 + u32::from(digits[at + 1]);
+    let (year, month, day, hour) = (pair(0) * 100 + pair(2), pair(5), pair(8), pair(11));
+    if is_outside || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) || hour > 23 {
+        return None;
+    }
+    let second_of_day = (hour * 60 + pair(14)) * 60 + pair(17);
+    let millisecond = pair(20) * 10 + u32::from(digits[22]);
+    let second = i64::from(days_from_civil(year, month, day)) * 86_400 + i64::from(second_of_day);
+    Some(second * 1_000 + i64::from(millisecond))
+}
+
+fn days_in_month(year: u32, month: u32) -> u32 {
+    let is_leap_year = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        2 => 28 + u32::from(is_leap_year),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, after Howard Hinnant's `days_from_civil`
+/// ("chrono-Compatible Low-Level Date Algorithms", <https://howardhinnant.github.io/date_algorithms.html>).
+fn days_from_civil(year: u32, month: u32, day: u32) -> i32 {
+    // Days from -0400-03-01, four centuries before 0000-03-01, so that nothing is negative.
+    const EPOCH_DAYS: i32 = 719_468 + 146_097;
+    // Years begin in March, so that the leap day is the last of its year.
+    let (year, month) = if month > 2 { (year + 400, month - 3) } else { (year + 399, month + 9) };
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
+    days as i32 - EPOCH_DAYS
+}
+
+/// All of the grammar; the calendar is jiff's.
+fn parse_any(text: &[u8]) -> Option<i64> {
+    let (start, rest) = text.split_first_chunk::<19>()?;
+    let separators = [start[4], start[7], start[10].to_ascii_uppercase(), start[13], start[16]];
+    if separators != *b"--T::" {
+        return None;
+    }
+    let pair = |at: usize| number(&start[at..at + 2]).map(|number| number as i8);
+    let (year, month, day) = (number(&start[..4])?, pair(5)?, pair(8)?);
+    let (hour, minute, second) = (pair(11)?, pair(14)?, pair(17)?);
+    let second = if second == 60 { 59 } else { second };
+    let (millisecond, rest) = fraction(rest)?;
+    let local = DateTime::new(year, month, day, hour, minute, second, millisecond * 1_000_000).ok()?;
+    let local_ms = local.duration_since(EPOCH).as_millis() as i64;
+    Some(local_ms - offset_minutes(rest)? * 60_000)
+}
+
+/// The value of at most four digits.
+fn number(digits: &[u8]) -> Option<i16> {
+    digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i16::from(digit - b'0')))
+}
+
+/// The milliseconds of a fraction, if there is one, and what comes after it.
+fn fraction(text: &[u8]) -> Option<(i32, &[u8])> {
+    let Some(text) = text.strip_prefix(b".") else { return Some((0, text)) };
+    let len = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at(len);
+    let place = |digit: &u8, unit| i32::from(digit - b'0') * unit;
+    let millisecond = digits.iter().zip([100, 10, 1]).map(|(digit, unit)| place(digit, unit)).sum();
+    (len > 0).then_some((millisecond, rest))
+}
+
+/// How far local time is ahead of UTC.
+fn offset_minutes(text: &[u8]) -> Option<i64> {
+    match text {
+        b"Z" | b"z" => Some(0),
+        &[sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (hours, minutes) = (i64::from(number(&[h1, h2])?), i64::from(number(&[m1, m2])?));
+            let offset = hours * 60 + minutes;
+            (hours <= 23 && minutes <= 59).then_some(if sign == b'-' { -offset } else { offset })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Option<i64> {
+        parse_ms(text.as_bytes())
+    }
+
+    #[test]
+    fn known_instants() {
+        for (text, ms) in [
+            ("1970-01-01T00:00:00.000Z", 0),
+            ("1970-01-01T00:00:00Z", 0),
+            ("2025-10-08T12:34:56.789Z", 1_759_926_896_789),
+            ("2025-10-08T14:34:56.789+02:00", 1_759_926_896_789),
+            ("2025-10-08T07:04:56.789-05:30", 1_759_926_896_789),
+            ("2025-10-08t12:34:56.789z", 1_759_926_896_789),
+            ("2025-10-08T12:34:56.789-00:00", 1_759_926_896_789),
+            ("2025-10-08T12:34:56.7899999999999999999999Z", 1_759_926_896_789),
+            ("2025-10-08T12:34:56.7Z", 1_759_926_896_700),
+            ("2025-10-08T12:34:56.07Z", 1_759_926_896_070),
+            ("1969-12-31T23:59:59.999Z", -1),
+            ("1969-12-31T23:59:59.9999Z", -1),
+            ("1969-12-31T23:59:59Z", -1_000),
+            ("2000-02-29T00:00:00.000Z", 951_782_400_000),
+            ("0000-02-29T00:00:00.000Z", -62_162_121_600_000),
+            ("0000-01-01T00:00:00.000Z", -62_167_219_200_000),
+            ("9999-12-31T23:59:59.999Z", 253_402_300_799_999),
+            ("0000-01-01T00:00:00.000+23:59", -62_167_219_200_000 - 86_340_000),
+            ("9999-12-31T23:59:59.999-23:59", 253_402_300_799_999 + 86_340_000),
+            ("2016-12-31T23:59:60Z", 1_483_228_799_000),
+            ("2016-12-31T23:59:60.250Z", 1_483_228_799_250),
+            ("2025-10-08T12:34:60.001Z", 1_759_926_899_001),
+        ] {
+            assert_eq!(parse(text), Some(ms), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_rfc_does_not_allow_is_refused() {
+        for text in [
+            "",
+            "2025-10-08",
+            "2025-10-08T12:34Z",
+            "2025-10-08T12:34:56",
+            "2025-10-08T12:34:56.789",
+            "2025-10-08 12:34:56.789Z",
+            "2025-10-08_12:34:56.789Z",
+            "2025-10-08T12:34:56.Z",
+            "2025-10-08T12:34:56,789Z",
+            "2025-10-08T12:34:56.789Z ",
+            " 2025-10-08T12:34:56.789Z",
+            "2025-10-08T12:34:56.789ZZ",
+            "2025-10-08T12:34:56.789Zx",
+            "2025-10-08T12:34:56.789UTC",
+            "2025-10-08T12:34:56.789+02",
+            "2025-10-08T12:34:56.789+0200",
+            "2025-10-08T12:34:56.789+02:0",
+            "2025-10-08T12:34:56.789+02:000",
+            "2025-10-08T12:34:56.789+24:00",
+            "2025-10-08T12:34:56.789+23:60",
+            "2025-10-08T12:34:56.789+-2:00",
+            "2025-10-08T12:34:56.789\u{2212}02:00",
+            "2025-10-08T12:34:56Z[UTC]",
+            "2025-10-08T12:34:56+00:00[UTC]",
+            "+2025-10-08T12:34:56Z",
+            "-2025-10-08T12:34:56Z",
+            "+002025-10-08T12:34:56Z",
+            "02025-10-08T12:34:56Z",
+            "12025-10-08T12:34:56.789Z",
+            "2025-1-08T12:34:56.7890Z",
+            "2025-10-8T12:34:56.789Z",
+            "20251008T123456Z",
+            "2025-W41-3T12:34:56Z",
+            "2025-00-08T12:34:56.789Z",
+            "2025-13-08T12:34:56.789Z",
+            "2025-10-00T12:34:56.789Z",
+            "2025-10-32T12:34:56.789Z",
+            "2025-04-31T12:34:56.789Z",
+            "2025-02-29T12:34:56.789Z",
+            "1900-02-29T12:34:56.789Z",
+            "2025-10-08T24:00:00.000Z",
+            "2025-10-08T12:60:56.789Z",
+            "2025-10-08T12:34:61.789Z",
+            "2025-10-08T12:34:-1.789Z",
+            "2025-10-08T12:34:56.78aZ",
+            "2025-10-08T12:34:56.+89Z",
+            "２025-10-08T12:34:56Z",
+            "1759926896789",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn beyond_four_digit_years_the_nearest_instant_is_written() {
+        assert_eq!(format_ms(i64::MAX), "9999-12-31T23:59:59.999Z");
+        assert_eq!(format_ms(FOUR_DIGIT_YEARS_MS[1] + 1), "9999-12-31T23:59:59.999Z");
+        assert_eq!(format_ms(FOUR_DIGIT_YEARS_MS[0] - 1), "0000-01-01T00:00:00.000Z");
+        assert_eq!(format_ms(i64::MIN), "0000-01-01T00:00:00.000Z");
+        assert_eq!(format_ms(-1), "1969-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn both_paths_agree_on_every_day_of_five_centuries_and_on_days_that_are_not() {
+        for (year, month, day) in
+            (1_899..=2_400).chain(0..=4).flat_map(|y| (0..=13).flat_map(move |m| (0..=32).map(move |d| (y, m, d))))
+        {
+            let text = format!("{year:04}-{month:02}-{day:02}T01:02:03.004Z");
+            assert_eq!(parse_fixed(text.as_bytes().try_into().unwrap()), parse_any(text.as_bytes()), "{text}");
+        }
+    }
+
+    /// Date-times of the grammar, in and out of range.
+    fn date_time(fraction_digits_max: usize) -> impl Strategy<Value = String> {
+        let date = (0..=9_999, 1..=12, 1..=31).prop_map(|(year, month, day)| format!("{year:04}-{month:02}-{day:02}"));
+        let time =
+            (0..=24, 0..=60, 0..=60).prop_map(|(hour, minute, second)| format!("{hour:02}:{minute:02}:{second:02}"));
+        let fraction = prop_oneof![
+            Just(String::new()),
+            prop::collection::vec("[0-9]", 1..=fraction_digits_max).prop_map(|digits| format!(".{}", digits.concat())),
+            "\\.[0-9]{3}",
+        ];
+        let offset = prop_oneof![Just("Z".to_owned()), "[zZ]", "[+-](0[0-9]|1[0-9]|2[0-3]):[0-5][0-9]"];
+        (date, "[Tt]", time, fraction, offset)
+            .prop_map(|(date, t, time, fraction, offset)| format!("{date}{t}{time}{fraction}{offset}"))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        #[test]
+        fn what_is_written_reads_back_on_both_paths(ms in FOUR_DIGIT_YEARS_MS[0]..=FOUR_DIGIT_YEARS_MS[1]) {
+            let text = format_ms(ms);
+            prop_assert_eq!(parse_fixed(text.as_bytes().try_into().unwrap()), Some(ms));
+            prop_assert_eq!(parse_any(text.as_bytes()), Some(ms));
+        }
+
+        #[test]
+        fn both_paths_agree(text in date_time(3), at in 0..24_usize, byte in any::<u8>()) {
+            let mut bytes = text.into_bytes();
+            for _ in 0..2 {
+                if let Ok(fixed) = bytes[..].try_into() && let Some(ms) = parse_fixed(fixed) {
+                    prop_assert_eq!(parse_any(&bytes), Some(ms));
+                }
+                if let Some(place) = bytes.get_mut(at) {
+                    *place = byte;
+                }
+            }
+        }
+
+        #[test]
+        fn jiff_reads_the_same(text in date_time(9)) {
+            match text.parse::<jiff::Timestamp>() {
+                Ok(timestamp) => {
+                    let ms = timestamp.as_nanosecond().div_euclid(1_000_000);
+                    prop_assert_eq!(parse(&text).map(i128::from), Some(ms));
+                }
+                // jiff's timestamps end at 9999-12-30T22:00:00Z.
+                Err(_) => prop_assert!(parse(&text).is_none_or(|ms| ms > 253_402_207_200_000)),
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_judged_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..40), text in "\\PC{0,40}") {
+            prop_assert!(parse_ms(&bytes).is_none());
+            prop_assert!(parse(&text).is_none());
+        }
+    }
+}

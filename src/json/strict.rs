@@ -1,0 +1,292 @@
+//! JSON to the letter of RFC 8259, byte by byte: where a text breaks, and numbers of any size.
+//!
+//! The slow path. One loop and a bounded stack instead of recursion; every byte is looked at a constant number of times.
+
+use super::{Broken, Malformed, Node, StaticNode};
+use crate::limits::JSON_DEPTH_MAX;
+use std::ops::Range;
+
+/// Parses `text` into the tape that simd-json would build, unescaping in place; a number is its nearest `f64`, infinite
+/// where none is near.
+pub(super) fn fill<'t>(
+    text: &'t mut [u8],
+    tape: &mut Vec<Node<'t>>,
+    strings: &mut Vec<Range<usize>>,
+) -> Result<(), Broken> {
+    tape.clear();
+    strings.clear();
+    let mut scanner = Scanner { text, at: 0, tape, strings, open: Vec::new() };
+    if let Err(malformed) = scanner.document() {
+        return Err(Broken { malformed, elements: scanner.elements() });
+    }
+    // Only now, when nothing is written any more, can the tape borrow from the text.
+    let text: &'t [u8] = text;
+    let mut spans = strings.drain(..);
+    for node in tape {
+        if let Node::String(string) = node {
+            let span = spans.next().expect("each string was noted with its span");
+            *string = str::from_utf8(&text[span]).expect("each string was checked when it was read");
+        }
+    }
+    Ok(())
+}
+
+struct Scanner<'s, 'n> {
+    text: &'s mut [u8],
+    /// The next byte to read: all before it is the beginning of some valid document.
+    at: usize,
+    /// What was read so far, with empty strings.
+    tape: &'s mut Vec<Node<'n>>,
+    /// The place of each string of the tape in the unescaped text.
+    strings: &'s mut Vec<Range<usize>>,
+    /// The tape's objects and arrays that are not closed yet, outermost first.
+    open: Vec<usize>,
+}
+
+impl Scanner<'_, '_> {
+    fn document(&mut self) -> Result<(), Malformed> {
+        self.skip_space();
+        loop {
+            let is_open = self.value()?;
+            if !is_open && !self.separator()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads a scalar, an empty container or the opening of another; tells whether it is the last.
+    fn value(&mut self) -> Result<bool, Malformed> {
+        match self.peek() {
+            Some(b'{') => return self.open(Node::Object { len: 0, count: 0 }),
+            Some(b'[') => return self.open(Node::Array { len: 0, count: 0 }),
+            Some(b'"') => self.string()?,
+            Some(b't') => self.literal(b"true", StaticNode::Bool(true))?,
+            Some(b'f') => self.literal(b"false", StaticNode::Bool(false))?,
+            Some(b'n') => self.literal(b"null", StaticNode::Null)?,
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            _ => return self.fail(),
+        }
+        Ok(false)
+    }
+
+    /// Reads on from the end of a value to the start of the next one; false at the end of the document.
+    fn separator(&mut self) -> Result<bool, Malformed> {
+        while let Some(&container) = self.open.last() {
+            if let Node::Object { len, .. } | Node::Array { len, .. } = &mut self.tape[container] {
+                *len += 1;
+            }
+            self.skip_space();
+            let is_object = matches!(self.tape[container], Node::Object { .. });
+            match self.peek() {
+                Some(b',') => {
+                    self.at += 1;
+                    self.skip_space();
+                    if is_object {
+                        self.key()?;
+                    }
+                    return Ok(true);
+                }
+                Some(b'}') if is_object => self.close(),
+                Some(b']') if !is_object => self.close(),
+                _ => return self.fail(),
+            }
+        }
+        self.skip_space();
+        if self.at < self.text.len() { self.fail() } else { Ok(false) }
+    }
+
+    /// Reads the opening of a container up to its first value, or all of an empty one; tells whether it stays open.
+    fn open(&mut self, container: Node<'static>) -> Result<bool, Malformed> {
+        if self.open.len() == JSON_DEPTH_MAX {
+            return self.fail();
+        }
+        let is_object = matches!(container, Node::Object { .. });
+        self.open.push(self.tape.len());
+        self.tape.push(container);
+        self.at += 1;
+        self.skip_space();
+        if self.peek() == Some(if is_object { b'}' } else { b']' }) {
+            self.close();
+            return Ok(false);
+        }
+        if is_object {
+            self.key()?;
+        }
+        Ok(true)
+    }
+
+    /// Reads a closing bracket.
+    fn close(&mut self) {
+        self.at += 1;
+        let container = self.open.pop().expect("a bracket is closed only where one is open");
+        let nodes = self.tape.len() - container - 1;
+        if let Node::Object { count, .. } | Node::Array { count, .. } = &mut self.tape[container] {
+            *count = nodes;
+        }
+    }
+
+    /// Reads a member's name and colon, up to its value.
+    fn key(&mut self) -> Result<(), Malformed> {
+        self.string()?;
+        self.skip_space();
+        self.expect(b':')?;
+        self.skip_space();
+        Ok(())
+    }
+
+    fn literal(&mut self, word: &[u8], value: StaticNode) -> Result<(), Malformed> {
+        for &byte in word {
+            self.expect(byte)?;
+        }
+        self.tape.push(Node::Static(value));
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        self.accept(b"-");
+        if !self.accept(b"0") {
+            self.digits()?;
+        }
+        if self.accept(b".") {
+            self.digits()?;
+        }
+        if self.accept(b"eE") {
+            self.accept(b"+-");
+            self.digits()?;
+        }
+        let digits = str::from_utf8(&self.text[start..self.at]).expect("a number is ASCII");
+        let nearest = digits.parse().expect("Rust reads every JSON number");
+        self.tape.push(Node::Static(StaticNode::F64(nearest)));
+        Ok(())
+    }
+
+    /// Reads one digit or more.
+    fn digits(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start { self.fail() } else { Ok(()) }
+    }
+
+    /// Reads a string and moves its parts together over its escapes.
+    fn string(&mut self) -> Result<(), Malformed> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut end = start;
+        loop {
+            let run = self.run()?;
+            self.text.copy_within(run.clone(), end);
+            end += run.len();
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    let character = self.escape()?;
+                    end += character.encode_utf8(&mut self.text[end..]).len();
+                }
+                _ => return self.fail(),
+            }
+        }
+        self.at += 1;
+        self.strings.push(start..end);
+        self.tape.push(Node::String(""));
+        Ok(())
+    }
+
+    /// Reads characters that stand for themselves, up to a quote, an escape, a control character or the end.
+    fn run(&mut self) -> Result<Range<usize>, Malformed> {
+        let start = self.at;
+        let rest = &self.text[start..];
+        let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+        let run = &rest[..rest.iter().position(is_special).unwrap_or(rest.len())];
+        if let Err(error) = str::from_utf8(run) {
+            let is_cut_off = error.error_len().is_none() && run.len() == rest.len();
+            self.at += if is_cut_off { run.len() } else { error.valid_up_to() };
+            return self.fail();
+        }
+        self.at += run.len();
+        Ok(start..self.at)
+    }
+
+    /// Reads a backslash and what it stands for.
+    fn escape(&mut self) -> Result<char, Malformed> {
+        let start = self.at;
+        self.at += 1;
+        let character = match self.peek() {
+            Some(c @ (b'"' | b'\\' | b'/')) => char::from(c),
+            Some(b'b') => '\x08',
+            Some(b'f') => '\x0c',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => return self.unicode_escape(start),
+            _ => return self.fail(),
+        };
+        self.at += 1;
+        Ok(character)
+    }
+
+    /// Reads the rest of a `\u` escape that began at `start`, and the other half of a surrogate pair.
+    fn unicode_escape(&mut self, start: usize) -> Result<char, Malformed> {
+        let lone = Malformed { offset: start };
+        let first = self.code_unit()?;
+        let mut second = None;
+        if (0xd800..0xdc00).contains(&first) {
+            // The text may end before the other half is there; anything else leaves this half alone.
+            let next = &self.text[self.at..];
+            if !b"\\u".starts_with(&next[..next.len().min(2)]) {
+                return Err(lone);
+            }
+            self.expect(b'\\')?;
+            second = Some(self.code_unit()?);
+        }
+        let character = char::decode_utf16([first].into_iter().chain(second)).next();
+        character.and_then(Result::ok).ok_or(lone)
+    }
+
+    /// Reads a `u` and four hexadecimal digits.
+    fn code_unit(&mut self) -> Result<u16, Malformed> {
+        self.expect(b'u')?;
+        let mut unit = 0;
+        for _ in 0..4 {
+            let Some(digit) = self.peek().and_then(|byte| char::from(byte).to_digit(16)) else {
+                return self.fail();
+            };
+            unit = unit << 4 | digit as u16;
+            self.at += 1;
+        }
+        Ok(unit)
+    }
+
+    fn skip_space(&mut self) {
+        while self.accept(b" \t\n\r") {}
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    /// Reads the next byte if it is one of `any`.
+    fn accept(&mut self, any: &[u8]) -> bool {
+        let is_there = self.peek().is_some_and(|byte| any.contains(&byte));
+        self.at += usize::from(is_there);
+        is_there
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Malformed> {
+        if self.accept(&[byte]) { Ok(()) } else { self.fail() }
+    }
+
+    fn fail<T>(&self) -> Result<T, Malformed> {
+        Err(Malformed { offset: self.at })
+    }
+
+    /// Complete elements of the top-level array so far.
+    fn elements(&self) -> usize {
+        match self.tape.first() {
+            Some(Node::Array { len, .. }) => *len,
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Ids as keyed hashes.
+//!
+//! The write path never keeps an id's bytes: an event id is a 128-bit key, a user id a 120-bit one. The hash is a
+//! pseudo-random function under a key drawn at start (SipHash-1-3 with 128 bits of output; Aumasson and Bernstein,
+//! "SipHash: a fast short-input PRF", 2012), so that nobody outside can look for two ids that collide. By the birthday
+//! bound a billion ids collide somewhere with odds of about 10^-21.
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+use std::hash::Hasher;
+
+/// An event id, hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventKey(pub(crate) [u64; 2]);
+
+/// A user id, hashed to 120 bits: the low byte is zero, and holds the kind in a window record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct UserKey(u128);
+
+impl UserKey {
+    /// The key of a window record.
+    #[inline]
+    #[must_use]
+    pub fn of_record(record: u128) -> Self {
+        Self(record & !0xff)
+    }
+
+    /// A window record: this user did something of this kind.
+    #[inline]
+    #[must_use]
+    pub fn record(self, kind: u8) -> u128 {
+        self.0 | u128::from(kind)
+    }
+
+    /// The well-mixed upper half.
+    #[inline]
+    #[must_use]
+    pub fn hash64(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+}
+
+/// The kind of a window record.
+#[inline]
+#[must_use]
+pub fn kind_of_record(record: u128) -> u8 {
+    record as u8
+}
+
+/// The process's secret: one hash function for event ids, another for user ids.
+#[derive(Clone, Debug)]
+pub struct HashKeys {
+    event: SipHasher13,
+    user: SipHasher13,
+}
+
+impl HashKeys {
+    /// Functions that nobody else knows.
+    ///
+    /// # Panics
+    /// When the operating system has no random numbers to give.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).expect("the operating system gives random bytes");
+        Self::from_seed(&seed)
+    }
+
+    /// The functions of a given seed, for tests and replays.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        let (event, user) = seed.split_at(16);
+        let keyed = |half: &[u8]| SipHasher13::new_with_key(half.try_into().expect("half of 32 bytes"));
+        Self { event: keyed(event), user: keyed(user) }
+    }
+
+    /// The key of an event id.
+    #[inline]
+    #[must_use]
+    pub fn event(&self, id: &str) -> EventKey {
+        let mut hasher = self.event;
+        hasher.write(id.as_bytes());
+        let hash = hasher.finish128();
+        EventKey([hash.h1, hash.h2])
+    }
+
+    /// The key of a user id.
+    #[inline]
+    #[must_use]
+    pub fn user(&self, id: &str) -> UserKey {
+        let mut hasher = self.user;
+        hasher.write(id.as_bytes());
+        UserKey(hasher.finish128().as_u128() & !0xff)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_gives_back_the_user_and_the_kind() {
+        let keys = HashKeys::random();
+        let user = keys.user("u-1");
+        let record = user.record(7);
+        assert_eq!((UserKey::of_record(record), kind_of_record(record)), (user, 7));
+    }
+
+    #[test]
+    fn ids_are_hashed_under_the_seed_and_by_role() {
+        let (a, b) = (HashKeys::from_seed(&[1; 32]), HashKeys::from_seed(&[2; 32]));
+        assert_eq!(a.event("x"), HashKeys::from_seed(&[1; 32]).event("x"));
+        assert_ne!(a.event("x"), b.event("x"));
+        assert_ne!(a.event("x"), a.event("y"));
+        assert_ne!(a.user("x"), b.user("x"));
+        let mut seed = [1; 32];
+        seed[31] = 9;
+        assert_eq!(a.event("x"), HashKeys::from_seed(&seed).event("x"), "event ids know the first half only");
+        assert_ne!(a.user("x"), HashKeys::from_seed(&seed).user("x"));
+    }
+}

@@ -1,0 +1,113 @@
+//! Every bound on what can grow, in one place.
+//!
+//! A limit that a user may want to move is a setting ([`EngineConfig`](crate::EngineConfig) or the server's flags) whose
+//! default or allowed range stands here; the others are fixed because no legitimate use comes near them.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Bytes of an `event_id` or a `user_id`, after unescaping.
+pub const ID_BYTES: RangeInclusive<usize> = 1..=256;
+
+/// Levels that JSON may nest.
+pub const JSON_DEPTH_MAX: usize = 128;
+
+/// Events in one request, unless configured.
+pub const BATCH_EVENTS_DEFAULT: usize = 100_000;
+
+/// What `max_batch_events` may be set to.
+pub const BATCH_EVENTS: RangeInclusive<usize> = 1..=10_000_000;
+
+/// Bytes of a body, as sent and after decompression, unless configured.
+pub const BODY_BYTES_DEFAULT: usize = 16 << 20;
+
+/// What the body limit may be set to. Offsets into a body are 32 bits wide.
+pub const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
+
+/// What the retention may be set to, in seconds: a day at the most, since each second costs a slot in every shard.
+pub const RETENTION_SECS: RangeInclusive<u32> = 1..=86_400;
+
+/// What the skew may be set to, in seconds.
+pub const SKEW_SECS: RangeInclusive<u32> = 0..=86_400;
+
+/// Ring slots beyond the live seconds, for a writer that stalls between its clock reading and its append, in seconds.
+pub const STALL_SLACK_SECS: u32 = 60;
+
+/// Shards of the window.
+pub const SHARDS: RangeInclusive<usize> = 1..=256;
+
+/// Event types in the configured set; a kind is one byte of a record.
+pub const EVENT_TYPES: RangeInclusive<usize> = 1..=64;
+
+/// Attributes in the configured list.
+pub const ATTRIBUTES: RangeInclusive<usize> = 1..=8;
+
+/// Bytes of an attribute's or an event type's name.
+pub const NAME_BYTES: RangeInclusive<usize> = 1..=64;
+
+/// Bytes of an attribute's value, after unescaping.
+pub const ATTRIBUTE_VALUE_BYTES: RangeInclusive<usize> = 1..=128;
+
+/// Distinct values of one attribute in a reference table.
+pub const ATTRIBUTE_VALUES_MAX: usize = 4_096;
+
+/// Distinct combinations of attribute values in a reference table.
+pub const GROUPS_MAX: usize = 16_384;
+
+/// Users in a reference table (merge patches can make it larger than one body).
+pub const REFERENCE_USERS_MAX: usize = 10_000_000;
+
+/// Live ids of the elastic dedup table; about 12 GB.
+pub const DEDUP_IDS_MAX: usize = 1 << 27;
+
+/// Nodes that a thread's JSON tape may keep room for from one body to the next, 24 bytes each.
+pub const TAPE_NODES_KEPT_MAX: usize = 1 << 21;
+
+/// Bytes of a body whose parse buffers a thread keeps for the next one.
+pub const TEXT_BYTES_KEPT_MAX: usize = 16 << 20;
+
+/// Records published but not folded yet, above which a batch is refused, unless configured; 16 bytes each.
+pub const BACKLOG_EVENTS_DEFAULT: usize = 1 << 23;
+
+/// The part of the backlog above which a writer folds a slice before it goes on.
+pub const BACKLOG_RELIEF_PART: usize = 8;
+
+/// Records that are folded under one hold of the timeline's lock when nobody waits for an answer.
+pub const FOLD_SLICE: usize = 1 << 17;
+
+/// Worker threads of the server, unless one per core.
+pub const WORKERS: RangeInclusive<usize> = 1..=512;
+
+/// How long a request's head may take to arrive.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the next piece of a body may take to arrive, unless configured.
+pub const BODY_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the server goes on reading a body that it has refused, so that the client sees why.
+pub const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of request bodies held at once, as sent; at least two of the largest allowed fit in any case.
+pub const BODIES_HELD_BYTES: usize = 512 << 20;
+
+/// Bytes of a body, as sent and after decompression, that a runtime worker takes in by itself: well under a millisecond.
+pub const INLINE_BODY_BYTES: usize = 64 << 10;
+
+/// Members of a gzip body. Each costs microseconds, however little it holds; the 64 KiB members of BGZF in the largest
+/// body allowed are a quarter of this.
+pub const GZIP_MEMBERS_MAX: usize = 1 << 16;
+
+/// The largest zstd window, as a power of two: the 8 MiB that RFC 9659 sets for the content coding.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// Queries of the read side that run at once.
+pub const READS_AT_ONCE: usize = 2;
+
+/// Changes of the reference table that are prepared at once; they are judged one after the other anyway.
+pub const REFERENCE_CHANGES_AT_ONCE: usize = 2;
+
+/// How long a request waits for its turn off the runtime's workers before it is refused.
+pub const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long requests in flight are given to finish after a signal to stop.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);

@@ -1,0 +1,100 @@
+//! The threads that keep an engine tidy.
+
+use crate::config::EngineConfig;
+use crate::engine::Engine;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// How often an engine is ticked.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Runs an engine's [`tick`](Engine::tick) about every 50 ms and its [`sweep`](Engine::sweep) some thirty times a dedup
+/// horizon, each on a thread of its own, until it is dropped; that waits for both to end.
+pub struct Maintenance {
+    stop: Arc<Stop>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Stop {
+    stopped: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Maintenance {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn start(engine: &Arc<Engine>) -> io::Result<Self> {
+        let mut maintenance = Self { stop: Arc::default(), threads: Vec::new() };
+        maintenance.every(TICK, "weir-tick", engine, Engine::tick)?;
+        maintenance.every(sweep_period(engine.config()), "weir-sweep", engine, Engine::sweep)?;
+        Ok(maintenance)
+    }
+
+    fn every(&mut self, period: Duration, name: &str, engine: &Arc<Engine>, work: fn(&Engine)) -> io::Result<()> {
+        let (engine, stop) = (engine.clone(), self.stop.clone());
+        let run = move || {
+            while !stop.wait(period) {
+                work(&engine);
+            }
+        };
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(run)?);
+        Ok(())
+    }
+}
+
+impl Drop for Maintenance {
+    fn drop(&mut self) {
+        self.stop.set();
+        for thread in self.threads.drain(..) {
+            // A panic of its own has been reported by the thread, and a drop has nobody to report to.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Stop {
+    fn set(&self) {
+        *self.stopped.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for `period`, or until stopped; tells which.
+    fn wait(&self, period: Duration) -> bool {
+        let stopped = self.stopped.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(stopped, period, |stopped| !*stopped);
+        *waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
+    }
+}
+
+/// Often enough that expired ids are a small part of all, rarely enough that the sweep costs little.
+fn sweep_period(config: &EngineConfig) -> Duration {
+    let secs = config.horizon_secs().map_or(60, |horizon_secs| (horizon_secs / 32).clamp(1, 60));
+    Duration::from_secs(secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn stops_when_dropped_though_a_period_has_not_passed() {
+        let engine = Arc::new(Engine::new(EngineConfig::default(), SystemClock).unwrap());
+        let maintenance = Maintenance::start(&engine).unwrap();
+        drop(maintenance);
+        assert_eq!(Arc::strong_count(&engine), 1, "the threads have let go of it");
+    }
+
+    #[test]
+    fn sweeps_about_thirty_times_a_horizon_within_bounds() {
+        let period = |retention_secs, max_skew_secs| {
+            sweep_period(&EngineConfig { retention_secs, max_skew_secs, ..EngineConfig::default() }).as_secs()
+        };
+        assert_eq!([period(1, 0), period(640, 0), period(1_800, 120)], [1, 20, 60]);
+    }
+}

@@ -1,0 +1,112 @@
+//! One immutable state of the reference table.
+
+use super::table::{Table, UNKNOWN};
+use crate::key::UserKey;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+/// One immutable state of the reference table.
+pub struct Generation {
+    number: u64,
+    ts_ms: Option<i64>,
+    attributes: Arc<[Box<str>]>,
+    table: Arc<Table>,
+    /// Groups of the users that the timeline knew shortly before publication, by its user index: computed off its lock,
+    /// taken when it adopts this generation.
+    pub(crate) prepared: Mutex<Option<Vec<(UserKey, u32)>>>,
+}
+
+/// A table that may become the next generation.
+#[derive(Clone)]
+pub(super) struct Draft {
+    pub(super) ts_ms: i64,
+    pub(super) table: Arc<Table>,
+}
+
+impl Generation {
+    /// Counts from 1; 0 before the first table.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The table's own timestamp, in milliseconds since the Unix epoch; none before the first table.
+    #[must_use]
+    pub fn ts_ms(&self) -> Option<i64> {
+        self.ts_ms
+    }
+
+    /// Users in the table.
+    #[must_use]
+    pub fn users(&self) -> usize {
+        self.table.users()
+    }
+
+    /// The configured attributes' names.
+    #[must_use]
+    pub fn attributes(&self) -> &[Box<str>] {
+        &self.attributes
+    }
+
+    /// The user's attribute values, in the order of [`attributes`](Self::attributes); none for a user not in the table.
+    /// O(attributes).
+    #[must_use]
+    pub fn user(&self, key: UserKey) -> Option<impl Iterator<Item = &str>> {
+        let group = self.group_of(key);
+        (group != UNKNOWN).then(|| (0..self.attributes.len()).map(move |attribute| self.value(group, attribute)))
+    }
+
+    /// The user's group: a distinct combination of attribute values, 1..groups; 0 for a user not in the table.
+    pub(crate) fn group_of(&self, key: UserKey) -> u32 {
+        self.table.group_of(key)
+    }
+
+    /// Groups, the unknown one (0) included.
+    pub(crate) fn groups(&self) -> usize {
+        self.table.groups()
+    }
+
+    /// A known group's value of attribute `attribute` (its index).
+    pub(crate) fn value(&self, group: u32, attribute: usize) -> &str {
+        self.table.value(group, attribute)
+    }
+
+    /// Generation 0: no table yet.
+    pub(super) fn zero(attributes: &[String]) -> Self {
+        Self {
+            number: 0,
+            ts_ms: None,
+            attributes: attributes.iter().map(|name| name.as_str().into()).collect(),
+            table: Arc::new(Table::empty(attributes.len())),
+            prepared: Mutex::new(None),
+        }
+    }
+
+    /// The generation after this one.
+    pub(super) fn successor(&self, draft: Draft) -> Self {
+        Self {
+            number: self.number + 1,
+            ts_ms: Some(draft.ts_ms),
+            attributes: Arc::clone(&self.attributes),
+            table: draft.table,
+            prepared: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+}
+
+impl fmt::Debug for Generation {
+    /// The outline only: a table may hold millions of users.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation")
+            .field("number", &self.number)
+            .field("ts_ms", &self.ts_ms)
+            .field("attributes", &self.attributes)
+            .field("users", &self.users())
+            .field("groups", &self.groups())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,191 @@
+//! The reference table of users, in generations.
+//!
+//! A generation is immutable. A change is read against the generation in force, judged by that generation's timestamp and
+//! by the request's preconditions, and becomes the next generation by one compare-and-swap. Whoever loses that race is
+//! judged again, against the winner: nothing is ever overwritten unseen. Whoever holds a generation keeps it as it is.
+
+mod generation;
+mod parse;
+mod precondition;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use generation::Generation;
+pub use precondition::{Preconditions, Tags};
+
+use crate::json::{self, Malformed};
+use crate::key::HashKeys;
+use arc_swap::{ArcSwap, Guard};
+use generation::Draft;
+use parse::Reader;
+use std::fmt;
+use std::sync::Arc;
+
+/// Why a table was refused; the one in force stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReferenceError {
+    /// Not JSON.
+    Malformed(Malformed),
+    /// JSON of the wrong shape, or more than a table holds.
+    Invalid {
+        /// JSON Pointer (RFC 6901) of the first fault in document order.
+        pointer: String,
+        /// What is wrong there.
+        detail: String,
+    },
+    /// `ts` lies more than the skew ahead of the clock.
+    TimestampInFuture {
+        /// How far ahead, in milliseconds.
+        ahead_ms: i64,
+        /// How far it may.
+        max_skew_ms: i64,
+    },
+    /// A precondition does not hold.
+    GenerationMismatch {
+        /// The generation in force.
+        current: u64,
+    },
+    /// `ts` is older than the current table's, or equal with other content.
+    Stale {
+        /// The current table's `ts`, in milliseconds since the Unix epoch.
+        current_ts_ms: i64,
+        /// The generation in force.
+        current: u64,
+    },
+}
+
+impl fmt::Display for ReferenceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(Malformed { offset }) => write!(f, "the body is not valid JSON at byte {offset}"),
+            Self::Invalid { detail, .. } => f.write_str(detail),
+            Self::TimestampInFuture { ahead_ms, max_skew_ms } => {
+                write!(f, "ts is {ahead_ms} ms ahead of the server's clock; at most {max_skew_ms} ms are accepted")
+            }
+            Self::GenerationMismatch { current } => {
+                write!(f, "generation {current} is in force, which the precondition rules out")
+            }
+            Self::Stale { current, .. } => {
+                write!(
+                    f,
+                    "ts is older than that of generation {current}, which is in force, or equal with other content"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for ReferenceError {}
+
+/// How a body changes the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is the new table.
+    Replace,
+    /// It is a JSON merge patch (RFC 7396) of the one in force.
+    Merge,
+}
+
+/// The store: the current generation, replaced atomically. Readers never wait; changes are lock-free.
+pub(crate) struct Reference {
+    current: ArcSwap<Generation>,
+    max_skew_ms: i64,
+}
+
+impl Reference {
+    pub(crate) fn new(attributes: &[String], max_skew_ms: i64) -> Self {
+        Self { current: ArcSwap::from_pointee(Generation::zero(attributes)), max_skew_ms }
+    }
+
+    pub(crate) fn current(&self) -> Arc<Generation> {
+        self.current.load_full()
+    }
+
+    /// Applies `body`; `before_publish` sees each candidate generation before it may become the current one. Answers with
+    /// the generation that holds what was asked for: a new one, or the current one when `ts` and content are its own.
+    pub(crate) fn change(
+        &self,
+        change: Change,
+        mut body: Vec<u8>,
+        preconditions: &Preconditions,
+        received_at_ms: i64,
+        keys: &HashKeys,
+        before_publish: impl FnMut(&Generation),
+    ) -> Result<Arc<Generation>, ReferenceError> {
+        let judge = |draft: &Draft, current: &Generation| {
+            self.judge_clock(draft, received_at_ms)?;
+            preconditions.check(current.number())?;
+            judge_succession(draft, current)
+        };
+        let current = self.current();
+        let attributes = current.attributes();
+        json::with_nodes(&mut body, &mut json::Scratch::default(), |nodes| match change {
+            Change::Replace => {
+                let draft = Reader { attributes, keys, base: None }.read(nodes)?;
+                self.publish(|_| Ok(draft.clone()), judge, before_publish)
+            }
+            Change::Merge => {
+                let draft = |current: &Generation| {
+                    let reader = Reader { attributes, keys, base: Some(current.table()) };
+                    Ok(reader.read(nodes)?)
+                };
+                self.publish(draft, judge, before_publish)
+            }
+        })
+        .map_err(ReferenceError::Malformed)?
+    }
+
+    /// Drafts, judges and publishes until the generation that the candidate was judged against is the one that it replaces.
+    fn publish(
+        &self,
+        draft: impl Fn(&Generation) -> Result<Draft, ReferenceError>,
+        judge: impl Fn(&Draft, &Generation) -> Result<Succession, ReferenceError>,
+        mut before_publish: impl FnMut(&Generation),
+    ) -> Result<Arc<Generation>, ReferenceError> {
+        let mut current = self.current();
+        loop {
+            let draft = draft(&current)?;
+            if judge(&draft, &current)? == Succession::Unchanged {
+                return Ok(current);
+            }
+            let candidate = Arc::new(current.successor(draft));
+            before_publish(&candidate);
+            let found = Guard::into_inner(self.current.compare_and_swap(&current, Arc::clone(&candidate)));
+            if Arc::ptr_eq(&found, &current) {
+                return Ok(candidate);
+            }
+            current = found;
+        }
+    }
+
+    /// A table from the future would lock out everyone whose clock is right.
+    fn judge_clock(&self, draft: &Draft, received_at_ms: i64) -> Result<(), ReferenceError> {
+        let ahead_ms = draft.ts_ms.saturating_sub(received_at_ms);
+        if ahead_ms > self.max_skew_ms {
+            return Err(ReferenceError::TimestampInFuture { ahead_ms, max_skew_ms: self.max_skew_ms });
+        }
+        Ok(())
+    }
+}
+
+/// What a draft would be to the generation in force.
+#[derive(PartialEq, Eq)]
+enum Succession {
+    /// The same table with the same timestamp.
+    Unchanged,
+    /// A newer one.
+    Next,
+}
+
+fn judge_succession(draft: &Draft, current: &Generation) -> Result<Succession, ReferenceError> {
+    let Some(current_ts_ms) = current.ts_ms() else { return Ok(Succession::Next) };
+    let same_table = || Arc::ptr_eq(&draft.table, current.table()) || draft.table.same_content(current.table());
+    if draft.ts_ms > current_ts_ms {
+        Ok(Succession::Next)
+    } else if draft.ts_ms == current_ts_ms && same_table() {
+        Ok(Succession::Unchanged)
+    } else {
+        Err(ReferenceError::Stale { current_ts_ms, current: current.number() })
+    }
+}

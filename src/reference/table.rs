@@ -1,0 +1,319 @@
+//! The table of users that a generation holds, and its builder.
+//!
+//! A table may hold ten million users but only a few thousand distinct combinations of attribute values, so a user is
+//! one hash table entry that names its group, and a group is one row of numbered values.
+
+use crate::key::UserKey;
+use crate::limits;
+use hashbrown::HashTable;
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+
+/// The group of the users that are not in the table.
+pub(super) const UNKNOWN: u32 = 0;
+
+/// The most attributes that can be configured.
+pub(super) const ATTRIBUTES_MAX: usize = *limits::ATTRIBUTES.end();
+
+/// A group's values: for each attribute, the number of its value. Places beyond the configured attributes hold zeros.
+pub(super) type Row = [u32; ATTRIBUTES_MAX];
+
+/// Users and their groups. Every value and every group in it is some user's.
+pub(super) struct Table {
+    users: HashTable<(UserKey, u32)>,
+    /// Group `g` is row `g - 1`.
+    rows: Vec<Row>,
+    /// For each attribute, its distinct values.
+    values: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table without users.
+    pub(super) fn empty(attributes: usize) -> Self {
+        TableBuilder::new(attributes).build()
+    }
+
+    pub(super) fn users(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Groups, the unknown one included.
+    pub(super) fn groups(&self) -> usize {
+        self.rows.len() + 1
+    }
+
+    /// The user's group; [`UNKNOWN`] for a user not in the table.
+    pub(super) fn group_of(&self, key: UserKey) -> u32 {
+        // The upper half of a key is a hash already, so the table takes it as it is.
+        self.users.find(key.hash64(), |(user, _)| *user == key).map_or(UNKNOWN, |&(_, group)| group)
+    }
+
+    /// The value of attribute `attribute` in a group other than the unknown one.
+    pub(super) fn value(&self, group: u32, attribute: usize) -> &str {
+        let number = self.rows[group as usize - 1][attribute];
+        &self.values[attribute][number as usize]
+    }
+
+    /// Whether both tables hold the same users with the same values; O(users). They may number their groups differently.
+    pub(super) fn same_content(&self, other: &Self) -> bool {
+        let attributes = self.values.len();
+        let mut counterparts = vec![UNKNOWN; self.groups()];
+        let same_user = |&(key, group): &(UserKey, u32)| {
+            let theirs = other.group_of(key);
+            if theirs == UNKNOWN {
+                return false;
+            }
+            let counterpart = &mut counterparts[group as usize];
+            if *counterpart == UNKNOWN && (0..attributes).all(|a| self.value(group, a) == other.value(theirs, a)) {
+                *counterpart = theirs;
+            }
+            *counterpart == theirs
+        };
+        self.users.len() == other.users.len() && self.users.iter().all(same_user)
+    }
+}
+
+/// The table has no room for one more of something.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Full {
+    what: &'static str,
+    max: usize,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the table would hold more than {} {}", self.max, self.what)
+    }
+}
+
+/// A table in the making. It knows the users that were put in and those that were deleted by name.
+pub(super) struct TableBuilder {
+    /// Deleted users stand here in the unknown group.
+    users: HashTable<(UserKey, u32)>,
+    /// Users that were not deleted.
+    live: usize,
+    users_max: usize,
+    rows: Interner<Row>,
+    values: Vec<Interner<String>>,
+}
+
+impl TableBuilder {
+    pub(super) fn new(attributes: usize) -> Self {
+        let values = || Interner::new("distinct values of an attribute", limits::ATTRIBUTE_VALUES_MAX);
+        Self {
+            users: HashTable::new(),
+            live: 0,
+            users_max: limits::REFERENCE_USERS_MAX,
+            rows: Interner::new("distinct combinations of attribute values", limits::GROUPS_MAX),
+            values: std::iter::repeat_with(values).take(attributes).collect(),
+        }
+    }
+
+    /// Starts from the users of `base` but those of `without`, and from the values that are still in use; O(users of `base`).
+    pub(super) fn keeping(base: &Table, without: impl Iterator<Item = UserKey>) -> Self {
+        let mut builder = Self::new(base.values.len());
+        let mut users = base.users.clone();
+        for key in without {
+            if let Ok(user) = users.find_entry(key.hash64(), |(user, _)| *user == key) {
+                user.remove();
+            }
+        }
+        let mut renumbered = vec![UNKNOWN; base.groups()];
+        for (_, group) in &mut users {
+            let number = &mut renumbered[*group as usize];
+            if *number == UNKNOWN {
+                *number = builder.adopt(base, *group).expect("a part of a table is within the caps of the whole");
+            }
+            *group = *number;
+        }
+        builder.live = users.len();
+        builder.users = users;
+        builder
+    }
+
+    /// Takes a group over from `base`.
+    fn adopt(&mut self, base: &Table, group: u32) -> Result<u32, Full> {
+        let mut row = Row::default();
+        for (attribute, number) in row.iter_mut().take(base.values.len()).enumerate() {
+            *number = self.value(attribute, base.value(group, attribute))?;
+        }
+        self.group(&row)
+    }
+
+    /// Whether the user was put in or deleted.
+    pub(super) fn has(&self, key: UserKey) -> bool {
+        self.users.find(key.hash64(), |(user, _)| *user == key).is_some()
+    }
+
+    /// The number of a value, for a [`Row`].
+    pub(super) fn value(&mut self, attribute: usize, value: &str) -> Result<u32, Full> {
+        self.values[attribute].number(value)
+    }
+
+    fn group(&mut self, row: &Row) -> Result<u32, Full> {
+        Ok(self.rows.number(row)? + 1)
+    }
+
+    /// Puts a user in that the builder does not [have](Self::has).
+    pub(super) fn insert(&mut self, key: UserKey, row: &Row) -> Result<(), Full> {
+        if self.live == self.users_max {
+            return Err(Full { what: "users", max: self.users_max });
+        }
+        let group = self.group(row)?;
+        self.live += 1;
+        self.push(key, group);
+        Ok(())
+    }
+
+    /// Deletes a user that the builder does not [have](Self::has): the table will not have it either.
+    pub(super) fn delete(&mut self, key: UserKey) {
+        self.push(key, UNKNOWN);
+    }
+
+    fn push(&mut self, key: UserKey, group: u32) {
+        self.users.insert_unique(key.hash64(), (key, group), |(user, _)| user.hash64());
+    }
+
+    pub(super) fn build(mut self) -> Table {
+        if self.live < self.users.len() {
+            self.users.retain(|&mut (_, group)| group != UNKNOWN);
+        }
+        self.users.shrink_to_fit(|(user, _)| user.hash64());
+        Table {
+            users: self.users,
+            rows: self.rows.into_items(),
+            values: self.values.into_iter().map(Interner::into_items).collect(),
+        }
+    }
+}
+
+/// Distinct things, numbered from 0 in the order in which they came.
+struct Interner<T> {
+    /// Clients choose what stands here, so the hash is the standard library's keyed one.
+    numbers: HashMap<T, u32>,
+    what: &'static str,
+    max: usize,
+}
+
+impl<T: Eq + Hash> Interner<T> {
+    fn new(what: &'static str, max: usize) -> Self {
+        Self { numbers: HashMap::new(), what, max }
+    }
+
+    fn number<Q>(&mut self, item: &Q) -> Result<u32, Full>
+    where
+        T: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = T> + ?Sized,
+    {
+        if let Some(&number) = self.numbers.get(item) {
+            return Ok(number);
+        }
+        let number = self.numbers.len();
+        if number == self.max {
+            return Err(Full { what: self.what, max: self.max });
+        }
+        self.numbers.insert(item.to_owned(), number as u32);
+        Ok(number as u32)
+    }
+
+    /// The things in the order of their numbers.
+    fn into_items(self) -> Vec<T> {
+        let mut items: Vec<(T, u32)> = self.numbers.into_iter().collect();
+        items.sort_unstable_by_key(|&(_, number)| number);
+        items.into_iter().map(|(item, _)| item).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::HashKeys;
+
+    fn key(id: &str) -> UserKey {
+        HashKeys::from_seed(&[7; 32]).user(id)
+    }
+
+    fn insert(builder: &mut TableBuilder, id: &str, values: &[&str]) -> Result<(), Full> {
+        let mut row = Row::default();
+        for (attribute, value) in values.iter().enumerate() {
+            row[attribute] = builder.value(attribute, value)?;
+        }
+        builder.insert(key(id), &row)
+    }
+
+    fn table(users: &[(&str, [&str; 2])]) -> Table {
+        let mut builder = TableBuilder::new(2);
+        for (id, values) in users {
+            insert(&mut builder, id, values).unwrap();
+        }
+        builder.build()
+    }
+
+    fn values(table: &Table, id: &str) -> Option<[String; 2]> {
+        let group = table.group_of(key(id));
+        (group != UNKNOWN).then(|| [0, 1].map(|attribute| table.value(group, attribute).to_owned()))
+    }
+
+    #[test]
+    fn users_of_the_same_values_share_a_group() {
+        let table = table(&[("a", ["pro", "eu"]), ("b", ["eu", "pro"]), ("c", ["pro", "eu"])]);
+        assert_eq!((table.users(), table.groups()), (3, 3));
+        assert_eq!(table.group_of(key("a")), table.group_of(key("c")));
+        assert_ne!(table.group_of(key("a")), table.group_of(key("b")));
+        assert_eq!(table.group_of(key("d")), UNKNOWN);
+        assert_eq!(values(&table, "b"), Some(["eu", "pro"].map(str::to_owned)));
+    }
+
+    #[test]
+    fn tables_are_compared_by_content_and_not_by_numbering() {
+        let (a, b, c) = (("a", ["pro", "eu"]), ("b", ["free", "eu"]), ("c", ["pro", "eu"]));
+        let ours = table(&[a, b, c]);
+        assert!(ours.same_content(&table(&[b, c, a])));
+        for other in [
+            &[a, b][..],
+            &[a, b, ("d", ["pro", "eu"])],
+            &[a, b, ("c", ["pro", "us"])],
+            &[a, b, ("c", ["free", "eu"])],
+            &[("a", ["free", "eu"]), ("b", ["pro", "eu"]), c],
+            &[],
+        ] {
+            let other = table(other);
+            assert!(!ours.same_content(&other));
+            assert!(!other.same_content(&ours));
+        }
+        assert!(Table::empty(2).same_content(&table(&[])));
+    }
+
+    #[test]
+    fn groups_and_values_that_nobody_has_any_more_vanish() {
+        let base = table(&[("a", ["pro", "eu"]), ("b", ["free", "us"]), ("c", ["free", "eu"])]);
+        let kept = TableBuilder::keeping(&base, [key("b"), key("nobody")].into_iter()).build();
+        assert_eq!((kept.users(), kept.groups()), (2, 3));
+        assert_eq!(kept.values[1], ["eu"]);
+        assert!(kept.same_content(&table(&[("a", ["pro", "eu"]), ("c", ["free", "eu"])])));
+    }
+
+    #[test]
+    fn a_deleted_user_is_known_to_the_builder_and_not_in_the_table() {
+        let mut builder = TableBuilder::keeping(&table(&[("a", ["pro", "eu"])]), std::iter::empty());
+        assert!(builder.has(key("a")) && !builder.has(key("b")));
+        builder.delete(key("b"));
+        assert!(builder.has(key("b")));
+        let table = builder.build();
+        assert_eq!((table.users(), table.group_of(key("b"))), (1, UNKNOWN));
+    }
+
+    #[test]
+    fn the_cap_on_users_counts_those_who_stay() {
+        let mut builder =
+            TableBuilder::keeping(&table(&[("a", ["pro", "eu"]), ("b", ["pro", "eu"])]), [key("b")].into_iter());
+        builder.users_max = 2;
+        builder.delete(key("b"));
+        assert_eq!(insert(&mut builder, "c", &["pro", "eu"]), Ok(()));
+        let full = insert(&mut builder, "d", &["pro", "eu"]).unwrap_err();
+        assert_eq!(full.to_string(), "the table would hold more than 2 users");
+        assert_eq!(builder.build().users(), 2);
+    }
+}

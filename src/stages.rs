@@ -1,0 +1,56 @@
+//! Single stages of the engine, for the benchmarks; no part of the public interface.
+
+use crate::dedup::{Dedup, Elastic};
+use crate::key::EventKey;
+use crate::window::{Folder, Window};
+
+/// The claim of a batch's ids.
+pub struct Claims {
+    elastic: Elastic,
+    won: Vec<bool>,
+}
+
+impl Claims {
+    /// Nothing claimed yet.
+    #[must_use]
+    pub fn new(horizon_secs: Option<u64>) -> Self {
+        Self { elastic: Elastic::new(horizon_secs), won: Vec::new() }
+    }
+
+    /// Claims the keys and counts the wins.
+    pub fn claim(&mut self, keys: &[EventKey], now_ms: i64) -> usize {
+        self.won.clear();
+        self.elastic.claim(keys, now_ms, &mut self.won);
+        self.won.iter().filter(|won| **won).count()
+    }
+
+    /// Forgets what has expired.
+    pub fn sweep(&self, now_ms: i64) {
+        self.elastic.sweep(now_ms);
+    }
+}
+
+/// The append of a batch's records of one second, and the walk over what was appended.
+pub struct Appends {
+    window: Window,
+    folder: Folder,
+}
+
+impl Appends {
+    /// One shard of `slots` seconds, a power of two.
+    #[must_use]
+    pub fn new(slots: usize) -> Self {
+        let window = Window::new(1, slots);
+        Self { folder: Folder::new(&window), window }
+    }
+
+    /// Publishes records in a second.
+    pub fn append(&self, second: i64, records: Box<[u128]>) {
+        self.window.append(0, second, records);
+    }
+
+    /// Takes out everything that was published, and returns how many records that were.
+    pub fn drain(&mut self) -> u64 {
+        self.folder.catch_up(&self.window, &(i64::MIN..=i64::MAX), u64::MAX, |_, _| {}).records
+    }
+}

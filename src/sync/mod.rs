@@ -1,0 +1,33 @@
+//! The only door to atomics and deferred reclamation for the lock-free code.
+//!
+//! `window` takes its atomics, its publication cell and its reclamation from `crate::sync` and from nowhere else. A
+//! model checker compiles the same source with a `crate::sync` of its own, so nothing here, and nothing there, knows
+//! that checker.
+
+pub(crate) mod reclaim;
+
+pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// A value that is written while it is owned and only read once its address is published.
+///
+/// Transparent here. Under a model checker each access is held against the writes that happen before it, which makes a
+/// publication that is too weak visible; a plain field would read the right bytes in every interleaving.
+pub(crate) struct Published<T>(T);
+
+impl<T> Published<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// Reads after publication.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// Writes before publication.
+    #[inline(always)]
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}

@@ -1,0 +1,91 @@
+//! Counters by index, dense where there are few.
+
+use hashbrown::HashMap;
+
+/// Up to this many cells are kept as an array; beyond, a second holds few of them.
+const DENSE_MAX: usize = 1_024;
+
+/// Counters with the indices `0..len`, all zero at first.
+pub(crate) enum Cells {
+    Dense(Box<[u64]>),
+    /// Non-zero ones only.
+    Sparse(HashMap<u32, u64, std::hash::BuildHasherDefault<Spread>>),
+}
+
+impl Cells {
+    pub(crate) fn new(len: usize) -> Self {
+        if len <= DENSE_MAX { Self::Dense(vec![0; len].into()) } else { Self::Sparse(HashMap::default()) }
+    }
+
+    pub(crate) fn add(&mut self, cell: u32, n: u64) {
+        match self {
+            Self::Dense(cells) => cells[cell as usize] += n,
+            Self::Sparse(cells) => *cells.entry(cell).or_insert(0) += n,
+        }
+    }
+
+    /// Takes one off a cell that has it.
+    pub(crate) fn decrement(&mut self, cell: u32) {
+        match self {
+            Self::Dense(cells) => cells[cell as usize] -= 1,
+            Self::Sparse(cells) => {
+                if let Some(n) = cells.get_mut(&cell) {
+                    *n -= 1;
+                    if *n == 0 {
+                        cells.remove(&cell);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds every cell to the one of the same index in `sums`.
+    pub(crate) fn add_to(&self, sums: &mut [u64]) {
+        match self {
+            Self::Dense(cells) => sums.iter_mut().zip(cells).for_each(|(sum, n)| *sum += n),
+            Self::Sparse(cells) => cells.iter().for_each(|(cell, n)| sums[*cell as usize] += n),
+        }
+    }
+}
+
+/// Spreads small integers over 64 bits (Fibonacci hashing; Knuth, TAOCP 6.4). Groups are numbered by us, not by clients.
+#[derive(Default)]
+pub(crate) struct Spread(u64);
+
+impl std::hash::Hasher for Spread {
+    fn write_u32(&mut self, cell: u32) {
+        self.0 = (u64::from(cell) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("cells are 32-bit integers")
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dense_and_sparse_count_alike() {
+        for len in [DENSE_MAX, DENSE_MAX + 1] {
+            let mut cells = Cells::new(len);
+            assert_eq!(matches!(cells, Cells::Dense(_)), len == DENSE_MAX);
+            cells.add(0, 1);
+            cells.add(1_000, 5);
+            cells.add(1_000, 2);
+            cells.decrement(1_000);
+            cells.decrement(0);
+            let mut sums = vec![10; len];
+            cells.add_to(&mut sums);
+            assert_eq!((sums[0], sums[1], sums[1_000]), (10, 10, 16), "{len}");
+            if let Cells::Sparse(cells) = cells {
+                assert_eq!(cells.len(), 1, "a cell that is zero again is gone");
+            }
+        }
+    }
+}

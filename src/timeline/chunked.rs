@@ -1,0 +1,66 @@
+//! An array that grows without moving.
+
+use std::ops::{Index, IndexMut};
+
+const CHUNK: usize = 1 << 12;
+
+/// Elements by `u32` index, in chunks of 4,096: growth never copies what is there, so it never stalls a reader for long.
+pub(crate) struct Chunked<T> {
+    chunks: Vec<Vec<T>>,
+    len: u32,
+}
+
+impl<T> Chunked<T> {
+    pub(crate) fn new() -> Self {
+        Self { chunks: Vec::new(), len: 0 }
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Appends and returns the index.
+    pub(crate) fn push(&mut self, value: T) -> u32 {
+        if self.len as usize == self.chunks.len() * CHUNK {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        self.chunks.last_mut().expect("a chunk with room").push(value);
+        self.len = self.len.checked_add(1).expect("fewer than 2^32 elements");
+        self.len - 1
+    }
+}
+
+impl<T> Index<u32> for Chunked<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, index: u32) -> &T {
+        &self.chunks[index as usize / CHUNK][index as usize % CHUNK]
+    }
+}
+
+impl<T> IndexMut<u32> for Chunked<T> {
+    #[inline]
+    fn index_mut(&mut self, index: u32) -> &mut T {
+        &mut self.chunks[index as usize / CHUNK][index as usize % CHUNK]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grows_by_chunks() {
+        let mut array = Chunked::new();
+        for i in 0..3 * CHUNK as u32 + 1 {
+            assert_eq!(array.push(i), i);
+        }
+        array[CHUNK as u32] = 7;
+        assert_eq!(
+            (array[CHUNK as u32 - 1], array[CHUNK as u32], array.len()),
+            (CHUNK as u32 - 1, 7, 3 * CHUNK as u32 + 1)
+        );
+        assert!(array.chunks.iter().all(|chunk| chunk.capacity() == CHUNK), "no chunk was reallocated");
+    }
+}

@@ -1,0 +1,235 @@
+//! The read side: what the window's records amount to, second by second.
+//!
+//! One thread at a time works here, behind the engine's lock, which writers never touch. To answer, it
+//! [advances](Timeline::advance) to the clock, [adopts](Timeline::adopt) the newest reference generation,
+//! [catches up](Timeline::catch_up) with the window and [sums](Timeline::sum) the seconds asked for.
+//!
+//! ## Unique users of any window in O(window)
+//!
+//! Each user has one last second up to the clock, and each second counts, by group, the users whose last second it is.
+//! A user was seen in the window that ends now exactly if their last second lies in it; so the uniques of a window are
+//! the sum of those counts over its seconds, whatever its length and however many events it has.
+//!
+//! ## Seconds ahead of the clock
+//!
+//! Their records are folded at once, into runs and totals; only the last-seen bookkeeping waits, one pass over that
+//! second's runs when the clock reaches it. A query never looks at them before.
+
+mod cells;
+mod chunked;
+mod metrics;
+mod runs;
+mod second;
+mod users;
+
+pub use metrics::Metrics;
+pub(crate) use metrics::Sums;
+
+use crate::clock::second_of;
+use crate::config::EngineConfig;
+use crate::key::{UserKey, kind_of_record};
+use crate::reference::Generation;
+use crate::window::{Consumed, Folder, Window};
+use cells::Cells;
+use second::{Second, Shape};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use users::{NEVER, Users};
+
+/// The folded seconds of `now - retention + 1 ..= now + skew`, and the users seen in them.
+pub(crate) struct Timeline {
+    now_ms: i64,
+    retention_secs: i64,
+    max_skew_secs: i64,
+    kinds: usize,
+    /// The generation that groups, and all totals that claim it, are of.
+    generation: Arc<Generation>,
+    /// Second `s` at `s` modulo the length, which exceeds the number of seconds that can be held at once.
+    seconds: Box<[Option<Second>]>,
+    users: Users,
+    folder: Folder,
+}
+
+impl Timeline {
+    pub(crate) fn new(config: &EngineConfig, window: &Window, generation: Arc<Generation>, now_ms: i64) -> Self {
+        Self {
+            now_ms,
+            retention_secs: config.retention_secs.into(),
+            max_skew_secs: config.max_skew_secs.into(),
+            kinds: config.event_types.len(),
+            generation,
+            seconds: (0..config.ring_slots()).map(|_| None).collect(),
+            users: Users::new(),
+            folder: Folder::new(window),
+        }
+    }
+
+    /// Moves to `now_ms`, or stays where that is earlier. Seconds that the clock has reached fall due, those that no
+    /// event can enter any more are sealed, those that have left the retention go, and their users with them. Returns
+    /// the records that the window dropped unfolded.
+    pub(crate) fn advance(&mut self, window: &Window, now_ms: i64) -> u64 {
+        let was = self.now_secs();
+        self.now_ms = self.now_ms.max(now_ms);
+        let now = self.now_secs();
+        if now == was {
+            return 0;
+        }
+        for index in self.present(was + 1..=now) {
+            self.fall_due(index);
+        }
+        for index in self.present(i64::MIN..=now - self.retention_secs) {
+            self.expire(index);
+        }
+        for index in self.present(i64::MIN..=now - self.max_skew_secs - 1) {
+            if let Some(second) = self.seconds[index].as_mut().filter(|second| !second.sealed) {
+                second.runs.seal();
+                second.sealed = true;
+            }
+        }
+        self.folder.clear(window, was - self.retention_secs + 1..=now - self.retention_secs)
+    }
+
+    /// Makes `generation` the one that answers are enriched by, unless a newer one is already.
+    pub(crate) fn adopt(&mut self, generation: Arc<Generation>) {
+        if generation.number() <= self.generation.number() {
+            return;
+        }
+        self.generation = generation;
+        let generation = &self.generation;
+        let prepared = generation.prepared.lock().map_or(None, |mut prepared| prepared.take()).unwrap_or_default();
+        let groups = generation.groups();
+        for second in self.seconds.iter_mut().flatten() {
+            second.last_seen = Cells::new(groups);
+        }
+        let mask = self.seconds.len() - 1;
+        let seconds = &mut self.seconds;
+        self.users.regroup(
+            &prepared,
+            |key| generation.group_of(key),
+            |last, group| {
+                if let Some(second) = &mut seconds[last as usize & mask] {
+                    second.last_seen.add(group, 1);
+                }
+            },
+        );
+    }
+
+    /// Folds what was published in the window since the last call, up to about `limit` records.
+    pub(crate) fn catch_up(&mut self, window: &Window, limit: u64) -> Consumed {
+        let live = self.live();
+        let now = *live.end() - self.max_skew_secs;
+        let shape = Shape::of(&self.generation, self.kinds);
+        let Self { folder, seconds, users, generation, .. } = self;
+        folder.catch_up(window, &live, limit, |at, records| {
+            fold(seconds, users, generation, shape, at, at <= now, records);
+        })
+    }
+
+    /// The sums of the last `window_secs` seconds; O(window x groups), and O(runs) more for each second that was last
+    /// read under an older generation.
+    pub(crate) fn sum(&mut self, window_secs: u32) -> Sums {
+        let shape = Shape::of(&self.generation, self.kinds);
+        let mut sums = Sums {
+            window_secs,
+            now_ms: self.now_ms,
+            generation: self.generation.clone(),
+            events: vec![0; shape.cells()],
+            uniques: vec![0; shape.groups],
+        };
+        let now = self.now_secs();
+        let mask = self.seconds.len() - 1;
+        for at in now - i64::from(window_secs) + 1..=now {
+            if let Some(second) = self.seconds[at as usize & mask].as_mut().filter(|second| second.second == at) {
+                second.totals(&self.users, shape, self.generation.number()).add_to(&mut sums.events);
+                second.last_seen.add_to(&mut sums.uniques);
+            }
+        }
+        sums
+    }
+
+    /// The keys of the user indices from `from` on; see [`Users::keys`].
+    pub(crate) fn user_keys(&self, from: u32, most: u32) -> Vec<UserKey> {
+        self.users.keys(from, most)
+    }
+
+    /// Users seen within the retention, or with an event ahead of the clock.
+    pub(crate) fn users(&self) -> usize {
+        self.users.len()
+    }
+
+    fn now_secs(&self) -> i64 {
+        second_of(self.now_ms)
+    }
+
+    /// The seconds that are folded.
+    fn live(&self) -> RangeInclusive<i64> {
+        self.now_secs() - self.retention_secs + 1..=self.now_secs() + self.max_skew_secs
+    }
+
+    /// Where the seconds of a range are that hold anything, oldest first. Looks at all slots, so that a clock that
+    /// jumps costs no more than one that ticks.
+    fn present(&self, range: RangeInclusive<i64>) -> Vec<usize> {
+        let at = |index: &usize| self.seconds[*index].as_ref().map(|second| second.second);
+        let mut present: Vec<usize> =
+            (0..self.seconds.len()).filter(|index| at(index).is_some_and(|second| range.contains(&second))).collect();
+        present.sort_unstable_by_key(at);
+        present
+    }
+
+    /// The clock has reached a second: its users were seen in it.
+    fn fall_due(&mut self, index: usize) {
+        let Some(mut second) = self.seconds[index].take() else { return };
+        for run in second.runs.iter() {
+            see(&mut self.seconds, &mut self.users, &mut second.last_seen, run.user(), second.second);
+        }
+        self.seconds[index] = Some(second);
+    }
+
+    /// A second has left the retention.
+    fn expire(&mut self, index: usize) {
+        if let Some(second) = self.seconds[index].take() {
+            for run in second.runs.iter() {
+                self.users.expire(run.user(), second.second);
+            }
+        }
+    }
+}
+
+/// Adds records to second `at`, which is live; `due` says that it is not ahead of the clock.
+fn fold(
+    seconds: &mut [Option<Second>],
+    users: &mut Users,
+    generation: &Generation,
+    shape: Shape,
+    at: i64,
+    due: bool,
+    records: &[u128],
+) {
+    let index = at as usize & (seconds.len() - 1);
+    let number = generation.number();
+    let mut second = seconds[index].take().unwrap_or_else(|| Second::new(at, shape, number));
+    debug_assert_eq!(second.second, at, "the ring is longer than the live seconds");
+    for record in records {
+        let user = users.enter(UserKey::of_record(*record), at, |key| generation.group_of(key));
+        second.add(user, users.group(user), kind_of_record(*record), shape, number);
+        if due {
+            see(seconds, users, &mut second.last_seen, user, at);
+        }
+    }
+    second.sealed = false;
+    seconds[index] = Some(second);
+}
+
+/// Moves the user from the second where they were last seen to `at`, if that is later. The second of `at` itself has
+/// been taken out of `seconds`; `last_seen` is its part.
+#[inline]
+fn see(seconds: &mut [Option<Second>], users: &mut Users, last_seen: &mut Cells, user: u32, at: i64) {
+    let Some(before) = users.see(user, at) else { return };
+    let group = users.group(user);
+    last_seen.add(group, 1);
+    if before != NEVER
+        && let Some(second) = &mut seconds[before as usize & (seconds.len() - 1)]
+    {
+        second.last_seen.decrement(group);
+    }
+}

@@ -1,0 +1,75 @@
+//! One second of the timeline.
+
+use crate::reference::Generation;
+use crate::timeline::cells::Cells;
+use crate::timeline::runs::Runs;
+use crate::timeline::users::Users;
+
+/// What one second holds.
+pub(crate) struct Second {
+    pub(crate) second: i64,
+    pub(crate) runs: Runs,
+    /// Whether the runs were compacted for good.
+    pub(crate) sealed: bool,
+    /// Events by (group, kind) under generation `totals_generation`; behind the runs unless that is the timeline's.
+    totals: Cells,
+    totals_generation: u64,
+    /// Users whose last second this is, by group under the timeline's generation.
+    pub(crate) last_seen: Cells,
+}
+
+/// How (group, kind) pairs are numbered: the kinds of group 0 first.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) groups: usize,
+    pub(crate) kinds: usize,
+}
+
+impl Shape {
+    pub(crate) fn of(generation: &Generation, kinds: usize) -> Self {
+        Self { groups: generation.groups(), kinds }
+    }
+
+    pub(crate) fn cells(self) -> usize {
+        self.groups * self.kinds
+    }
+
+    #[inline]
+    fn cell(self, group: u32, kind: u8) -> u32 {
+        group * self.kinds as u32 + u32::from(kind)
+    }
+}
+
+impl Second {
+    pub(crate) fn new(second: i64, shape: Shape, generation: u64) -> Self {
+        Self {
+            second,
+            runs: Runs::default(),
+            sealed: false,
+            totals: Cells::new(shape.cells()),
+            totals_generation: generation,
+            last_seen: Cells::new(shape.groups),
+        }
+    }
+
+    /// Adds one event. Totals of an older generation are left to their next reader.
+    #[inline]
+    pub(crate) fn add(&mut self, user: u32, group: u32, kind: u8, shape: Shape, generation: u64) {
+        self.runs.push(user, kind);
+        if self.totals_generation == generation {
+            self.totals.add(shape.cell(group, kind), 1);
+        }
+    }
+
+    /// The totals under the timeline's generation: as they stand, or counted anew from the runs.
+    pub(crate) fn totals(&mut self, users: &Users, shape: Shape, generation: u64) -> &Cells {
+        if self.totals_generation != generation {
+            self.totals = Cells::new(shape.cells());
+            self.totals_generation = generation;
+            for run in self.runs.iter() {
+                self.totals.add(shape.cell(users.group(run.user()), run.kind()), run.count());
+            }
+        }
+        &self.totals
+    }
+}

@@ -1,0 +1,185 @@
+//! The window on real threads and real epochs. Apart from `window/mod.rs`, which a model checker compiles too.
+
+use crate::window::{Appended, Consumed, Folder, Record, Window};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+const ALL: std::ops::RangeInclusive<i64> = i64::MIN..=i64::MAX;
+
+fn append(window: &Window, second: i64, records: &[Record]) -> Appended {
+    window.append(0, second, records.into())
+}
+
+/// What one turn hands over, by second, sorted.
+fn turn(folder: &mut Folder, window: &Window, live: std::ops::RangeInclusive<i64>) -> BTreeMap<i64, Vec<Record>> {
+    let mut seen: BTreeMap<i64, Vec<Record>> = BTreeMap::new();
+    folder.catch_up(window, &live, u64::MAX, |second, records| seen.entry(second).or_default().extend(records));
+    seen.values_mut().for_each(|records| records.sort_unstable());
+    seen
+}
+
+#[test]
+fn records_are_handed_over_once_with_their_second() {
+    let window = Window::new(2, 8);
+    let mut folder = Folder::new(&window);
+    append(&window, 5, &[1, 2]);
+    window.append(1, 5, [3].into());
+    append(&window, 6, &[4]);
+    assert_eq!(turn(&mut folder, &window, ALL), [(5, vec![1, 2, 3]), (6, vec![4])].into());
+    assert_eq!(turn(&mut folder, &window, ALL), BTreeMap::new());
+    append(&window, 5, &[5]);
+    assert_eq!(turn(&mut folder, &window, ALL), [(5, vec![5])].into());
+}
+
+#[test]
+fn a_wrap_replaces_the_old_second_and_refuses_it_afterwards() {
+    let window = Window::new(1, 4);
+    let mut folder = Folder::new(&window);
+    assert_eq!(append(&window, 3, &[1]), Appended::Stored);
+    assert_eq!(append(&window, 7, &[2]), Appended::Stored);
+    assert_eq!(append(&window, 3, &[3]), Appended::Outlived);
+    assert_eq!(turn(&mut folder, &window, ALL), [(7, vec![2])].into());
+    assert_eq!(append(&window, 11, &[4]), Appended::Stored);
+    assert_eq!(turn(&mut folder, &window, ALL), [(11, vec![4])].into());
+}
+
+#[test]
+fn seconds_before_the_epoch_have_their_slots_too() {
+    let window = Window::new(1, 4);
+    let mut folder = Folder::new(&window);
+    for second in -2..2 {
+        assert_eq!(append(&window, second, &[second as u128]), Appended::Stored);
+    }
+    let seen = turn(&mut folder, &window, ALL);
+    assert_eq!(seen.keys().copied().collect::<Vec<_>>(), [-2, -1, 0, 1]);
+}
+
+#[test]
+fn every_published_record_is_accounted_for_once() {
+    let window = Window::new(1, 4);
+    let mut folder = Folder::new(&window);
+    let mut consume = |live| folder.catch_up(&window, &live, u64::MAX, |_, _| {});
+    append(&window, 3, &[1, 2]);
+    append(&window, 7, &[3]); // unlinks second 3, which was never folded
+    assert_eq!(consume(0..=9), Consumed { records: 3, more: false });
+    append(&window, 7, &[4]);
+    assert_eq!(consume(8..=12), Consumed { records: 1, more: false }, "a second that is over is dropped, and counted");
+    append(&window, 12, &[5, 6]);
+    append(&window, 11, &[7]);
+    assert_eq!(consume(8..=11), Consumed { records: 1, more: false }, "12 waits");
+    assert_eq!(folder.clear(&window, 8..=11), 0, "11 was folded");
+    assert_eq!(folder.clear(&window, 12..=12), 2, "12 was not");
+    append(&window, 12, &[8]);
+    assert_eq!(folder.catch_up(&window, &(8..=12), u64::MAX, |_, _| {}), Consumed { records: 1, more: false });
+}
+
+#[test]
+fn a_second_ahead_of_the_live_ones_waits_for_its_turn() {
+    let window = Window::new(1, 8);
+    let mut folder = Folder::new(&window);
+    append(&window, 5, &[1]);
+    assert_eq!(turn(&mut folder, &window, 0..=4), BTreeMap::new());
+    assert_eq!(turn(&mut folder, &window, 0..=4), BTreeMap::new());
+    assert_eq!(turn(&mut folder, &window, 0..=5), [(5, vec![1])].into());
+}
+
+#[test]
+fn a_limit_ends_a_turn_and_loses_nothing() {
+    let window = Window::new(2, 8);
+    let mut folder = Folder::new(&window);
+    for second in 0..6 {
+        window.append(second as usize, second, [1, 2, 3].into());
+    }
+    let mut seen = vec![];
+    let mut turns = 0;
+    loop {
+        let consumed = folder.catch_up(&window, &ALL, 4, |second, records| seen.push((second, records.len())));
+        turns += 1;
+        if !consumed.more {
+            break;
+        }
+        assert_eq!(consumed.records, 6, "it ends after the slot in which the limit is reached");
+    }
+    seen.sort_unstable();
+    assert_eq!((turns, seen), (3, (0..6).map(|second| (second, 3)).collect()));
+}
+
+#[test]
+fn a_million_chunks_are_dropped_without_recursion() {
+    let window = Window::new(1, 1);
+    for record in 0..1_000_000 {
+        append(&window, 1, &[record]);
+    }
+    drop(window);
+    let window = Window::new(1, 1);
+    for record in 0..1_000_000 {
+        append(&window, 1, &[record]);
+    }
+    append(&window, 2, &[7]); // retires the list of second 1
+    assert_eq!(turn(&mut Folder::new(&window), &window, ALL), [(2, vec![7])].into());
+    for _ in 0..10_000 {
+        crate::sync::reclaim::flush();
+    }
+}
+
+/// Four writers around a common clock, which follows the slowest of them, and two folders, of which the writers are a few
+/// seconds ahead at the most; the ring wraps eight times. Every record comes out once, in its own second.
+#[test]
+fn no_record_is_lost_or_doubled_under_concurrent_folds() {
+    const WRITERS: usize = 4;
+    const BATCHES: i64 = 50_000;
+    const BATCHES_A_SECOND: i64 = 100;
+    let window = Window::new(2, 64);
+    let folded = Mutex::new((Folder::new(&window), BTreeMap::<(i64, Record), u32>::new()));
+    let progress: Vec<AtomicI64> = (0..WRITERS).map(|_| AtomicI64::new(0)).collect();
+    let now = || progress.iter().map(|batches| batches.load(Ordering::Acquire)).min().unwrap() / BATCHES_A_SECOND;
+    let folded_now = AtomicI64::new(0);
+    let done = AtomicBool::new(false);
+    let fold = || {
+        let mut folded = folded.lock().unwrap();
+        let (folder, seen) = &mut *folded;
+        let now = now();
+        folder.clear(&window, now - 20..=now - 11);
+        folder.catch_up(&window, &(now - 10..=now + 30), u64::MAX, |second, records| {
+            records.iter().for_each(|record| *seen.entry((second, *record)).or_default() += 1);
+        });
+        folded_now.store(now, Ordering::Release);
+    };
+    let write = &|writer: usize| {
+        let mut stored = vec![];
+        for batch in 0..BATCHES {
+            let second = batch / BATCHES_A_SECOND;
+            while second > folded_now.load(Ordering::Acquire) + 4 {
+                std::thread::yield_now();
+            }
+            let second = second + batch % 8 - 4;
+            let records: Vec<Record> =
+                (0..batch % 3 + 1).map(|i| ((writer as i64) << 40 | batch << 2 | i) as u128).collect();
+            assert_eq!(window.append(writer, second, records.clone().into()), Appended::Stored);
+            stored.extend(records.into_iter().map(|record| (second, record)));
+            progress[writer].store(batch + 1, Ordering::Release);
+        }
+        stored
+    };
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS).map(|writer| scope.spawn(move || write(writer))).collect();
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Acquire) {
+                        fold();
+                    }
+                })
+            })
+            .collect();
+        let stored: BTreeMap<_, _> =
+            writers.into_iter().flat_map(|writer| writer.join().unwrap()).map(|record| (record, 1)).collect();
+        done.store(true, Ordering::Release);
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        fold();
+        let seen = &folded.lock().unwrap().1;
+        assert_eq!(seen.len(), stored.len());
+        assert!(*seen == stored, "some record came twice, or in another second");
+    });
+}

@@ -1,0 +1,270 @@
+//! The engine against a naive oracle: a list of events and two hash maps, in random histories of posts, duplicates,
+//! skews, table changes, clock steps both ways, wraps of the ring, ticks, sweeps and queries.
+#![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
+
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use weir::clock::{ManualClock, second_of};
+use weir::event::{Format, Tally, format_ms};
+use weir::reference::{Change, Preconditions, ReferenceError};
+use weir::{Engine, EngineConfig, Metrics};
+
+const TYPES: [&str; 4] = ["click", "view", "purchase", "refund"]; // the last one is not configured
+const START_MS: i64 = 1_760_000_000_123;
+
+#[derive(Clone, Debug)]
+struct Event {
+    id: u8,
+    user: u8,
+    kind: usize,
+    offset: Offset,
+}
+
+/// A distance from the clock.
+#[derive(Clone, Copy, Debug)]
+enum Offset {
+    Ms(i64),
+    /// Exactly the skew, and this much more.
+    Late(i64),
+    Early(i64),
+}
+
+impl Offset {
+    fn ms(self, skew_ms: i64) -> i64 {
+        match self {
+            Self::Ms(ms) => ms,
+            Self::Late(more) => -skew_ms - more,
+            Self::Early(more) => skew_ms + more,
+        }
+    }
+}
+
+/// For each user: none deletes (or leaves out), some sets plan and region.
+type Table = BTreeMap<u8, Option<(u8, u8)>>;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Post(Vec<Event>),
+    Put(Table, Offset),
+    Patch(Table, Offset),
+    Advance(i64),
+    Query(u32),
+    Tick,
+    Sweep,
+}
+
+fn offset() -> impl Strategy<Value = Offset> {
+    prop_oneof![
+        6 => (-4_000_i64..4_000).prop_map(Offset::Ms),
+        1 => (0_i64..2).prop_map(Offset::Late),
+        1 => (0_i64..2).prop_map(Offset::Early),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let event = (0_u8..60, 0_u8..12, 0..TYPES.len(), offset()).prop_map(|(id, user, kind, offset)| Event {
+        id,
+        user,
+        kind,
+        offset,
+    });
+    let table = || prop::collection::btree_map(0_u8..12, prop::option::of((0_u8..3, 0_u8..2)), 0..8);
+    prop_oneof![
+        6 => prop::collection::vec(event, 0..12).prop_map(Step::Post),
+        1 => (table(), offset()).prop_map(|(table, offset)| Step::Put(table, offset)),
+        1 => (table(), offset()).prop_map(|(table, offset)| Step::Patch(table, offset)),
+        4 => (0_i64..2_500).prop_map(Step::Advance),
+        1 => (-9_000_i64..40_000).prop_map(Step::Advance),
+        1 => (-400_000_i64..400_000).prop_map(Step::Advance),
+        6 => (1_u32..40).prop_map(Step::Query),
+        1 => Just(Step::Tick),
+        1 => Just(Step::Sweep),
+    ]
+}
+
+/// What the engine should say, computed the slow way.
+struct Oracle {
+    config: EngineConfig,
+    /// User, kind and second of every event ever accepted.
+    events: Vec<(u8, usize, i64)>,
+    accepted_ms: HashMap<u8, i64>,
+    table: BTreeMap<u8, (u8, u8)>,
+    table_ts_ms: Option<i64>,
+    generation: u64,
+}
+
+impl Oracle {
+    fn post(&mut self, events: &[Event], now_ms: i64) -> Tally {
+        let skew_ms = i64::from(self.config.max_skew_secs) * 1_000;
+        let horizon_ms = self.config.horizon_secs().map(|secs| secs as i64 * 1_000).unwrap();
+        let mut tally = Tally::default();
+        for event in events {
+            let offset_ms = event.offset.ms(skew_ms);
+            if event.kind >= self.config.event_types.len() || offset_ms.abs() > skew_ms {
+                tally.rejected += 1;
+            } else if self.accepted_ms.get(&event.id).is_some_and(|accepted_ms| now_ms - accepted_ms <= horizon_ms) {
+                tally.duplicates += 1;
+            } else {
+                tally.accepted += 1;
+                self.accepted_ms.insert(event.id, now_ms);
+                self.events.push((event.user, event.kind, second_of(now_ms + offset_ms)));
+            }
+        }
+        tally
+    }
+
+    /// The generation in force afterwards, or the code of the refusal.
+    fn change(&mut self, table: BTreeMap<u8, (u8, u8)>, ts_ms: i64, now_ms: i64) -> Result<u64, &'static str> {
+        if ts_ms - now_ms > i64::from(self.config.max_skew_secs) * 1_000 {
+            return Err("future");
+        }
+        if self.table_ts_ms == Some(ts_ms) && self.table == table {
+            return Ok(self.generation);
+        }
+        if self.table_ts_ms.is_some_and(|current_ms| ts_ms <= current_ms) {
+            return Err("stale");
+        }
+        (self.table, self.table_ts_ms) = (table, Some(ts_ms));
+        self.generation += 1;
+        Ok(self.generation)
+    }
+
+    fn metrics(&self, window_secs: u32, now_ms: i64) -> Metrics {
+        let now = second_of(now_ms);
+        let seconds = now - i64::from(window_secs) + 1..=now;
+        let in_window: Vec<_> = self.events.iter().filter(|(_, _, second)| seconds.contains(second)).collect();
+        let count = |values: Vec<String>| {
+            let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+            values.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
+            counts
+        };
+        let known = || in_window.iter().filter_map(|(user, _, _)| self.table.get(user));
+        Metrics {
+            window_secs,
+            unique_users: in_window.iter().map(|(user, _, _)| user).collect::<BTreeSet<_>>().len() as u64,
+            unknown: (in_window.len() - known().count()) as u64,
+            by_attribute: vec![
+                ("plan".into(), count(known().map(|(plan, _)| format!("p{plan}")).collect())),
+                ("region".into(), count(known().map(|(_, region)| format!("r{region}")).collect())),
+            ],
+            by_type: count(in_window.iter().map(|(_, kind, _)| TYPES[*kind].into()).collect()),
+            total_events: in_window.len() as u64,
+            generation: self.generation,
+            as_of_ms: now_ms,
+        }
+    }
+}
+
+fn events_json(events: &[Event], now_ms: i64, skew_ms: i64, format: Format) -> Vec<u8> {
+    let event = |event: &Event| {
+        format!(
+            r#"{{"event_id":"e{}","user_id":"u{}","type":"{}","ts":"{}"}}"#,
+            event.id,
+            event.user,
+            TYPES[event.kind],
+            format_ms(now_ms + event.offset.ms(skew_ms))
+        )
+    };
+    let events: Vec<String> = events.iter().map(event).collect();
+    match format {
+        Format::Json => format!("[{}]", events.join(",")).into(),
+        Format::Ndjson => events.join("\n").into(),
+    }
+}
+
+fn table_json(table: &Table, ts_ms: i64, deletions: bool) -> Vec<u8> {
+    let users: Vec<String> = table
+        .iter()
+        .filter_map(|(user, attributes)| match attributes {
+            Some((plan, region)) => Some(format!(r#""u{user}":{{"plan":"p{plan}","region":"r{region}"}}"#)),
+            None => deletions.then(|| format!(r#""u{user}":null"#)),
+        })
+        .collect();
+    format!(r#"{{"user_metadata":{{{}}},"ts":"{}"}}"#, users.join(","), format_ms(ts_ms)).into()
+}
+
+fn run(config: EngineConfig, steps: Vec<Step>) {
+    let skew_ms = i64::from(config.max_skew_secs) * 1_000;
+    let clock = Arc::new(ManualClock::new(START_MS));
+    let engine = Engine::new(config.clone(), clock.clone()).unwrap();
+    let mut oracle = Oracle {
+        config,
+        events: vec![],
+        accepted_ms: HashMap::new(),
+        table: BTreeMap::new(),
+        table_ts_ms: None,
+        generation: 0,
+    };
+    for (index, step) in steps.into_iter().enumerate() {
+        let now_ms = engine.now_ms();
+        match step {
+            Step::Post(events) => {
+                let format = if index % 2 == 0 { Format::Json } else { Format::Ndjson };
+                let mut batch = engine.decode(events_json(&events, now_ms, skew_ms, format), format).unwrap();
+                assert_eq!(engine.ingest(&mut batch, now_ms).unwrap(), oracle.post(&events, now_ms));
+            }
+            Step::Put(table, offset) => {
+                let ts_ms = now_ms + offset.ms(skew_ms);
+                let new = table.iter().filter_map(|(user, attributes)| Some((*user, (*attributes)?))).collect();
+                let body = table_json(&table, ts_ms, false);
+                change(&engine, &mut oracle, Change::Replace, body, new, ts_ms, now_ms);
+            }
+            Step::Patch(table, offset) => {
+                let ts_ms = now_ms + offset.ms(skew_ms);
+                let mut new = oracle.table.clone();
+                for (user, attributes) in &table {
+                    match attributes {
+                        Some(attributes) => new.insert(*user, *attributes),
+                        None => new.remove(user),
+                    };
+                }
+                let body = table_json(&table, ts_ms, true);
+                change(&engine, &mut oracle, Change::Merge, body, new, ts_ms, now_ms);
+            }
+            Step::Advance(ms) => clock.advance(ms),
+            Step::Query(window_secs) => {
+                let window_secs = window_secs.min(oracle.config.retention_secs);
+                assert_eq!(engine.metrics(window_secs), oracle.metrics(window_secs, now_ms));
+            }
+            Step::Tick => engine.tick(),
+            Step::Sweep => engine.sweep(),
+        }
+    }
+    let retention_secs = oracle.config.retention_secs;
+    assert_eq!(engine.metrics(retention_secs), oracle.metrics(retention_secs, engine.now_ms()));
+}
+
+fn change(
+    engine: &Engine,
+    oracle: &mut Oracle,
+    change: Change,
+    body: Vec<u8>,
+    new: BTreeMap<u8, (u8, u8)>,
+    ts_ms: i64,
+    now_ms: i64,
+) {
+    let generation = engine.change_reference(change, body, &Preconditions::default(), now_ms);
+    let generation = generation.map(|generation| generation.number()).map_err(|error| match error {
+        ReferenceError::TimestampInFuture { .. } => "future",
+        ReferenceError::Stale { .. } => "stale",
+        error => panic!("{error:?}"),
+    });
+    assert_eq!(generation, oracle.change(new, ts_ms, now_ms));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_engine_agrees_with_the_oracle(
+        retention_secs in 1_u32..30,
+        max_skew_secs in 0_u32..6,
+        shards in prop::sample::select(vec![1, 2, 8]),
+        steps in prop::collection::vec(step(), 1..120),
+    ) {
+        let mut config = EngineConfig { retention_secs, max_skew_secs, shards, ..EngineConfig::default() };
+        config.event_types.truncate(3);
+        run(config, steps);
+    }
+}
