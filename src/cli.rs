@@ -1,0 +1,281 @@
+//! The command line: arguments as typed, then as one validated [`Settings`].
+
+use crate::config::{EngineConfig, Horizon};
+use crate::http::HttpConfig;
+use crate::limits;
+use crate::telemetry::LogFormat;
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+
+/// A server's settings, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to listen: `ADDR:PORT`.
+    pub listen: String,
+    /// The engine's.
+    pub engine: EngineConfig,
+    /// The HTTP interface's.
+    pub http: HttpConfig,
+    /// Threads that serve connections.
+    pub workers: usize,
+    /// How the log looks.
+    pub log_format: LogFormat,
+}
+
+/// Why there is nothing to run.
+#[derive(Debug)]
+pub enum Stop {
+    /// The help or the version was asked for; here it is.
+    Shown(Box<clap::Error>),
+    /// The arguments cannot be taken, for the reason in this one line.
+    Refused(String),
+}
+
+/// Counts events as they come and answers exact questions about the last minutes, over HTTP.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+const AFTER_HELP: &str = "\
+Each option can be set by the environment variable named with it; the command line wins. WEIR_LOG sets the log level: \
+error, warn, info (the default), debug or trace. SIGTERM or SIGINT answers what is in flight and exits with 0.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve over HTTP; this is also what weir does without a command.
+    Serve(ServeArgs),
+}
+
+/// The arguments as typed.
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// Where to listen [default: 127.0.0.1:3000, or 127.0.0.1:$PORT where PORT is set].
+    #[arg(long, env = "WEIR_LISTEN", value_name = "ADDR:PORT")]
+    listen: Option<String>,
+
+    /// The longest window that can be asked for, in seconds (1 to 86400).
+    #[arg(long, env = "WEIR_RETENTION", value_name = "SECS", default_value_t = EngineConfig::default().retention_secs)]
+    #[arg(allow_negative_numbers = true)]
+    retention: u32,
+
+    /// How far an event's ts may lie from the server's clock, both ways, in seconds (0 to 86400).
+    #[arg(long, env = "WEIR_MAX_SKEW", value_name = "SECS", default_value_t = EngineConfig::default().max_skew_secs)]
+    #[arg(allow_negative_numbers = true)]
+    max_skew: u32,
+
+    /// How long an accepted event_id is remembered, in seconds or "unbounded" [default: retention + 2 x max-skew,
+    /// which is also the least].
+    #[arg(long, env = "WEIR_DEDUP_HORIZON", value_name = "SECS|unbounded", value_parser = horizon)]
+    #[arg(allow_negative_numbers = true)]
+    dedup_horizon: Option<Horizon>,
+
+    /// The attributes of users that events are broken down by, in the order of the answers (1 to 8 names).
+    #[arg(long, env = "WEIR_ATTRIBUTES", value_name = "NAMES", value_delimiter = ',')]
+    #[arg(default_values_t = EngineConfig::default().attributes)]
+    attributes: Vec<String>,
+
+    /// The types that an event may have (1 to 64 names).
+    #[arg(long, env = "WEIR_EVENT_TYPES", value_name = "NAMES", value_delimiter = ',')]
+    #[arg(default_values_t = EngineConfig::default().event_types)]
+    event_types: Vec<String>,
+
+    /// The largest body, as sent and after decompression: bytes, or with a suffix KiB, MiB or GiB (up to 1GiB).
+    #[arg(long, env = "WEIR_MAX_BODY_BYTES", value_name = "SIZE", default_value = "16MiB", value_parser = size_bytes)]
+    #[arg(allow_negative_numbers = true)]
+    max_body_bytes: usize,
+
+    /// The most events in one request (1 to 10000000).
+    #[arg(long, env = "WEIR_MAX_BATCH_EVENTS", value_name = "N")]
+    #[arg(default_value_t = EngineConfig::default().max_batch_events, allow_negative_numbers = true)]
+    max_batch_events: usize,
+
+    /// Threads that serve connections [default: one per core].
+    #[arg(long, env = "WEIR_WORKERS", value_name = "N", allow_negative_numbers = true)]
+    workers: Option<usize>,
+
+    /// Shards of the window, a power of two up to 256; they only spread contention [default: one per core].
+    #[arg(long, env = "WEIR_SHARDS", value_name = "N", allow_negative_numbers = true)]
+    shards: Option<usize>,
+
+    /// How log lines on stderr look.
+    #[arg(long, env = "WEIR_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+/// The settings that the arguments and the environment ask for.
+///
+/// # Errors
+/// When there is nothing to run: help was asked for, or something is wrong with the arguments.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Settings, Stop> {
+    let cli = Cli::try_parse_from(args).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Shown(Box::new(error)),
+        _ => Stop::Refused(first_line(&error.to_string())),
+    })?;
+    let args = match cli.command {
+        Some(Command::Serve(args)) => args,
+        None => cli.serve,
+    };
+    args.validate(std::env::var("PORT").ok().as_deref()).map_err(Stop::Refused)
+}
+
+impl ServeArgs {
+    fn validate(self, port: Option<&str>) -> Result<Settings, String> {
+        let engine_default = EngineConfig::default();
+        let engine = EngineConfig {
+            retention_secs: self.retention,
+            max_skew_secs: self.max_skew,
+            dedup_horizon: self.dedup_horizon,
+            attributes: self.attributes,
+            event_types: self.event_types,
+            max_batch_events: self.max_batch_events,
+            max_backlog_events: engine_default.max_backlog_events.max(self.max_batch_events.saturating_mul(2)),
+            shards: self.shards.unwrap_or(engine_default.shards),
+        };
+        engine.validate().map_err(|error| error.to_string())?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = self.workers.unwrap_or(cores.min(*limits::WORKERS.end()));
+        within("workers", workers, &limits::WORKERS)?;
+        within("max-body-bytes", self.max_body_bytes, &limits::BODY_BYTES)?;
+        Ok(Settings {
+            listen: listen_address(self.listen, port)?,
+            engine,
+            http: HttpConfig { max_body_bytes: self.max_body_bytes, ..HttpConfig::default() },
+            workers,
+            log_format: self.log_format,
+        })
+    }
+}
+
+fn listen_address(listen: Option<String>, port: Option<&str>) -> Result<String, String> {
+    match (listen, port) {
+        (Some(listen), _) => Ok(listen),
+        (None, None | Some("")) => Ok("127.0.0.1:3000".to_owned()),
+        (None, Some(port)) => {
+            let port: u16 = port.parse().map_err(|_| format!("PORT must be 0 to 65535, not {port:?}"))?;
+            Ok(format!("127.0.0.1:{port}"))
+        }
+    }
+}
+
+fn within(name: &str, value: usize, range: &std::ops::RangeInclusive<usize>) -> Result<(), String> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(format!("{name} must be {} to {}, not {value}", range.start(), range.end()))
+}
+
+fn horizon(text: &str) -> Result<Horizon, String> {
+    if text.eq_ignore_ascii_case("unbounded") {
+        return Ok(Horizon::Unbounded);
+    }
+    text.parse().map(Horizon::Secs).map_err(|_| "neither a whole number of seconds nor \"unbounded\"".to_owned())
+}
+
+fn size_bytes(text: &str) -> Result<usize, String> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(unit_at);
+    let unit_bytes = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" => Some(1),
+        "kib" => Some(1 << 10),
+        "mib" => Some(1 << 20),
+        "gib" => Some(1 << 30),
+        _ => None,
+    };
+    let bytes = unit_bytes.and_then(|unit_bytes: usize| digits.parse::<usize>().ok()?.checked_mul(unit_bytes));
+    bytes.ok_or_else(|| "not a number of bytes, KiB, MiB or GiB".to_owned())
+}
+
+/// What is wrong, without the usage that clap adds below.
+fn first_line(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(args: &[&str]) -> Result<Settings, String> {
+        let args = std::iter::once("weir").chain(args.iter().copied()).map(OsString::from);
+        match parse(args) {
+            Ok(settings) => Ok(settings),
+            Err(Stop::Refused(line)) => Err(line),
+            Err(Stop::Shown(text)) => panic!("{text}"),
+        }
+    }
+
+    #[test]
+    fn clap_finds_no_fault_with_the_definition() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn no_arguments_are_the_defaults() {
+        let settings = settings(&[]).unwrap();
+        assert_eq!(settings.listen, "127.0.0.1:3000");
+        assert_eq!(settings.engine, EngineConfig::default());
+        assert_eq!(settings.http, HttpConfig::default());
+    }
+
+    #[test]
+    fn serve_may_be_named_or_not() {
+        let args =
+            ["--retention", "60", "--attributes", "tier,plan", "--dedup-horizon", "unbounded", "--listen", "[::1]:0"];
+        let unnamed = settings(&args).unwrap();
+        let named: Vec<_> = std::iter::once("serve").chain(args).collect();
+        assert_eq!(settings(&named).unwrap(), unnamed);
+        assert_eq!(unnamed.engine.retention_secs, 60);
+        assert_eq!(unnamed.engine.attributes, ["tier", "plan"]);
+        assert_eq!(unnamed.engine.dedup_horizon, Some(Horizon::Unbounded));
+        assert_eq!(unnamed.listen, "[::1]:0");
+    }
+
+    #[test]
+    fn sizes_take_binary_suffixes() {
+        for (text, bytes) in [("7", 7), ("2KiB", 2_048), ("3 mib", 3 << 20), ("1GiB", 1 << 30)] {
+            assert_eq!(size_bytes(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "KiB", "1MB", "1.5MiB", "-1", "99999999999999999999", "18014398509481984KiB"] {
+            assert!(size_bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_port_of_the_environment_is_the_last_resort() {
+        assert_eq!(listen_address(None, Some("80")).unwrap(), "127.0.0.1:80");
+        assert_eq!(listen_address(None, Some("")).unwrap(), "127.0.0.1:3000");
+        assert_eq!(listen_address(Some("x:1".into()), Some("80")).unwrap(), "x:1");
+        assert_eq!(listen_address(None, Some("http")).unwrap_err(), "PORT must be 0 to 65535, not \"http\"");
+    }
+
+    #[test]
+    fn a_bad_value_is_one_line_that_names_it() {
+        for (args, named) in [
+            (&["--retention", "0"][..], "retention must be 1 to 86400, not 0"),
+            (&["--retention", "-1"], "--retention"),
+            (&["--retention", "abc"], "--retention"),
+            (&["--retention"], "--retention"),
+            (&["--dedup-horizon", "5"], "dedup-horizon must be at least"),
+            (&["--dedup-horizon", "soon"], "--dedup-horizon"),
+            (&["--attributes", "type"], "reserved"),
+            (&["--event-types", ""], "event-types"),
+            (&["--max-body-bytes", "0"], "max-body-bytes must be 1 to 1073741824, not 0"),
+            (&["--max-body-bytes", "2GiB"], "max-body-bytes"),
+            (&["--workers", "0"], "workers must be 1 to 512, not 0"),
+            (&["--shards", "3"], "power of two"),
+            (&["--log-format", "xml"], "--log-format"),
+            (&["--no-such-flag"], "--no-such-flag"),
+            (&["fly"], "fly"),
+            (&["--retention", "60", "serve"], "serve"),
+        ] {
+            let line = settings(args).unwrap_err();
+            assert!(line.contains(named) && !line.contains('\n') && !line.starts_with("error"), "{args:?}: {line}");
+        }
+    }
+}

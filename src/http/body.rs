@@ -1,0 +1,126 @@
+//! Request bodies: from frames to one buffer, within bounds of size, time and memory.
+
+use crate::http::App;
+use crate::http::problem::Problem;
+use crate::limits;
+use axum::body::Body as AnyBody;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::Request;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::EXPECT;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+/// A body as it was sent, and its share of the memory set aside for bodies.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) share: OwnedSemaphorePermit,
+}
+
+/// Reads a body to its end. The bytes are charged as they come, not as they are announced, so that a client that
+/// announces much and sends little takes room from nobody.
+pub(crate) async fn read(app: &App, mut body: AnyBody) -> Result<Received, Problem> {
+    let max_bytes = app.config.max_body_bytes;
+    let announced_bytes = body.size_hint().lower();
+    if announced_bytes > max_bytes as u64 {
+        return Err(Problem::PayloadTooLarge { max_bytes });
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(announced_bytes).unwrap_or(max_bytes));
+    let mut share = share(app, 0)?;
+    let stall = app.config.body_stall_timeout;
+    while let Some(frame) = timeout(stall, body.frame()).await.map_err(|_| Problem::RequestTimeout(stall))? {
+        // Only trailers are no data, and they say nothing here.
+        let Ok(data) = frame.map_err(|_| Problem::BrokenBody)?.into_data() else { continue };
+        if data.len() > max_bytes - bytes.len() {
+            return Err(Problem::PayloadTooLarge { max_bytes });
+        }
+        share.merge(self::share(app, data.len())?);
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Received { bytes, share })
+}
+
+fn share(app: &App, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+    let permits = u32::try_from(bytes).map_err(|_| Problem::Overloaded)?;
+    Arc::clone(&app.bodies).try_acquire_many_owned(permits).map_err(|_| Problem::Overloaded)
+}
+
+/// A request's body that is read on and thrown away, for a while, when it was dropped before its end.
+///
+/// A server that answers early and closes a socket with unread bytes in it makes TCP reset the connection, and the
+/// client, still sending, never sees the answer (RFC 9112, 9.6). A client that waits for `100 Continue` sends nothing
+/// before it is asked to, and is not asked then.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    /// None once it has ended.
+    incoming: Option<Incoming>,
+    client_sends: bool,
+}
+
+impl RequestBody {
+    pub(crate) fn of(request: Request<Incoming>) -> Request<Self> {
+        let client_sends = !request.headers().contains_key(EXPECT);
+        request.map(|incoming| Self { incoming: Some(incoming), client_sends })
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.client_sends = true;
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(incoming).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.incoming = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let rest = self.incoming.take().filter(|incoming| self.client_sends && !incoming.is_end_stream());
+        if let (Some(mut rest), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(timeout(limits::UNREAD_BODY_TIMEOUT, async move {
+                while let Some(Ok(_)) = rest.frame().await {}
+            }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::config::EngineConfig;
+    use crate::engine::Engine;
+    use crate::http::HttpConfig;
+
+    #[tokio::test]
+    async fn bodies_beyond_the_memory_set_aside_are_refused_until_others_are_done() {
+        let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
+        let app = App::new(Arc::new(engine), HttpConfig { max_body_bytes: 10, ..HttpConfig::default() });
+        app.bodies.forget_permits(limits::BODIES_HELD_BYTES - 10);
+        let body = || AnyBody::from("123456");
+        let first = read(&app, body()).await.unwrap();
+        assert_eq!(first.bytes, b"123456");
+        assert!(matches!(read(&app, body()).await, Err(Problem::Overloaded)));
+        drop(first);
+        assert!(read(&app, body()).await.is_ok());
+    }
+}

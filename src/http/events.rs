@@ -1,0 +1,172 @@
+//! `POST /events`.
+
+use crate::engine::{Engine, Overloaded};
+use crate::event::{Batch, Format, Tally, Verdict};
+use crate::http::coding::{Coding, Undecoded};
+use crate::http::media_type::Accepts;
+use crate::http::problem::Problem;
+use crate::http::{App, body, header, json_response};
+use crate::limits;
+use axum::extract::{Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::ACCEPT;
+use axum::response::Response;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::Arc;
+
+static ACCEPTS: Accepts = Accepts {
+    field: ACCEPT,
+    media_types: &["application/json", "application/x-ndjson", "application/jsonl", "application/ndjson"],
+    default: Some("application/json"),
+};
+
+/// Which events the answer lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listing {
+    /// Every event.
+    All,
+    /// Those that the client may want to mend: neither the accepted ones nor the duplicates.
+    Rejected,
+}
+
+/// Takes a batch of events, and answers with a verdict for each.
+pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let format = match ACCEPTS.negotiate(&head.headers)? {
+        "application/json" => Format::Json,
+        _ => Format::Ndjson,
+    };
+    let coding = Coding::negotiate(&head.headers)?;
+    let listing = if header::prefers_minimal(&head.headers) { Listing::Rejected } else { Listing::All };
+    let body::Received { bytes: mut encoded, share } = body::read(&app, body).await?;
+
+    let max_bytes = app.config.max_body_bytes;
+    if encoded.len() <= limits::INLINE_BODY_BYTES && !app.engine.is_backlogged() {
+        match coding.decode(encoded, max_bytes.min(limits::INLINE_BODY_BYTES)) {
+            Ok(body) => return take(&app.engine, Engine::ingest_prompt, body, format, listing),
+            Err(Undecoded::TooLarge(again)) => encoded = again,
+            Err(malformed) => return Err(malformed.into_problem(max_bytes)),
+        }
+    }
+    let engine = Arc::clone(&app.engine);
+    let work = move || {
+        let _share = share;
+        let body = coding.decode(encoded, max_bytes).map_err(|undecoded| undecoded.into_problem(max_bytes))?;
+        take(&engine, Engine::ingest, body, format, listing)
+    };
+    app.ingest.run(work).await?
+}
+
+/// How the engine takes a batch: with folding for others, or without.
+type Ingest = fn(&Engine, &mut Batch, i64) -> Result<Tally, Overloaded>;
+
+/// Everything from the clock reading to the answer, in one go.
+fn take(engine: &Engine, ingest: Ingest, body: Vec<u8>, format: Format, listing: Listing) -> Result<Response, Problem> {
+    let received_at_ms = engine.now_ms();
+    let mut batch = engine.decode(body, format)?;
+    let tally = ingest(engine, &mut batch, received_at_ms)?;
+    let mut response = json_response(reply(&batch, tally, listing));
+    if listing == Listing::Rejected {
+        response.headers_mut().insert("preference-applied", HeaderValue::from_static("return=minimal"));
+    }
+    Ok(response)
+}
+
+/// The answer's JSON, written as it goes: a tree of a hundred thousand results would cost more than taking the events.
+fn reply(batch: &Batch, tally: Tally, listing: Listing) -> Vec<u8> {
+    /// A result of an id of usual length.
+    const RESULT_BYTES: usize = 64;
+    let listed = if listing == Listing::All { batch.len() } else { tally.rejected };
+    let mut json = Vec::with_capacity(listed * RESULT_BYTES + 2 * RESULT_BYTES);
+    let mut message = String::new();
+    json.extend_from_slice(b"{\"results\":[");
+    let first = json.len();
+    for index in 0..batch.len() {
+        let verdict = batch.verdict(index);
+        if listing == Listing::Rejected && matches!(verdict, Verdict::Accepted | Verdict::Duplicate) {
+            continue;
+        }
+        if json.len() > first {
+            json.push(b',');
+        }
+        json.extend_from_slice(b"{\"event_id\":");
+        match batch.event_id(index) {
+            Some(id) => push_string(&mut json, id),
+            None => json.extend_from_slice(b"null"),
+        }
+        match verdict.code() {
+            None => json.extend_from_slice(b",\"status\":\"success\"}"),
+            Some(code) => {
+                message.clear();
+                write!(message, "{verdict}").expect(IN_MEMORY);
+                write!(json, ",\"status\":\"error\",\"code\":\"{code}\",\"index\":{index},\"message\":")
+                    .expect(IN_MEMORY);
+                push_string(&mut json, &message);
+                json.push(b'}');
+            }
+        }
+    }
+    let Tally { accepted, duplicates, rejected } = tally;
+    write!(json, "],\"accepted\":{accepted},\"duplicates\":{duplicates},\"rejected\":{rejected}}}").expect(IN_MEMORY);
+    json
+}
+
+const IN_MEMORY: &str = "a write to memory does not fail";
+
+fn push_string(json: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(json, text).expect(IN_MEMORY);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::config::EngineConfig;
+    use crate::engine::Engine;
+
+    fn answer(body: &str, listing: Listing) -> String {
+        let noon_ms = crate::event::parse_ms(b"2025-10-08T12:00:00Z").unwrap();
+        let engine = Engine::new(EngineConfig::default(), ManualClock::new(noon_ms)).unwrap();
+        let mut batch = engine.decode(body.as_bytes().to_vec(), Format::Json).unwrap();
+        let tally = engine.ingest(&mut batch, noon_ms).unwrap();
+        String::from_utf8(reply(&batch, tally, listing)).unwrap()
+    }
+
+    const MIXED: &str = r#"[
+        {"event_id":"a\"\u0001é","user_id":"u","type":"click","ts":"2025-10-08T12:00:00Z"},
+        {"event_id":"a\"\u0001é","user_id":"u","type":"click","ts":"2025-10-08T12:00:00Z"},
+        {"event_id":"b","user_id":"u","type":"click","ts":"yesterday"},
+        7]"#;
+
+    #[test]
+    fn results_come_in_request_order_with_members_in_the_agreed_order() {
+        assert_eq!(
+            answer(MIXED, Listing::All),
+            concat!(
+                r#"{"results":[{"event_id":"a\"\u0001é","status":"success"},"#,
+                r#"{"event_id":"a\"\u0001é","status":"error","code":"duplicate_event","index":1,"#,
+                r#""message":"event_id was already accepted"},"#,
+                r#"{"event_id":"b","status":"error","code":"invalid_timestamp","index":2,"#,
+                r#""message":"ts is not an RFC 3339 date-time"},"#,
+                r#"{"event_id":null,"status":"error","code":"invalid_event","index":3,"#,
+                r#""message":"the event is not a JSON object"}],"accepted":1,"duplicates":1,"rejected":2}"#
+            )
+        );
+    }
+
+    #[test]
+    fn the_short_answer_lists_what_was_rejected_and_counts_the_rest() {
+        let answer: serde_json::Value = serde_json::from_str(&answer(MIXED, Listing::Rejected)).unwrap();
+        let indexes: Vec<_> = answer["results"].as_array().unwrap().iter().map(|result| &result["index"]).collect();
+        assert_eq!(indexes, [2, 3]);
+        assert_eq!([&answer["accepted"], &answer["duplicates"], &answer["rejected"]], [1, 1, 2]);
+    }
+
+    #[test]
+    fn no_events_are_no_results() {
+        for listing in [Listing::All, Listing::Rejected] {
+            assert_eq!(answer("[]", listing), r#"{"results":[],"accepted":0,"duplicates":0,"rejected":0}"#);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Work that must not hold up the runtime's workers.
+
+use crate::http::problem::Problem;
+use crate::limits;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+/// Lets so many pieces of work onto the blocking pool at once; the others wait their turn, first come, first served.
+#[derive(Debug)]
+pub(crate) struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub(crate) fn new(at_once: usize) -> Self {
+        Self(Arc::new(Semaphore::new(at_once)))
+    }
+
+    /// Runs `work` when it is its turn. Work whose caller has gone by then is never started; work that has started
+    /// completes.
+    ///
+    /// # Errors
+    /// [`Problem::Overloaded`] when the turn does not come in time.
+    pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+        let turn = timeout(limits::TURN_TIMEOUT, Arc::clone(&self.0).acquire_owned()).await;
+        let turn = turn.map_err(|_| Problem::Overloaded)?.expect("nobody closes the semaphore");
+        let done = spawn_blocking(move || {
+            let result = work();
+            drop(turn);
+            result
+        });
+        done.await.map_err(|failed| match failed.try_into_panic() {
+            // As if it had panicked here, so that a panic has one place where it becomes an answer.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Problem::Overloaded,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::sync::mpsc;
+    use std::task::Poll;
+
+    #[tokio::test]
+    async fn work_waits_for_its_turn_and_is_not_started_for_a_caller_that_has_gone() {
+        let gate = Arc::new(Gate::new(1));
+        let (open, opened) = mpsc::channel::<()>();
+        let holder = tokio::spawn({
+            let gate = Arc::clone(&gate);
+            async move { gate.run(move || opened.recv()).await }
+        });
+        while gate.0.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let (started, starts) = mpsc::channel();
+        let mut waiting = Box::pin(gate.run(move || started.send(()).unwrap()));
+        assert!(poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
+        drop(waiting);
+        open.send(()).unwrap();
+        holder.await.unwrap().unwrap().unwrap();
+        assert_eq!(gate.run(|| 7).await.unwrap(), 7);
+        assert!(starts.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_panic_passes_through_and_gives_the_turn_back() {
+        let gate = Arc::new(Gate::new(1));
+        let panicking = tokio::spawn({
+            let gate = Arc::clone(&gate);
+            async move { gate.run(|| panic!("as the test wants it")).await }
+        });
+        assert!(panicking.await.unwrap_err().is_panic());
+        assert_eq!(gate.run(|| 7).await.unwrap(), 7);
+    }
+}

@@ -1,0 +1,119 @@
+//! The grammar of header fields (RFC 9110, 5.6), as far as the API needs it.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use std::borrow::Cow;
+
+/// The members of a list, without the white space around them and without empty ones. A separator within a quoted
+/// string separates nothing.
+pub(crate) fn split(list: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    list.split(move |c| {
+        let separates = c == separator && !quoted;
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && quoted && !escaped;
+        separates
+    })
+    .map(trim)
+    .filter(|member| !member.is_empty())
+}
+
+/// A parameter's name and its value, unquoted; the empty value where it has none.
+pub(crate) fn parameter(text: &str) -> (&str, Cow<'_, str>) {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    (trim(name), unquote(trim(value)))
+}
+
+/// The members of every field of this name, in order. A field that is not visible ASCII has none.
+pub(crate) fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| split(list, ','))
+}
+
+/// Whether the client asks for the short answer: `Prefer: return=minimal` (RFC 7240). Of several `return` preferences
+/// the first counts.
+pub(crate) fn prefers_minimal(headers: &HeaderMap) -> bool {
+    members(headers, &HeaderName::from_static("prefer"))
+        .filter_map(|preference| split(preference, ';').next().map(parameter))
+        .find(|(name, _)| name.eq_ignore_ascii_case("return"))
+        .is_some_and(|(_, value)| value.eq_ignore_ascii_case("minimal"))
+}
+
+/// What a field's value must be made of, known to be so.
+pub(crate) fn value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("numbers and names are visible ASCII")
+}
+
+/// Optional white space is spaces and tabs only.
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+fn unquote(value: &str) -> Cow<'_, str> {
+    let Some(quoted) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return Cow::Borrowed(value);
+    };
+    if !quoted.contains('\\') {
+        return Cow::Borrowed(quoted);
+    }
+    let mut chars = quoted.chars();
+    let unescaped = std::iter::from_fn(|| chars.next().and_then(|c| if c == '\\' { chars.next() } else { Some(c) }));
+    Cow::Owned(unescaped.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefers(fields: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append("prefer", HeaderValue::from_str(field).unwrap());
+        }
+        prefers_minimal(&headers)
+    }
+
+    #[test]
+    fn lists_are_split_outside_of_quoted_strings() {
+        let split = |list| split(list, ',').collect::<Vec<_>>();
+        assert_eq!(split(" a ,\tb,, c=\"x,y\" ,"), ["a", "b", "c=\"x,y\""]);
+        assert_eq!(split(r#""a\",b",c"#), [r#""a\",b""#, "c"]);
+        assert_eq!(split(r#""a\\",b"#), [r#""a\\""#, "b"]);
+        assert_eq!(split(r"a\,b"), [r"a\", "b"], "a backslash escapes within quotes only");
+        assert_eq!(split(" , "), [""; 0]);
+    }
+
+    #[test]
+    fn parameters_are_unquoted() {
+        assert_eq!(parameter("return = minimal"), ("return", "minimal".into()));
+        assert_eq!(parameter(r#"charset="utf\-8""#), ("charset", "utf-8".into()));
+        assert_eq!(parameter("respond-async"), ("respond-async", "".into()));
+        assert_eq!(parameter(r#"a="\"#), ("a", r#""\"#.into()));
+    }
+
+    #[test]
+    fn the_preference_is_found_however_it_is_written() {
+        for fields in [
+            &["return=minimal"][..],
+            &["RETURN=Minimal"],
+            &["return = \"minimal\""],
+            &["respond-async, wait=100", "return=minimal; foo=\"a,b\""],
+            &["foo=\"return=representation, \", return=minimal"],
+        ] {
+            assert!(prefers(fields), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn other_preferences_are_not_taken_for_it() {
+        for fields in [
+            &[][..],
+            &[""],
+            &["return"],
+            &["return=representation, return=minimal"],
+            &["foo=\"a, return=minimal\""],
+            &["foo; return=minimal"],
+            &["x-return=minimal"],
+        ] {
+            assert!(!prefers(fields), "{fields:?}");
+        }
+    }
+}

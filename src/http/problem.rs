@@ -1,0 +1,284 @@
+//! Every way in which a request as a whole can fail, and what the client is told (RFC 9457).
+
+use crate::engine::Overloaded;
+use crate::event::{self, DecodeError};
+use crate::http::coding::{Coding, Undecoded};
+use crate::http::header;
+use crate::http::media_type::Accepts;
+use crate::reference::ReferenceError;
+use axum::body::Body;
+use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::time::Duration;
+
+/// A request failed as a whole: nothing of it was taken.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// No resource has this path.
+    NotFound,
+    /// The resource does not know this method. The router adds `Allow`.
+    MethodNotAllowed,
+    /// No byte of the body came for this long.
+    RequestTimeout(Duration),
+    /// The body is larger than this, as sent or after decompression.
+    PayloadTooLarge { max_bytes: usize },
+    /// The body holds more events than this.
+    TooManyEvents { max: usize },
+    /// The resource takes these kinds of body only.
+    UnsupportedMediaType(&'static Accepts),
+    /// The body is coded in a way that the server does not know.
+    UnsupportedEncoding,
+    /// The body is not what its `Content-Encoding` says.
+    MalformedEncoding,
+    /// The body broke off, or its chunks are not well-formed.
+    BrokenBody,
+    /// The body is not JSON from this byte on.
+    MalformedJson { offset: usize },
+    /// `window` is not a whole number of seconds from 1 to this.
+    InvalidWindow { max_secs: u32 },
+    /// Another parameter is wrong, as described.
+    InvalidParameter(String),
+    /// The reference table refuses a change.
+    Reference(ReferenceError),
+    /// The reference table does not hold this user.
+    UnknownUser,
+    /// There is no room now.
+    Overloaded,
+    /// The server should get no new traffic, for the reason given.
+    NotReady(String),
+    /// The server is at fault.
+    Internal,
+}
+
+/// The members of a problem, in order.
+#[derive(Serialize)]
+struct Document {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    #[serde(flatten)]
+    extra: Extra,
+}
+
+/// What a program may want to know beyond the code.
+#[derive(Default, Serialize)]
+struct Extra {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_ts: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_generation: Option<u64>,
+}
+
+impl Problem {
+    /// Status, stable code and title.
+    const fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Not found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed"),
+            Self::RequestTimeout(_) => (StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout"),
+            Self::PayloadTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large"),
+            Self::TooManyEvents { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", "Too many events"),
+            Self::UnsupportedMediaType(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
+            }
+            Self::UnsupportedEncoding => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", "Unsupported content encoding")
+            }
+            Self::MalformedEncoding | Self::BrokenBody => {
+                (StatusCode::BAD_REQUEST, "malformed_encoding", "Malformed content encoding")
+            }
+            Self::MalformedJson { .. } | Self::Reference(ReferenceError::Malformed(_)) => {
+                (StatusCode::BAD_REQUEST, "malformed_json", "Malformed JSON")
+            }
+            Self::InvalidWindow { .. } => (StatusCode::BAD_REQUEST, "invalid_window", "Invalid window"),
+            Self::InvalidParameter(_) => (StatusCode::BAD_REQUEST, "invalid_parameter", "Invalid parameter"),
+            Self::Reference(ReferenceError::Invalid { .. }) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid_reference", "Invalid reference table")
+            }
+            Self::Reference(ReferenceError::TimestampInFuture { .. }) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "timestamp_in_future", "Timestamp in the future")
+            }
+            Self::Reference(ReferenceError::GenerationMismatch { .. }) => {
+                (StatusCode::PRECONDITION_FAILED, "generation_mismatch", "Generation mismatch")
+            }
+            Self::Reference(ReferenceError::Stale { .. }) => {
+                (StatusCode::CONFLICT, "stale_reference", "Stale reference table")
+            }
+            Self::UnknownUser => (StatusCode::NOT_FOUND, "unknown_user", "Unknown user"),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
+            Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready", "Not ready"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error"),
+        }
+    }
+
+    /// What went wrong this time, for a person.
+    fn detail(&self) -> String {
+        match self {
+            Self::NotFound => "there is nothing at this path".to_owned(),
+            Self::MethodNotAllowed => "the methods that this path knows are listed in Allow".to_owned(),
+            Self::RequestTimeout(stall) => format!("no part of the body came for {} seconds", stall.as_secs_f64()),
+            Self::PayloadTooLarge { max_bytes } => {
+                format!("the body is larger than {max_bytes} bytes, as sent or after decompression")
+            }
+            Self::TooManyEvents { max } => format!("a request may hold {max} events; send several"),
+            Self::UnsupportedMediaType(accepts) => {
+                format!("the body must be {} in UTF-8", accepts.media_types.join(" or "))
+            }
+            Self::UnsupportedEncoding => format!("the body may be in one of these codings: {}", Coding::ACCEPTED),
+            Self::MalformedEncoding => {
+                "the compressed body is broken, cut short, or followed by something else".to_owned()
+            }
+            Self::BrokenBody => "the body broke off, or its chunks are not well-formed".to_owned(),
+            Self::MalformedJson { offset } => format!("the body is not valid JSON at byte {offset}"),
+            Self::InvalidWindow { max_secs } => format!("window must be a whole number of seconds, 1 to {max_secs}"),
+            Self::InvalidParameter(detail) | Self::NotReady(detail) => detail.clone(),
+            Self::Reference(error) => error.to_string(),
+            Self::UnknownUser => "the reference table does not hold this user".to_owned(),
+            Self::Overloaded => "there is no room for this request now; nothing of it was taken".to_owned(),
+            Self::Internal => "the server failed; this is a fault of its own".to_owned(),
+        }
+    }
+
+    fn extra(&self) -> Extra {
+        match self {
+            Self::MalformedJson { offset } => Extra { offset: Some(*offset), ..Extra::default() },
+            Self::Reference(ReferenceError::Malformed(malformed)) => {
+                Extra { offset: Some(malformed.offset), ..Extra::default() }
+            }
+            Self::Reference(ReferenceError::Invalid { pointer, .. }) => {
+                Extra { pointer: Some(pointer.clone()), ..Extra::default() }
+            }
+            Self::Reference(ReferenceError::GenerationMismatch { current }) => {
+                Extra { current_generation: Some(*current), ..Extra::default() }
+            }
+            Self::Reference(ReferenceError::Stale { current_ts_ms, current }) => Extra {
+                current_ts: Some(event::format_ms(*current_ts_ms)),
+                current_generation: Some(*current),
+                ..Extra::default()
+            },
+            _ => Extra::default(),
+        }
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::UnsupportedMediaType(accepts) => {
+                headers.insert(&accepts.field, header::value(accepts.media_types.join(", ")));
+            }
+            Self::UnsupportedEncoding => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(Coding::ACCEPTED));
+            }
+            Self::Overloaded | Self::NotReady(_) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            // The rest of the body may never come, so the connection is of no further use (RFC 9110, 15.5.9).
+            Self::RequestTimeout(_) => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, code, title) = self.kind();
+        let document = Document {
+            r#type: format!("urn:weir:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: self.detail(),
+            code,
+            extra: self.extra(),
+        };
+        let body = serde_json::to_vec(&document).expect("strings and numbers always serialise");
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        self.add_headers(headers);
+        response
+    }
+}
+
+impl From<DecodeError> for Problem {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Malformed(malformed) => Self::MalformedJson { offset: malformed.offset },
+            DecodeError::TooManyEvents { max } => Self::TooManyEvents { max },
+        }
+    }
+}
+
+impl From<Overloaded> for Problem {
+    fn from(Overloaded: Overloaded) -> Self {
+        Self::Overloaded
+    }
+}
+
+impl From<ReferenceError> for Problem {
+    fn from(error: ReferenceError) -> Self {
+        Self::Reference(error)
+    }
+}
+
+impl Undecoded {
+    /// The problem of a body that may have `max_bytes` after decompression.
+    pub(crate) fn into_problem(self, max_bytes: usize) -> Problem {
+        match self {
+            Self::Malformed => Problem::MalformedEncoding,
+            Self::TooLarge(_) => Problem::PayloadTooLarge { max_bytes },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Malformed;
+
+    async fn document(problem: Problem) -> String {
+        let body = axum::body::to_bytes(problem.into_response().into_body(), usize::MAX).await.unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn members_come_in_order_and_extras_last() {
+        assert_eq!(
+            document(Problem::MalformedJson { offset: 7 }).await,
+            r#"{"type":"urn:weir:problem:malformed_json","title":"Malformed JSON","status":400,"detail":"the body is not valid JSON at byte 7","code":"malformed_json","offset":7}"#
+        );
+        let invalid = ReferenceError::Invalid { pointer: "/user_metadata/a~1b".into(), detail: "\"x\"".into() };
+        assert!(
+            document(invalid.into()).await.ends_with(
+                r#""status":422,"detail":"\"x\"","code":"invalid_reference","pointer":"/user_metadata/a~1b"}"#
+            )
+        );
+        let mismatch = ReferenceError::GenerationMismatch { current: 3 };
+        assert!(document(mismatch.into()).await.ends_with(r#""code":"generation_mismatch","current_generation":3}"#));
+    }
+
+    #[tokio::test]
+    async fn a_malformed_table_is_told_as_malformed_events_are() {
+        let table = ReferenceError::Malformed(Malformed { offset: 7 });
+        assert_eq!(document(table.into()).await, document(Problem::MalformedJson { offset: 7 }).await);
+    }
+
+    #[test]
+    fn refusals_say_what_would_be_taken() {
+        let headers = |problem: Problem| problem.into_response().into_parts().0.headers;
+        assert_eq!(headers(Problem::UnsupportedEncoding)["accept-encoding"], "gzip, zstd, identity");
+        assert_eq!(headers(Problem::Overloaded)["retry-after"], "1");
+        assert_eq!(headers(Problem::RequestTimeout(Duration::ZERO))["connection"], "close");
+        assert_eq!(headers(Problem::NotFound)["content-type"], "application/problem+json");
+    }
+}

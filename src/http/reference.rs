@@ -1,0 +1,177 @@
+//! `/reference/users`: the table that events are enriched by.
+
+use crate::event;
+use crate::http::coding::Coding;
+use crate::http::media_type::Accepts;
+use crate::http::problem::Problem;
+use crate::http::{App, body, header, json_response};
+use crate::reference::{Change, Generation, Preconditions, ReferenceError, Tags};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, ETAG, IF_MATCH, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::response::Response;
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use std::sync::Arc;
+
+static REPLACE_ACCEPTS: Accepts =
+    Accepts { field: ACCEPT, media_types: &["application/json"], default: Some("application/json") };
+
+static MERGE_ACCEPTS: Accepts = Accepts {
+    field: HeaderName::from_static("accept-patch"),
+    media_types: &["application/merge-patch+json"],
+    default: None,
+};
+
+/// Caches may keep the answer but must ask whether it still holds.
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// `PUT`: replaces the table.
+pub(super) async fn replace(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    change(&app, request, Change::Replace, &REPLACE_ACCEPTS).await
+}
+
+/// `PATCH`: merges into the table.
+pub(super) async fn merge(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    change(&app, request, Change::Merge, &MERGE_ACCEPTS).await
+}
+
+async fn change(app: &App, request: Request, change: Change, accepts: &'static Accepts) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    accepts.negotiate(&head.headers)?;
+    let coding = Coding::negotiate(&head.headers)?;
+    let preconditions = preconditions(&head.headers);
+    let body::Received { bytes, share } = body::read(app, body).await?;
+    let max_bytes = app.config.max_body_bytes;
+    let engine = Arc::clone(&app.engine);
+    let work = move || {
+        let _share = share;
+        let body = coding.decode(bytes, max_bytes).map_err(|undecoded| undecoded.into_problem(max_bytes))?;
+        let received_at_ms = engine.now_ms();
+        let generation = engine.change_reference(change, body, &preconditions, received_at_ms)?;
+        Ok(tagged(&generation, &Updated::to(&generation)))
+    };
+    app.changes.run(work).await?
+}
+
+/// `GET /reference/users`: the table in force, without its users.
+pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let preconditions = preconditions(&headers);
+    let engine = Arc::clone(&app.engine);
+    // Off the workers, because the last holder of a table frees it.
+    let work = move || {
+        let generation = engine.reference();
+        let current = generation.number();
+        if preconditions.if_match.is_some_and(|tags| !tags.matches(current)) {
+            return Err(ReferenceError::GenerationMismatch { current }.into());
+        }
+        let response = tagged(&generation, &Summary::of(&generation));
+        let unchanged = preconditions.if_none_match.is_some_and(|tags| tags.matches(current));
+        Ok(if unchanged { not_modified(response) } else { response })
+    };
+    app.reads.run(work).await?
+}
+
+/// `GET /reference/users/{user_id}`: one user's attributes.
+pub(super) async fn show_user(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let encoded_id = uri.path().rsplit('/').next().unwrap_or_default();
+    let Ok(user_id) = percent_decode_str(encoded_id).decode_utf8() else {
+        return Err(Problem::InvalidParameter("the user id in the path is not UTF-8".to_owned()));
+    };
+    let (user_id, engine) = (user_id.into_owned(), Arc::clone(&app.engine));
+    let work = move || {
+        let values = engine.user(&user_id).ok_or(Problem::UnknownUser)?;
+        let user = User { user_id: &user_id, attributes: &engine.config().attributes, values: &values };
+        let mut response = json_response(to_json(&user));
+        response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
+        Ok(response)
+    };
+    app.reads.run(work).await?
+}
+
+fn preconditions(headers: &HeaderMap) -> Preconditions {
+    let fields = |name: HeaderName| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
+    Preconditions {
+        if_match: Tags::if_match(fields(IF_MATCH)),
+        if_none_match: Tags::if_none_match(fields(IF_NONE_MATCH)),
+    }
+}
+
+/// An answer about a generation, which its entity tag names.
+fn tagged(generation: &Generation, document: &impl Serialize) -> Response {
+    let mut response = json_response(to_json(document));
+    let headers = response.headers_mut();
+    headers.insert(ETAG, header::value(format!("\"{}\"", generation.number())));
+    headers.insert(CACHE_CONTROL, NO_CACHE);
+    response
+}
+
+/// The same answer without its body; a length, if there is one, must be the full answer's (RFC 9110, 8.6).
+fn not_modified(mut response: Response) -> Response {
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().remove(CONTENT_LENGTH);
+    *response.body_mut() = Body::empty();
+    response
+}
+
+fn to_json(document: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(document).expect("strings and numbers always serialise")
+}
+
+/// The answer to a change.
+#[derive(Serialize)]
+struct Updated {
+    message: &'static str,
+    generation: u64,
+    users: usize,
+}
+
+impl Updated {
+    fn to(generation: &Generation) -> Self {
+        Self {
+            message: "Reference table updated successfully",
+            generation: generation.number(),
+            users: generation.users(),
+        }
+    }
+}
+
+/// A table without its users.
+#[derive(Serialize)]
+struct Summary<'a> {
+    generation: u64,
+    ts: Option<String>,
+    users: usize,
+    attributes: Vec<&'a str>,
+}
+
+impl<'a> Summary<'a> {
+    fn of(generation: &'a Generation) -> Self {
+        Self {
+            generation: generation.number(),
+            ts: generation.ts_ms().map(event::format_ms),
+            users: generation.users(),
+            attributes: generation.attributes().iter().map(AsRef::as_ref).collect(),
+        }
+    }
+}
+
+/// One user: the id, then a member for each attribute, in the configured order.
+struct User<'a> {
+    user_id: &'a str,
+    attributes: &'a [String],
+    values: &'a [String],
+}
+
+impl Serialize for User<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("user_id", self.user_id)?;
+        for (attribute, value) in self.attributes.iter().zip(self.values) {
+            map.serialize_entry(attribute, value)?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,52 @@
+//! The `weir` command: parse the arguments, build the runtime, serve.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use weir::cli::{self, Settings, Stop};
+use weir::clock::SystemClock;
+use weir::http::App;
+use weir::{Engine, Maintenance, server, telemetry};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long work that nobody waits for any more may hold up the exit.
+const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let failure = match cli::parse(std::env::args_os()) {
+        Ok(settings) => match run(settings) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => error.to_string(),
+        },
+        Err(Stop::Shown(text)) => {
+            // A closed stdout is the reader's choice.
+            let _ = text.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(Stop::Refused(reason)) => reason,
+    };
+    eprintln!("weir: {failure}");
+    ExitCode::FAILURE
+}
+
+fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
+    telemetry::init(settings.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.workers).enable_all().build()?;
+    let served = runtime.block_on(serve(settings));
+    runtime.shutdown_timeout(LEFTOVERS_TIMEOUT);
+    served
+}
+
+async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
+    let shutdown = server::shutdown_signal()?;
+    let listener = TcpListener::bind(&settings.listen).await;
+    let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    let engine = Arc::new(Engine::new(settings.engine, SystemClock)?);
+    let _maintenance = Maintenance::start(&engine)?;
+    server::serve(Arc::new(App::new(engine, settings.http)), listener, shutdown).await?;
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! Logs: what, how much, and in which form.
+
+use clap::ValueEnum;
+use std::io::{self, IsTerminal};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Sends the process's logs to stderr, at the level that `WEIR_LOG` names (`info` by default).
+///
+/// # Errors
+/// One line, when `WEIR_LOG` is not a filter, or when the process sends its logs elsewhere already.
+pub fn init(format: LogFormat) -> Result<(), String> {
+    let directives = std::env::var("WEIR_LOG").unwrap_or_default();
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&directives);
+    let filter = filter.map_err(|error| format!("WEIR_LOG={directives:?} is not a log filter: {error}"))?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let installed = match format {
+        LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+    };
+    installed.map_err(|error| error.to_string())
+}
