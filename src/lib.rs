@@ -1,4 +1,22 @@
 //! A lock-free, in-memory engine for real-time event ingestion and exact, enriched, sliding-window metrics.
+//!
+//! [`Engine`] takes batches of events and answers windowed questions about them. The path of an event, module by module:
+//!
+//! ```text
+//! http -> json -> event (decode, timestamp, validate) -> key -> dedup -> window -> timeline -> http
+//!                                                              reference ────────────┘
+//! ```
+//!
+//! - `json`: one front-end for events and reference tables.
+//! - [`event`]: bytes into a [`Batch`](event::Batch) of columns, and its verdicts.
+//! - [`key`]: ids as keyed hashes.
+//! - `dedup`: which ids were accepted before.
+//! - `window`: the lock-free ring of per-second slots that writers publish into.
+//! - [`mod@reference`]: who the users are, in generations.
+//! - `timeline`: the window's records folded into seconds, and the sums over them.
+//! - [`clock`], [`limits`]: time as a value, and every bound in one place.
+//!
+//! The server (feature `server`, on by default) is a shell around the engine: `http`, `server`, `cli`, `telemetry`.
 
 #[cfg(feature = "server")]
 pub mod cli;
@@ -32,3 +50,8 @@ pub use engine::{Engine, Overloaded, Sizes};
 pub use json::Malformed;
 pub use maintenance::Maintenance;
 pub use timeline::Metrics;
+
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,8 +1,11 @@
-//! A server on a free port with a clock that the test owns, and two clients: one that speaks HTTP, one that speaks bytes.
+//! A server on a free port with a clock that the test owns, two clients (one that speaks HTTP, one that speaks bytes), and
+//! what they send.
 
 #![allow(dead_code, unreachable_pub, reason = "every test file includes this as a module and uses its own part of it")]
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
+use flate2::{Compression, write::GzEncoder};
+use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -10,7 +13,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use weir::clock::ManualClock;
+use weir::clock::{Clock, ManualClock};
+use weir::event::format_ms;
 use weir::http::{App, HttpConfig};
 use weir::{Engine, EngineConfig, Maintenance};
 
@@ -20,31 +24,43 @@ pub const NOON: &str = "2025-10-08T12:00:00.000Z";
 /// [`NOON`], in milliseconds since the Unix epoch.
 pub const NOON_MS: i64 = 1_759_924_800_000;
 
+/// Bytes of a mebibyte.
+pub const MIB: usize = 1 << 20;
+
 /// A server that runs until it is dropped.
-pub struct Server {
+pub struct Server<C = ManualClock> {
     pub address: SocketAddr,
-    pub clock: Arc<ManualClock>,
+    pub clock: Arc<C>,
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// With the default settings.
+    /// With the default settings, at [`NOON`].
     pub fn start() -> Self {
         Self::with(|_, _| {})
     }
 
-    /// With the default settings, changed.
+    /// With the default settings, changed, at [`NOON`].
     pub fn with(change: impl FnOnce(&mut EngineConfig, &mut HttpConfig)) -> Self {
+        Self::on(ManualClock::new(NOON_MS), 2, change)
+    }
+}
+
+impl<C: Clock + 'static> Server<C> {
+    /// With a clock of its own and so many runtime workers. Its housekeeping runs on threads whose names start with
+    /// `weir-`; requests do not.
+    pub fn on(clock: C, workers: usize, change: impl FnOnce(&mut EngineConfig, &mut HttpConfig)) -> Self {
         let (mut engine_config, mut http_config) = (EngineConfig::default(), HttpConfig::default());
         change(&mut engine_config, &mut http_config);
-        let clock = Arc::new(ManualClock::new(NOON_MS));
+        let clock = Arc::new(clock);
         let engine = Arc::new(Engine::new(engine_config, Arc::clone(&clock)).unwrap());
         let (stop, stopped) = oneshot::channel();
         let (told, address) = std::sync::mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let run = move || {
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            let runtime = runtime.worker_threads(workers).enable_all().build().unwrap();
             runtime.block_on(async {
                 let _maintenance = Maintenance::start(&engine).unwrap();
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -53,11 +69,14 @@ impl Server {
                 let shutdown = async { stopped.await.unwrap_or_default() };
                 weir::server::serve(app, listener, shutdown).await.unwrap();
             });
-        });
+        };
+        let thread = std::thread::Builder::new().name("weir-serve".to_owned()).spawn(run).unwrap();
         let address = address.recv().unwrap();
         Self { address, clock, agent: agent(), stop: Some(stop), thread: Some(thread) }
     }
+}
 
+impl<C> Server<C> {
     /// Asks the server to stop, without waiting for it.
     pub fn begin_stop(&mut self) {
         if let Some(stop) = self.stop.take() {
@@ -101,9 +120,20 @@ impl Server {
         self.request("PUT", "/reference/users", headers, Some(body.as_ref()))
     }
 
-    /// The number of events in the longest window.
+    /// Merges into the reference table.
+    pub fn patch_users(&self, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
+        let headers = [&[("content-type", "application/merge-patch+json")], headers].concat();
+        self.request("PATCH", "/reference/users", &headers, Some(body.as_ref()))
+    }
+
+    /// The figures of a window.
+    pub fn metrics(&self, window_secs: u32) -> Value {
+        self.get(&format!("/metrics?window={window_secs}")).json()
+    }
+
+    /// The number of events in the longest window of the default settings.
     pub fn total_events(&self) -> u64 {
-        self.get("/metrics?window=1800").json()["total_events"].as_u64().unwrap()
+        self.metrics(1_800)["total_events"].as_u64().unwrap()
     }
 
     /// A new connection.
@@ -112,7 +142,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl<C> Drop for Server<C> {
     fn drop(&mut self) {
         self.begin_stop();
         let served = self.thread.take().map(JoinHandle::join);
@@ -128,13 +158,54 @@ pub fn agent() -> ureq::Agent {
         .http_status_as_error(false)
         .allow_non_standard_methods(true)
         .timeout_global(Some(Duration::from_secs(60)))
+        .max_idle_connections_per_host(16)
         .build();
     config.new_agent()
 }
 
 /// A valid event at [`NOON`].
 pub fn event(event_id: &str) -> String {
-    format!(r#"{{"event_id":"{event_id}","user_id":"u-1","type":"click","ts":"{NOON}"}}"#)
+    event_of(event_id, "u-1", "click", NOON)
+}
+
+/// An event of a click at a time.
+pub fn event_at(event_id: &str, ts_ms: i64) -> String {
+    event_of(event_id, "u-1", "click", &format_ms(ts_ms))
+}
+
+/// An event; the fields are JSON strings without their quotes.
+pub fn event_of(event_id: &str, user_id: &str, event_type: &str, ts: &str) -> String {
+    format!(r#"{{"event_id":"{event_id}","user_id":"{user_id}","type":"{event_type}","ts":"{ts}"}}"#)
+}
+
+/// A JSON array.
+pub fn array(elements: impl IntoIterator<Item = String>) -> String {
+    format!("[{}]", elements.into_iter().collect::<Vec<_>>().join(","))
+}
+
+/// The body of a PUT or PATCH.
+pub fn table(users: impl AsRef<str>, ts: &str) -> String {
+    format!(r#"{{"user_metadata":{{{}}},"ts":"{ts}"}}"#, users.as_ref())
+}
+
+/// A user of a [`table`].
+pub fn user(id: &str, plan: &str, region: &str) -> String {
+    format!(r#""{id}":{{"plan":"{plan}","region":"{region}"}}"#)
+}
+
+pub fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_ref()).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub fn zstd(text: impl AsRef<[u8]>) -> Vec<u8> {
+    zstd::encode_all(text.as_ref(), 1).unwrap()
+}
+
+/// What [`Reply::problem`] is compared with.
+pub fn problem(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
 }
 
 /// An answer.
@@ -155,7 +226,7 @@ impl Reply {
         str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
@@ -168,6 +239,31 @@ impl Reply {
         assert_eq!(problem["status"], self.status);
         assert!(!problem["title"].as_str().unwrap().is_empty() && !problem["detail"].as_str().unwrap().is_empty());
         (self.status, code.to_owned())
+    }
+
+    /// The code of each event's verdict, or `success`, after a check that the counts agree with them.
+    pub fn verdicts(&self) -> Vec<String> {
+        assert_eq!(self.status, 200, "{self:?}");
+        let answer = self.json();
+        let results = answer["results"].as_array().unwrap().iter();
+        let verdicts: Vec<_> = results.map(|result| result["code"].as_str().unwrap_or("success").to_owned()).collect();
+        let count = |code: &str| verdicts.iter().filter(|verdict| *verdict == code).count();
+        let (accepted, duplicates) = (count("success"), count("duplicate_event"));
+        assert_eq!(self.tally(), [accepted, duplicates, verdicts.len() - accepted - duplicates]);
+        verdicts
+    }
+
+    /// The `message` of the only result.
+    pub fn message(&self) -> String {
+        let answer = self.json();
+        assert_eq!(answer["results"].as_array().unwrap().len(), 1, "{self:?}");
+        answer["results"][0]["message"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Accepted, duplicates, rejected.
+    pub fn tally(&self) -> [usize; 3] {
+        let answer = self.json();
+        ["accepted", "duplicates", "rejected"].map(|name| answer[name].as_u64().unwrap() as usize)
     }
 
     fn from(response: Response<ureq::Body>) -> Self {
