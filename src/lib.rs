@@ -23,6 +23,9 @@ pub mod cli;
 pub mod clock;
 mod config;
 mod dedup;
+#[cfg(test)]
+#[path = "dedup/tests.rs"]
+mod dedup_tests;
 mod engine;
 pub mod event;
 #[cfg(feature = "server")]

@@ -1,11 +1,20 @@
 //! The shipped lock-free source, compiled against loom.
 //!
-//! `window` below is the engine's own directory, taken by path; what differs is `crate::sync`, which here is loom's. So
-//! there is no copy that could drift, and no configuration that could compile to nothing.
+//! `window` and `dedup` below are the engine's own directories, taken by path; what differs is `crate::sync`, which here
+//! is loom's, and the crate `scc`, which here is a stand-in that loom can see into. So there is no copy that could drift,
+//! and no configuration that could compile to nothing.
 #![allow(dead_code, unused_imports, reason = "the models use a part of what the engine uses")]
 
+#[path = "../../src/dedup/mod.rs"]
+mod dedup;
+#[cfg(test)]
+mod dedup_models;
 #[cfg(test)]
 mod harness;
+#[path = "../../src/key.rs"]
+mod key;
+#[path = "../../src/limits.rs"]
+mod limits;
 mod sync;
 #[path = "../../src/window/mod.rs"]
 mod window;

@@ -9,7 +9,7 @@
 //! - Whether a claim has expired depends on the claimants' times alone, never on when a sweep ran.
 //! - A claim cannot fail half-way: once it returns, it is won or it has changed nothing.
 
-mod elastic;
+pub(crate) mod elastic;
 
 pub(crate) use elastic::Elastic;
 
