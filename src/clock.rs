@@ -85,7 +85,7 @@ impl MonotonicClock {
 
     /// How far the source lags behind the latest time known: above zero after it was set back.
     pub(crate) fn behind_ms(&self) -> i64 {
-        (self.latest_ms.load(Ordering::Acquire) - self.source.now_ms()).max(0)
+        self.latest_ms.load(Ordering::Acquire).saturating_sub(self.source.now_ms()).max(0)
     }
 }
 

@@ -181,6 +181,17 @@ mod tests {
     }
 
     #[test]
+    fn the_ring_holds_all_that_may_be_written_and_the_slack() {
+        let slots = |(retention_secs, max_skew_secs)| {
+            EngineConfig { retention_secs, max_skew_secs, ..EngineConfig::default() }.ring_slots()
+        };
+        assert_eq!(
+            [(68, 0), (69, 0), (4, 0), (5, 0), (1, 120), (86_400, 86_400)].map(slots),
+            [128, 256, 64, 128, 512, 262_144]
+        );
+    }
+
+    #[test]
     fn each_setting_is_checked_and_named() {
         let strings = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(error(|c| c.retention_secs = 0), "retention must be 1 to 86400, not 0");

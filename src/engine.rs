@@ -4,6 +4,7 @@ use crate::clock::{Clock, MonotonicClock, second_of};
 use crate::config::{ConfigError, EngineConfig};
 use crate::dedup::{Dedup, Elastic};
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema, Tally, Verdict};
+use crate::fair::FairMutex;
 use crate::key::HashKeys;
 use crate::limits;
 use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError};
@@ -13,7 +14,7 @@ use crate::window::{Appended, Window};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, MutexGuard, TryLockError};
 
 /// Takes events and answers windowed questions about them.
 ///
@@ -30,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 /// ## Progress
 ///
 /// Ingest is lock-free but for one entry lock of the dedup map at a time; it never waits for a query. Queries wait for
-/// each other and for a tick, never for ingest.
+/// each other and for a slice of a tick, in turns, and never for ingest but a slice that it folds.
 pub struct Engine {
     config: EngineConfig,
     clock: MonotonicClock,
@@ -40,7 +41,7 @@ pub struct Engine {
     window: Window,
     backlog: Backlog,
     reference: Reference,
-    timeline: Mutex<Timeline>,
+    timeline: FairMutex<Timeline>,
 }
 
 /// The engine has no room for the batch; nothing of it was taken.
@@ -99,7 +100,7 @@ impl Engine {
             },
             dedup: Box::new(Elastic::new(config.horizon_secs())),
             backlog: Backlog::new(config.max_backlog_events),
-            timeline: Mutex::new(timeline),
+            timeline: FairMutex::new(timeline),
             clock,
             window,
             reference,
@@ -135,6 +136,7 @@ impl Engine {
     }
 
     /// Judges the batch by `received_at_ms`, claims its ids and counts what it has won; every event gets its verdict.
+    /// A batch that was ingested before is left as it is, and nothing of it is counted again.
     ///
     /// The same batches in the same order with the same times give the same verdicts and the same figures.
     ///
@@ -158,11 +160,10 @@ impl Engine {
         // Nothing below can fail: between an id's claim and its event's append there is no way out.
         self.clock.observe(received_at_ms);
         batch.judge_skew(received_at_ms, self.config.max_skew_ms());
-        self.claim(batch, received_at_ms);
-        self.append(batch);
-        let tally = batch.tally();
-        self.backlog.subtract(batch.len() - tally.accepted);
-        Ok(tally)
+        let won = self.claim(batch, received_at_ms);
+        self.append(batch, &won);
+        self.backlog.subtract(batch.len() - won.len());
+        Ok(batch.tally())
     }
 
     /// Whether so many records are unfolded that a writer should help.
@@ -223,7 +224,8 @@ impl Engine {
     /// Housekeeping that leaves queries little to do; about every 50 ms. Folds, retires and expires under the
     /// timeline's lock, a slice at a time so that queries get in between, then lets the epoch move on.
     pub fn tick(&self) {
-        loop {
+        // Slices enough for what is there now; what is published meanwhile is left to the next tick, so this one ends.
+        for _ in 0..=self.backlog.len() / limits::FOLD_SLICE {
             let mut timeline = self.lock_timeline();
             self.bring_up_to_date(&mut timeline);
             if !self.fold(&mut timeline, limits::FOLD_SLICE as u64) {
@@ -255,23 +257,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Pending events become accepted or duplicates.
-    fn claim(&self, batch: &mut Batch, now_ms: i64) {
-        let rows: Vec<usize> = (0..batch.len()).filter(|row| batch.verdicts[*row] == Verdict::Pending).collect();
+    /// Pending events become accepted or duplicates; returns the rows of those accepted now.
+    fn claim(&self, batch: &mut Batch, now_ms: i64) -> Vec<usize> {
+        let mut rows: Vec<usize> = (0..batch.len()).filter(|row| batch.verdicts[*row] == Verdict::Pending).collect();
         let keys: Vec<_> = rows.iter().map(|row| batch.event_keys[*row]).collect();
         let mut won = Vec::with_capacity(keys.len());
         self.dedup.claim(&keys, now_ms, &mut won);
-        for (row, won) in rows.into_iter().zip(won) {
-            batch.verdicts[row] = if won { Verdict::Accepted } else { Verdict::Duplicate };
+        for (row, won) in rows.iter().zip(won) {
+            batch.verdicts[*row] = if won { Verdict::Accepted } else { Verdict::Duplicate };
         }
+        rows.retain(|row| batch.verdicts[*row] == Verdict::Accepted);
+        rows
     }
 
-    /// Publishes the accepted events: one append for each second.
-    fn append(&self, batch: &Batch) {
-        let mut events: Vec<(i64, u128)> = (0..batch.len())
-            .filter(|row| batch.verdicts[*row] == Verdict::Accepted)
-            .map(|row| (second_of(batch.ts_ms[row]), batch.records[row]))
-            .collect();
+    /// Publishes the events of `rows`: one append for each second.
+    fn append(&self, batch: &Batch, rows: &[usize]) {
+        let mut events: Vec<(i64, u128)> =
+            rows.iter().map(|row| (second_of(batch.ts_ms[*row]), batch.records[*row])).collect();
         events.sort_by_key(|(second, _)| *second);
         let shard = SHARD_HINT.get();
         for of_second in events.chunk_by(|a, b| a.0 == b.0) {
@@ -282,7 +284,7 @@ impl Engine {
         }
     }
 
-    /// Folds a slice when records have piled up and nobody else is at it.
+    /// Folds a slice when records have piled up and nobody else is at it or about to be.
     fn relieve(&self) {
         if !self.is_backlogged() {
             return;
@@ -362,15 +364,47 @@ impl Backlog {
     }
 
     fn reserve(&self, records: usize) -> bool {
-        let before = self.records.fetch_add(records, Ordering::Relaxed);
-        let fits = before + records <= self.records_max;
-        if !fits {
-            self.subtract(records);
-        }
-        fits
+        let room = |before: usize| Some(before + records).filter(|after| *after <= self.records_max);
+        self.records.try_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 
     fn subtract(&self, records: usize) {
         self.records.fetch_sub(records, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::key::EventKey;
+
+    /// Has no room for a single id.
+    struct Full;
+
+    impl Dedup for Full {
+        fn claim(&self, _: &[EventKey], _: i64, _: &mut Vec<bool>) {
+            unreachable!("nothing is claimed that there was no room for")
+        }
+
+        fn has_room(&self, ids: usize) -> bool {
+            ids == 0
+        }
+
+        fn sweep(&self, _: i64) {}
+
+        fn ids(&self) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn a_full_dedup_table_refuses_a_batch_whole() {
+        let mut engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
+        engine.dedup = Box::new(Full);
+        let event = br#"{"event_id":"e","user_id":"u","type":"click","ts":"1970-01-01T00:00:00Z"}"#;
+        let mut batch = engine.decode(event.to_vec(), Format::Json).unwrap();
+        assert_eq!(engine.ingest(&mut batch, 0), Err(Overloaded));
+        assert_eq!((batch.verdict(0), engine.sizes().backlog), (Verdict::Pending, 0));
     }
 }

@@ -28,6 +28,7 @@ mod dedup;
 mod dedup_tests;
 mod engine;
 pub mod event;
+mod fair;
 #[cfg(feature = "server")]
 pub mod http;
 mod json;

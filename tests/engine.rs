@@ -1,5 +1,6 @@
 //! The engine's promises, one at a time, on a clock that the test owns.
-#![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -82,6 +83,18 @@ fn a_rejected_event_does_not_claim_its_id() {
 }
 
 #[test]
+fn a_batch_that_is_ingested_again_counts_nothing_again() {
+    let (engine, _) = engine();
+    let mut batch = decode(&engine, &[("a", "u1", 0), ("a", "u1", 0), ("b", "u2", SKEW_MS + 1)], START_MS);
+    let tally = Tally { accepted: 1, duplicates: 1, rejected: 1 };
+    for _ in 0..2 {
+        assert_eq!(engine.ingest(&mut batch, START_MS).unwrap(), tally);
+        assert_eq!((engine.sizes().dedup_ids, engine.sizes().backlog), (1, 1));
+    }
+    assert_eq!((figures(&engine, 1), engine.sizes().backlog), ((1, 1), 0));
+}
+
+#[test]
 fn a_window_is_the_whole_seconds_up_to_now() {
     let (engine, clock) = engine();
     clock.set(START_MS + 999);
@@ -89,6 +102,10 @@ fn a_window_is_the_whole_seconds_up_to_now() {
     assert_eq!([1, 2, 3, 4].map(|window_secs| figures(&engine, window_secs)), [(2, 2), (3, 3), (4, 4), (4, 4)]);
     clock.advance(1);
     assert_eq!([1, 2, 3, 4].map(|window_secs| figures(&engine, window_secs)), [(0, 0), (2, 2), (3, 3), (4, 4)]);
+    assert_eq!(
+        [0, 1, 1_800, u32::MAX].map(|window_secs| engine.metrics(window_secs).window_secs),
+        [1, 1, 1_800, 1_800]
+    );
 }
 
 #[test]
@@ -289,7 +306,7 @@ fn an_identical_retry_is_never_counted_twice_however_late() {
 
 #[test]
 fn a_full_backlog_refuses_a_batch_whole_and_a_fold_makes_room() {
-    let (engine, _) = engine_with(|config| (config.max_batch_events, config.max_backlog_events) = (100, 1_050));
+    let (engine, _) = engine_with(|config| (config.max_batch_events, config.max_backlog_events) = (100, 1_000));
     let batch = |first: usize| {
         let events = (first..first + 100).map(|event| (format!("e{event}"), format!("u{}", event % 7), 0));
         engine.decode(ndjson(events, START_MS), Format::Ndjson).unwrap()
@@ -309,12 +326,36 @@ fn a_full_backlog_refuses_a_batch_whole_and_a_fold_makes_room() {
 }
 
 #[test]
+fn a_tick_folds_all_that_is_there_when_it_starts() {
+    let (engine, _) = engine();
+    for batch in 0..2 {
+        let events = (0..100_000_i64).map(|i| (format!("e{batch}-{i}"), format!("u{}", i % 9), -(i % 4) * 1_000));
+        let mut events = engine.decode(ndjson(events, START_MS), Format::Ndjson).unwrap();
+        engine.ingest_prompt(&mut events, START_MS).unwrap();
+    }
+    assert!(engine.sizes().backlog > limits::FOLD_SLICE, "more than a slice");
+    engine.tick();
+    assert_eq!((engine.sizes().backlog, figures(&engine, 4)), (0, (200_000, 9)));
+}
+
+#[test]
 fn duplicates_and_rejects_leave_no_trace_in_the_backlog() {
     let (engine, _) = engine();
     post(&engine, &[("a", "u", 0), ("a", "u", 0), ("b", "u", SKEW_MS + 1), ("", "u", 0)]);
     assert_eq!(engine.sizes().backlog, 1);
     engine.tick();
     assert_eq!(engine.sizes().backlog, 0);
+}
+
+#[test]
+fn what_comes_to_a_second_that_another_has_replaced_leaves_no_trace_in_the_backlog() {
+    let (engine, clock) = engine_with(|config| (config.retention_secs, config.max_skew_secs) = (5, 2));
+    let mut stalled = decode(&engine, &[("a", "u1", 0), ("b", "u2", 0)], START_MS);
+    clock.advance(1_024_000); // some rounds of any ring this small
+    post(&engine, &[("c", "u3", 0)]);
+    engine.ingest(&mut stalled, START_MS).unwrap();
+    assert_eq!(engine.sizes().backlog, 1);
+    assert_eq!((figures(&engine, 5), engine.sizes().backlog), ((1, 1), 0));
 }
 
 /// Eight writers and four readers on the real clock. Writers post overlapping id ranges, so each id is raced for; every

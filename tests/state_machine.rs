@@ -1,6 +1,7 @@
 //! The engine against a naive oracle: a list of events and two hash maps, in random histories of posts, duplicates,
-//! skews, table changes, clock steps both ways, wraps of the ring, ticks, sweeps and queries.
-#![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
+//! skews, stalled writers, table changes, clock steps both ways, wraps of the ring, ticks, sweeps and queries.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -8,10 +9,11 @@ use std::sync::Arc;
 use weir::clock::{ManualClock, second_of};
 use weir::event::{Format, Tally, format_ms};
 use weir::reference::{Change, Preconditions, ReferenceError};
-use weir::{Engine, EngineConfig, Metrics};
+use weir::{Engine, EngineConfig, Metrics, limits};
 
 const TYPES: [&str; 4] = ["click", "view", "purchase", "refund"]; // the last one is not configured
 const START_MS: i64 = 1_760_000_000_123;
+const STALL_MS: i64 = limits::STALL_SLACK_SECS as i64 * 1_000;
 
 #[derive(Clone, Debug)]
 struct Event {
@@ -45,7 +47,8 @@ type Table = BTreeMap<u8, Option<(u8, u8)>>;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Post(Vec<Event>),
+    /// Events, and how far the writer's time lies behind the engine's (below zero: ahead).
+    Post(Vec<Event>, i64),
     Put(Table, Offset),
     Patch(Table, Offset),
     Advance(i64),
@@ -69,9 +72,10 @@ fn step() -> impl Strategy<Value = Step> {
         kind,
         offset,
     });
+    let behind_ms = prop_oneof![8 => Just(0), 1 => -3_000_i64..3_000, 1 => 0..=STALL_MS];
     let table = || prop::collection::btree_map(0_u8..12, prop::option::of((0_u8..3, 0_u8..2)), 0..8);
     prop_oneof![
-        6 => prop::collection::vec(event, 0..12).prop_map(Step::Post),
+        6 => (prop::collection::vec(event, 0..12), behind_ms).prop_map(|(events, behind_ms)| Step::Post(events, behind_ms)),
         1 => (table(), offset()).prop_map(|(table, offset)| Step::Put(table, offset)),
         1 => (table(), offset()).prop_map(|(table, offset)| Step::Patch(table, offset)),
         4 => (0_i64..2_500).prop_map(Step::Advance),
@@ -97,7 +101,7 @@ struct Oracle {
 impl Oracle {
     fn post(&mut self, events: &[Event], now_ms: i64) -> Tally {
         let skew_ms = i64::from(self.config.max_skew_secs) * 1_000;
-        let horizon_ms = self.config.horizon_secs().map(|secs| secs as i64 * 1_000).unwrap();
+        let horizon_ms = self.horizon_ms();
         let mut tally = Tally::default();
         for event in events {
             let offset_ms = event.offset.ms(skew_ms);
@@ -128,6 +132,22 @@ impl Oracle {
         (self.table, self.table_ts_ms) = (table, Some(ts_ms));
         self.generation += 1;
         Ok(self.generation)
+    }
+
+    fn horizon_ms(&self) -> i64 {
+        self.config.horizon_secs().map(|secs| secs as i64 * 1_000).unwrap()
+    }
+
+    /// Ids that have not expired.
+    fn ids(&self, now_ms: i64) -> usize {
+        self.accepted_ms.values().filter(|accepted_ms| now_ms - **accepted_ms <= self.horizon_ms()).count()
+    }
+
+    /// Users with an event within the retention, or ahead of the clock.
+    fn users(&self, now_ms: i64) -> usize {
+        let oldest = second_of(now_ms) - i64::from(self.config.retention_secs) + 1;
+        let live = self.events.iter().filter(|(_, _, second)| *second >= oldest);
+        live.map(|(user, _, _)| user).collect::<BTreeSet<_>>().len()
     }
 
     fn metrics(&self, window_secs: u32, now_ms: i64) -> Metrics {
@@ -199,10 +219,11 @@ fn run(config: EngineConfig, steps: Vec<Step>) {
     for (index, step) in steps.into_iter().enumerate() {
         let now_ms = engine.now_ms();
         match step {
-            Step::Post(events) => {
+            Step::Post(events, behind_ms) => {
+                let received_at_ms = now_ms - behind_ms;
                 let format = if index % 2 == 0 { Format::Json } else { Format::Ndjson };
-                let mut batch = engine.decode(events_json(&events, now_ms, skew_ms, format), format).unwrap();
-                assert_eq!(engine.ingest(&mut batch, now_ms).unwrap(), oracle.post(&events, now_ms));
+                let mut batch = engine.decode(events_json(&events, received_at_ms, skew_ms, format), format).unwrap();
+                assert_eq!(engine.ingest(&mut batch, received_at_ms).unwrap(), oracle.post(&events, received_at_ms));
             }
             Step::Put(table, offset) => {
                 let ts_ms = now_ms + offset.ms(skew_ms);
@@ -226,9 +247,16 @@ fn run(config: EngineConfig, steps: Vec<Step>) {
             Step::Query(window_secs) => {
                 let window_secs = window_secs.min(oracle.config.retention_secs);
                 assert_eq!(engine.metrics(window_secs), oracle.metrics(window_secs, now_ms));
+                assert_eq!((engine.sizes().users, engine.sizes().backlog), (oracle.users(now_ms), 0));
             }
-            Step::Tick => engine.tick(),
-            Step::Sweep => engine.sweep(),
+            Step::Tick => {
+                engine.tick();
+                assert_eq!((engine.sizes().users, engine.sizes().backlog), (oracle.users(now_ms), 0));
+            }
+            Step::Sweep => {
+                engine.sweep();
+                assert_eq!(engine.sizes().dedup_ids, oracle.ids(now_ms - STALL_MS));
+            }
         }
     }
     let retention_secs = oracle.config.retention_secs;

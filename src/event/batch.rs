@@ -245,7 +245,7 @@ impl Batch {
             }
             let ahead_ms = ts_ms.saturating_sub(received_at_ms);
             if ahead_ms < -max_skew_ms {
-                *verdict = Verdict::TooLate { behind_ms: -ahead_ms, max_skew_ms };
+                *verdict = Verdict::TooLate { behind_ms: ahead_ms.saturating_neg(), max_skew_ms };
             } else if ahead_ms > max_skew_ms {
                 *verdict = Verdict::TooEarly { ahead_ms, max_skew_ms };
             }
@@ -275,6 +275,18 @@ mod tests {
                 Verdict::Pending,
             ]
         );
+    }
+
+    #[test]
+    fn no_clock_reading_is_too_far_off() {
+        let mut batch = Batch::default();
+        let keys = crate::key::HashKeys::random();
+        for received_at_ms in [i64::MAX, i64::MIN] {
+            batch.push_event(Span::default(), keys.event("e"), keys.user("u"), 0, -1);
+            batch.judge_skew(received_at_ms, 120_000);
+        }
+        let codes = [0, 1].map(|index| batch.verdict(index).code());
+        assert_eq!(codes, [Some("too_late"), Some("too_early")]);
     }
 
     #[test]

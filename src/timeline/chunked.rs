@@ -28,6 +28,16 @@ impl<T> Chunked<T> {
         self.len = self.len.checked_add(1).expect("fewer than 2^32 elements");
         self.len - 1
     }
+
+    /// Removes the last element, if there is one, and frees its chunk when that is empty then.
+    pub(crate) fn pop(&mut self) {
+        let Some(chunk) = self.chunks.last_mut() else { return };
+        chunk.pop();
+        self.len -= 1;
+        if chunk.is_empty() {
+            self.chunks.pop();
+        }
+    }
 }
 
 impl<T> Index<u32> for Chunked<T> {
@@ -62,5 +72,18 @@ mod tests {
             (CHUNK as u32 - 1, 7, 3 * CHUNK as u32 + 1)
         );
         assert!(array.chunks.iter().all(|chunk| chunk.capacity() == CHUNK), "no chunk was reallocated");
+    }
+
+    #[test]
+    fn shrinks_by_chunks() {
+        let mut array = Chunked::new();
+        (0..2 * CHUNK as u32 + 1).for_each(|i| _ = array.push(i));
+        assert_eq!(array.chunks.len(), 3);
+        array.pop();
+        assert_eq!((array.chunks.len(), array.len(), array[2 * CHUNK as u32 - 1]), (2, 8_192, 8_191));
+        (0..2 * CHUNK).for_each(|_| array.pop());
+        assert_eq!((array.chunks.len(), array.len()), (0, 0));
+        array.pop();
+        assert_eq!((array.push(7), array[0]), (0, 7));
     }
 }

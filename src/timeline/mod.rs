@@ -17,9 +17,12 @@
 
 mod cells;
 mod chunked;
+mod free;
 mod metrics;
 mod runs;
 mod second;
+#[cfg(test)]
+mod tests;
 mod users;
 
 pub use metrics::Metrics;
@@ -191,6 +194,7 @@ impl Timeline {
             for run in second.runs.iter() {
                 self.users.expire(run.user(), second.second);
             }
+            self.users.trim();
         }
     }
 }

@@ -119,9 +119,12 @@ mod tests {
 
     #[test]
     fn a_full_count_goes_on_in_a_second_run() {
-        let mut runs = Runs { runs: vec![Run::new(1, 0, COUNT_MAX), Run::new(1, 0, 2)], compacted: 0 };
-        runs.seal();
-        assert_eq!(runs.iter().map(Run::count).sum::<u64>(), COUNT_MAX + 2);
-        assert_eq!(runs.len(), 2);
+        let sealed = |first, second| {
+            let mut runs = Runs { runs: vec![Run::new(1, 0, first), Run::new(1, 0, second)], compacted: 0 };
+            runs.seal();
+            listed(&runs)
+        };
+        assert_eq!(sealed(COUNT_MAX - 1, 1), [(1, 0, COUNT_MAX)]);
+        assert_eq!(sealed(COUNT_MAX, 1), [(1, 0, 1), (1, 0, COUNT_MAX)]);
     }
 }

@@ -73,3 +73,29 @@ impl Second {
         &self.totals
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::HashKeys;
+
+    #[test]
+    fn totals_are_counted_anew_once_for_a_generation() {
+        let mut users = Users::new();
+        let user = users.enter(HashKeys::random().user("u"), 10, |_| 1);
+        let shape = Shape { groups: 2, kinds: 3 };
+        let mut second = Second::new(10, shape, 4);
+        let totals = |second: &mut Second, generation| {
+            let mut sums = vec![0; shape.cells()];
+            second.totals(&users, shape, generation).add_to(&mut sums);
+            sums
+        };
+        second.add(user, 0, 2, shape, 4);
+        assert_eq!(totals(&mut second, 4), [0, 0, 1, 0, 0, 0], "as they were added");
+        second.add(user, 1, 0, shape, 5);
+        assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 1], "from the runs");
+        second.runs = Runs::default();
+        second.add(user, 1, 2, shape, 5);
+        assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 2], "as they stand");
+    }
+}

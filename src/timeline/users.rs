@@ -2,6 +2,7 @@
 
 use crate::key::UserKey;
 use crate::timeline::chunked::Chunked;
+use crate::timeline::free::FreeIndices;
 use hashbrown::HashTable;
 
 /// Before every second.
@@ -16,7 +17,8 @@ pub(crate) struct Users {
     states: Chunked<User>,
     /// Each user's group under the timeline's generation; apart from `states` because re-enrichment reads only this.
     groups: Chunked<u32>,
-    free: Vec<u32>,
+    /// The lowest is reused first, so that the highest gather and [`trim`](Self::trim) can give them back.
+    free: FreeIndices,
 }
 
 struct User {
@@ -33,7 +35,7 @@ impl Users {
             tables: (0..TABLES).map(|_| HashTable::new()).collect(),
             states: Chunked::new(),
             groups: Chunked::new(),
-            free: Vec::new(),
+            free: FreeIndices::new(),
         }
     }
 
@@ -49,7 +51,7 @@ impl Users {
         }
         let state = User { key, last_seen: NEVER, last_any: second };
         let group = group_of(key);
-        let user = match self.free.pop() {
+        let user = match self.free.take_lowest() {
             Some(user) => {
                 (self.states[user], self.groups[user]) = (state, group);
                 user
@@ -88,8 +90,19 @@ impl Users {
             if let Ok(entry) = self.tables[table_of(hash)].find_entry(hash, |other| *other == user) {
                 entry.remove();
             }
-            self.free.push(user);
+            self.free.insert(user);
             self.shrink(table_of(hash));
+        }
+    }
+
+    /// Gives back the highest indices as far as they are free. Nothing refers to a free index, but a second that is
+    /// being expired may still name it: so this comes after.
+    pub(crate) fn trim(&mut self) {
+        while let Some(last) = self.states.len().checked_sub(1)
+            && self.free.take(last)
+        {
+            self.states.pop();
+            self.groups.pop();
         }
     }
 
@@ -100,7 +113,7 @@ impl Users {
 
     /// Users who have an event within the retention or ahead of the clock.
     pub(crate) fn len(&self) -> usize {
-        self.states.len() as usize - self.free.len()
+        (self.states.len() - self.free.len()) as usize
     }
 
     /// The keys of the indices from `from` on, at most `most`; a free index shows its last key.
@@ -213,5 +226,24 @@ mod tests {
         assert_eq!(users.len(), 0);
         assert!(capacity(&users) <= TABLES * 64, "{}", capacity(&users));
         assert_eq!(users.keys(99_999, 10).len(), 1);
+    }
+
+    #[test]
+    fn the_lowest_free_index_is_reused_first_and_the_highest_are_given_back() {
+        let mut users = Users::new();
+        for n in 0..10 {
+            users.enter(key(n), if n == 6 { 11 } else { 10 }, |_| 0);
+        }
+        for user in [9, 2, 4, 1, 8, 7, 0, 3, 5, 6] {
+            users.expire(user, 10);
+        }
+        users.trim();
+        assert_eq!((users.states.len(), users.groups.len(), users.free.len(), users.len()), (7, 7, 6, 1));
+        assert_eq!(users.keys(0, 100).len(), 7);
+        assert_eq!([users.enter(key(20), 12, |_| 0), users.enter(key(21), 12, |_| 0)], [0, 1]);
+        users.expire(6, 11);
+        users.trim();
+        assert_eq!((users.states.len(), users.free.len(), users.len()), (2, 0, 2));
+        assert_eq!(users.enter(key(22), 12, |_| 0), 2);
     }
 }

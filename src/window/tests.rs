@@ -86,23 +86,37 @@ fn a_second_ahead_of_the_live_ones_waits_for_its_turn() {
 
 #[test]
 fn a_limit_ends_a_turn_and_loses_nothing() {
-    let window = Window::new(2, 8);
-    let mut folder = Folder::new(&window);
-    for second in 0..6 {
-        window.append(second as usize, second, [1, 2, 3].into());
-    }
-    let mut seen = vec![];
-    let mut turns = 0;
-    loop {
-        let consumed = folder.catch_up(&window, &ALL, 4, |second, records| seen.push((second, records.len())));
-        turns += 1;
-        if !consumed.more {
-            break;
+    for limit in [4, 6] {
+        let window = Window::new(2, 8);
+        let mut folder = Folder::new(&window);
+        for second in 0..6 {
+            window.append(second as usize, second, [1, 2, 3].into());
         }
-        assert_eq!(consumed.records, 6, "it ends after the slot in which the limit is reached");
+        let mut seen = vec![];
+        let mut turns = 0;
+        loop {
+            let consumed = folder.catch_up(&window, &ALL, limit, |second, records| seen.push((second, records.len())));
+            turns += 1;
+            if !consumed.more {
+                break;
+            }
+            assert_eq!(consumed.records, 6, "it ends after the slot in which the limit is reached");
+        }
+        seen.sort_unstable();
+        assert_eq!((turns, seen), (3, (0..6).map(|second| (second, 3)).collect()), "limit {limit}");
     }
-    seen.sort_unstable();
-    assert_eq!((turns, seen), (3, (0..6).map(|second| (second, 3)).collect()));
+}
+
+#[test]
+fn a_jump_of_the_clock_clears_every_slot_and_leaves_nothing_to_do() {
+    let window = Window::new(2, 4);
+    let mut folder = Folder::new(&window);
+    for second in 0..4 {
+        window.append(second as usize, second, [1].into());
+    }
+    assert_eq!(folder.clear(&window, -1_000..=3), 4);
+    assert_eq!(folder.catch_up(&window, &ALL, u64::MAX, |_, _| unreachable!()), Consumed::default());
+    assert_eq!(folder.catch_up(&window, &ALL, 0, |_, _| {}), Consumed::default(), "no slot is still marked");
 }
 
 #[test]

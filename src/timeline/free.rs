@@ -1,0 +1,82 @@
+//! Indices that are free for reuse, the lowest first.
+
+/// A set of indices, a bit each.
+pub(crate) struct FreeIndices {
+    words: Vec<u64>,
+    len: u32,
+    /// No word before this one has a bit.
+    first: usize,
+}
+
+impl FreeIndices {
+    pub(crate) fn new() -> Self {
+        Self { words: Vec::new(), len: 0, first: 0 }
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Adds an index that is not in the set.
+    pub(crate) fn insert(&mut self, index: u32) {
+        let word = index as usize / 64;
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        self.words[word] |= 1 << (index % 64);
+        self.len += 1;
+        self.first = self.first.min(word);
+    }
+
+    /// Takes the lowest index out. O(1), and one pass over the words for all calls between two insertions.
+    pub(crate) fn take_lowest(&mut self) -> Option<u32> {
+        if self.len == 0 {
+            return None;
+        }
+        while self.words[self.first] == 0 {
+            self.first += 1;
+        }
+        let index = self.first as u32 * 64 + self.words[self.first].trailing_zeros();
+        self.take(index).then_some(index)
+    }
+
+    /// Takes this index out; false when it is not in the set.
+    pub(crate) fn take(&mut self, index: u32) -> bool {
+        let bit = 1 << (index % 64);
+        match self.words.get_mut(index as usize / 64) {
+            Some(word) if *word & bit != 0 => {
+                *word &= !bit;
+                self.len -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_comes_first_whatever_the_order_of_insertion() {
+        let mut free = FreeIndices::new();
+        assert_eq!(free.take_lowest(), None);
+        for index in [300, 64, 5, 63, 1_000, 0] {
+            free.insert(index);
+        }
+        assert_eq!([free.take_lowest(), free.take_lowest(), free.take_lowest()], [Some(0), Some(5), Some(63)]);
+        free.insert(2);
+        assert_eq!(free.len(), 4);
+        assert_eq!(std::iter::from_fn(|| free.take_lowest()).collect::<Vec<_>>(), [2, 64, 300, 1_000]);
+        assert_eq!(free.len(), 0);
+    }
+
+    #[test]
+    fn an_index_is_taken_once() {
+        let mut free = FreeIndices::new();
+        free.insert(70);
+        assert_eq!([70, 70, 71, 5, 1_000_000].map(|index| free.take(index)), [true, false, false, false, false]);
+        assert_eq!((free.len(), free.take_lowest()), (0, None));
+    }
+}

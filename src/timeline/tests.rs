@@ -1,0 +1,118 @@
+//! What no answer shows: what is kept, for how long, and what is not done twice.
+
+use super::*;
+use crate::key::HashKeys;
+use crate::reference::{Change, Preconditions, Reference};
+
+const NOW: i64 = 1_000_000;
+const RETENTION: i64 = 10;
+const SKEW: i64 = 2;
+
+struct Harness {
+    window: Window,
+    timeline: Timeline,
+    reference: Reference,
+    keys: HashKeys,
+}
+
+impl Harness {
+    fn new() -> Self {
+        let config = EngineConfig {
+            retention_secs: RETENTION as u32,
+            max_skew_secs: SKEW as u32,
+            shards: 1,
+            ..EngineConfig::default()
+        };
+        let window = Window::new(config.shards, config.ring_slots());
+        let reference = Reference::new(&config.attributes, config.max_skew_ms());
+        let timeline = Timeline::new(&config, &window, reference.current(), NOW * 1_000);
+        Self { window, timeline, reference, keys: HashKeys::from_seed(&[5; 32]) }
+    }
+
+    fn append(&self, second: i64, users: &[&str]) {
+        self.window.append(0, second, users.iter().map(|user| self.keys.user(user).record(0)).collect());
+    }
+
+    fn catch_up(&mut self) -> u64 {
+        self.timeline.catch_up(&self.window, u64::MAX).records
+    }
+
+    /// Returns the records that the window dropped.
+    fn advance(&mut self, second: i64) -> u64 {
+        self.timeline.advance(&self.window, second * 1_000)
+    }
+
+    fn runs(&self, second: i64) -> Option<usize> {
+        let mut seconds = self.timeline.seconds.iter().flatten();
+        seconds.find(|held| held.second == second).map(|held| held.runs.len())
+    }
+}
+
+#[test]
+fn a_second_is_compacted_once_no_event_can_enter_it_and_again_after_a_straggler() {
+    let mut harness = Harness::new();
+    harness.append(NOW, &["a", "a", "b", "a"]);
+    harness.catch_up();
+    harness.advance(NOW + SKEW);
+    assert_eq!(harness.runs(NOW), Some(4));
+    harness.advance(NOW + SKEW + 1);
+    assert_eq!(harness.runs(NOW), Some(2));
+    harness.append(NOW, &["a", "b"]);
+    harness.catch_up();
+    assert_eq!(harness.runs(NOW), Some(4));
+    harness.advance(NOW + SKEW + 2);
+    assert_eq!(harness.runs(NOW), Some(2));
+}
+
+#[test]
+fn an_unfolded_second_leaves_the_window_when_it_leaves_the_retention() {
+    let mut harness = Harness::new();
+    harness.append(NOW, &["a"]);
+    harness.append(NOW + 1, &["a", "b"]);
+    assert_eq!([RETENTION - 1, RETENTION, RETENTION + 1].map(|secs| harness.advance(NOW + secs)), [0, 1, 2]);
+    harness.append(NOW + 20, &["a"]);
+    harness.append(NOW + 22, &["a"]);
+    assert_eq!(harness.advance(NOW + 1_000_000), 2, "a clock that jumps passes every slot");
+    assert_eq!(harness.catch_up(), 0);
+}
+
+#[test]
+fn a_second_and_its_users_go_when_it_leaves_the_retention() {
+    let mut harness = Harness::new();
+    harness.append(NOW, &["a", "b", "a"]);
+    harness.append(NOW + SKEW, &["b"]);
+    harness.catch_up();
+    harness.advance(NOW + RETENTION - 1);
+    assert_eq!((harness.runs(NOW), harness.timeline.users()), (Some(2), 2));
+    harness.advance(NOW + RETENTION);
+    assert_eq!((harness.runs(NOW), harness.timeline.users()), (None, 1));
+    harness.advance(NOW + RETENTION + SKEW);
+    assert_eq!(harness.timeline.users(), 0);
+    assert_eq!(harness.timeline.user_keys(0, 100), [], "their memory is given back");
+}
+
+#[test]
+fn time_stays_where_it_is_when_the_clock_is_behind() {
+    let mut harness = Harness::new();
+    harness.append(NOW, &["a"]);
+    harness.catch_up();
+    assert_eq!(harness.advance(NOW - 1_000), 0);
+    let sums = harness.timeline.sum(1);
+    assert_eq!((sums.now_ms, sums.events.iter().sum::<u64>(), sums.uniques), (NOW * 1_000, 1, vec![1]));
+}
+
+#[test]
+fn a_generation_is_adopted_once() {
+    let mut harness = Harness::new();
+    let table = br#"{"user_metadata":{},"ts":"1970-01-01T00:00:00Z"}"#.to_vec();
+    let (reference, keys) = (&harness.reference, &harness.keys);
+    let change = reference.change(Change::Replace, table, &Preconditions::default(), 0, keys, |_| {});
+    let generation = change.unwrap();
+    harness.timeline.adopt(generation.clone());
+    *generation.prepared.lock().unwrap() = Some(vec![]);
+    harness.timeline.adopt(generation.clone());
+    assert!(generation.prepared.lock().unwrap().is_some(), "nobody was grouped again");
+    *generation.prepared.lock().unwrap() = Some(vec![]);
+    harness.timeline.adopt(Reference::new(&[], 0).current());
+    assert_eq!(harness.timeline.sum(1).generation.number(), 1, "nor does an older one come back");
+}
