@@ -3,7 +3,7 @@
 //! `window` and `dedup` below are the engine's own directories, taken by path; what differs is `crate::sync`, which here
 //! is loom's, and the crate `scc`, which here is a stand-in that loom can see into. So there is no copy that could drift,
 //! and no configuration that could compile to nothing.
-#![allow(dead_code, unused_imports, reason = "the models use a part of what the engine uses")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "the models use a part of what the engine offers")]
 
 #[path = "../../src/dedup/mod.rs"]
 mod dedup;

@@ -8,9 +8,11 @@ use crate::http::{App, body, header, json_response};
 use crate::reference::{Change, Generation, Preconditions, ReferenceError, Tags};
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, ETAG, IF_MATCH, IF_NONE_MATCH};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -108,11 +110,12 @@ fn tagged(generation: &Generation, document: &impl Serialize) -> Response {
     response
 }
 
-/// The same answer without its body; a length, if there is one, must be the full answer's (RFC 9110, 8.6).
+/// The same answer without its body and what describes that. A length, if there were one, would have to be the full
+/// answer's (RFC 9110, 8.6), so the empty body says nothing of its own, which the router would announce.
 fn not_modified(mut response: Response) -> Response {
     *response.status_mut() = StatusCode::NOT_MODIFIED;
-    response.headers_mut().remove(CONTENT_LENGTH);
-    *response.body_mut() = Body::empty();
+    response.headers_mut().remove(CONTENT_TYPE);
+    *response.body_mut() = Body::new(Empty::<Bytes>::new().map_frame(|frame| frame));
     response
 }
 

@@ -167,6 +167,12 @@ fn free_due() {
     due.into_iter().for_each(|(_, free)| free());
 }
 
+/// Allocations that are not freed, after whatever may be freed has been.
+pub(crate) fn live() -> usize {
+    free_due();
+    registry(|registry| registry.allocations.values().filter(|freed| !**freed).count())
+}
+
 /// The start of one execution.
 pub(crate) fn begin() {
     registry(|registry| *registry = Registry::default());
@@ -174,11 +180,10 @@ pub(crate) fn begin() {
 
 /// The end of one execution: everything must have been freed, exactly once.
 pub(crate) fn finish() {
-    free_due();
-    let (quarantine, leaked) = registry(|registry| {
+    let leaked = live();
+    let quarantine = registry(|registry| {
         assert!(registry.guards.is_empty(), "a guard outlived the model");
-        let leaked = registry.allocations.values().filter(|freed| !**freed).count();
-        (std::mem::take(&mut registry.quarantine), leaked)
+        std::mem::take(&mut registry.quarantine)
     });
     quarantine.into_iter().for_each(|drop_it| drop_it());
     assert_eq!(leaked, 0, "leaked allocations");
