@@ -1,7 +1,6 @@
 //! The engine against a naive oracle: a list of events and two hash maps, in random histories of posts, duplicates,
 //! skews, stalled writers, table changes, clock steps both ways, wraps of the ring, ticks, sweeps and queries.
-
-#![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
+#![allow(clippy::unwrap_used, reason = "an unwrap in a test is an assertion")]
 
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -7,6 +7,7 @@
 mod generation;
 mod parse;
 mod precondition;
+pub(crate) mod publication;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -16,9 +17,9 @@ pub use precondition::{Preconditions, Tags};
 
 use crate::json::{self, Malformed};
 use crate::key::HashKeys;
-use arc_swap::{ArcSwap, Guard};
 use generation::Draft;
 use parse::Reader;
+use publication::Publication;
 use std::fmt;
 use std::sync::Arc;
 
@@ -89,17 +90,17 @@ pub enum Change {
 
 /// The store: the current generation, replaced atomically. Readers never wait; changes are lock-free.
 pub(crate) struct Reference {
-    current: ArcSwap<Generation>,
+    current: Publication<Generation>,
     max_skew_ms: i64,
 }
 
 impl Reference {
     pub(crate) fn new(attributes: &[String], max_skew_ms: i64) -> Self {
-        Self { current: ArcSwap::from_pointee(Generation::zero(attributes)), max_skew_ms }
+        Self { current: Publication::new(Generation::zero(attributes)), max_skew_ms }
     }
 
     pub(crate) fn current(&self) -> Arc<Generation> {
-        self.current.load_full()
+        self.current.current()
     }
 
     /// Applies `body`; `before_publish` sees each candidate generation before it may become the current one. Answers with
@@ -143,20 +144,15 @@ impl Reference {
         judge: impl Fn(&Draft, &Generation) -> Result<Succession, ReferenceError>,
         mut before_publish: impl FnMut(&Generation),
     ) -> Result<Arc<Generation>, ReferenceError> {
-        let mut current = self.current();
-        loop {
-            let draft = draft(&current)?;
-            if judge(&draft, &current)? == Succession::Unchanged {
-                return Ok(current);
+        self.current.publish(|current| {
+            let draft = draft(current)?;
+            if judge(&draft, current)? == Succession::Unchanged {
+                return Ok(None);
             }
-            let candidate = Arc::new(current.successor(draft));
+            let candidate = current.successor(draft);
             before_publish(&candidate);
-            let found = Guard::into_inner(self.current.compare_and_swap(&current, Arc::clone(&candidate)));
-            if Arc::ptr_eq(&found, &current) {
-                return Ok(candidate);
-            }
-            current = found;
-        }
+            Ok(Some(candidate))
+        })
     }
 
     /// A table from the future would lock out everyone whose clock is right.
