@@ -91,7 +91,9 @@ impl EngineConfig {
         if let Some(name) = self.attributes.iter().find(|name| RESERVED.contains(&name.as_str())) {
             return Err(ConfigError(format!("attributes: {name:?} is reserved")));
         }
-        names("event-types", &self.event_types, limits::EVENT_TYPES, |name| !name.contains(char::is_control))
+        names("event-types", &self.event_types, limits::EVENT_TYPES, |name| {
+            name.trim() == name && !name.contains(char::is_control)
+        })
     }
 
     /// The horizon in force, in seconds; none for unbounded.
@@ -210,7 +212,9 @@ mod tests {
         for name in RESERVED {
             assert!(error(|c| c.attributes = strings(&[name])).contains("reserved"), "{name}");
         }
-        assert!(error(|c| c.event_types = strings(&["click", ""])).starts_with("event-types"));
+        for name in ["", " view", "view ", "a\nb"] {
+            assert!(error(|c| c.event_types = strings(&["click", name])).starts_with("event-types"), "{name:?}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::timeline::{Metrics, Timeline};
 use crate::window::{Appended, Window};
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, TryLockError};
 
@@ -343,7 +344,7 @@ impl fmt::Debug for Engine {
 
 /// A panic under the timeline's lock would have left it half-way: no figure could be trusted any more.
 fn poisoned() -> ! {
-    eprintln!("weir: a fold has panicked; the figures can no longer be trusted");
+    let _ = writeln!(std::io::stderr(), "weir: a fold has panicked; the figures can no longer be trusted");
     std::process::abort()
 }
 

@@ -61,10 +61,10 @@ pub const REFERENCE_USERS_MAX: usize = 10_000_000;
 pub const DEDUP_IDS_MAX: usize = 1 << 27;
 
 /// Nodes that a thread's JSON tape may keep room for from one body to the next, 24 bytes each.
-pub const TAPE_NODES_KEPT_MAX: usize = 1 << 21;
+pub const TAPE_NODES_KEPT_MAX: usize = 1 << 18;
 
 /// Bytes of a body whose parse buffers a thread keeps for the next one.
-pub const TEXT_BYTES_KEPT_MAX: usize = 16 << 20;
+pub const TEXT_BYTES_KEPT_MAX: usize = 4 << 20;
 
 /// Records published but not folded yet, above which a batch is refused, unless configured; 16 bytes each.
 pub const BACKLOG_EVENTS_DEFAULT: usize = 1 << 23;
@@ -90,8 +90,12 @@ pub const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of request bodies held at once, as sent; at least two of the largest allowed fit in any case.
 pub const BODIES_HELD_BYTES: usize = 512 << 20;
 
-/// Bytes of a body, as sent and after decompression, that a runtime worker takes in by itself: well under a millisecond.
-pub const INLINE_BODY_BYTES: usize = 64 << 10;
+/// Bytes of a body that room is made for before they have come.
+pub const BODY_RESERVED_BYTES: usize = 64 << 10;
+
+/// Bytes of an uncompressed body that a runtime worker takes in by itself: about 140 events in a tenth of a millisecond,
+/// or, of bytes chosen to be slow, a few milliseconds.
+pub const INLINE_BODY_BYTES: usize = 16 << 10;
 
 /// Members of a gzip body. Each costs microseconds, however little it holds; the 64 KiB members of BGZF in the largest
 /// body allowed are a quarter of this.
@@ -111,3 +115,15 @@ pub const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long requests in flight are given to finish after a signal to stop.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long work that nobody waits for any more may hold up the exit.
+pub const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The pause after the first failed accept in a row, and the longest that it doubles to.
+pub const ACCEPT_PAUSE: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(1);
+
+/// The window that is meant where none is named, if the retention allows it, in seconds.
+pub const WINDOW_SECS_DEFAULT: u32 = 300;
+
+/// Bytes of a name in a JSON Pointer; a fault within a longer one is said to be in the object that has it.
+pub const POINTER_NAME_BYTES_MAX: usize = 1_024;

@@ -1,20 +1,17 @@
 //! The `weir` command: parse the arguments, build the runtime, serve.
 
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use weir::cli::{self, Settings, Stop};
 use weir::clock::SystemClock;
 use weir::http::App;
-use weir::{Engine, Maintenance, server, telemetry};
+use weir::{Engine, Maintenance, limits, server, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// How long work that nobody waits for any more may hold up the exit.
-const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let failure = match cli::parse(std::env::args_os()) {
@@ -29,7 +26,8 @@ fn main() -> ExitCode {
         }
         Err(Stop::Refused(reason)) => reason,
     };
-    eprintln!("weir: {failure}");
+    // A closed stderr is the reader's choice, too.
+    let _ = writeln!(std::io::stderr(), "weir: {failure}");
     ExitCode::FAILURE
 }
 
@@ -37,7 +35,7 @@ fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     telemetry::init(settings.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.workers).enable_all().build()?;
     let served = runtime.block_on(serve(settings));
-    runtime.shutdown_timeout(LEFTOVERS_TIMEOUT);
+    runtime.shutdown_timeout(limits::LEFTOVERS_TIMEOUT);
     served
 }
 

@@ -11,13 +11,8 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
-
-/// The pause after the first failed accept in a row, which doubles up to [`ACCEPT_PAUSE_MAX`].
-const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(5);
-const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Serves `app` on `listener` until `shutdown` comes; then stops accepting, answers what is in flight, and returns, after
 /// [`limits::DRAIN_TIMEOUT`] at the latest.
@@ -45,11 +40,11 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<O
 async fn accept(listener: &TcpListener, app: Arc<App>, connections: &GracefulShutdown) -> std::convert::Infallible {
     let router = TowerToHyperService::new(http::router(app));
     let service = service_fn(move |request: Request<Incoming>| router.call(RequestBody::of(request)));
-    let mut pause = ACCEPT_PAUSE_MIN;
+    let mut pause = *limits::ACCEPT_PAUSE.start();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                pause = ACCEPT_PAUSE_MIN;
+                pause = *limits::ACCEPT_PAUSE.start();
                 // A failure leaves a slower connection, or one that fails at its first read.
                 let _ = stream.set_nodelay(true);
                 let connection = builder().serve_connection(TokioIo::new(stream), service.clone());
@@ -67,7 +62,7 @@ async fn accept(listener: &TcpListener, app: Arc<App>, connections: &GracefulShu
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(pause).await;
-                pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
+                pause = (pause * 2).min(*limits::ACCEPT_PAUSE.end());
             }
         }
     }
@@ -75,8 +70,9 @@ async fn accept(listener: &TcpListener, app: Arc<App>, connections: &GracefulShu
 
 fn builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
+    // Half-closed connections are answered: a client may say that it has sent all and still read its verdicts.
     // No `pipeline_flush`: with it hyper drops an answer when what follows the request cannot be read as another one.
-    builder.timer(TokioTimer::new()).header_read_timeout(limits::HEAD_TIMEOUT).half_close(false);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits::HEAD_TIMEOUT).half_close(true);
     builder
 }
 

@@ -23,6 +23,8 @@ pub fn init(format: LogFormat) -> Result<(), String> {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&directives);
     let filter = filter.map_err(|error| format!("WEIR_LOG={directives:?} is not a log filter: {error}"))?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A log that nobody can read any more must not end the process, which a report of that to stderr would do.
+    let logs = logs.log_internal_errors(false);
     let installed = match format {
         LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),

@@ -333,6 +333,18 @@ fn the_clock_is_read_when_the_whole_body_is_there() {
 }
 
 #[test]
+fn a_client_that_says_that_it_has_sent_all_gets_its_verdicts() {
+    let server = Server::start();
+    for (round, events) in [1, 2_000].into_iter().cycle().take(20).enumerate() {
+        let body = array((0..events).map(|event| self::event(&format!("{round}-{event}"))));
+        let mut connection = server.connect();
+        connection.send(format!("POST /events HTTP/1.1\r\nhost: weir\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
+        connection.finish();
+        assert_eq!(connection.reply().json()["accepted"], events);
+    }
+}
+
+#[test]
 fn an_id_is_remembered_for_the_horizon_and_an_identical_retry_is_never_counted_again() {
     let server = Server::with(|engine, _| (engine.retention_secs, engine.max_skew_secs) = (5, 1));
     let original = event("e");

@@ -160,3 +160,21 @@ fn a_server_out_of_file_descriptors_recovers_when_connections_end() {
     connection.send("GET /healthz HTTP/1.1\r\nhost: weir\r\n\r\n");
     assert_eq!(connection.reply().status, 200);
 }
+
+#[test]
+fn a_log_that_nobody_reads_any_more_does_not_end_the_server() {
+    let mut server = Running::start(&mut weir(&["--listen", "127.0.0.1:0"]));
+    drop(std::mem::replace(&mut server.log, BufReader::new(dead_end())));
+    let mut connection = Raw::connect(server.address);
+    connection.send("GET /healthz HTTP/1.1\r\nhost: weir\r\n\r\n");
+    assert_eq!(connection.reply().status, 200);
+    server.signal("TERM"); // which is logged
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+/// The stderr of a process that has written nothing and ended.
+fn dead_end() -> ChildStderr {
+    let mut child = Command::new("true").stderr(Stdio::piped()).spawn().unwrap();
+    child.wait().unwrap();
+    child.stderr.take().unwrap()
+}

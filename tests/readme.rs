@@ -1,5 +1,6 @@
 //! The README's walk, run as it stands: each command in bash, each answer compared.
 
+#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod common;

@@ -30,7 +30,8 @@ pub(crate) async fn read(app: &App, mut body: AnyBody) -> Result<Received, Probl
     if announced_bytes > max_bytes as u64 {
         return Err(Problem::PayloadTooLarge { max_bytes });
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(announced_bytes).unwrap_or(max_bytes));
+    let announced_bytes = usize::try_from(announced_bytes).unwrap_or(max_bytes);
+    let mut bytes = Vec::with_capacity(announced_bytes.min(limits::BODY_RESERVED_BYTES));
     let mut share = share(app, 0)?;
     let stall = app.config.body_stall_timeout;
     while let Some(frame) = timeout(stall, body.frame()).await.map_err(|_| Problem::RequestTimeout(stall))? {

@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, Overloaded};
 use crate::event::{Batch, Format, Tally, Verdict};
-use crate::http::coding::{Coding, Undecoded};
+use crate::http::coding::Coding;
 use crate::http::media_type::Accepts;
 use crate::http::problem::Problem;
 use crate::http::{App, body, header, json_response};
@@ -39,21 +39,20 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
     };
     let coding = Coding::negotiate(&head.headers)?;
     let listing = if header::prefers_minimal(&head.headers) { Listing::Rejected } else { Listing::All };
-    let body::Received { bytes: mut encoded, share } = body::read(&app, body).await?;
+    let body::Received { bytes: encoded, share } = body::read(&app, body).await?;
+    let received_at_ms = app.engine.now_ms();
 
     let max_bytes = app.config.max_body_bytes;
-    if encoded.len() <= limits::INLINE_BODY_BYTES && !app.engine.is_backlogged() {
-        match coding.decode(encoded, max_bytes.min(limits::INLINE_BODY_BYTES)) {
-            Ok(body) => return take(&app.engine, Engine::ingest_prompt, body, format, listing),
-            Err(Undecoded::TooLarge(again)) => encoded = again,
-            Err(malformed) => return Err(malformed.into_problem(max_bytes)),
-        }
+    // A compressed body may be a thousand times what it looks.
+    let is_small = coding == Coding::Identity && encoded.len() <= limits::INLINE_BODY_BYTES;
+    if is_small && !app.engine.is_backlogged() {
+        return take(&app.engine, Engine::ingest_prompt, encoded, format, received_at_ms, listing);
     }
     let engine = Arc::clone(&app.engine);
     let work = move || {
         let _share = share;
         let body = coding.decode(encoded, max_bytes).map_err(|undecoded| undecoded.into_problem(max_bytes))?;
-        take(&engine, Engine::ingest, body, format, listing)
+        take(&engine, Engine::ingest, body, format, received_at_ms, listing)
     };
     app.ingest.run(work).await?
 }
@@ -61,9 +60,15 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
 /// How the engine takes a batch: with folding for others, or without.
 type Ingest = fn(&Engine, &mut Batch, i64) -> Result<Tally, Overloaded>;
 
-/// Everything from the clock reading to the answer, in one go.
-fn take(engine: &Engine, ingest: Ingest, body: Vec<u8>, format: Format, listing: Listing) -> Result<Response, Problem> {
-    let received_at_ms = engine.now_ms();
+/// Everything from the body to the answer, in one go.
+fn take(
+    engine: &Engine,
+    ingest: Ingest,
+    body: Vec<u8>,
+    format: Format,
+    received_at_ms: i64,
+    listing: Listing,
+) -> Result<Response, Problem> {
     let mut batch = engine.decode(body, format)?;
     let tally = ingest(engine, &mut batch, received_at_ms)?;
     let mut response = json_response(reply(&batch, tally, listing));
@@ -123,7 +128,44 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::config::EngineConfig;
-    use crate::engine::Engine;
+    use crate::http::HttpConfig;
+    use axum::body::to_bytes;
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    #[tokio::test]
+    async fn a_batch_is_judged_by_the_time_when_its_body_was_there_however_long_it_waits_for_its_turn() {
+        let clock = Arc::new(ManualClock::new(0));
+        let engine = Arc::new(Engine::new(EngineConfig::default(), Arc::clone(&clock)).unwrap());
+        let app = Arc::new(App::new(engine, HttpConfig::default()));
+        // Every turn is taken until the test lets go of them.
+        let turns = std::thread::available_parallelism().map_or(1, usize::from);
+        let (start, started) = std::sync::mpsc::channel();
+        let holders: Vec<_> = (0..turns)
+            .map(|_| {
+                let (app, start, (release, released)) = (Arc::clone(&app), start.clone(), std::sync::mpsc::channel());
+                let hold = move || {
+                    start.send(()).unwrap();
+                    released.recv().unwrap();
+                };
+                (release, tokio::spawn(async move { app.ingest.run(hold).await }))
+            })
+            .collect();
+        let begin = tokio::task::spawn_blocking(move || started.iter().take(turns).count());
+        assert_eq!(begin.await.unwrap(), turns);
+
+        let event = r#"{"event_id":"e","user_id":"u","type":"click","ts":"1970-01-01T00:00:00Z"}"#;
+        let padding = " ".repeat(limits::INLINE_BODY_BYTES);
+        let request = Request::post("/events").body(format!("{padding}{event}").into()).unwrap();
+        let mut answer = Box::pin(ingest(State(app), request));
+        assert!(poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_pending())).await);
+        clock.advance(120_001);
+        for (release, _) in &holders {
+            release.send(()).unwrap();
+        }
+        let answer = to_bytes(answer.await.unwrap().into_body(), usize::MAX).await.unwrap();
+        assert!(answer.ends_with(br#""accepted":1,"duplicates":0,"rejected":0}"#), "{answer:?}");
+    }
 
     fn answer(body: &str, listing: Listing) -> String {
         let noon_ms = crate::event::parse_ms(b"2025-10-08T12:00:00Z").unwrap();

@@ -4,6 +4,7 @@ use crate::event;
 use crate::http::problem::Problem;
 use crate::http::query::parameters;
 use crate::http::{App, NO_STORE, json_response};
+use crate::limits;
 use crate::timeline::Metrics;
 use axum::extract::State;
 use axum::http::Uri;
@@ -11,9 +12,6 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::Response;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::sync::Arc;
-
-/// The window that is meant where none is named, if the retention allows it.
-const WINDOW_SECS_DEFAULT: u32 = 300;
 
 /// The figures of a window that ends now.
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
@@ -36,7 +34,7 @@ fn window_secs(query: Option<&str>, retention_secs: u32) -> Result<u32, Problem>
             return Err(Problem::InvalidParameter("window is given more than once".to_owned()));
         }
     }
-    let Some(digits) = given else { return Ok(WINDOW_SECS_DEFAULT.min(retention_secs)) };
+    let Some(digits) = given else { return Ok(limits::WINDOW_SECS_DEFAULT.min(retention_secs)) };
     let secs = digits.iter().all(u8::is_ascii_digit).then(|| str::from_utf8(&digits).ok()?.parse().ok()).flatten();
     secs.filter(|secs| (1..=retention_secs).contains(secs)).ok_or(Problem::InvalidWindow { max_secs: retention_secs })
 }

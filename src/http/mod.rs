@@ -104,8 +104,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer(CatchPanicLayer::custom(answer_panic))
         .layer(middleware::from_fn(log_request))
+        .layer(CatchPanicLayer::custom(answer_panic))
         .with_state(app)
 }
 

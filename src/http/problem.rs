@@ -236,7 +236,7 @@ impl Undecoded {
     pub(crate) fn into_problem(self, max_bytes: usize) -> Problem {
         match self {
             Self::Malformed => Problem::MalformedEncoding,
-            Self::TooLarge(_) => Problem::PayloadTooLarge { max_bytes },
+            Self::TooLarge => Problem::PayloadTooLarge { max_bytes },
         }
     }
 }

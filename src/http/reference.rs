@@ -46,12 +46,12 @@ async fn change(app: &App, request: Request, change: Change, accepts: &'static A
     let coding = Coding::negotiate(&head.headers)?;
     let preconditions = preconditions(&head.headers);
     let body::Received { bytes, share } = body::read(app, body).await?;
+    let received_at_ms = app.engine.now_ms();
     let max_bytes = app.config.max_body_bytes;
     let engine = Arc::clone(&app.engine);
     let work = move || {
         let _share = share;
         let body = coding.decode(bytes, max_bytes).map_err(|undecoded| undecoded.into_problem(max_bytes))?;
-        let received_at_ms = engine.now_ms();
         let generation = engine.change_reference(change, body, &preconditions, received_at_ms)?;
         Ok(tagged(&generation, &Updated::to(&generation)))
     };

@@ -34,7 +34,12 @@ impl Fault {
     }
 
     /// The same fault, seen from the object that has it in member `name`.
+    ///
+    /// A name that is too long to be quoted ends the pointer before it: an answer must not grow with a hostile name.
     fn within(self, name: &str) -> Self {
+        if name.len() > limits::POINTER_NAME_BYTES_MAX {
+            return Self { pointer: String::new(), ..self };
+        }
         let token = name.replace('~', "~0").replace('/', "~1");
         Self { pointer: format!("/{token}{}", self.pointer), ..self }
     }

@@ -212,6 +212,14 @@ fn the_first_fault_in_document_order_is_reported() {
 }
 
 #[test]
+fn a_pointer_ends_before_a_name_that_is_too_long_to_be_quoted() {
+    let users = |len: usize| format!(r#"{{"{}":{{}}}}"#, "~".repeat(len));
+    let (most, detail) = (limits::POINTER_NAME_BYTES_MAX, "the user id is longer than 256 bytes");
+    assert_users_fault(&users(most), &format!("/{}", "~0".repeat(most)), detail);
+    assert_users_fault(&users(most + 1), "", detail);
+}
+
+#[test]
 fn pointers_escape_tildes_and_slashes() {
     assert_users_fault(r#"{"a/b~c":7}"#, "/a~1b~0c", "the user is not an object");
     assert_users_fault(r#"{"~1":{"plan":7}}"#, "/~01/plan", "plan is not a string");
