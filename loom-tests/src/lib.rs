@@ -1,8 +1,8 @@
 //! The shipped lock-free source, compiled against loom.
 //!
-//! `window` and `dedup` below are the engine's own directories, taken by path; what differs is `crate::sync`, which here
-//! is loom's, and the crate `scc`, which here is a stand-in that loom can see into. So there is no copy that could drift,
-//! and no configuration that could compile to nothing.
+//! `window`, `dedup` and `publication` below are the engine's own files, taken by path; what differs is `crate::sync`,
+//! which here is loom's, and the crates `scc` and `arc-swap`, which here are stand-ins that loom can see into. So there
+//! is no copy that could drift, and no configuration that could compile to nothing.
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "the models use a part of what the engine offers")]
 
 #[path = "../../src/dedup/mod.rs"]
@@ -15,6 +15,10 @@ mod harness;
 mod key;
 #[path = "../../src/limits.rs"]
 mod limits;
+#[path = "../../src/reference/publication.rs"]
+mod publication;
+#[cfg(test)]
+mod publication_models;
 mod sync;
 #[path = "../../src/window/mod.rs"]
 mod window;
