@@ -37,7 +37,7 @@ for mutation in "${mutations[@]}"; do
         echo "SURVIVED $mutation"
     else
         caught=$((caught + 1))
-        # A model that hangs, or takes the process down, is the last one that the log names.
+        # A model that hangs, or takes the process down, leaves no list of failures.
         by=$(sed -n 's/^    \(.*_models::.*\)$/\1/p' log | sort -u)
         echo "caught   $mutation: $(echo ${by:-by a model that did not end} | sed 's/[a-z]*_models:://g')"
         echo "$by" >>caught_by

@@ -1,6 +1,6 @@
 //! The command line: arguments as typed, then as one validated [`Settings`].
 
-use crate::config::{EngineConfig, Horizon};
+use crate::config::{ConfigError, EngineConfig, Horizon, within};
 use crate::http::HttpConfig;
 use crate::limits;
 use crate::telemetry::LogFormat;
@@ -137,11 +137,12 @@ impl ServeArgs {
             max_backlog_events: engine_default.max_backlog_events.max(self.max_batch_events.saturating_mul(2)),
             shards: self.shards.unwrap_or(engine_default.shards),
         };
-        engine.validate().map_err(|error| error.to_string())?;
+        let line = |error: ConfigError| error.to_string();
+        engine.validate().map_err(line)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = self.workers.unwrap_or(cores.min(*limits::WORKERS.end()));
-        within("workers", workers, &limits::WORKERS)?;
-        within("max-body-bytes", self.max_body_bytes, &limits::BODY_BYTES)?;
+        within("workers", workers, &limits::WORKERS).map_err(line)?;
+        within("max-body-bytes", self.max_body_bytes, &limits::BODY_BYTES).map_err(line)?;
         Ok(Settings {
             listen: listen_address(self.listen, port)?,
             engine,
@@ -161,13 +162,6 @@ fn listen_address(listen: Option<String>, port: Option<&str>) -> Result<String, 
             Ok(format!("127.0.0.1:{port}"))
         }
     }
-}
-
-fn within(name: &str, value: usize, range: &std::ops::RangeInclusive<usize>) -> Result<(), String> {
-    if range.contains(&value) {
-        return Ok(());
-    }
-    Err(format!("{name} must be {} to {}, not {value}", range.start(), range.end()))
 }
 
 fn horizon(text: &str) -> Result<Horizon, String> {

@@ -124,7 +124,8 @@ impl EngineConfig {
     }
 }
 
-fn within<T: Copy + PartialOrd + fmt::Display>(
+/// Whether a setting is in its range.
+pub(crate) fn within<T: Copy + PartialOrd + fmt::Display>(
     name: &str,
     value: T,
     range: &std::ops::RangeInclusive<T>,

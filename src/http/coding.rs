@@ -24,8 +24,11 @@ pub(crate) enum Coding {
 pub(crate) enum Undecoded {
     /// It is broken, cut short, or something follows it.
     Malformed,
-    /// It is larger than asked for.
-    TooLarge,
+    /// It is larger than this.
+    TooLarge {
+        /// What was allowed.
+        max_bytes: usize,
+    },
 }
 
 impl Coding {
@@ -50,14 +53,14 @@ impl Coding {
     pub(crate) fn decode(self, encoded: Vec<u8>, max_bytes: usize) -> Result<Vec<u8>, Undecoded> {
         let decoded = match self {
             Self::Identity if encoded.len() <= max_bytes => return Ok(encoded),
-            Self::Identity => return Err(Undecoded::TooLarge),
+            Self::Identity => return Err(Undecoded::TooLarge { max_bytes }),
             _ if encoded.is_empty() => return Err(Undecoded::Malformed),
             Self::Gzip => gunzip(&encoded, max_bytes),
             Self::Zstd => unzstd(&encoded, max_bytes),
         };
         match decoded {
             Ok(Some(decoded)) => Ok(decoded),
-            Ok(None) => Err(Undecoded::TooLarge),
+            Ok(None) => Err(Undecoded::TooLarge { max_bytes }),
             Err(_) => Err(Undecoded::Malformed),
         }
     }
@@ -150,10 +153,10 @@ mod tests {
     fn the_decoded_size_is_bounded() {
         for (coding, encode) in CODINGS {
             let bomb = encode(&[0; 1_000_000]);
-            assert_eq!(coding.decode(bomb.clone(), 999_999), Err(Undecoded::TooLarge));
+            assert_eq!(coding.decode(bomb.clone(), 999_999), Err(Undecoded::TooLarge { max_bytes: 999_999 }));
             assert_eq!(coding.decode(bomb, 1_000_000).map(|text| text.len()), Ok(1_000_000));
         }
-        assert_eq!(Coding::Identity.decode(vec![1, 2], 1), Err(Undecoded::TooLarge));
+        assert_eq!(Coding::Identity.decode(vec![1, 2], 1), Err(Undecoded::TooLarge { max_bytes: 1 }));
     }
 
     #[test]

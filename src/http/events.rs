@@ -51,7 +51,7 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
     let engine = Arc::clone(&app.engine);
     let work = move || {
         let _share = share;
-        let body = coding.decode(encoded, max_bytes).map_err(|undecoded| undecoded.into_problem(max_bytes))?;
+        let body = coding.decode(encoded, max_bytes)?;
         take(&engine, Engine::ingest, body, format, received_at_ms, listing)
     };
     app.ingest.run(work).await?

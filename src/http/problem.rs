@@ -231,12 +231,11 @@ impl From<ReferenceError> for Problem {
     }
 }
 
-impl Undecoded {
-    /// The problem of a body that may have `max_bytes` after decompression.
-    pub(crate) fn into_problem(self, max_bytes: usize) -> Problem {
-        match self {
-            Self::Malformed => Problem::MalformedEncoding,
-            Self::TooLarge => Problem::PayloadTooLarge { max_bytes },
+impl From<Undecoded> for Problem {
+    fn from(undecoded: Undecoded) -> Self {
+        match undecoded {
+            Undecoded::Malformed => Self::MalformedEncoding,
+            Undecoded::TooLarge { max_bytes } => Self::PayloadTooLarge { max_bytes },
         }
     }
 }

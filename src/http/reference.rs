@@ -51,7 +51,7 @@ async fn change(app: &App, request: Request, change: Change, accepts: &'static A
     let engine = Arc::clone(&app.engine);
     let work = move || {
         let _share = share;
-        let body = coding.decode(bytes, max_bytes).map_err(|undecoded| undecoded.into_problem(max_bytes))?;
+        let body = coding.decode(bytes, max_bytes)?;
         let generation = engine.change_reference(change, body, &preconditions, received_at_ms)?;
         Ok(tagged(&generation, &Updated::to(&generation)))
     };

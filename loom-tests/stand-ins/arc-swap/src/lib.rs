@@ -6,7 +6,6 @@
 //! Not covered: arc-swap's own algorithm (debts, hazard slots, its orderings).
 
 use loom::sync::Mutex;
-use std::ops::Deref;
 use std::sync::Arc;
 
 /// A cell that holds one `Arc` at a time.
@@ -48,13 +47,5 @@ impl<T> Guard<T> {
     #[must_use]
     pub fn into_inner(guard: Self) -> Arc<T> {
         guard.0
-    }
-}
-
-impl<T> Deref for Guard<T> {
-    type Target = Arc<T>;
-
-    fn deref(&self) -> &Arc<T> {
-        &self.0
     }
 }
