@@ -3,7 +3,7 @@
 //! Instants are whole milliseconds since 1970-01-01T00:00:00Z, signed; a second is such an instant divided by 1,000,
 //! rounded down.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use crate::sync::{AtomicI64, Ordering};
 
 /// Where the engine's time comes from.
 pub trait Clock: Send + Sync {

@@ -1,5 +1,6 @@
 //! The engine: [`ingest`](Engine::ingest) and [`metrics`](Engine::metrics), each a list of stages.
 
+use crate::backlog::Backlog;
 use crate::clock::{Clock, MonotonicClock, second_of};
 use crate::config::{ConfigError, EngineConfig};
 use crate::dedup::{Dedup, Elastic};
@@ -8,14 +9,13 @@ use crate::fair::FairMutex;
 use crate::key::HashKeys;
 use crate::limits;
 use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError};
-use crate::sync::reclaim;
+use crate::sync::{self, MutexGuard, reclaim};
 use crate::timeline::{Metrics, Timeline};
 use crate::window::{Appended, Window};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, MutexGuard, TryLockError};
+use std::sync::{Arc, TryLockError};
 
 /// Takes events and answers windowed questions about them.
 ///
@@ -71,12 +71,6 @@ pub struct Sizes {
 thread_local! {
     /// Parse buffers, reused from batch to batch.
     static DECODER: RefCell<Decoder> = RefCell::default();
-    /// Which shard this thread likes.
-    static SHARD_HINT: Cell<usize> = {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        // Relaxed: it spreads threads over shards and orders nothing.
-        Cell::new(THREADS.fetch_add(1, Ordering::Relaxed))
-    };
 }
 
 impl Engine {
@@ -276,7 +270,7 @@ impl Engine {
         let mut events: Vec<(i64, u128)> =
             rows.iter().map(|row| (second_of(batch.ts_ms[*row]), batch.records[*row])).collect();
         events.sort_by_key(|(second, _)| *second);
-        let shard = SHARD_HINT.get();
+        let shard = sync::thread_number();
         for of_second in events.chunk_by(|a, b| a.0 == b.0) {
             let records = of_second.iter().map(|(_, record)| *record).collect();
             if self.window.append(shard, of_second[0].0, records) == Appended::Outlived {
@@ -346,32 +340,6 @@ impl fmt::Debug for Engine {
 fn poisoned() -> ! {
     let _ = writeln!(std::io::stderr(), "weir: a fold has panicked; the figures can no longer be trusted");
     std::process::abort()
-}
-
-/// Records that are published, or about to be, and not folded. A bound and a gauge: it orders nothing, so every access
-/// is Relaxed. Room is reserved before the publication, so it is never subtracted below zero.
-struct Backlog {
-    records: AtomicUsize,
-    records_max: usize,
-}
-
-impl Backlog {
-    fn new(records_max: usize) -> Self {
-        Self { records: AtomicUsize::new(0), records_max }
-    }
-
-    fn len(&self) -> usize {
-        self.records.load(Ordering::Relaxed)
-    }
-
-    fn reserve(&self, records: usize) -> bool {
-        let room = |before: usize| Some(before + records).filter(|after| *after <= self.records_max);
-        self.records.try_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
-    }
-
-    fn subtract(&self, records: usize) {
-        self.records.fetch_sub(records, Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]

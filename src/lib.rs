@@ -18,6 +18,7 @@
 //!
 //! The server (feature `server`, on by default) is a shell around the engine: `http`, `server`, `cli`, `telemetry`.
 
+mod backlog;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod clock;
@@ -29,6 +30,9 @@ mod dedup_tests;
 mod engine;
 pub mod event;
 mod fair;
+#[cfg(test)]
+#[path = "fair/tests.rs"]
+mod fair_tests;
 #[cfg(feature = "server")]
 pub mod http;
 mod json;

@@ -1,14 +1,20 @@
 //! The shipped lock-free source, compiled against loom.
 //!
-//! `window`, `dedup` and `publication` below are the engine's own files, taken by path; what differs is `crate::sync`,
+//! The modules of the engine below are its own files, taken by path; what differs is `crate::sync`,
 //! which here is loom's, and the crates `scc` and `arc-swap`, which here are stand-ins that loom can see into. So there
 //! is no copy that could drift, and no configuration that could compile to nothing.
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "the models use a part of what the engine offers")]
 
+#[path = "../../src/backlog.rs"]
+mod backlog;
 #[path = "../../src/dedup/mod.rs"]
 mod dedup;
 #[cfg(test)]
 mod dedup_models;
+#[path = "../../src/fair.rs"]
+mod fair;
+#[cfg(test)]
+mod handoff_models;
 #[cfg(test)]
 mod harness;
 #[path = "../../src/key.rs"]

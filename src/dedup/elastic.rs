@@ -6,9 +6,9 @@
 use crate::dedup::Dedup;
 use crate::key::EventKey;
 use crate::limits;
+use crate::sync::{AtomicIsize, Ordering};
 use scc::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
-use std::sync::atomic::{AtomicIsize, Ordering};
 
 pub(crate) struct Elastic {
     /// When each id was accepted, in milliseconds.
@@ -108,7 +108,7 @@ impl Hash for EventKey {
 
 /// A hasher for keys whose every bit is a hash's bit.
 #[derive(Default)]
-struct KeyIsHash(u64);
+pub(crate) struct KeyIsHash(u64);
 
 impl Hasher for KeyIsHash {
     fn write_u64(&mut self, hash: u64) {

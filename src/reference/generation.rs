@@ -2,8 +2,9 @@
 
 use super::table::{Table, UNKNOWN};
 use crate::key::UserKey;
+use crate::sync::Mutex;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// One immutable state of the reference table.
 pub struct Generation {

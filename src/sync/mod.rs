@@ -1,12 +1,12 @@
-//! The only door to atomics and deferred reclamation for the lock-free code.
+//! The only door to atomics, locks and deferred reclamation for the engine.
 //!
-//! `window` takes its atomics, its publication cell and its reclamation from `crate::sync` and from nowhere else. A
-//! model checker compiles the same source with a `crate::sync` of its own, so nothing here, and nothing there, knows
-//! that checker.
+//! Whatever threads of the engine share, they share by what stands here. A model checker compiles the same source with a
+//! `crate::sync` of its own, so nothing here, and nothing there, knows that checker.
 
 pub(crate) mod reclaim;
 
-pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicI64, AtomicIsize, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use std::sync::{Mutex, MutexGuard};
 
 /// A value that is written while it is owned and only read once its address is published.
 ///
@@ -30,4 +30,12 @@ impl<T> Published<T> {
     pub(crate) fn get_mut(&mut self) -> &mut T {
         &mut self.0
     }
+}
+
+/// Threads' numbers differ, and stay small.
+pub(crate) fn thread_number() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    // Relaxed: it tells threads apart and orders nothing.
+    thread_local!(static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed));
+    NUMBER.with(|number| *number)
 }

@@ -5,9 +5,11 @@
 //! carries a second one that every access bumps first. Two bumps are always dependent, so every order of two accesses is
 //! explored; they are Relaxed, so they add no happens-before edge.
 
+mod mutex;
 pub(crate) mod reclaim;
 
-pub(crate) use loom::sync::atomic::Ordering;
+pub(crate) use loom::sync::atomic::{Ordering, fence};
+pub(crate) use mutex::{Mutex, MutexGuard};
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic;
@@ -25,7 +27,7 @@ impl Bump {
     }
 }
 
-/// [`loom::sync::atomic::AtomicPtr`], with every order of accesses explored.
+/// loom's atomic of the same name, with every order of accesses explored.
 pub(crate) struct AtomicPtr<T> {
     word: atomic::AtomicPtr<T>,
     order: Bump,
@@ -53,25 +55,45 @@ impl<T> AtomicPtr<T> {
     }
 }
 
-/// [`loom::sync::atomic::AtomicU64`], with every order of accesses explored.
-pub(crate) struct AtomicU64 {
-    word: atomic::AtomicU64,
-    order: Bump,
+/// loom's atomic of the same name, with every order of accesses explored.
+macro_rules! number {
+    ($name:ident: $number:ty { $($operation:ident),* }) => {
+        pub(crate) struct $name {
+            word: atomic::$name,
+            order: Bump,
+        }
+
+        impl $name {
+            pub(crate) fn new(value: $number) -> Self {
+                Self { word: atomic::$name::new(value), order: Bump::new() }
+            }
+
+            pub(crate) fn load(&self, order: Ordering) -> $number {
+                self.order.bump();
+                self.word.load(order)
+            }
+
+            $(pub(crate) fn $operation(&self, value: $number, order: Ordering) -> $number {
+                self.order.bump();
+                self.word.$operation(value, order)
+            })*
+        }
+    };
 }
 
-impl AtomicU64 {
-    pub(crate) fn new(value: u64) -> Self {
-        Self { word: atomic::AtomicU64::new(value), order: Bump::new() }
-    }
+number!(AtomicIsize: isize { fetch_add, fetch_sub });
+number!(AtomicU64: u64 { swap, fetch_or });
+number!(AtomicUsize: usize { swap, fetch_sub });
 
-    pub(crate) fn swap(&self, value: u64, order: Ordering) -> u64 {
+impl AtomicUsize {
+    pub(crate) fn try_update(
+        &self,
+        success: Ordering,
+        failure: Ordering,
+        update: impl FnMut(usize) -> Option<usize>,
+    ) -> Result<usize, usize> {
         self.order.bump();
-        self.word.swap(value, order)
-    }
-
-    pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
-        self.order.bump();
-        self.word.fetch_or(value, order)
+        self.word.fetch_update(success, failure, update)
     }
 }
 

@@ -1,14 +1,14 @@
 //! Stand-in for the reclamation seam over crossbeam-epoch: frees as early as any correct epoch scheme may, keeps the
 //! memory in quarantine so that an access after the free is seen, and counts what is never freed.
 //!
-//! The bookkeeping is std's and thread-local: loom runs all threads of a model on one OS thread, and anything of loom's
+//! The bookkeeping is std's and thread-local: a checker runs all threads of a model on one OS thread, and anything of the checker's
 //! here would add happens-before edges that the real code does not have. Those that crossbeam-epoch does give (pinning
 //! and collecting run SeqCst fences) are given by fences.
 //!
 //! Not covered: crossbeam-epoch's own algorithm.
 #![allow(unsafe_code, reason = "stands in for a file that has to")]
 
-use loom::sync::atomic::{Ordering, fence};
+use super::{Ordering, fence};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -154,6 +154,11 @@ impl Guard {
     }
 }
 
+/// Frees what is due.
+pub(crate) fn flush() {
+    drop(pin());
+}
+
 fn free_due() {
     let due = registry(|registry| {
         let retired = std::mem::take(&mut registry.retired);
@@ -174,12 +179,12 @@ pub(crate) fn live() -> usize {
 }
 
 /// The start of one execution.
-pub(crate) fn begin() {
+pub fn begin() {
     registry(|registry| *registry = Registry::default());
 }
 
 /// The end of one execution: everything must have been freed, exactly once.
-pub(crate) fn finish() {
+pub fn finish() {
     let leaked = live();
     let quarantine = registry(|registry| {
         assert!(registry.guards.is_empty(), "a guard outlived the model");

@@ -1,11 +1,11 @@
-//! Stand-in for the part of arc-swap that the publication of generations uses, so that loom sees its steps.
+//! Stand-in for the part of arc-swap that the publication of generations uses, so that a model checker sees its steps.
 //!
 //! Faithful in what the protocol rests on: loads and swaps of one cell are linearisable, and a swap succeeds exactly if
 //! the cell still holds the very allocation that the caller has seen.
 //!
 //! Not covered: arc-swap's own algorithm (debts, hazard slots, its orderings).
 
-use loom::sync::Mutex;
+use checker::sync::Mutex;
 use std::sync::Arc;
 
 /// A cell that holds one `Arc` at a time.

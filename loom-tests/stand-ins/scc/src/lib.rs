@@ -1,4 +1,4 @@
-//! Stand-in for the part of scc that the elastic dedup uses, so that loom sees its locks.
+//! Stand-in for the part of scc that the elastic dedup uses, so that a model checker sees its locks.
 //!
 //! Faithful in what the protocol rests on: an entry is held exclusively from [`HashMap::entry_sync`] until it is used up
 //! or dropped, and [`HashMap::retain_sync`] holds each entry that it judges. One lock stands for all of scc's bucket
@@ -6,8 +6,8 @@
 //!
 //! Not covered: scc's own algorithm (bucket locks, resizing, reclamation).
 
+use checker::sync::Mutex;
 use hash_map::{Entry, OccupiedEntry, VacantEntry};
-use loom::sync::Mutex;
 use std::marker::PhantomData;
 
 /// A concurrent map.
@@ -45,7 +45,7 @@ impl<K: Eq, V, H> HashMap<K, V, H> {
 
 /// Entries.
 pub mod hash_map {
-    use loom::sync::MutexGuard;
+    use checker::sync::MutexGuard;
 
     /// A key's place in the map, held exclusively.
     pub enum Entry<'m, K, V> {
