@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# ci/mutations.sh PACKAGE [MUTATION...]: breaks the engine in one place at a time, in a scratch copy, and shows that a
+# test of PACKAGE (loom-tests or shuttle-tests) fails each time. Prints which tests caught which mutation. Exits with 0
+# only if every mutation was caught, and every test has caught one; the last line counts. Without names, all are tried.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+package=$1
+shift
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$scratch"
+cd "$scratch"
+export CARGO_TARGET_DIR=$root/target/mutations
+
+# A mutant may run forever where the original ends.
+tests() { timeout 300 cargo test --quiet --release --locked -p "$package" -- "$@"; }
+
+if ! tests >log 2>&1; then
+    cat log
+    echo "the tests fail without any mutation"
+    exit 1
+fi
+# The engine's own unit tests are compiled along; they are no models.
+tests --list 2>/dev/null | sed -n 's/^\(.*\): test$/\1/p' | grep -v '::tests::' | sort >all_tests
+
+mutations=("$@")
+[ ${#mutations[@]} -gt 0 ] || mapfile -t mutations < <(ls "$package/mutations" | sed 's/\.patch$//')
+caught=0
+: >caught_by
+for mutation in "${mutations[@]}"; do
+    patch --quiet -p1 <"$package/mutations/$mutation.patch"
+    if ! cargo build --quiet --release --locked -p "$package" --tests >log 2>&1; then
+        cat log
+        echo "$mutation does not compile"
+        exit 1
+    fi
+    if tests >log 2>&1; then
+        echo "SURVIVED $mutation"
+    else
+        caught=$((caught + 1))
+        # A test that hangs, or takes the process down, leaves no list of failures.
+        by=$(sed -n 's/^    \([a-z_:]*\)$/\1/p' log | sort -u)
+        echo "caught   $mutation: $(echo ${by:-by a test that did not end} | sed 's/[a-z]*_models:://g')"
+        echo "$by" >>caught_by
+    fi
+    patch --quiet -R -p1 <"$package/mutations/$mutation.patch"
+done
+
+idle=0
+if [ $# -eq 0 ]; then
+    sort -u caught_by | comm -23 all_tests - >idle_tests
+    idle=$(wc -l <idle_tests)
+    sed 's/^/no mutation for /' idle_tests
+fi
+echo "$caught of ${#mutations[@]} mutations caught; $idle of $(wc -l <all_tests) tests without a mutation"
+[ "$caught" -eq "${#mutations[@]}" ] && [ "$idle" -eq 0 ]

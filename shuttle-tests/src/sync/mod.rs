@@ -1,0 +1,30 @@
+//! `crate::sync` as the shipped source expects it, made of shuttle's types: every access is a point where another thread
+//! may go on. Every ordering is sequentially consistent here; weak ones are loom's to check.
+
+#[path = "../../../loom-tests/src/sync/reclaim.rs"]
+pub mod reclaim;
+
+pub(crate) use shuttle::sync::atomic::{AtomicI64, AtomicIsize, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+
+/// A value that is written while it is owned and only read once its address is published.
+pub(crate) struct Published<T>(T);
+
+impl<T> Published<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    pub(crate) fn get(&self) -> &T {
+        &self.0
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+/// Threads' numbers differ, and stay small.
+pub(crate) fn thread_number() -> usize {
+    shuttle::current::me().into()
+}

@@ -1,0 +1,251 @@
+//! The whole engine under random schedules: ingest, queries, table changes and housekeeping, on three to five threads.
+//!
+//! Each scenario runs `WEIR_SHUTTLE_EXECUTIONS` times (1,000 unless set) under uniformly random schedules and as often under
+//! PCT (Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding bugs", 2010). A failure prints
+//! its seed and its schedule; `SHUTTLE_RANDOM_SEED=… WEIR_SHUTTLE_EXECUTIONS=1`, or `WEIR_SHUTTLE_SCHEDULE=…`, with the
+//! name of the scenario, runs it again.
+#![allow(clippy::unwrap_used, missing_docs, reason = "an unwrap in a test is an assertion")]
+
+mod harness;
+
+use harness::{Client, START_MS, client, client_with, explore, table};
+use shuttle_tests::Overloaded;
+use shuttle_tests::event::Verdict;
+use shuttle_tests::reference::{Change, ReferenceError};
+
+/// Two writers that share an id, a table, a reader and housekeeping. Each answer is of one generation: with the table,
+/// every user is known, and without it nobody is.
+#[test]
+fn ingest_beside_a_query_a_table_and_ticks() {
+    explore("ingest_beside_a_query_a_table_and_ticks", || {
+        let client = client_with(|config| config.shards = 2);
+        let a = client.spawn(|client| {
+            let first = client.accepted(&[("a", "u1", 0), ("b", "u2", -1_000)]);
+            assert!(client.total() >= first, "a writer sees what it was told");
+            let shared = client.accepted(&[("c", "u3", 0), ("shared", "u1", 0)]);
+            assert!(client.total() >= first + shared, "a writer sees what it was told");
+            shared - 1
+        });
+        let b = client.spawn(|client| client.accepted(&[("shared", "u1", 0), ("d", "u1", 0)]) - 1);
+        let table = client.spawn(|client| {
+            client.change(Change::Replace, table(&[("u1", "pro"), ("u2", "pro"), ("u3", "free")], 0), None).unwrap();
+            assert_eq!(client.metrics().generation, 1, "a table is in force once it is acknowledged");
+        });
+        let ticks = client.spawn(|client| {
+            client.engine.tick();
+            client.engine.tick();
+        });
+        let seen = [client.metrics(), client.metrics()];
+        assert!(seen[0].total_events <= seen[1].total_events && seen[0].generation <= seen[1].generation);
+
+        let winners = (a.join().unwrap(), b.join().unwrap());
+        assert_eq!(winners.0 + winners.1, 1, "an id is accepted once");
+        table.join().unwrap();
+        ticks.join().unwrap();
+        let end = client.metrics();
+        assert_eq!((end.total_events, end.unique_users, end.unknown), (5, 3, 0));
+        let plans: Vec<_> = end.by_attribute[0].1.iter().map(|(plan, events)| (plan.as_str(), *events)).collect();
+        assert_eq!(plans, [("free", 1), ("pro", 4)]);
+        assert_eq!((client.engine.sizes().backlog, client.engine.sizes().dedup_ids), (0, 5));
+        (winners, seen.map(|metrics| (metrics.total_events, metrics.generation)))
+    });
+}
+
+/// A writer stalls with an old time while the clock runs on and the ring wraps: what it publishes is counted in its own
+/// second or has outlived the retention, and never shows up in the second that has taken its slot.
+#[test]
+fn a_stalled_writer_beside_a_clock_that_wraps_the_ring() {
+    const WRAP_MS: i64 = 64_000;
+    explore("a_stalled_writer_beside_a_clock_that_wraps_the_ring", || {
+        let client = client();
+        let stalled = client.spawn(|client| {
+            client.accepted(&[("a", "u1", 0)]);
+            client.accepted(&[("b", "u1", 0), ("c", "u2", 0)]);
+        });
+        let clock = client.spawn(|client| {
+            client.clock.advance(WRAP_MS);
+            client.accepted(&[("d", "u3", WRAP_MS)]);
+            client.engine.tick();
+        });
+        let seen = [client.metrics(), client.metrics()];
+        assert!(seen[0].as_of_ms <= seen[1].as_of_ms, "time went back");
+        for metrics in &seen {
+            let most = if metrics.as_of_ms == START_MS { 3 } else { 1 };
+            assert!(metrics.total_events <= most, "{metrics:?}");
+        }
+        stalled.join().unwrap();
+        clock.join().unwrap();
+        let end = client.metrics();
+        assert_eq!((end.total_events, end.unique_users, end.as_of_ms), (1, 1, START_MS + WRAP_MS));
+        assert_eq!((client.engine.sizes().backlog, client.engine.sizes().users), (0, 1));
+        seen.map(|metrics| (metrics.as_of_ms, metrics.total_events))
+    });
+}
+
+/// The clock is set back beside writers and a reader: the engine's time never is, and goes on from the latest time that a
+/// writer was acknowledged with.
+#[test]
+fn a_clock_that_is_set_back() {
+    explore("a_clock_that_is_set_back", || {
+        let client = client();
+        let back = client.spawn(|client| client.clock.advance(-3_600_000));
+        let ahead = client.spawn(|client| {
+            client.accepted(&[("a", "u1", 500)]);
+            let as_of_ms = client.metrics().as_of_ms;
+            assert!(as_of_ms >= START_MS + 500, "an answer is older than what was acknowledged before it");
+        });
+        let behind = client.spawn(|client| client.accepted(&[("b", "u2", 100)]));
+        let seen = [client.engine.now_ms(), client.engine.now_ms()];
+        assert!(START_MS <= seen[0] && seen[0] <= seen[1], "time went back");
+        for thread in [back, ahead] {
+            thread.join().unwrap();
+        }
+        behind.join().unwrap();
+        let end = client.metrics();
+        assert_eq!((end.as_of_ms, end.total_events, end.unique_users), (START_MS + 500, 2, 2));
+        assert_eq!(client.engine.clock_behind_ms(), 3_600_500);
+        seen
+    });
+}
+
+/// Seconds leave the retention one by one beside a writer and a reader; an event ahead of the clock joins when it is due.
+#[test]
+fn seconds_expire_beside_a_writer() {
+    explore("seconds_expire_beside_a_writer", || {
+        let client = client();
+        client.accepted(&[("a", "u1", 0), ("b", "u2", 1_000)]);
+        let writer = client.spawn(|client| client.accepted(&[("c", "u1", 0), ("d", "u3", 1_000)]));
+        let clock = client.spawn(|client| {
+            for _ in 0..3 {
+                client.clock.advance(1_000);
+                client.engine.tick();
+            }
+        });
+        let seen = [client.metrics(), client.metrics()];
+        for metrics in &seen {
+            // Of two seconds' retention: the first second's events, then both seconds', then the second's, then none.
+            let most = [2, 4, 2, 0][((metrics.as_of_ms - START_MS) / 1_000) as usize];
+            assert!(metrics.total_events <= most && metrics.total_events >= most / 2, "{metrics:?}");
+        }
+        assert_eq!(writer.join().unwrap(), 2);
+        clock.join().unwrap();
+        assert_eq!((client.total(), client.engine.sizes().users, client.engine.sizes().backlog), (0, 0, 0));
+        seen.map(|metrics| (metrics.as_of_ms, metrics.total_events))
+    });
+}
+
+/// An id whose horizon is over is won once more, by one of two claimants; one whose clock still stands at the horizon
+/// loses in any order, whatever a sweep has removed meanwhile.
+#[test]
+fn claims_across_an_expiry_beside_a_sweep() {
+    const HORIZON_MS: i64 = 4_000;
+    explore("claims_across_an_expiry_beside_a_sweep", || {
+        let client = client();
+        client.accepted(&[("x", "u", 0)]);
+        let late = [1, 2].map(|n| {
+            client.spawn(move |client| client.accepted_at(&[("x", "u", HORIZON_MS + n)], START_MS + HORIZON_MS + n))
+        });
+        let sweep = client.spawn(|client| {
+            client.clock.advance(HORIZON_MS + 60_000);
+            client.engine.sweep();
+        });
+        let behind = client.accepted_at(&[("x", "u", HORIZON_MS)], START_MS + HORIZON_MS);
+        assert_eq!(behind, 0, "exactly the horizon is still remembered");
+        let won = late.map(|claimant| claimant.join().unwrap());
+        assert_eq!(won[0] + won[1], 1, "an expired id is won once");
+        sweep.join().unwrap();
+        assert_eq!(client.engine.sizes().dedup_ids, 1);
+        won
+    });
+}
+
+/// More than the backlog has room for: a batch is taken whole or refused whole, writers help to fold, and what was refused
+/// fits later.
+#[test]
+fn a_full_backlog_beside_folds() {
+    explore("a_full_backlog_beside_folds", || {
+        let client = client_with(|config| (config.max_batch_events, config.max_backlog_events) = (3, 4));
+        const BATCHES: [[&str; 3]; 2] = [["a1", "a2", "a3"], ["b1", "b2", "b3"]];
+        let post = |client: &Client, ids: [&'static str; 3]| {
+            let tally = client.ingest(&ids.map(|id| (id, "u", 0)), START_MS).map(|(_, tally)| tally.accepted);
+            client.engine.tick();
+            tally
+        };
+        let writers = BATCHES.map(|ids| client.spawn(move |client| post(client, ids)));
+        assert!(client.engine.sizes().backlog <= 4, "more than there is room for");
+        let seen = client.total();
+        assert_eq!(seen % 3, 0, "a batch of one second is published at once");
+        let first = writers.map(|writer| writer.join().unwrap());
+        for (ids, tally) in BATCHES.into_iter().zip(first) {
+            match tally {
+                Ok(accepted) => assert_eq!(accepted, 3),
+                Err(Overloaded) => assert_eq!(post(&client, ids), Ok(3), "what was refused was not claimed"),
+            }
+        }
+        assert_eq!((client.total(), client.engine.sizes().backlog), (6, 0));
+        (seen, first)
+    });
+}
+
+/// Two conditional tables race and a patch comes between: one of the two wins, the other is told, and the patch is applied
+/// to whichever table it meets.
+#[test]
+fn two_tables_and_a_patch() {
+    explore("two_tables_and_a_patch", || {
+        let client = client();
+        client.accepted(&[("a", "u1", 0), ("b", "u2", 0)]);
+        client.change(Change::Replace, table(&[("u1", "free")], 0), None).unwrap();
+        let put = |plan: &'static str, ts_ms| {
+            client.spawn(move |client| client.change(Change::Replace, table(&[("u1", plan)], ts_ms), Some(1)))
+        };
+        let puts = [put("pro", 10), put("max", 10)];
+        let patch = client.spawn(|client| client.change(Change::Merge, table(&[("u2", "patched")], 20), None));
+        let seen = client.metrics();
+        assert_eq!(seen.by_attribute[0].1.values().sum::<u64>() + seen.unknown, 2, "an answer is of one generation");
+
+        let puts = puts.map(|put| put.join().unwrap());
+        let patched = patch.join().unwrap().unwrap().number();
+        let winners = puts.iter().filter(|put| put.is_ok()).count();
+        for put in &puts {
+            match put {
+                Ok(generation) => assert_eq!(generation.number(), 2),
+                Err(error) => assert!(matches!(error, ReferenceError::GenerationMismatch { current: 2.. })),
+            }
+        }
+        // A patch that came first makes both conditions fail.
+        assert_eq!((winners, patched), if patched == 2 { (0, 2) } else { (1, 3) });
+        let end = client.metrics();
+        assert_eq!((end.generation, end.unknown), (patched, 0));
+        let plan = client.engine.user("u1").unwrap().remove(0);
+        let expected = if puts[0].is_ok() {
+            "pro"
+        } else if puts[1].is_ok() {
+            "max"
+        } else {
+            "free"
+        };
+        assert_eq!(plan, expected);
+        (seen.generation, plan)
+    });
+}
+
+/// A verdict of duplicate is given only for an event that is counted by the time it is given, or was refused to nobody:
+/// whoever is told "duplicate" and asks again later finds the event.
+#[test]
+fn a_duplicate_is_counted_in_the_end() {
+    explore("a_duplicate_is_counted_in_the_end", || {
+        let client = client();
+        let writers = [0, 1].map(|_| {
+            client.spawn(|client: &Client| {
+                let (batch, _) = client.ingest(&[("x", "u", 0), ("x", "u", -1_000)], START_MS).unwrap();
+                [batch.verdict(0), batch.verdict(1)]
+            })
+        });
+        let seen = [client.total(), client.total()];
+        assert!(seen[0] <= seen[1] && seen[1] <= 1);
+        let verdicts = writers.map(|writer| writer.join().unwrap());
+        let accepted = verdicts.iter().flatten().filter(|verdict| **verdict == Verdict::Accepted).count();
+        assert_eq!((accepted, client.total()), (1, 1));
+        (seen, verdicts[0][0] == Verdict::Accepted)
+    });
+}
