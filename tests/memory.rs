@@ -130,10 +130,23 @@ fn an_engine_that_is_dropped_leaves_nothing_behind() {
     assert!(left_bytes < IDS, "{left_bytes} bytes are left of three engines");
 }
 
+fn records_that_were_never_folded_are_freed_with_their_window() {
+    let before_bytes = allocated_bytes();
+    let appends = Appends::new(2_048);
+    for second in 0..100 {
+        appends.append(second, vec![0; BATCH].into());
+    }
+    assert!(allocated_bytes() - before_bytes >= 100 * BATCH * 16);
+    drop(appends);
+    let left_bytes = allocated_bytes().saturating_sub(before_bytes);
+    assert!(left_bytes < BATCH * 16, "{left_bytes} bytes are left");
+}
+
 /// One test on one thread: what a thread gives back when it ends would be counted against the others.
 #[test]
 fn memory_is_given_back() {
     an_engine_that_is_dropped_leaves_nothing_behind();
     expired_ids_and_events_give_their_memory_back();
     folded_records_are_freed_while_their_second_is_still_live();
+    records_that_were_never_folded_are_freed_with_their_window();
 }

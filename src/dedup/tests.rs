@@ -1,9 +1,10 @@
 //! The backends of the dedup on real threads. Apart from `dedup/mod.rs`, which a model checker compiles too.
 
 use crate::dedup::Dedup;
-use crate::dedup::elastic::Elastic;
+use crate::dedup::elastic::{Elastic, KeyIsHash};
 use crate::key::EventKey;
 use crate::limits;
+use std::hash::{BuildHasher, BuildHasherDefault};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -62,6 +63,12 @@ fn a_sweep_changes_no_verdict_of_a_claimant_that_may_still_be_under_way() {
     dedup.sweep(10_001 + slack_ms);
     assert_eq!(dedup.ids(), 0);
     assert_eq!(claim(&dedup, &[key(1)], 10_001 + slack_ms), [true]);
+}
+
+#[test]
+fn an_id_is_found_by_the_first_word_of_its_key() {
+    let hash = |key| BuildHasherDefault::<KeyIsHash>::default().hash_one(key);
+    assert_eq!(hash(EventKey([u64::MAX - 7, 3])), u64::MAX - 7);
 }
 
 #[test]

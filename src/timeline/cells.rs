@@ -54,7 +54,7 @@ pub(crate) struct Spread(u64);
 
 impl std::hash::Hasher for Spread {
     fn write_u32(&mut self, cell: u32) {
-        self.0 = (u64::from(cell) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+        self.0 = u64::from(cell).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
     }
 
     fn write(&mut self, _: &[u8]) {
@@ -69,6 +69,8 @@ impl std::hash::Hasher for Spread {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+    use std::hash::{BuildHasher, BuildHasherDefault};
 
     #[test]
     fn dense_and_sparse_count_alike() {
@@ -87,5 +89,15 @@ mod tests {
                 assert_eq!(cells.len(), 1, "a cell that is zero again is gone");
             }
         }
+    }
+
+    /// hashbrown takes the low bits for the bucket and the top seven for the tag.
+    #[test]
+    fn neighbours_are_spread_over_buckets_and_tags() {
+        let hashes = || (0..1_024_u32).map(|cell| BuildHasherDefault::<Spread>::default().hash_one(cell));
+        let buckets: BTreeSet<u64> = hashes().map(|hash| hash % 1_024).collect();
+        let tags: BTreeSet<u64> = hashes().map(|hash| hash >> 57).collect();
+        assert!(buckets.len() > 1_024 / 2, "{}", buckets.len());
+        assert_eq!(tags.len(), 128);
     }
 }

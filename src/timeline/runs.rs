@@ -118,6 +118,19 @@ mod tests {
     }
 
     #[test]
+    fn the_tail_is_compacted_when_it_is_as_long_as_the_compacted_part() {
+        let mut runs = Runs::default();
+        (0..COMPACT_MIN as u32).for_each(|user| runs.push(user, 0));
+        assert_eq!((runs.len(), runs.compacted), (COMPACT_MIN, COMPACT_MIN));
+        runs.push(0, 0);
+        assert_eq!((runs.len(), runs.compacted), (COMPACT_MIN + 1, COMPACT_MIN), "the tail has just begun");
+        (2..COMPACT_MIN).for_each(|_| runs.push(0, 0));
+        assert_eq!((runs.len(), runs.compacted), (2 * COMPACT_MIN - 1, COMPACT_MIN));
+        runs.push(0, 0);
+        assert_eq!((runs.len(), runs.compacted), (COMPACT_MIN, COMPACT_MIN));
+    }
+
+    #[test]
     fn a_full_count_goes_on_in_a_second_run() {
         let sealed = |first, second| {
             let mut runs = Runs { runs: vec![Run::new(1, 0, first), Run::new(1, 0, second)], compacted: 0 };

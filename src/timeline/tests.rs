@@ -17,8 +17,12 @@ struct Harness {
 
 impl Harness {
     fn new() -> Self {
+        Self::with_retention(RETENTION)
+    }
+
+    fn with_retention(retention_secs: i64) -> Self {
         let config = EngineConfig {
-            retention_secs: RETENTION as u32,
+            retention_secs: retention_secs as u32,
             max_skew_secs: SKEW as u32,
             shards: 1,
             ..EngineConfig::default()
@@ -74,6 +78,10 @@ fn an_unfolded_second_leaves_the_window_when_it_leaves_the_retention() {
     harness.append(NOW + 22, &["a"]);
     assert_eq!(harness.advance(NOW + 1_000_000), 2, "a clock that jumps passes every slot");
     assert_eq!(harness.catch_up(), 0);
+
+    let mut shortest = Harness::with_retention(1);
+    shortest.append(NOW, &["a"]);
+    assert_eq!(shortest.advance(NOW + 1), 1);
 }
 
 #[test]
@@ -89,6 +97,17 @@ fn a_second_and_its_users_go_when_it_leaves_the_retention() {
     harness.advance(NOW + RETENTION + SKEW);
     assert_eq!(harness.timeline.users(), 0);
     assert_eq!(harness.timeline.user_keys(0, 100), [], "their memory is given back");
+}
+
+#[test]
+fn user_keys_come_by_index_a_slice_at_a_time() {
+    let mut harness = Harness::new();
+    harness.append(NOW, &["a", "b", "a", "c"]);
+    harness.catch_up();
+    let [a, b, c] = ["a", "b", "c"].map(|user| harness.keys.user(user));
+    assert_eq!(harness.timeline.user_keys(0, 2), [a, b]);
+    assert_eq!(harness.timeline.user_keys(2, 2), [c]);
+    assert_eq!(harness.timeline.user_keys(3, 2), []);
 }
 
 #[test]

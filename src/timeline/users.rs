@@ -220,12 +220,34 @@ mod tests {
         }
         let capacity = |users: &Users| users.tables.iter().map(HashTable::capacity).sum::<usize>();
         assert!(capacity(&users) >= 100_000);
+        assert!(users.tables.iter().all(|table| table.len() < 2 * 100_000 / TABLES), "each has about its share");
         for user in 0..100_000 {
             users.expire(user, 10);
         }
         assert_eq!(users.len(), 0);
         assert!(capacity(&users) <= TABLES * 64, "{}", capacity(&users));
         assert_eq!(users.keys(99_999, 10).len(), 1);
+    }
+
+    #[test]
+    fn a_table_shrinks_to_twice_its_users_when_they_fill_less_than_an_eighth_of_it() {
+        /// The capacities before and after a table that was made for `most` users and has `left` of them shrinks.
+        fn shrunk(most: usize, left: u32) -> (usize, usize) {
+            let mut users = Users::new();
+            let of_table_0 = (0..100_000).map(key).filter(|key| table_of(key.hash64()) == 0);
+            users.tables[0].reserve(most, |_| unreachable!("it is empty"));
+            of_table_0.take(left as usize).for_each(|key| _ = users.enter(key, 10, |_| 0));
+            let before = users.tables[0].capacity();
+            users.shrink(0);
+            (before, users.tables[0].capacity())
+        }
+        let (before, after) = shrunk(448, 20);
+        assert_eq!(before, 448);
+        assert!((40..80).contains(&after), "{after}");
+        assert_eq!(shrunk(448, 55).1, 112);
+        assert_eq!(shrunk(448, 56), (448, 448));
+        assert_eq!(shrunk(448, 0).1, 0);
+        assert_eq!(shrunk(56, 1), (56, 56), "a small one stays");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The window on real threads and real epochs. Apart from `window/mod.rs`, which a model checker compiles too.
 
+use crate::sync::reclaim::pin;
+use crate::window::slot::Slot;
 use crate::window::{Appended, Consumed, Folder, Record, Window};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -72,6 +74,33 @@ fn every_published_record_is_accounted_for_once() {
     assert_eq!(folder.clear(&window, 12..=12), 2, "12 was not");
     append(&window, 12, &[8]);
     assert_eq!(folder.catch_up(&window, &(8..=12), u64::MAX, |_, _| {}), Consumed { records: 1, more: false });
+}
+
+#[test]
+fn a_list_that_was_read_is_unlinked_however_short_and_its_second_and_depth_stay() {
+    for chunks in 1..=3 {
+        let slot = Slot::new();
+        let guard = pin();
+        (0..chunks).for_each(|_| assert_eq!(slot.append(5, [7, 8].into(), &guard), Appended::Stored));
+        assert!(slot.retire(&slot.snapshot(&guard).unwrap()));
+        let left = slot.snapshot(&guard).unwrap();
+        left.since(0, |records| assert!(records.is_empty(), "{chunks}"));
+        assert_eq!((left.second(), left.depth()), (5, 2 * chunks));
+    }
+}
+
+#[test]
+fn a_list_is_unlinked_only_if_nothing_was_appended_since_it_was_read() {
+    let (slot, guard) = (Slot::new(), pin());
+    slot.append(5, [1].into(), &guard);
+    let read = slot.snapshot(&guard).unwrap();
+    slot.append(5, [2].into(), &guard);
+    assert!(!slot.retire(&read) && !slot.clear(&read));
+    let now = slot.snapshot(&guard).unwrap();
+    let mut seen = vec![];
+    now.since(0, |records| seen.extend_from_slice(records));
+    assert_eq!((seen, now.depth()), (vec![2, 1], 2));
+    assert!(slot.clear(&now) && slot.snapshot(&guard).is_none());
 }
 
 #[test]
