@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Format, clippy, docs, and the engine without its server.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cargo fmt --all --check
+# The scenarios' library is the engine's own source, whose unit tests belong to the engine.
+cargo clippy --workspace --exclude shuttle-tests --all-targets --locked -- -D warnings
+cargo clippy -p shuttle-tests --lib --test engine --locked -- -D warnings
+cargo clippy --lib --no-default-features --locked -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

@@ -1,0 +1,24 @@
+# What tsan.sh and asan.sh share.
+
+# sanitize SANITIZER DIRECTORY REPORT [RUSTFLAG...]: builds the engine's tests with the sanitizer under target/DIRECTORY
+# and runs them, the stress test included. Fails if a test fails or a line of the output contains REPORT; the last line
+# counts.
+sanitize() {
+    local sanitizer=$1 directory=$2 report=$3 log="target/$2/log" status=0
+    shift 3
+    # The sanitizers are unstable and the toolchain is the pinned, stable one. Its std is not instrumented, which the
+    # compiler takes for a mistake unless told otherwise.
+    export RUSTC_BOOTSTRAP=1
+    export RUSTFLAGS="-Zsanitizer=$sanitizer -Cunsafe-allow-abi-mismatch=sanitizer $*"
+    export CARGO_PROFILE_DEV_OPT_LEVEL=2 CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_INCREMENTAL=0
+    mkdir -p "target/$directory"
+    cargo test --locked --no-default-features --target x86_64-unknown-linux-gnu --target-dir "target/$directory" \
+        --no-fail-fast --lib --test engine --test stress -- --include-ignored --nocapture --test-threads=1 2>&1 |
+        tee "$log" || status=1
+
+    awk -v name="$directory" -v report="$report" '
+        /^test result:/ { passed += $4; failed += $6 }
+        $0 ~ report { reports++ }
+        END { printf "%s: %d tests passed, %d failed, %d reports\n", name, passed, failed, reports; exit reports > 0 }
+    ' "$log" && [ "$status" = 0 ]
+}
