@@ -1,4 +1,8 @@
-//! The command line: arguments as typed, then as one validated [`Settings`].
+//! The command line: arguments as typed, then as one validated [`Command`].
+
+mod load;
+
+pub use load::LoadSettings;
 
 use crate::config::{ConfigError, EngineConfig, Horizon, within};
 use crate::http::HttpConfig;
@@ -6,7 +10,17 @@ use crate::limits;
 use crate::telemetry::LogFormat;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use load::LoadArgs;
 use std::ffi::OsString;
+
+/// What the command is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Serve.
+    Serve(Settings),
+    /// Send load to a server.
+    Load(LoadSettings),
+}
 
 /// A server's settings, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,19 +51,21 @@ pub enum Stop {
 #[command(name = "weir", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CommandArgs>,
     #[command(flatten)]
     serve: ServeArgs,
 }
 
 const AFTER_HELP: &str = "\
-Each option can be set by the environment variable named with it; the command line wins. WEIR_LOG sets the log level: \
-error, warn, info (the default), debug or trace. SIGTERM or SIGINT answers what is in flight and exits with 0.";
+Each option of serve can be set by the environment variable named with it; the command line wins. WEIR_LOG sets the log \
+level: error, warn, info (the default), debug or trace. SIGTERM or SIGINT answers what is in flight and exits with 0.";
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CommandArgs {
     /// Serve over HTTP; this is also what weir does without a command.
     Serve(ServeArgs),
+    /// Send events to a server, measure its answers, and check that it counts what was sent.
+    Load(LoadArgs),
 }
 
 /// The arguments as typed.
@@ -108,20 +124,20 @@ struct ServeArgs {
     log_format: LogFormat,
 }
 
-/// The settings that the arguments and the environment ask for.
+/// The command that the arguments and the environment ask for.
 ///
 /// # Errors
 /// When there is nothing to run: help was asked for, or something is wrong with the arguments.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Settings, Stop> {
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
     let cli = Cli::try_parse_from(args).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Shown(Box::new(error)),
         _ => Stop::Refused(first_line(&error.to_string())),
     })?;
-    let args = match cli.command {
-        Some(Command::Serve(args)) => args,
-        None => cli.serve,
+    let command = match cli.command.unwrap_or(CommandArgs::Serve(cli.serve)) {
+        CommandArgs::Serve(args) => args.validate(std::env::var("PORT").ok().as_deref()).map(Command::Serve),
+        CommandArgs::Load(args) => args.validate().map(Command::Load),
     };
-    args.validate(std::env::var("PORT").ok().as_deref()).map_err(Stop::Refused)
+    command.map_err(Stop::Refused)
 }
 
 impl ServeArgs {
@@ -198,9 +214,9 @@ mod tests {
     fn settings(args: &[&str]) -> Result<Settings, String> {
         let args = std::iter::once("weir").chain(args.iter().copied()).map(OsString::from);
         match parse(args) {
-            Ok(settings) => Ok(settings),
+            Ok(Command::Serve(settings)) => Ok(settings),
             Err(Stop::Refused(line)) => Err(line),
-            Err(Stop::Shown(text)) => panic!("{text}"),
+            other => panic!("{other:?}"),
         }
     }
 

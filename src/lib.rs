@@ -16,7 +16,8 @@
 //! - `timeline`: the window's records folded into seconds, and the sums over them.
 //! - [`clock`], [`limits`]: time as a value, and every bound in one place.
 //!
-//! The server (feature `server`, on by default) is a shell around the engine: `http`, `server`, `cli`, `telemetry`.
+//! The server (feature `server`, on by default) is a shell around the engine: `http`, `server`, `cli`, `telemetry`. The load generator,
+//! `load`, comes with it.
 
 mod backlog;
 #[cfg(feature = "server")]
@@ -38,6 +39,8 @@ pub mod http;
 mod json;
 pub mod key;
 pub mod limits;
+#[cfg(feature = "server")]
+pub mod load;
 mod maintenance;
 pub mod reference;
 #[cfg(feature = "server")]

@@ -127,3 +127,43 @@ pub const WINDOW_SECS_DEFAULT: u32 = 300;
 
 /// Bytes of a name in a JSON Pointer; a fault within a longer one is said to be in the object that has it.
 pub const POINTER_NAME_BYTES_MAX: usize = 1_024;
+
+/// Connections of the load generator, each with a thread of its own.
+pub const LOAD_CONNECTIONS: RangeInclusive<usize> = 1..=10_000;
+
+/// Events in a request of the load generator.
+pub const LOAD_BATCH_EVENTS: RangeInclusive<usize> = 1..=100_000;
+
+/// Events that the load generator keeps ready to send, over all connections; about 150 bytes each.
+pub const LOAD_EVENTS_HELD_MAX: usize = 10_000_000;
+
+/// Events a second that the load generator may be asked for.
+pub const LOAD_EVENTS_PER_SEC: RangeInclusive<u64> = 1..=1_000_000_000;
+
+/// How long the load generator may be asked to send.
+pub const LOAD_DURATION: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+
+/// Users that the load generator may be asked to pretend.
+pub const LOAD_USERS: RangeInclusive<u32> = 1..=1_000_000_000;
+
+/// The exponent of the load generator's Zipf distribution.
+pub const LOAD_ZIPF_EXPONENT: RangeInclusive<f64> = 0.0..=10.0;
+
+/// Draws of Zipf-distributed users that the load generator makes in advance.
+pub const LOAD_ZIPF_DRAWS: usize = 1 << 20;
+
+/// How long the load generator waits for a connection.
+pub const LOAD_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the load generator waits for the server to take or give the next piece of an exchange.
+pub const LOAD_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection of the load generator rests after it could not be opened.
+pub const LOAD_RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bytes of a reply's head that the load generator reads.
+pub const LOAD_REPLY_HEAD_BYTES_MAX: u64 = 64 << 10;
+
+/// Bytes of a reply's body that the load generator reads: a verdict of 200 bytes for each event of the largest batch is a
+/// third of this.
+pub const LOAD_REPLY_BODY_BYTES_MAX: u64 = 64 << 20;

@@ -1,21 +1,21 @@
-//! The `weir` command: parse the arguments, build the runtime, serve.
+//! The `weir` command: parse the arguments; build the runtime and serve, or send load.
 
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use weir::cli::{self, Settings, Stop};
+use weir::cli::{self, Command, LoadSettings, Settings, Stop};
 use weir::clock::SystemClock;
 use weir::http::App;
-use weir::{Engine, Maintenance, limits, server, telemetry};
+use weir::{Engine, Maintenance, limits, load, server, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let failure = match cli::parse(std::env::args_os()) {
-        Ok(settings) => match run(settings) {
+        Ok(command) => match run(command) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) => error.to_string(),
         },
@@ -31,7 +31,14 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
+fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
+        Command::Serve(settings) => run_server(settings),
+        Command::Load(settings) => run_load(&settings),
+    }
+}
+
+fn run_server(settings: Settings) -> Result<(), Box<dyn Error>> {
     telemetry::init(settings.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.workers).enable_all().build()?;
     let served = runtime.block_on(serve(settings));
@@ -46,5 +53,16 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let engine = Arc::new(Engine::new(settings.engine, SystemClock)?);
     let _maintenance = Maintenance::start(&engine)?;
     server::serve(Arc::new(App::new(engine, settings.http)), listener, shutdown).await?;
+    Ok(())
+}
+
+fn run_load(settings: &LoadSettings) -> Result<(), Box<dyn Error>> {
+    let report = load::run(&settings.options)?;
+    // A closed stdout does not keep the files from being written, nor the counts from being checked.
+    let _ = write!(std::io::stdout(), "{report}");
+    if let Some(directory) = &settings.report {
+        report.write(directory).map_err(|error| format!("cannot write to {}: {error}", directory.display()))?;
+    }
+    report.check()?;
     Ok(())
 }

@@ -1,0 +1,73 @@
+//! The report for people: a page without scripts that loads nothing.
+
+use super::chart::{Chart, number, step};
+use super::{QUANTILES, Report};
+
+const PAGE: &str = include_str!("page.html");
+
+/// Places on the axis of percentiles, by the number of nines.
+const NINES_MAX: u32 = 7;
+
+pub(super) fn page(report: &Report) -> String {
+    let quantiles = QUANTILES.iter().map(|&(name, quantile)| {
+        format!("<tr><th>{name}</th><td>{:.3} ms</td></tr>", report.records.latency_ms(quantile))
+    });
+    let rows: String = quantiles.collect();
+    // The last one is the report's own text, which holds what was typed.
+    PAGE.replace("{{percentiles}}", &percentiles(report))
+        .replace("{{rate}}", &rate(report))
+        .replace("{{rows}}", &rows)
+        .replace("{{events_per_sec}}", &number(report.events_per_sec().round()))
+        .replace("{{latency_from}}", report.latency_from())
+        .replace("{{text}}", &escaped(&report.to_string()))
+}
+
+/// The latency over 1 / (1 - share), on a logarithmic axis, as HdrHistogram's plotters draw it.
+fn percentiles(report: &Report) -> String {
+    let requests = report.records.latency.len().max(1) as f64;
+    // The slowest request of n stands where the share that it leaves out is one in n.
+    let place = |share: f64| (1.0 / (1.0 - share)).min(requests).log10();
+    let points: Vec<_> = report.percentiles().map(|(share, latency_ms)| (place(share), latency_ms)).collect();
+    let end = (requests.log10().ceil() as u32).clamp(1, NINES_MAX);
+    let ticks: Vec<_> = (0..=end).map(|nines| (f64::from(nines), share_name(nines))).collect();
+    let end = f64::from(end);
+    let points: Vec<_> = points.into_iter().filter(|(place, _)| *place <= end).collect();
+    Chart {
+        title: "Latency by percentile",
+        x_label: "percentile",
+        y_label: "latency, ms",
+        x_ticks: &ticks,
+        points: &points,
+    }
+    .svg()
+}
+
+/// 0%, 90%, 99%, 99.9% and so on.
+fn share_name(nines: u32) -> String {
+    match nines {
+        0 => "0%".to_owned(),
+        1 => "90%".to_owned(),
+        2 => "99%".to_owned(),
+        nines => format!("99.{}%", "9".repeat(nines as usize - 2)),
+    }
+}
+
+/// The events of each second. The last one is left out unless it is the only one: it is not a whole second.
+fn rate(report: &Report) -> String {
+    let seconds = &report.records.seconds;
+    let whole = &seconds[..seconds.len().saturating_sub(1).max(1).min(seconds.len())];
+    let points: Vec<_> = whole.iter().enumerate().map(|(at, second)| (at as f64 + 1.0, second.events as f64)).collect();
+    let end = whole.len().max(1);
+    let every = (step(end as f64) as usize).max(1);
+    let mut ticks: Vec<_> = (0..=end).step_by(every).map(|second| (second as f64, second.to_string())).collect();
+    if !end.is_multiple_of(every) {
+        ticks.push((end as f64, String::new()));
+    }
+    Chart { title: "Events per second", x_label: "seconds", y_label: "events/s", x_ticks: &ticks, points: &points }
+        .svg()
+}
+
+/// Text as HTML.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
