@@ -9,7 +9,7 @@ use weir::clock::ManualClock;
 use weir::event::{Format, format_ms};
 use weir::key::HashKeys;
 use weir::reference::{Change, Preconditions};
-use weir::stages::{Appends, Claims};
+use weir::stages::{Appends, Claims, Decode};
 use weir::{Engine, EngineConfig};
 
 const START_MS: i64 = 1_760_000_000_000;
@@ -70,15 +70,50 @@ impl Stream {
     }
 }
 
+/// The same events in other words: what is around their members' names and values, and in which order they come.
+fn reworded(body: &[u8], reword: impl Fn(usize, &str) -> String) -> Vec<u8> {
+    let events = str::from_utf8(body).expect("ours").split_inclusive('}');
+    events.enumerate().map(|(index, event)| reword(index, event)).collect::<String>().into()
+}
+
+/// Events whose members come in another order each time.
+fn shuffled(body: &[u8]) -> Vec<u8> {
+    reworded(body, |index, event| {
+        let Some((before, members)) = event.trim_end_matches('}').split_once('{') else { return event.to_owned() };
+        let mut members: Vec<_> = members.split(',').collect();
+        members.rotate_left(index * 7 % 4);
+        members.swap(0, index * 5 % 3);
+        format!("{before}{{{}}}", members.join(","))
+    })
+}
+
 fn decode(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode");
-    group.throughput(Throughput::Elements(BATCH));
-    let (engine, _) = engine();
+    let mut decode = Decode::new(&["click", "view", "purchase"], BATCH as usize);
     for format in [Format::Json, Format::Ndjson] {
-        let body = body(format, 0, 100_000, START_MS);
-        group.bench_function(BenchmarkId::from_parameter(format!("{format:?}").to_lowercase()), |b| {
-            b.iter_batched(|| body.clone(), |body| engine.decode(body, format).expect("valid"), BatchSize::LargeInput);
-        });
+        let usual = body(format, 0, 100_000, START_MS);
+        let bodies = [
+            ("spaced", reworded(&usual, |_, event| event.replace("\":\"", "\": \"").replace(",\"", ", \""))),
+            ("shuffled", shuffled(&usual)),
+            (
+                "other members",
+                reworded(&usual, |n, event| event.replace('{', &format!(r#"{{"n":{n},"o":{{"a":[]}},"#))),
+            ),
+            ("escapes", reworded(&usual, |_, event| event.replace("evt-", "evt\\u002d"))),
+            ("usual", usual),
+        ];
+        for (shape, body) in bodies {
+            let name = |path: &str| BenchmarkId::new(format!("{format:?}, {shape}").to_lowercase(), path);
+            group.throughput(Throughput::ElementsAndBytes { elements: BATCH, bytes: body.len() as u64 });
+            group.bench_function(name("as the engine"), |b| {
+                let decode = |body| decode.decode(body, format).expect("valid");
+                b.iter_batched(|| body.clone(), decode, BatchSize::LargeInput);
+            });
+            group.bench_function(name("general path"), |b| {
+                let decode = |body| decode.decode_generally(body, format).expect("valid");
+                b.iter_batched(|| body.clone(), decode, BatchSize::LargeInput);
+            });
+        }
     }
 }
 

@@ -17,6 +17,13 @@ pub struct EventKey(pub(crate) [u64; 2]);
 pub struct UserKey(u128);
 
 impl UserKey {
+    /// The key that a hash (its low half first) makes.
+    #[inline]
+    #[must_use]
+    pub(crate) fn of_hash([low, high]: [u64; 2]) -> Self {
+        Self((u128::from(high) << 64 | u128::from(low)) & !0xff)
+    }
+
     /// The key of a window record.
     #[inline]
     #[must_use]
@@ -45,6 +52,10 @@ impl UserKey {
 pub fn kind_of_record(record: u128) -> u8 {
     record as u8
 }
+
+/// The secret of one hash function.
+#[derive(Clone, Copy)]
+pub(crate) struct SipKey(pub(crate) [u64; 2]);
 
 /// The process's secret: one hash function for event ids, another for user ids.
 #[derive(Clone, Debug)]
@@ -77,19 +88,42 @@ impl HashKeys {
     #[inline]
     #[must_use]
     pub fn event(&self, id: &str) -> EventKey {
+        self.event_of_bytes(id.as_bytes())
+    }
+
+    /// [`event`](Self::event) of an id that is known to be UTF-8.
+    #[inline]
+    pub(crate) fn event_of_bytes(&self, id: &[u8]) -> EventKey {
         let mut hasher = self.event;
-        hasher.write(id.as_bytes());
+        hasher.write(id);
         let hash = hasher.finish128();
         EventKey([hash.h1, hash.h2])
+    }
+
+    /// The secret of [`event`](Self::event), for who computes SipHash-1-3-128 by other means.
+    pub(crate) fn event_key(&self) -> SipKey {
+        SipKey(self.event.keys().into())
+    }
+
+    /// The secret of [`user`](Self::user).
+    pub(crate) fn user_key(&self) -> SipKey {
+        SipKey(self.user.keys().into())
     }
 
     /// The key of a user id.
     #[inline]
     #[must_use]
     pub fn user(&self, id: &str) -> UserKey {
+        self.user_of_bytes(id.as_bytes())
+    }
+
+    /// [`user`](Self::user) of an id that is known to be UTF-8.
+    #[inline]
+    pub(crate) fn user_of_bytes(&self, id: &[u8]) -> UserKey {
         let mut hasher = self.user;
-        hasher.write(id.as_bytes());
-        UserKey(hasher.finish128().as_u128() & !0xff)
+        hasher.write(id);
+        let hash = hasher.finish128();
+        UserKey::of_hash([hash.h1, hash.h2])
     }
 }
 

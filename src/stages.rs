@@ -1,8 +1,41 @@
 //! Single stages of the engine, for the benchmarks; no part of the public interface.
 
 use crate::dedup::{Dedup, Elastic};
-use crate::key::EventKey;
+use crate::event::{Batch, DecodeError, Decoder, Format, Schema};
+use crate::key::{EventKey, HashKeys};
 use crate::window::{Folder, Window};
+
+/// The decode of a body, with the fast path or without it.
+pub struct Decode {
+    decoder: Decoder,
+    schema: Schema,
+    keys: HashKeys,
+}
+
+impl Decode {
+    /// Bodies of up to `batch_events_max` events of these types.
+    #[must_use]
+    pub fn new(event_types: &[&str], batch_events_max: usize) -> Self {
+        let event_types = event_types.iter().map(|name| Box::from(*name)).collect();
+        Self { decoder: Decoder::default(), schema: Schema { event_types, batch_events_max }, keys: HashKeys::random() }
+    }
+
+    /// What the engine does.
+    ///
+    /// # Errors
+    /// [`DecodeError`], when nothing of the body is taken.
+    pub fn decode(&mut self, body: Vec<u8>, format: Format) -> Result<Batch, DecodeError> {
+        self.decoder.decode(body, format, &self.schema, &self.keys)
+    }
+
+    /// The same by the general path alone.
+    ///
+    /// # Errors
+    /// [`DecodeError`], when nothing of the body is taken.
+    pub fn decode_generally(&mut self, body: Vec<u8>, format: Format) -> Result<Batch, DecodeError> {
+        self.decoder.decode_by(false, body, format, &self.schema, &self.keys)
+    }
+}
 
 /// The claim of a batch's ids.
 pub struct Claims {

@@ -17,6 +17,21 @@ pub enum Field {
 }
 
 impl Field {
+    /// All fields, in the order of the checks.
+    pub(crate) const ALL: [Self; 4] = [Self::EventId, Self::UserId, Self::Type, Self::Ts];
+
+    /// The field of this name in JSON.
+    #[inline]
+    pub(crate) fn named(name: &[u8]) -> Option<Self> {
+        match name {
+            b"event_id" => Some(Self::EventId),
+            b"user_id" => Some(Self::UserId),
+            b"type" => Some(Self::Type),
+            b"ts" => Some(Self::Ts),
+            _ => None,
+        }
+    }
+
     /// The field's name in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -154,7 +169,7 @@ pub(crate) struct Span {
 /// The events of one request in request order, as columns. Row `i` of every column is event `i`.
 ///
 /// A row whose verdict is an error from the start holds zeros in the other columns, and nothing reads them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// What the id spans point into.
     pub(crate) text: Vec<u8>,
@@ -167,16 +182,13 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// An empty batch with room for `events` events.
-    pub(crate) fn with_capacity(events: usize) -> Self {
-        Self {
-            text: Vec::new(),
-            ids: Vec::with_capacity(events),
-            verdicts: Vec::with_capacity(events),
-            event_keys: Vec::with_capacity(events),
-            records: Vec::with_capacity(events),
-            ts_ms: Vec::with_capacity(events),
-        }
+    /// Makes room for `events` more.
+    pub(crate) fn reserve(&mut self, events: usize) {
+        self.ids.reserve(events);
+        self.verdicts.reserve(events);
+        self.event_keys.reserve(events);
+        self.records.reserve(events);
+        self.ts_ms.reserve(events);
     }
 
     /// Events in the batch.
@@ -220,6 +232,7 @@ impl Batch {
     }
 
     /// Adds an event that is valid in itself.
+    #[inline(always)]
     pub(crate) fn push_event(&mut self, id: Span, event: EventKey, user: UserKey, kind: u8, ts_ms: i64) {
         self.ids.push(id);
         self.verdicts.push(Verdict::Pending);

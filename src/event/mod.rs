@@ -2,6 +2,8 @@
 
 mod batch;
 mod decode;
+mod fast;
+mod kinds;
 mod timestamp;
 mod validate;
 

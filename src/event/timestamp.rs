@@ -20,6 +20,42 @@ pub fn parse_ms(text: &[u8]) -> Option<i64> {
     text.try_into().ok().and_then(parse_fixed).or_else(|| parse_any(text))
 }
 
+/// [`parse_ms`] for many date-times, most of which lie in the same second as the one before.
+pub(super) struct Timestamps {
+    /// `YYYY-MM-DDTHH:MM:SS.` of the last one that had the form of [`format_ms`].
+    second: [u8; 20],
+    second_ms: i64,
+}
+
+impl Default for Timestamps {
+    fn default() -> Self {
+        Self { second: *b"1970-01-01T00:00:00.", second_ms: 0 }
+    }
+}
+
+impl Timestamps {
+    /// As [`parse_ms`] says.
+    #[inline(always)]
+    pub(super) fn parse_ms(&mut self, text: &[u8]) -> Option<i64> {
+        let Ok(fixed) = <&[u8; 24]>::try_from(text) else { return parse_any(text) };
+        if let Some((second, &[a, b, c, b'Z'])) = fixed.split_first_chunk::<20>()
+            && *second == self.second
+            && let [a, b, c] = [a, b, c].map(|digit| digit.wrapping_sub(b'0'))
+            && a.max(b).max(c) <= 9
+        {
+            return Some(self.second_ms + i64::from(a) * 100 + i64::from(b) * 10 + i64::from(c));
+        }
+        self.parse_new_second_ms(fixed)
+    }
+
+    fn parse_new_second_ms(&mut self, text: &[u8; 24]) -> Option<i64> {
+        let Some(ms) = parse_fixed(text) else { return parse_any(text) };
+        self.second.copy_from_slice(&text[..20]);
+        self.second_ms = ms - ms.rem_euclid(1_000);
+        Some(ms)
+    }
+}
+
 /// `YYYY-MM-DDTHH:MM:SS.mmmZ` of an instant in milliseconds since the Unix epoch.
 ///
 /// An instant outside the years 0000 to 9999, for which there is no such form, is written as the nearest one inside.
@@ -270,6 +306,20 @@ mod tests {
                 if let Some(place) = bytes.get_mut(at) {
                     *place = byte;
                 }
+            }
+        }
+
+        #[test]
+        fn many_read_the_same_as_each_alone(
+            texts in prop::collection::vec(prop_oneof![
+                4 => "(2025-10-08T12:00|1969-12-31T23:59|1970-01-01T00:00):0[01]\\.[0-9]{3}Z",
+                1 => "2025-10-08T12:00:0[01][.0-9:][0-9/:x]{3}[Zz0]",
+                1 => date_time(3),
+            ], 1..20),
+        ) {
+            let mut timestamps = Timestamps::default();
+            for text in texts {
+                prop_assert_eq!(timestamps.parse_ms(text.as_bytes()), parse(&text), "{}", text);
             }
         }
 

@@ -1,0 +1,323 @@
+use super::*;
+use crate::event::batch::Verdict;
+use crate::event::decode::{DecodeError, Decoder, Format, Schema};
+use crate::key::HashKeys;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+const GOOD: &str = r#"{"event_id":"e-1","user_id":"u-1","type":"view","ts":"2025-10-08T12:34:56.789Z"}"#;
+
+fn schema(batch_events_max: usize) -> Schema {
+    let event_types = ["click", "view", "purchase", "a longer type", "a larger type"].map(Box::from);
+    Schema { event_types: Box::new(event_types), batch_events_max }
+}
+
+fn keys() -> HashKeys {
+    HashKeys::from_seed(&[7; 32])
+}
+
+/// All that a batch says of an event.
+type Row = (Option<String>, Verdict, [u64; 2], u128, i64);
+
+fn rows(batch: &Batch) -> Vec<Row> {
+    let row = |i| {
+        let id = batch.event_id(i).map(str::to_owned);
+        (id, batch.verdict(i), batch.event_keys[i].0, batch.records[i], batch.ts_ms[i])
+    };
+    (0..batch.len()).map(row).collect()
+}
+
+fn decode(is_fast: bool, body: &[u8], format: Format, events_max: usize) -> Result<Vec<Row>, DecodeError> {
+    let (schema, keys) = (schema(events_max), keys());
+    let mut decoder = Decoder::default();
+    let batch = match is_fast {
+        true => decoder.decode(body.to_vec(), format, &schema, &keys),
+        false => decoder.decode_by(false, body.to_vec(), format, &schema, &keys),
+    };
+    batch.map(|batch| rows(&batch))
+}
+
+/// Whether serde_json takes it for JSON; none where it is stricter than the contract, with numbers beyond `f64`.
+fn is_json(text: &[u8]) -> Option<bool> {
+    match serde_json::from_slice::<serde_json::Value>(text) {
+        Ok(_) => Some(true),
+        Err(error) if error.to_string().starts_with("number out of range") => None,
+        Err(_) => Some(false),
+    }
+}
+
+/// Both paths say the same about a body, and what they call malformed is no JSON for serde_json either.
+fn assert_both_agree(body: &[u8]) {
+    for events_max in [1_000, 3] {
+        for format in [Format::Json, Format::Ndjson] {
+            let fast = decode(true, body, format, events_max);
+            assert_eq!(fast, decode(false, body, format, events_max), "{:?}", String::from_utf8_lossy(body));
+        }
+    }
+    if let Some(is_json) = is_json(body) {
+        assert_eq!(decode(true, body, Format::Json, 1_000).is_ok(), is_json, "{:?}", String::from_utf8_lossy(body));
+    }
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
+    let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.iter().all(is_space));
+    let rows = decode(true, body, Format::Ndjson, 1_000).unwrap();
+    assert_eq!(rows.len(), lines.clone().count());
+    for (line, row) in lines.zip(rows) {
+        let is_malformed = matches!(row.1, Verdict::MalformedJson { .. });
+        assert_ne!(is_json(line), Some(is_malformed), "{:?}", String::from_utf8_lossy(line));
+    }
+}
+
+/// Whether the fast path knows all of a body.
+fn knows(body: &str, format: Format) -> bool {
+    let (schema, keys) = (schema(1_000), keys());
+    let mut rows = Rows::new(&schema, &keys, body.as_ptr().addr());
+    let mut batch = Batch::default();
+    match format {
+        Format::Json => json(body.as_bytes(), &mut rows, &mut batch),
+        Format::Ndjson => Lines::default().read(body.as_bytes(), 0, &mut rows, &mut batch) == body.len(),
+    }
+}
+
+#[test]
+fn usual_events_are_known_in_any_layout() {
+    let pretty = GOOD.replace("\",", "\",\n    ").replace(':', ": ").replace("12: 34: 56", "12:34:56");
+    let with = |member: &str| GOOD.replace("{", &format!("{{{member},"));
+    for event in [
+        GOOD.to_owned(),
+        pretty,
+        r#" { "ts" : "2025-10-08T14:34:56+02:00" , "type" : "click" , "user_id" : "é" , "event_id" : "😀" } "#
+            .to_owned(),
+        with(r#""session":"s-1""#),
+        with(r#""nested":{"a":[1,-2.5e+3,[],{},[{"b":null}]],"c":{"d":true,"e":false}}"#),
+        with(r#""long":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa""#),
+        GOOD.replace("e-1", &"x".repeat(257)),
+        GOOD.replace("view", "vieW"),
+        GOOD.replace("2025", "2O25"),
+        GOOD.replace("\"u-1\"", "null"),
+        GOOD.replace("user_id", "type"),
+        "{}".to_owned(),
+    ] {
+        assert!(knows(&event, Format::Json), "{event}");
+        assert!(knows(&format!("[{event},{event} ,{event}]\n"), Format::Json), "{event}");
+        let line = event.replace('\n', " ");
+        assert!(knows(&line, Format::Ndjson), "{line}");
+        assert!(knows(&format!("\n{line}\r\n \t\r\n{line}\n{line}\n\n"), Format::Ndjson), "{line}");
+    }
+}
+
+#[test]
+fn what_is_no_event_or_has_escapes_is_left_to_the_general_path() {
+    for event in [
+        "[]",
+        "null",
+        "x",
+        "",
+        r#"{"a":"\n"}"#,
+        r#"{"\u0061":1}"#,
+        r#"{"a":01}"#,
+        r#"{"a":tru}"#,
+        r#"{"a":[1}"#,
+        r#"{"a":1,}"#,
+        r#"{"a":[[]}"#,
+        "{\"a\":\"\t\"}",
+        "{\"a\":\"",
+        "{} {}",
+    ] {
+        assert!(!knows(event, Format::Json), "{event}");
+        assert!(!knows(&format!("[{GOOD},{event}]"), Format::Json), "{event}");
+        assert_eq!(knows(event, Format::Ndjson), event.is_empty(), "{event}");
+        assert_both_agree(event.as_bytes());
+        for body in [format!("[{GOOD},{event},{GOOD}]"), format!("{GOOD}\n{event}\n{GOOD}\n{GOOD}\n{event}{event}")] {
+            assert_both_agree(body.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn a_layout_hides_no_fault_that_stands_between_the_values() {
+    let with = |member: &str| GOOD.replace('{', &format!("{{{member},"));
+    for event in ["\"ts\":null", "\"ts\":[]", "\"ts\":\"\"", "\"type\":1", "\"x\":1"].map(with) {
+        assert_both_agree(format!("[{event},{event},{event},{GOOD},{GOOD}]").as_bytes());
+        assert_both_agree(format!("{event}\n{event}\n{event}\n{GOOD}\n{GOOD}\n").as_bytes());
+    }
+}
+
+#[test]
+fn a_line_ends_an_event_whatever_the_layout_before() {
+    let broken = GOOD.replace(",\"type\"", ",\n\"type\"");
+    for body in [format!("{broken}\n{GOOD}"), format!("{GOOD}\n{broken}\n{GOOD}"), format!("{GOOD}{GOOD}\n{GOOD}")] {
+        assert_both_agree(body.as_bytes());
+    }
+}
+
+#[test]
+fn events_are_read_alike_at_every_distance_from_the_end() {
+    for len in 0..100 {
+        let event = GOOD.replace("e-1", &"x".repeat(len));
+        for space in ["", " ", "                                  "] {
+            let (array, lines) = (format!("[{event},{event}]{space}"), format!("{event}\n{event}{space}"));
+            for cut in 0..4 {
+                assert_both_agree(&array.as_bytes()[..array.len() - cut]);
+                assert_both_agree(&lines.as_bytes()[..lines.len() - cut]);
+            }
+        }
+    }
+}
+
+/// JSON white space of a few lengths.
+fn space() -> impl Strategy<Value = String> {
+    prop_oneof![8 => Just(String::new()), 2 => Just(" ".to_owned()), 1 => "[ \t\r\n]{1,40}"]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => "[a-z0-9-]{1,40}",
+        2 => "[a-zé😀~ ]{0,70}",
+        1 => "\\PC{0,20}",
+        1 => select(vec!["", "\\n", "\\u0041", "\\ud83d\\ude00", "\\ud83d", "\\\"", "\u{7f}"]).prop_map(str::to_owned),
+        1 => "[a-z]{250,260}",
+    ]
+}
+
+/// A known member's value.
+fn value(field: &'static str) -> BoxedStrategy<String> {
+    let usual = match field {
+        "type" => select(vec!["click", "view", "purchase", "a longer type", "a larger type", "clicks", "vie", "a l"])
+            .prop_map(str::to_owned)
+            .boxed(),
+        "ts" => prop_oneof![
+            4 => "2025-10-08T12:00:0[0-2]\\.[0-9]{3}Z",
+            1 => "20[0-9]{2}-[01][0-9]-[0-3][0-9]T[012][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,5})?(Z|z|[+-]0[0-9]:30)",
+        ]
+        .boxed(),
+        _ => text().boxed(),
+    };
+    prop_oneof![20 => usual.prop_map(|text| format!("\"{text}\"")), 1 => any_value()].boxed()
+}
+
+fn any_value() -> impl Strategy<Value = String> {
+    let scalars = vec!["null", "true", "false", "0", "-1.5", "12e3", "1E-2", "0.5e+1", "\"s\"", "\"\\t\"", "{}", "[]"];
+    let broken = vec!["01", "-", "1.", "1e", "nul", "+1", "[1,]", "{\"a\"}", "[}", "\"a", "{,}", "'a'"];
+    let scalar = prop_oneof![30 => select(scalars), 1 => select(broken)].prop_map(str::to_owned);
+    scalar.prop_recursive(3, 12, 3, |value| {
+        let items = prop::collection::vec(value, 0..3);
+        (items, any::<bool>(), space()).prop_map(|(items, is_object, space)| match is_object {
+            true => format!(
+                "{{{}}}",
+                items.iter().map(|item| format!("\"ts\":{space}{item}")).collect::<Vec<_>>().join(",")
+            ),
+            false => format!("[{space}{}]", items.join(",")),
+        })
+    })
+}
+
+/// A member's name, its value in each of a few events, and the space around.
+#[derive(Clone, Debug)]
+struct Member {
+    name: String,
+    values: Vec<String>,
+    space: [String; 4],
+}
+
+fn member(name: impl Into<String>, value: impl Strategy<Value = String>) -> impl Strategy<Value = Member> {
+    let name = name.into();
+    (prop::collection::vec(value, 6), prop::array::uniform4(space())).prop_map(move |(values, space)| Member {
+        name: name.clone(),
+        values,
+        space,
+    })
+}
+
+/// A few events of one layout, some of which may lack a member.
+fn events() -> impl Strategy<Value = Vec<String>> {
+    let known = ["event_id", "user_id", "type", "ts"].map(|field| member(field, value(field)));
+    let others = prop::collection::vec(
+        select(vec!["session", "", "é", "event_i", "t\\u0079pe", "ts", "event_id"]).prop_flat_map(|name| {
+            member(name, prop_oneof![any_value(), text().prop_map(|text| format!("\"{text}\""))])
+        }),
+        3,
+    );
+    let absent = prop::collection::vec(prop_oneof![6 => Just(9_usize), 1 => 0..4_usize], 6);
+    let others_len = select(vec![0, 0, 0, 0, 1, 1, 2, 3]);
+    (known, others, others_len, any::<[Index; 8]>(), absent).prop_map(|(known, others, others_len, order, absent)| {
+        let mut members: Vec<_> = known.into_iter().chain(others.into_iter().take(others_len)).collect();
+        if order[7].index(3) == 0 {
+            for (place, at) in order.iter().enumerate().take(members.len()) {
+                let other = at.index(members.len());
+                members.swap(place, other);
+            }
+        }
+        let event = |i: usize| {
+            let member =
+                |Member { name, values, space: [a, b, c, d] }: &Member| format!("{a}\"{name}\"{b}:{c}{}{d}", values[i]);
+            let there = members.iter().enumerate().filter(|(place, _)| *place != absent[i]);
+            format!("{{{}}}", there.map(|(_, m)| member(m)).collect::<Vec<_>>().join(","))
+        };
+        (0..6).map(event).collect()
+    })
+}
+
+fn bodies() -> impl Strategy<Value = Vec<u8>> {
+    let separator = select(vec![",", ",", ", ", ",\r\n", "\n", "\n", "\r\n", "\n\n", "\n \t\n", "", "]"]);
+    let ends = select(vec![
+        ("[", "]"),
+        ("[", "]"),
+        (" [ ", " ] \n"),
+        ("", ""),
+        ("", "\n"),
+        ("\n", ""),
+        ("[", ""),
+        ("\u{feff}", ""),
+    ]);
+    (events(), 0..6_usize, separator, ends).prop_map(|(events, count, separator, (open, close))| {
+        format!("{open}{}{close}", events[..=count].join(separator)).into_bytes()
+    })
+}
+
+#[derive(Clone, Debug)]
+enum Mutation {
+    Put(Index, u8),
+    Insert(Index, u8),
+    Remove(Index),
+    Cut(Index),
+}
+
+fn mutation() -> impl Strategy<Value = Mutation> {
+    let byte = || prop_oneof![select(b"\"\\{}[]:,\n \t\r\x00\x1f0-eZ\xc3\xa9\xff".to_vec()), any::<u8>()];
+    prop_oneof![
+        4 => (any::<Index>(), byte()).prop_map(|(at, byte)| Mutation::Put(at, byte)),
+        2 => (any::<Index>(), byte()).prop_map(|(at, byte)| Mutation::Insert(at, byte)),
+        2 => any::<Index>().prop_map(Mutation::Remove),
+        1 => any::<Index>().prop_map(Mutation::Cut),
+    ]
+}
+
+fn mutate(body: &mut Vec<u8>, mutation: &Mutation) {
+    match mutation {
+        Mutation::Put(at, byte) if !body.is_empty() => *at.get_mut(&mut body[..]) = *byte,
+        Mutation::Insert(at, byte) => body.insert(at.index(body.len() + 1), *byte),
+        Mutation::Remove(at) if !body.is_empty() => drop(body.remove(at.index(body.len()))),
+        Mutation::Cut(at) => body.truncate(at.index(body.len() + 1)),
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+    #[test]
+    fn both_paths_agree_on_events_of_all_kinds(body in bodies()) {
+        assert_both_agree(&body);
+    }
+
+    #[test]
+    fn both_paths_agree_on_broken_bodies(
+        mut body in bodies(),
+        mutations in prop::collection::vec(mutation(), 1..4),
+    ) {
+        for mutation in &mutations {
+            mutate(&mut body, mutation);
+        }
+        assert_both_agree(&body);
+    }
+}

@@ -1,0 +1,98 @@
+//! The configured event types, told apart without a branch that a random stream of types would mispredict.
+
+use crate::limits::EVENT_TYPES;
+
+const KINDS_MAX: usize = *EVENT_TYPES.end();
+
+/// Finds a type's kind, its index in the configured set.
+pub(super) struct Kinds<'s> {
+    names: &'s [Box<str>],
+    /// The digest of each name.
+    digests: [Digest; KINDS_MAX],
+}
+
+impl<'s> Kinds<'s> {
+    pub(super) fn new(names: &'s [Box<str>]) -> Self {
+        let mut digests = [Digest::default(); KINDS_MAX];
+        for (digest, name) in digests.iter_mut().zip(names) {
+            *digest = Digest::of(name.as_bytes());
+        }
+        Self { names, digests }
+    }
+
+    /// The kind of the type with this name. Takes a few steps for each configured type.
+    #[inline(always)]
+    pub(super) fn find(&self, name: &[u8]) -> Option<u8> {
+        let digest = Digest::of(name);
+        let digests = self.digests[..self.names.len()].iter().enumerate();
+        let mut alike = digests.fold(0_u64, |alike, (kind, other)| alike | u64::from(other.is(digest)) << kind);
+        while alike != 0 {
+            let kind = alike.trailing_zeros() as usize;
+            if name.len() <= Digest::EXACT_BYTES || self.names[kind].as_bytes() == name {
+                return Some(kind as u8);
+            }
+            alike &= alike - 1;
+        }
+        None
+    }
+}
+
+/// A name's length and its first and last four bytes: all there is to a name of eight bytes or less.
+#[derive(Clone, Copy, Default)]
+struct Digest {
+    len: usize,
+    ends: u64,
+}
+
+impl Digest {
+    /// Names of no more bytes are the same where their digests are.
+    const EXACT_BYTES: usize = 8;
+
+    #[inline(always)]
+    fn of(name: &[u8]) -> Self {
+        let ends = match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+            (Some(first), Some(last)) => {
+                u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
+            }
+            _ => name.iter().fold(0, |ends, byte| ends << 8 | u64::from(*byte)),
+        };
+        Self { len: name.len(), ends }
+    }
+
+    #[inline(always)]
+    fn is(self, other: Self) -> bool {
+        // No `&&`, which would be a branch.
+        (self.len == other.len) & (self.ends == other.ends)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_told_apart_by_every_byte() {
+        let names = ["a", "b", "aa", "a\0", "\0a", "abc", "abcd", "abcdefgh", "abcdefghi", "abcd-efgh", "abcd+efgh"];
+        let names = names.map(Box::from);
+        let kinds = Kinds::new(&names);
+        for (kind, name) in names.iter().enumerate() {
+            assert_eq!(kinds.find(name.as_bytes()), Some(kind as u8), "{name}");
+        }
+        for name in ["", "\0", "A", "ab", "ac", "abcdefg", "abcdefgi", "abcd efgh", "abcd-efg", "abcdxefgh"] {
+            assert_eq!(kinds.find(name.as_bytes()), None, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_kind_is_the_place_of_the_name(
+            names in prop::collection::btree_set("[ab]{1,12}", 1..=KINDS_MAX),
+            name in "[ab]{0,12}",
+        ) {
+            let names: Vec<Box<str>> = names.into_iter().map(Box::from).collect();
+            let place = names.iter().position(|other| **other == *name);
+            prop_assert_eq!(Kinds::new(&names).find(name.as_bytes()).map(usize::from), place);
+        }
+    }
+}
