@@ -199,6 +199,10 @@ impl Timeline {
     }
 }
 
+/// How many users are looked up before the first of them is used: nothing in one lookup waits for another, so their cache
+/// misses overlap.
+const LOOKUPS_AT_ONCE: usize = 32;
+
 /// Adds records to second `at`, which is live; `due` says that it is not ahead of the clock.
 fn fold(
     seconds: &mut [Option<Second>],
@@ -213,11 +217,23 @@ fn fold(
     let number = generation.number();
     let mut second = seconds[index].take().unwrap_or_else(|| Second::new(at, shape, number));
     debug_assert_eq!(second.second, at, "the ring is longer than the live seconds");
-    for record in records {
-        let user = users.enter(UserKey::of_record(*record), at, |key| generation.group_of(key));
-        second.add(user, users.group(user), kind_of_record(*record), shape, number);
-        if due {
-            see(seconds, users, &mut second.last_seen, user, at);
+    for records in records.chunks(LOOKUPS_AT_ONCE) {
+        let mut known = [None; LOOKUPS_AT_ONCE];
+        for (known, record) in known.iter_mut().zip(records) {
+            *known = users.find(UserKey::of_record(*record));
+        }
+        for (known, record) in known.iter().zip(records) {
+            let user = match known {
+                Some(user) => {
+                    users.renew(*user, at);
+                    *user
+                }
+                None => users.enter(UserKey::of_record(*record), at, |key| generation.group_of(key)),
+            };
+            second.add(user, users.group(user), kind_of_record(*record), shape, number);
+            if due {
+                see(seconds, users, &mut second.last_seen, user, at);
+            }
         }
     }
     second.sealed = false;

@@ -39,16 +39,27 @@ impl Users {
         }
     }
 
+    /// The user's index, if they are known.
+    #[inline]
+    pub(crate) fn find(&self, key: UserKey) -> Option<u32> {
+        let hash = key.hash64();
+        self.tables[table_of(hash)].find(hash, |user| self.states[*user].key == key).copied()
+    }
+
+    /// Takes note that a known user has an event in `second`.
+    #[inline]
+    pub(crate) fn renew(&mut self, user: u32, second: i64) {
+        let state = &mut self.states[user];
+        state.last_any = state.last_any.max(second);
+    }
+
     /// The index of a user who has an event in `second`; a new one gets its group from `group_of`.
     pub(crate) fn enter(&mut self, key: UserKey, second: i64, group_of: impl FnOnce(UserKey) -> u32) -> u32 {
-        let hash = key.hash64();
-        let states = &self.states;
-        let table = &mut self.tables[table_of(hash)];
-        if let Some(&user) = table.find(hash, |user| states[*user].key == key) {
-            let state = &mut self.states[user];
-            state.last_any = state.last_any.max(second);
+        if let Some(user) = self.find(key) {
+            self.renew(user, second);
             return user;
         }
+        let hash = key.hash64();
         let state = User { key, last_seen: NEVER, last_any: second };
         let group = group_of(key);
         let user = match self.free.take_lowest() {
@@ -62,7 +73,7 @@ impl Users {
             }
         };
         let states = &self.states;
-        table.insert_unique(hash, user, |user| states[*user].key.hash64());
+        self.tables[table_of(hash)].insert_unique(hash, user, |user| states[*user].key.hash64());
         user
     }
 
