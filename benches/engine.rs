@@ -1,6 +1,7 @@
 //! Each stage alone, and the whole ingest, in one thread: time an event (`thrpt` is events a second).
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -43,8 +44,13 @@ fn body(format: Format, first: u64, users: u64, now_ms: i64) -> Vec<u8> {
 }
 
 fn engine() -> (Engine, Arc<ManualClock>) {
+    engine_with(None)
+}
+
+fn engine_with(dedup_capacity: Option<usize>) -> (Engine, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(START_MS));
-    (Engine::new(EngineConfig::default(), clock.clone()).expect("the default is valid"), clock)
+    let config = EngineConfig { dedup_capacity, ..EngineConfig::default() };
+    (Engine::new(config, clock.clone()).expect("the settings are valid"), clock)
 }
 
 /// Fresh ids for every batch, forgotten now and then, outside what is measured.
@@ -120,15 +126,22 @@ fn decode(c: &mut Criterion) {
 fn claim(c: &mut Criterion) {
     let mut group = c.benchmark_group("claim");
     group.throughput(Throughput::Elements(BATCH));
-    let keys = HashKeys::random();
-    let (mut claims, mut stream) = (Claims::new(Some(2_040)), Stream::new());
-    group.bench_function("elastic, new ids", |b| {
+    let horizon_secs = 2_040;
+    claim_new_ids(&mut group, "elastic, new ids", Claims::elastic(Some(horizon_secs)));
+    claim_new_ids(&mut group, "preallocated, new ids", Claims::preallocated(Some(horizon_secs), LIVE_IDS as usize));
+    group.finish();
+}
+
+fn claim_new_ids(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, mut claims: Claims) {
+    let (keys, mut stream) = (HashKeys::random(), Stream::new());
+    group.bench_function(name, |b| {
         b.iter_custom(|iterations| {
             let mut took = Duration::ZERO;
             for _ in 0..iterations {
                 let (first, passed) = stream.next();
                 if passed {
-                    claims.sweep(stream.now_ms);
+                    // A table that is swept in steps has rotated when the next ids come.
+                    (0..100).for_each(|_| claims.sweep(stream.now_ms));
                 }
                 let batch: Vec<_> = (first..first + BATCH).map(|id| keys.event(&id.to_string())).collect();
                 let start = Instant::now();
@@ -220,29 +233,34 @@ fn query(c: &mut Criterion) {
 fn ingest(c: &mut Criterion) {
     let mut group = c.benchmark_group("ingest");
     group.throughput(Throughput::Elements(BATCH));
-    for format in [Format::Json, Format::Ndjson] {
-        let ((engine, clock), mut stream) = (engine(), Stream::new());
-        group.bench_function(BenchmarkId::from_parameter(format!("{format:?}").to_lowercase()), |b| {
-            b.iter_batched(
-                || {
-                    let (first, passed) = stream.next();
-                    if passed {
-                        clock.set(stream.now_ms);
-                        engine.sweep();
-                    }
-                    if first.is_multiple_of(100 * BATCH) {
-                        engine.tick();
-                    }
-                    body(format, first, 100_000, engine.now_ms())
-                },
-                |body| {
-                    let mut batch = engine.decode(body, format).expect("valid");
-                    engine.ingest(&mut batch, engine.now_ms()).expect("room")
-                },
-                BatchSize::PerIteration,
-            );
-        });
-    }
+    ingest_one_by_one(&mut group, "elastic, json", Format::Json, None);
+    ingest_one_by_one(&mut group, "elastic, ndjson", Format::Ndjson, None);
+    ingest_one_by_one(&mut group, "preallocated, json", Format::Json, Some(LIVE_IDS as usize));
+    group.finish();
+}
+
+fn ingest_one_by_one(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, format: Format, capacity: Option<usize>) {
+    let ((engine, clock), mut stream) = (engine_with(capacity), Stream::new());
+    group.bench_function(name, |b| {
+        b.iter_batched(
+            || {
+                let (first, passed) = stream.next();
+                if passed {
+                    clock.set(stream.now_ms);
+                    (0..100).for_each(|_| engine.sweep());
+                }
+                if first.is_multiple_of(100 * BATCH) {
+                    engine.tick();
+                }
+                body(format, first, 100_000, engine.now_ms())
+            },
+            |body| {
+                let mut batch = engine.decode(body, format).expect("valid");
+                assert_eq!(engine.ingest(&mut batch, engine.now_ms()).expect("room").accepted, BATCH as usize);
+            },
+            BatchSize::PerIteration,
+        );
+    });
 }
 
 criterion_group!(benches, decode, claim, append, fold, query, ingest);

@@ -91,6 +91,12 @@ struct ServeArgs {
     #[arg(allow_negative_numbers = true)]
     dedup_horizon: Option<Horizon>,
 
+    /// Remember event_ids in tables made beforehand, for this many ids a horizon: some 32 bytes of memory an id, faster, and
+    /// an event beyond it is refused as overloaded [default: a table that grows and shrinks with the ids].
+    #[arg(long, env = "WEIR_DEDUP_CAPACITY", value_name = "IDS")]
+    #[arg(allow_negative_numbers = true)]
+    dedup_capacity: Option<usize>,
+
     /// The attributes of users that events are broken down by, in the order of the answers (1 to 8 names).
     #[arg(long, env = "WEIR_ATTRIBUTES", value_name = "NAMES", value_delimiter = ',')]
     #[arg(default_values_t = EngineConfig::default().attributes)]
@@ -147,6 +153,7 @@ impl ServeArgs {
             retention_secs: self.retention,
             max_skew_secs: self.max_skew,
             dedup_horizon: self.dedup_horizon,
+            dedup_capacity: self.dedup_capacity,
             attributes: self.attributes,
             event_types: self.event_types,
             max_batch_events: self.max_batch_events,

@@ -21,6 +21,9 @@ pub struct EngineConfig {
     pub max_skew_secs: u32,
     /// How long an accepted id is remembered; none for the least allowed, retention + 2 x skew.
     pub dedup_horizon: Option<Horizon>,
+    /// Ids that are remembered for each horizon in tables made beforehand, some 32 bytes an id; none for a table that grows
+    /// and shrinks with them. What does not fit is refused as overloaded, and an id may be remembered for two horizons.
+    pub dedup_capacity: Option<usize>,
     /// Names of the users' attributes, in the order of the answers.
     pub attributes: Vec<String>,
     /// The allowed event types.
@@ -41,6 +44,7 @@ impl Default for EngineConfig {
             retention_secs: 1_800,
             max_skew_secs: 120,
             dedup_horizon: None,
+            dedup_capacity: None,
             attributes: names(&["plan", "region"]),
             event_types: names(&["click", "view", "purchase"]),
             max_batch_events: limits::BATCH_EVENTS_DEFAULT,
@@ -53,6 +57,12 @@ impl Default for EngineConfig {
 /// A setting that cannot be; displays as one line that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(String);
+
+impl ConfigError {
+    pub(crate) fn new(what: String) -> Self {
+        Self(what)
+    }
+}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,6 +88,9 @@ impl EngineConfig {
         within("shards", self.shards, &limits::SHARDS)?;
         if !self.shards.is_power_of_two() {
             return Err(ConfigError(format!("shards must be a power of two, not {}", self.shards)));
+        }
+        if let Some(capacity) = self.dedup_capacity {
+            within("dedup-capacity", capacity, &limits::DEDUP_CAPACITY)?;
         }
         let least = self.least_horizon_secs();
         if let Some(Horizon::Secs(secs)) = self.dedup_horizon

@@ -1,14 +1,14 @@
 //! The engine: [`ingest`](Engine::ingest) and [`metrics`](Engine::metrics), each a list of stages.
 
-use crate::backlog::Backlog;
 use crate::clock::{Clock, MonotonicClock, second_of};
 use crate::config::{ConfigError, EngineConfig};
-use crate::dedup::{Dedup, Elastic};
+use crate::dedup::{Claim, Dedup, Elastic, Preallocated};
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema, Tally, Verdict};
 use crate::fair::FairMutex;
 use crate::key::HashKeys;
 use crate::limits;
 use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError};
+use crate::room::Room;
 use crate::sync::{self, MutexGuard, reclaim};
 use crate::timeline::{Metrics, Timeline};
 use crate::window::{Appended, Window};
@@ -40,7 +40,8 @@ pub struct Engine {
     schema: Schema,
     dedup: Box<dyn Dedup>,
     window: Window,
-    backlog: Backlog,
+    /// Records that are published, or about to be, and not folded.
+    backlog: Room,
     reference: Reference,
     timeline: FairMutex<Timeline>,
 }
@@ -60,7 +61,7 @@ impl std::error::Error for Overloaded {}
 /// How much the engine holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
-    /// Event ids that are remembered.
+    /// Event ids that are remembered; one that was claimed while two preallocated tables took turns counts twice.
     pub dedup_ids: usize,
     /// Users seen within the retention.
     pub users: usize,
@@ -93,8 +94,8 @@ impl Engine {
                 event_types: config.event_types.iter().map(|name| name.as_str().into()).collect(),
                 batch_events_max: config.max_batch_events,
             },
-            dedup: Box::new(Elastic::new(config.horizon_secs())),
-            backlog: Backlog::new(config.max_backlog_events),
+            dedup: dedup(&config)?,
+            backlog: Room::new(config.max_backlog_events),
             timeline: FairMutex::new(timeline),
             clock,
             window,
@@ -157,14 +158,14 @@ impl Engine {
         batch.judge_skew(received_at_ms, self.config.max_skew_ms());
         let won = self.claim(batch, received_at_ms);
         self.append(batch, &won);
-        self.backlog.subtract(batch.len() - won.len());
+        self.backlog.give_back(batch.len() - won.len());
         Ok(batch.tally())
     }
 
     /// Whether so many records are unfolded that a writer should help.
     #[must_use]
     pub fn is_backlogged(&self) -> bool {
-        self.backlog.len() > self.config.max_backlog_events / limits::BACKLOG_RELIEF_PART
+        self.backlog.taken() > self.config.max_backlog_events / limits::BACKLOG_RELIEF_PART
     }
 
     /// The figures of the last `window_secs` seconds, the current partial one included. The window is cut to
@@ -220,7 +221,7 @@ impl Engine {
     /// timeline's lock, a slice at a time so that queries get in between, then lets the epoch move on.
     pub fn tick(&self) {
         // Slices enough for what is there now; what is published meanwhile is left to the next tick, so this one ends.
-        for _ in 0..=self.backlog.len() / limits::FOLD_SLICE {
+        for _ in 0..=self.backlog.taken() / limits::FOLD_SLICE {
             let mut timeline = self.lock_timeline();
             self.bring_up_to_date(&mut timeline);
             if !self.fold(&mut timeline, limits::FOLD_SLICE as u64) {
@@ -239,14 +240,14 @@ impl Engine {
     #[must_use]
     pub fn sizes(&self) -> Sizes {
         let users = self.lock_timeline().users();
-        Sizes { dedup_ids: self.dedup.ids(), users, backlog: self.backlog.len() }
+        Sizes { dedup_ids: self.dedup.ids(), users, backlog: self.backlog.taken() }
     }
 
     // Stages of ingest.
 
     /// Reserves room for `events` records, or refuses before anything is claimed.
     fn admit(&self, events: usize) -> Result<(), Overloaded> {
-        if !self.dedup.has_room(events) || !self.backlog.reserve(events) {
+        if !self.dedup.has_room(events) || !self.backlog.take(events) {
             return Err(Overloaded);
         }
         Ok(())
@@ -256,10 +257,14 @@ impl Engine {
     fn claim(&self, batch: &mut Batch, now_ms: i64) -> Vec<usize> {
         let mut rows: Vec<usize> = (0..batch.len()).filter(|row| batch.verdicts[*row] == Verdict::Pending).collect();
         let keys: Vec<_> = rows.iter().map(|row| batch.event_keys[*row]).collect();
-        let mut won = Vec::with_capacity(keys.len());
-        self.dedup.claim(&keys, now_ms, &mut won);
-        for (row, won) in rows.iter().zip(won) {
-            batch.verdicts[*row] = if won { Verdict::Accepted } else { Verdict::Duplicate };
+        let mut claims = Vec::with_capacity(keys.len());
+        self.dedup.claim(&keys, now_ms, &mut claims);
+        for (row, claim) in rows.iter().zip(claims) {
+            batch.verdicts[*row] = match claim {
+                Claim::Won => Verdict::Accepted,
+                Claim::Taken => Verdict::Duplicate,
+                Claim::NoRoom => Verdict::Overloaded,
+            };
         }
         rows.retain(|row| batch.verdicts[*row] == Verdict::Accepted);
         rows
@@ -274,7 +279,7 @@ impl Engine {
         for of_second in events.chunk_by(|a, b| a.0 == b.0) {
             let records = of_second.iter().map(|(_, record)| *record).collect();
             if self.window.append(shard, of_second[0].0, records) == Appended::Outlived {
-                self.backlog.subtract(of_second.len());
+                self.backlog.give_back(of_second.len());
             }
         }
     }
@@ -303,14 +308,14 @@ impl Engine {
     /// The clock is read, and the generation taken, under the lock: so neither ever goes back from answer to answer.
     fn bring_up_to_date(&self, timeline: &mut Timeline) {
         let dropped = timeline.advance(&self.window, self.clock.now_ms());
-        self.backlog.subtract(dropped as usize);
+        self.backlog.give_back(dropped as usize);
         timeline.adopt(self.reference.current());
     }
 
     /// Returns whether there is more.
     fn fold(&self, timeline: &mut Timeline, limit: u64) -> bool {
         let consumed = timeline.catch_up(&self.window, limit);
-        self.backlog.subtract(consumed.records as usize);
+        self.backlog.give_back(consumed.records as usize);
         consumed.more
     }
 
@@ -336,6 +341,16 @@ impl fmt::Debug for Engine {
     }
 }
 
+fn dedup(config: &EngineConfig) -> Result<Box<dyn Dedup>, ConfigError> {
+    let horizon_secs = config.horizon_secs();
+    match config.dedup_capacity {
+        None => Ok(Box::new(Elastic::new(horizon_secs))),
+        Some(capacity) => Preallocated::new(horizon_secs, capacity)
+            .map(|preallocated| Box::new(preallocated) as _)
+            .map_err(|error| ConfigError::new(format!("dedup-capacity: no memory for {capacity} ids: {error}"))),
+    }
+}
+
 /// A panic under the timeline's lock would have left it half-way: no figure could be trusted any more.
 fn poisoned() -> ! {
     let _ = writeln!(std::io::stderr(), "weir: a fold has panicked; the figures can no longer be trusted");
@@ -352,7 +367,7 @@ mod tests {
     struct Full;
 
     impl Dedup for Full {
-        fn claim(&self, _: &[EventKey], _: i64, _: &mut Vec<bool>) {
+        fn claim(&self, _: &[EventKey], _: i64, _: &mut Vec<Claim>) {
             unreachable!("nothing is claimed that there was no room for")
         }
 

@@ -19,7 +19,6 @@
 //! The server (feature `server`, on by default) is a shell around the engine: `http`, `server`, `cli`, `telemetry`. The load generator,
 //! `load`, comes with it.
 
-mod backlog;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod clock;
@@ -43,6 +42,7 @@ pub mod limits;
 pub mod load;
 mod maintenance;
 pub mod reference;
+mod room;
 #[cfg(feature = "server")]
 pub mod server;
 #[doc(hidden)]

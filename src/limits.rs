@@ -60,6 +60,9 @@ pub const REFERENCE_USERS_MAX: usize = 10_000_000;
 /// Live ids of the elastic dedup table; about 12 GB.
 pub const DEDUP_IDS_MAX: usize = 1 << 27;
 
+/// What the capacity of the preallocated dedup tables may be set to, in ids a horizon; some 32 bytes each.
+pub const DEDUP_CAPACITY: RangeInclusive<usize> = 1..=1 << 32;
+
 /// Nodes that a thread's JSON tape may keep room for from one body to the next, 24 bytes each.
 pub const TAPE_NODES_KEPT_MAX: usize = 1 << 18;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(50);
 
 /// Runs an engine's [`tick`](Engine::tick) about every 50 ms and its [`sweep`](Engine::sweep) some thirty times a dedup
-/// horizon, each on a thread of its own, until it is dropped; that waits for both to end.
+/// horizon, or every second with preallocated dedup tables, each on a thread of its own, until it is dropped; that waits for both to end.
 pub struct Maintenance {
     stop: Arc<Stop>,
     threads: Vec<JoinHandle<()>>,
@@ -71,8 +71,12 @@ impl Stop {
     }
 }
 
-/// Often enough that expired ids are a small part of all, rarely enough that the sweep costs little.
+/// Often enough that expired ids are a small part of all, rarely enough that the sweep costs little. Preallocated tables
+/// are not swept id by id; a sweep of theirs is a step of their rotation.
 fn sweep_period(config: &EngineConfig) -> Duration {
+    if config.dedup_capacity.is_some() {
+        return Duration::from_secs(1);
+    }
     let secs = config.horizon_secs().map_or(60, |horizon_secs| (horizon_secs / 32).clamp(1, 60));
     Duration::from_secs(secs)
 }
@@ -96,5 +100,7 @@ mod tests {
             sweep_period(&EngineConfig { retention_secs, max_skew_secs, ..EngineConfig::default() }).as_secs()
         };
         assert_eq!([period(1, 0), period(640, 0), period(1_800, 120)], [1, 20, 60]);
+        let rotating = EngineConfig { dedup_capacity: Some(1), ..EngineConfig::default() };
+        assert_eq!(sweep_period(&rotating).as_secs(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! Single stages of the engine, for the benchmarks; no part of the public interface.
 
-use crate::dedup::{Dedup, Elastic};
+use crate::dedup::{Claim, Dedup, Elastic, Preallocated};
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema};
 use crate::key::{EventKey, HashKeys};
 use crate::window::{Folder, Window};
@@ -39,27 +39,37 @@ impl Decode {
 
 /// The claim of a batch's ids.
 pub struct Claims {
-    elastic: Elastic,
-    won: Vec<bool>,
+    dedup: Box<dyn Dedup>,
+    claims: Vec<Claim>,
 }
 
 impl Claims {
-    /// Nothing claimed yet.
+    /// Nothing claimed yet, in a table that grows.
     #[must_use]
-    pub fn new(horizon_secs: Option<u64>) -> Self {
-        Self { elastic: Elastic::new(horizon_secs), won: Vec::new() }
+    pub fn elastic(horizon_secs: Option<u64>) -> Self {
+        Self { dedup: Box::new(Elastic::new(horizon_secs)), claims: Vec::new() }
+    }
+
+    /// Nothing claimed yet, in tables for `capacity` ids a horizon.
+    ///
+    /// # Panics
+    /// When there is no memory for them.
+    #[must_use]
+    pub fn preallocated(horizon_secs: Option<u64>, capacity: usize) -> Self {
+        let dedup = Preallocated::new(horizon_secs, capacity).expect("a benchmark has memory");
+        Self { dedup: Box::new(dedup), claims: Vec::new() }
     }
 
     /// Claims the keys and counts the wins.
     pub fn claim(&mut self, keys: &[EventKey], now_ms: i64) -> usize {
-        self.won.clear();
-        self.elastic.claim(keys, now_ms, &mut self.won);
-        self.won.iter().filter(|won| **won).count()
+        self.claims.clear();
+        self.dedup.claim(keys, now_ms, &mut self.claims);
+        self.claims.iter().filter(|claim| **claim == Claim::Won).count()
     }
 
     /// Forgets what has expired.
     pub fn sweep(&self, now_ms: i64) {
-        self.elastic.sweep(now_ms);
+        self.dedup.sweep(now_ms);
     }
 }
 

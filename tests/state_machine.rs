@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use weir::clock::{ManualClock, second_of};
-use weir::event::{Format, Tally, format_ms};
+use weir::event::{Batch, Format, Tally, Verdict, format_ms};
 use weir::reference::{Change, Preconditions, ReferenceError};
 use weir::{Engine, EngineConfig, Metrics, limits};
 
@@ -98,15 +98,18 @@ struct Oracle {
 }
 
 impl Oracle {
-    fn post(&mut self, events: &[Event], now_ms: i64) -> Tally {
+    /// Preallocated tables may remember an id beyond its horizon; whether they do is read from their verdicts in `judged`.
+    fn post(&mut self, events: &[Event], now_ms: i64, judged: &Batch) -> Tally {
         let skew_ms = i64::from(self.config.max_skew_secs) * 1_000;
         let horizon_ms = self.horizon_ms();
         let mut tally = Tally::default();
-        for event in events {
+        for (index, event) in events.iter().enumerate() {
+            let remembered = self.config.dedup_capacity.is_some() && judged.verdict(index) == Verdict::Duplicate;
+            let is_duplicate = |accepted_ms| now_ms - accepted_ms <= horizon_ms || remembered;
             let offset_ms = event.offset.ms(skew_ms);
             if event.kind >= self.config.event_types.len() || offset_ms.abs() > skew_ms {
                 tally.rejected += 1;
-            } else if self.accepted_ms.get(&event.id).is_some_and(|accepted_ms| now_ms - accepted_ms <= horizon_ms) {
+            } else if self.accepted_ms.get(&event.id).is_some_and(|accepted_ms| is_duplicate(*accepted_ms)) {
                 tally.duplicates += 1;
             } else {
                 tally.accepted += 1;
@@ -222,7 +225,8 @@ fn run(config: EngineConfig, steps: Vec<Step>) {
                 let received_at_ms = now_ms - behind_ms;
                 let format = if index % 2 == 0 { Format::Json } else { Format::Ndjson };
                 let mut batch = engine.decode(events_json(&events, received_at_ms, skew_ms, format), format).unwrap();
-                assert_eq!(engine.ingest(&mut batch, received_at_ms).unwrap(), oracle.post(&events, received_at_ms));
+                let tally = engine.ingest(&mut batch, received_at_ms).unwrap();
+                assert_eq!(tally, oracle.post(&events, received_at_ms, &batch));
             }
             Step::Put(table, offset) => {
                 let ts_ms = now_ms + offset.ms(skew_ms);
@@ -254,7 +258,13 @@ fn run(config: EngineConfig, steps: Vec<Step>) {
             }
             Step::Sweep => {
                 engine.sweep();
-                assert_eq!(engine.sizes().dedup_ids, oracle.ids(now_ms - STALL_MS));
+                let ids = engine.sizes().dedup_ids;
+                if oracle.config.dedup_capacity.is_none() {
+                    assert_eq!(ids, oracle.ids(now_ms - STALL_MS));
+                } else {
+                    let remembered = oracle.ids(now_ms - STALL_MS)..=2 * oracle.accepted_ms.len();
+                    assert!(remembered.contains(&ids), "{ids} ids, not {remembered:?}");
+                }
             }
         }
     }
@@ -281,16 +291,18 @@ fn change(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_engine_agrees_with_the_oracle(
         retention_secs in 1_u32..30,
         max_skew_secs in 0_u32..6,
         shards in prop::sample::select(vec![1, 2, 8]),
+        dedup_capacity in prop::sample::select(vec![None, Some(1_000)]),
         steps in prop::collection::vec(step(), 1..120),
     ) {
-        let mut config = EngineConfig { retention_secs, max_skew_secs, shards, ..EngineConfig::default() };
+        let mut config =
+            EngineConfig { retention_secs, max_skew_secs, shards, dedup_capacity, ..EngineConfig::default() };
         config.event_types.truncate(3);
         run(config, steps);
     }

@@ -1,6 +1,6 @@
 //! The elastic dedup over a stand-in for scc: one scenario a test, one invariant each.
 
-use crate::dedup::{Dedup, Elastic};
+use crate::dedup::{Claim, Dedup, Elastic};
 use crate::harness::check;
 use crate::key::{EventKey, HashKeys};
 use crate::limits::STALL_SLACK_SECS;
@@ -21,9 +21,9 @@ fn key() -> EventKey {
 
 /// Whether the claim is won.
 fn claim(dedup: &Elastic, now_ms: i64) -> bool {
-    let mut won = Vec::new();
-    dedup.claim(&[key()], now_ms, &mut won);
-    won[0]
+    let mut claims = Vec::new();
+    dedup.claim(&[key()], now_ms, &mut claims);
+    claims[0] == Claim::Won
 }
 
 fn spawn_claim(dedup: &Arc<Elastic>, now_ms: i64) -> thread::JoinHandle<bool> {

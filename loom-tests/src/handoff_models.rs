@@ -1,8 +1,8 @@
-//! Models of what else threads hand over: the timeline's lock, which is taken in turns, and the room in the backlog.
+//! Models of what else threads hand over: the timeline's lock, which is taken in turns, and room.
 
-use crate::backlog::Backlog;
 use crate::fair::FairMutex;
 use crate::harness::check;
+use crate::room::Room;
 use loom::thread::spawn;
 use std::sync::Arc;
 
@@ -52,19 +52,19 @@ fn a_try_does_not_overtake_a_waiter() {
 #[test]
 fn two_writers_with_room_for_one() {
     check("two_writers_with_room_for_one", None, || {
-        let backlog = Arc::new(Backlog::new(3));
-        let reserve = |backlog: &Backlog| {
-            let reserved = backlog.reserve(2);
-            assert!(backlog.len() <= 3, "more than there is room for");
-            reserved
+        let room = Arc::new(Room::new(3));
+        let reserve = |room: &Room| {
+            let taken = room.take(2);
+            assert!(room.taken() <= 3, "more than there is room for");
+            taken
         };
         let other = {
-            let backlog = backlog.clone();
-            spawn(move || reserve(&backlog))
+            let room = room.clone();
+            spawn(move || reserve(&room))
         };
-        let reserved = [reserve(&backlog), other.join().unwrap()];
+        let reserved = [reserve(&room), other.join().unwrap()];
         assert_eq!(reserved.iter().filter(|reserved| **reserved).count(), 1);
-        backlog.subtract(2);
-        assert!(backlog.len() == 0 && backlog.reserve(3), "what was given back is free");
+        room.give_back(2);
+        assert!(room.taken() == 0 && room.take(3), "what was given back is free");
     });
 }

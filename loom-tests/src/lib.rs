@@ -5,8 +5,6 @@
 //! is no copy that could drift, and no configuration that could compile to nothing.
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "the models use a part of what the engine offers")]
 
-#[path = "../../src/backlog.rs"]
-mod backlog;
 #[path = "../../src/dedup/mod.rs"]
 mod dedup;
 #[cfg(test)]
@@ -21,10 +19,14 @@ mod harness;
 mod key;
 #[path = "../../src/limits.rs"]
 mod limits;
+#[cfg(test)]
+mod preallocated_models;
 #[path = "../../src/reference/publication.rs"]
 mod publication;
 #[cfg(test)]
 mod publication_models;
+#[path = "../../src/room.rs"]
+mod room;
 mod sync;
 #[path = "../../src/window/mod.rs"]
 mod window;

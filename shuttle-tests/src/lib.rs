@@ -4,8 +4,6 @@
 //! and the crates `scc` and `arc-swap`, which here are stand-ins that shuttle can see into.
 #![allow(dead_code, unreachable_pub, unused_imports, missing_docs, reason = "the scenarios use a part of the engine")]
 
-#[path = "../../src/backlog.rs"]
-mod backlog;
 #[path = "../../src/clock.rs"]
 pub mod clock;
 #[path = "../../src/config.rs"]
@@ -26,6 +24,8 @@ pub mod key;
 pub mod limits;
 #[path = "../../src/reference/mod.rs"]
 pub mod reference;
+#[path = "../../src/room.rs"]
+mod room;
 mod sync;
 #[path = "../../src/timeline/mod.rs"]
 mod timeline;

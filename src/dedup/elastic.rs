@@ -1,9 +1,12 @@
 //! The elastic backend: one concurrent hash map that grows and shrinks with the live ids.
 //!
+//! Whether a claim has expired depends on the claimants' times alone, never on when a sweep ran: an id can be used again
+//! exactly when its horizon is over.
+//!
 //! The lock of a key's entry arbitrates between its claimants. There is no second map to rotate into: with an old and
 //! a new one, a claimant could insert into the old one after another has looked there, and both would win.
 
-use crate::dedup::Dedup;
+use crate::dedup::{Claim, Dedup};
 use crate::key::EventKey;
 use crate::limits;
 use crate::sync::{AtomicIsize, Ordering};
@@ -60,21 +63,22 @@ impl Elastic {
 }
 
 impl Dedup for Elastic {
-    fn claim(&self, keys: &[EventKey], now_ms: i64, won: &mut Vec<bool>) {
+    fn claim(&self, keys: &[EventKey], now_ms: i64, claims: &mut Vec<Claim>) {
         let mut inserted = 0;
         for key in keys {
-            won.push(match self.accepted_ms.entry_sync(*key) {
+            claims.push(match self.accepted_ms.entry_sync(*key) {
                 Entry::Vacant(entry) => {
                     entry.insert_entry(now_ms);
                     inserted += 1;
-                    true
+                    Claim::Won
                 }
                 Entry::Occupied(mut entry) => {
-                    let expired = self.expired(*entry.get(), now_ms);
-                    if expired {
+                    if self.expired(*entry.get(), now_ms) {
                         *entry.get_mut() = now_ms;
+                        Claim::Won
+                    } else {
+                        Claim::Taken
                     }
-                    expired
                 }
             });
         }

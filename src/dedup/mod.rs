@@ -3,30 +3,44 @@
 //! One seam, [`Dedup`], and its backends. What every backend promises:
 //!
 //! - Of all claims of one key, in one batch or in many, on one thread or on many, exactly one wins; the others are told
-//!   so, until the winner's claim is more than the horizon old.
+//!   so, until the winner's claim is more than the horizon old, and possibly for some time longer.
 //! - Age is a claimant's time less the winner's, signed: to a claimant whose clock is behind the winner's, the winner is
 //!   young, not expired.
-//! - Whether a claim has expired depends on the claimants' times alone, never on when a sweep ran.
 //! - A claim cannot fail half-way: once it returns, it is won or it has changed nothing.
 
 pub(crate) mod elastic;
+pub(crate) mod preallocated;
+mod rotation;
+mod table;
 
 pub(crate) use elastic::Elastic;
+pub(crate) use preallocated::Preallocated;
 
 use crate::key::EventKey;
 
+/// What came of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// The id is the claimant's.
+    Won,
+    /// It was claimed before.
+    Taken,
+    /// It was not claimed before, and is not now.
+    NoRoom,
+}
+
 /// Remembers the accepted ids.
 pub(crate) trait Dedup: Send + Sync {
-    /// Claims every key at `now_ms`, in order, and pushes whether it was won.
-    fn claim(&self, keys: &[EventKey], now_ms: i64, won: &mut Vec<bool>);
+    /// Claims every key at `now_ms`, in order, and pushes what came of it.
+    fn claim(&self, keys: &[EventKey], now_ms: i64, claims: &mut Vec<Claim>);
 
-    /// Whether this many more ids fit, as far as can be told before they are claimed.
+    /// Whether a batch of so many ids is worth a try. Without room it is refused whole, before anything is claimed.
     fn has_room(&self, ids: usize) -> bool;
 
     /// Forgets what has expired for every claimant whose clock is not more than
     /// [`STALL_SLACK_SECS`](crate::limits::STALL_SLACK_SECS) behind `now_ms`, and gives its memory back.
     fn sweep(&self, now_ms: i64);
 
-    /// Ids that are remembered, expired ones that are not swept yet among them.
+    /// Ids that are remembered, expired ones that are not forgotten yet among them; one that stands in two tables counts twice.
     fn ids(&self) -> usize;
 }

@@ -111,6 +111,8 @@ pub enum Verdict {
     },
     /// The id was accepted before, in this batch or another.
     Duplicate,
+    /// There was no room left for the event; its id was not claimed.
+    Overloaded,
 }
 
 impl Verdict {
@@ -125,6 +127,7 @@ impl Verdict {
             Self::TooLate { .. } => Some("too_late"),
             Self::TooEarly { .. } => Some("too_early"),
             Self::Duplicate => Some("duplicate_event"),
+            Self::Overloaded => Some("overloaded"),
         }
     }
 }
@@ -144,6 +147,9 @@ impl fmt::Display for Verdict {
                 write!(f, "ts is {ahead_ms} ms ahead of the server's clock; at most {max_skew_ms} ms are accepted")
             }
             Self::Duplicate => f.write_str("event_id was already accepted"),
+            Self::Overloaded => {
+                f.write_str("no room left for the event at the moment; it was not taken, send it again")
+            }
         }
     }
 }

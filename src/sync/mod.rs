@@ -3,6 +3,7 @@
 //! Whatever threads of the engine share, they share by what stands here. A model checker compiles the same source with a
 //! `crate::sync` of its own, so nothing here, and nothing there, knows that checker.
 
+pub(crate) mod cells;
 pub(crate) mod reclaim;
 
 pub(crate) use std::sync::atomic::{AtomicI64, AtomicIsize, AtomicPtr, AtomicU64, AtomicUsize, Ordering};

@@ -78,6 +78,12 @@ impl Guard {
         // Otherwise the drop waits in this thread's bag until it has filled up, which may be never.
         self.0.flush();
     }
+
+    /// Calls `then` once every guard that exists now is gone: a grace period.
+    pub(crate) fn defer(&self, then: impl FnOnce() + Send + 'static) {
+        self.0.defer(then);
+        self.0.flush();
+    }
 }
 
 /// Lets the epoch move on although nothing is retired, so that what was retired before is freed.

@@ -5,6 +5,7 @@
 //! carries a second one that every access bumps first. Two bumps are always dependent, so every order of two accesses is
 //! explored; they are Relaxed, so they add no happens-before edge.
 
+pub(crate) mod cells;
 mod mutex;
 pub(crate) mod reclaim;
 
@@ -73,6 +74,11 @@ macro_rules! number {
                 self.word.load(order)
             }
 
+            pub(crate) fn store(&self, value: $number, order: Ordering) {
+                self.order.bump();
+                self.word.store(value, order);
+            }
+
             $(pub(crate) fn $operation(&self, value: $number, order: Ordering) -> $number {
                 self.order.bump();
                 self.word.$operation(value, order)
@@ -81,9 +87,22 @@ macro_rules! number {
     };
 }
 
+impl AtomicU64 {
+    pub(crate) fn compare_exchange(
+        &self,
+        current: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64> {
+        self.order.bump();
+        self.word.compare_exchange(current, new, success, failure)
+    }
+}
+
 number!(AtomicIsize: isize { fetch_add, fetch_sub });
 number!(AtomicU64: u64 { swap, fetch_or });
-number!(AtomicUsize: usize { swap, fetch_sub });
+number!(AtomicUsize: usize { swap, fetch_add, fetch_sub });
 
 impl AtomicUsize {
     pub(crate) fn try_update(

@@ -8,12 +8,12 @@
 //! Not covered: crossbeam-epoch's own algorithm.
 #![allow(unsafe_code, reason = "stands in for a file that has to")]
 
-use super::{Ordering, fence};
+use super::{AtomicUsize, Ordering, fence};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-/// Frees something.
-type Free = Box<dyn FnOnce()>;
+type Call = Box<dyn FnOnce()>;
 
 #[derive(Default)]
 struct Registry {
@@ -21,9 +21,11 @@ struct Registry {
     guards: BTreeSet<u64>,
     /// Address, and whether it was freed.
     allocations: BTreeMap<usize, bool>,
-    /// What was retired: the guards that it waits for, and the call that frees it.
-    retired: Vec<(BTreeSet<u64>, Free)>,
-    quarantine: Vec<Free>,
+    /// What was deferred, and the guards that it waits for.
+    deferred: Vec<(BTreeSet<u64>, Call)>,
+    quarantine: Vec<Call>,
+    /// Written when a thread unpins, read when a grace period has passed; see [`track_unpins`].
+    unpins: Option<Rc<AtomicUsize>>,
 }
 
 std::thread_local!(static REGISTRY: RefCell<Registry> = RefCell::default());
@@ -117,16 +119,19 @@ impl Drop for Guard {
         if std::thread::panicking() {
             return;
         }
-        if registry(|registry| !registry.retired.is_empty()) {
+        if registry(|registry| !registry.deferred.is_empty()) {
             fence(Ordering::SeqCst);
+        }
+        if let Some(unpins) = registry(|registry| registry.unpins.clone()) {
+            unpins.fetch_add(1, Ordering::Release);
         }
         registry(|registry| {
             registry.guards.remove(&self.0);
-            for (waits_for, _) in &mut registry.retired {
+            for (waits_for, _) in &mut registry.deferred {
                 waits_for.remove(&self.0);
             }
         });
-        free_due();
+        call_due();
     }
 }
 
@@ -145,37 +150,51 @@ impl Guard {
     /// # Safety
     /// As for the real one.
     pub(crate) unsafe fn retire<T: 'static>(&self, ptr: *mut T, free: unsafe fn(*mut T)) {
-        fence(Ordering::SeqCst);
-        let free = move || {
+        self.defer(move || {
             // SAFETY: the caller's duty; every guard of that time is gone.
             unsafe { free(ptr) }
-        };
-        registry(|registry| registry.retired.push((registry.guards.clone(), Box::new(free))));
+        });
+    }
+
+    /// Calls `then` once every guard that exists now is gone.
+    pub(crate) fn defer(&self, then: impl FnOnce() + 'static) {
+        fence(Ordering::SeqCst);
+        registry(|registry| registry.deferred.push((registry.guards.clone(), Box::new(then))));
     }
 }
 
-/// Frees what is due.
+/// Calls what is due.
 pub(crate) fn flush() {
     drop(pin());
 }
 
-fn free_due() {
+fn call_due() {
     let due = registry(|registry| {
-        let retired = std::mem::take(&mut registry.retired);
-        let (due, waiting): (Vec<_>, Vec<_>) = retired.into_iter().partition(|(waits_for, _)| waits_for.is_empty());
-        registry.retired = waiting;
+        let deferred = std::mem::take(&mut registry.deferred);
+        let (due, waiting): (Vec<_>, Vec<_>) = deferred.into_iter().partition(|(waits_for, _)| waits_for.is_empty());
+        registry.deferred = waiting;
         due
     });
     if !due.is_empty() {
         fence(Ordering::SeqCst);
+        if let Some(unpins) = registry(|registry| registry.unpins.clone()) {
+            unpins.fetch_add(0, Ordering::Acquire);
+        }
     }
-    due.into_iter().for_each(|(_, free)| free());
+    due.into_iter().for_each(|(_, call)| call());
 }
 
 /// Allocations that are not freed, after whatever may be freed has been.
 pub(crate) fn live() -> usize {
-    free_due();
+    call_due();
     registry(|registry| registry.allocations.values().filter(|freed| !**freed).count())
+}
+
+/// Lets what a thread did before it unpinned happen before what is called after a grace period, for the rest of the
+/// execution. The epochs always give that, by the Release of an unpinning and the Acquire of their advance; it costs a
+/// model two accesses more a guard, and only those that read what others have written *while pinned* need it.
+pub(crate) fn track_unpins() {
+    registry(|registry| registry.unpins = Some(Rc::new(AtomicUsize::new(0))));
 }
 
 /// The start of one execution.
