@@ -55,6 +55,22 @@ fn every_verdict_in_one_answer_to_the_byte() {
 }
 
 #[test]
+fn what_does_not_fit_in_the_dedup_tables_is_refused_event_by_event_and_then_as_a_whole() {
+    let server = Server::with(|engine, _| {
+        engine.dedup_horizon = Some(Horizon::Unbounded);
+        engine.dedup_capacity = Some(3);
+    });
+    assert_eq!(server.post(array(["a", "b"].map(event))).tally(), [2, 0, 0]);
+    let reply = server.post(array(["a", "c", "d", "b"].map(event)));
+    assert_eq!((reply.tally(), server.total_events()), ([1, 2, 1], 3));
+    let refused = r#"{"event_id":"d","status":"error","code":"overloaded","index":2,"message":"no room left"#;
+    assert!(reply.text().contains(refused), "{}", reply.text());
+    let full = server.post(event("d"));
+    assert_eq!((full.problem(), full.header("retry-after")), (problem(503, "overloaded"), "1"));
+    assert_eq!((server.post("[]").tally(), server.total_events()), ([0, 0, 0], 3));
+}
+
+#[test]
 fn of_several_faults_the_first_check_wins() {
     let server = Server::start();
     assert_eq!(server.post(event("taken")).verdicts(), ["success"]);
