@@ -41,6 +41,7 @@ pub mod limits;
 #[cfg(feature = "server")]
 pub mod load;
 mod maintenance;
+mod prefetch;
 pub mod reference;
 mod room;
 #[cfg(feature = "server")]

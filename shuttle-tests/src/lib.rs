@@ -22,6 +22,8 @@ mod json;
 pub mod key;
 #[path = "../../src/limits.rs"]
 pub mod limits;
+#[path = "../../src/prefetch.rs"]
+mod prefetch;
 #[path = "../../src/reference/mod.rs"]
 pub mod reference;
 #[path = "../../src/room.rs"]

@@ -1,5 +1,6 @@
 //! An array that grows without moving.
 
+use crate::prefetch::prefetch;
 use std::ops::{Index, IndexMut};
 
 const CHUNK: usize = 1 << 12;
@@ -27,6 +28,14 @@ impl<T> Chunked<T> {
         self.chunks.last_mut().expect("a chunk with room").push(value);
         self.len = self.len.checked_add(1).expect("fewer than 2^32 elements");
         self.len - 1
+    }
+
+    /// Asks for an element ahead of its use.
+    #[inline]
+    pub(crate) fn prefetch(&self, index: u32) {
+        if let Some(chunk) = self.chunks.get(index as usize / CHUNK) {
+            prefetch(chunk.as_ptr().wrapping_add(index as usize % CHUNK));
+        }
     }
 
     /// Removes the last element, if there is one, and frees its chunk when that is empty then.

@@ -18,6 +18,7 @@
 mod cells;
 mod chunked;
 mod free;
+mod index;
 mod metrics;
 mod runs;
 mod second;
@@ -199,8 +200,7 @@ impl Timeline {
     }
 }
 
-/// How many users are looked up before the first of them is used: nothing in one lookup waits for another, so their cache
-/// misses overlap.
+/// How many users are looked up before the first of them is used.
 const LOOKUPS_AT_ONCE: usize = 32;
 
 /// Adds records to second `at`, which is live; `due` says that it is not ahead of the clock.
@@ -219,9 +219,8 @@ fn fold(
     debug_assert_eq!(second.second, at, "the ring is longer than the live seconds");
     for records in records.chunks(LOOKUPS_AT_ONCE) {
         let mut known = [None; LOOKUPS_AT_ONCE];
-        for (known, record) in known.iter_mut().zip(records) {
-            *known = users.find(UserKey::of_record(*record));
-        }
+        let keys = records.iter().map(|record| UserKey::of_record(*record));
+        users.find_all(keys, &mut known, |user| second.runs.expect(user));
         for (known, record) in known.iter().zip(records) {
             let user = match known {
                 Some(user) => {

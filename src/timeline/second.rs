@@ -44,7 +44,7 @@ impl Second {
     pub(crate) fn new(second: i64, shape: Shape, generation: u64) -> Self {
         Self {
             second,
-            runs: Runs::default(),
+            runs: Runs::new(shape.kinds),
             sealed: false,
             totals: Cells::new(shape.cells()),
             totals_generation: generation,
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(totals(&mut second, 4), [0, 0, 1, 0, 0, 0], "as they were added");
         second.add(user, 1, 0, shape, 5);
         assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 1], "from the runs");
-        second.runs = Runs::default();
+        second.runs = Runs::new(shape.kinds);
         second.add(user, 1, 2, shape, 5);
         assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 2], "as they stand");
     }

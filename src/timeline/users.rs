@@ -3,17 +3,14 @@
 use crate::key::UserKey;
 use crate::timeline::chunked::Chunked;
 use crate::timeline::free::FreeIndices;
-use hashbrown::HashTable;
+use crate::timeline::index::KeyIndex;
 
 /// Before every second.
 pub(crate) const NEVER: i64 = i64::MIN;
 
-/// Sub-tables by key prefix: each is small when it rehashes, so no single event pays for the growth of all.
-const TABLES: usize = 256;
-
 /// The users, by an index that is reused only once nothing refers to it.
 pub(crate) struct Users {
-    tables: Box<[HashTable<u32>]>,
+    indices: KeyIndex,
     states: Chunked<User>,
     /// Each user's group under the timeline's generation; apart from `states` because re-enrichment reads only this.
     groups: Chunked<u32>,
@@ -31,19 +28,41 @@ struct User {
 
 impl Users {
     pub(crate) fn new() -> Self {
-        Self {
-            tables: (0..TABLES).map(|_| HashTable::new()).collect(),
-            states: Chunked::new(),
-            groups: Chunked::new(),
-            free: FreeIndices::new(),
-        }
+        Self { indices: KeyIndex::new(), states: Chunked::new(), groups: Chunked::new(), free: FreeIndices::new() }
     }
 
     /// The user's index, if they are known.
     #[inline]
     pub(crate) fn find(&self, key: UserKey) -> Option<u32> {
-        let hash = key.hash64();
-        self.tables[table_of(hash)].find(hash, |user| self.states[*user].key == key).copied()
+        self.indices.find(key.hash64(), |user| self.states[user].key == key)
+    }
+
+    /// [`find`](Self::find) of many at once, into the first of `found`; `expect` is told of each index that is likely to
+    /// be found.
+    ///
+    /// Where a step leads is not known before the memory has answered, so the step before is taken for all of them first
+    /// and the memory asked for: then all wait together.
+    #[inline]
+    pub(crate) fn find_all<const N: usize>(
+        &self,
+        keys: impl Iterator<Item = UserKey> + Clone,
+        found: &mut [Option<u32>; N],
+        expect: impl Fn(u32),
+    ) {
+        keys.clone().for_each(|key| self.indices.prefetch(key.hash64()));
+        for (found, key) in found.iter_mut().zip(keys.clone()) {
+            *found = self.indices.guess(key.hash64());
+            if let Some(user) = *found {
+                self.states.prefetch(user);
+                self.groups.prefetch(user);
+                expect(user);
+            }
+        }
+        for (found, key) in found.iter_mut().zip(keys) {
+            if found.is_some_and(|user| self.states[user].key != key) {
+                *found = self.find(key);
+            }
+        }
     }
 
     /// Takes note that a known user has an event in `second`.
@@ -59,7 +78,6 @@ impl Users {
             self.renew(user, second);
             return user;
         }
-        let hash = key.hash64();
         let state = User { key, last_seen: NEVER, last_any: second };
         let group = group_of(key);
         let user = match self.free.take_lowest() {
@@ -72,8 +90,7 @@ impl Users {
                 self.states.push(state)
             }
         };
-        let states = &self.states;
-        self.tables[table_of(hash)].insert_unique(hash, user, |user| states[*user].key.hash64());
+        self.indices.insert(key.hash64(), user);
         user
     }
 
@@ -97,12 +114,8 @@ impl Users {
         }
         if state.last_any <= second {
             state.last_any = NEVER;
-            let hash = state.key.hash64();
-            if let Ok(entry) = self.tables[table_of(hash)].find_entry(hash, |other| *other == user) {
-                entry.remove();
-            }
+            self.indices.remove(state.key.hash64(), user);
             self.free.insert(user);
-            self.shrink(table_of(hash));
         }
     }
 
@@ -155,20 +168,6 @@ impl Users {
             }
         }
     }
-
-    /// Gives memory back once a sub-table is far larger than its users need.
-    fn shrink(&mut self, table: usize) {
-        let states = &self.states;
-        let table = &mut self.tables[table];
-        if table.capacity() > 64 && table.len() < table.capacity() / 8 {
-            table.shrink_to(table.len() * 2, |user| states[*user].key.hash64());
-        }
-    }
-}
-
-/// hashbrown takes the low bits for the bucket and the top seven for the tag; the ones between are free.
-fn table_of(hash: u64) -> usize {
-    (hash >> 40) as usize % TABLES
 }
 
 #[cfg(test)]
@@ -224,41 +223,31 @@ mod tests {
     }
 
     #[test]
-    fn tables_shrink_when_their_users_have_left() {
+    fn users_that_have_left_take_no_room() {
         let mut users = Users::new();
         for n in 0..100_000 {
             users.enter(key(n), 10, |_| 0);
         }
-        let capacity = |users: &Users| users.tables.iter().map(HashTable::capacity).sum::<usize>();
-        assert!(capacity(&users) >= 100_000);
-        assert!(users.tables.iter().all(|table| table.len() < 2 * 100_000 / TABLES), "each has about its share");
+        assert!(users.indices.cells() >= 100_000);
         for user in 0..100_000 {
             users.expire(user, 10);
         }
         assert_eq!(users.len(), 0);
-        assert!(capacity(&users) <= TABLES * 64, "{}", capacity(&users));
+        assert!(users.indices.cells() <= 256 * 16, "{}", users.indices.cells());
         assert_eq!(users.keys(99_999, 10).len(), 1);
     }
 
     #[test]
-    fn a_table_shrinks_to_twice_its_users_when_they_fill_less_than_an_eighth_of_it() {
-        /// The capacities before and after a table that was made for `most` users and has `left` of them shrinks.
-        fn shrunk(most: usize, left: u32) -> (usize, usize) {
-            let mut users = Users::new();
-            let of_table_0 = (0..100_000).map(key).filter(|key| table_of(key.hash64()) == 0);
-            users.tables[0].reserve(most, |_| unreachable!("it is empty"));
-            of_table_0.take(left as usize).for_each(|key| _ = users.enter(key, 10, |_| 0));
-            let before = users.tables[0].capacity();
-            users.shrink(0);
-            (before, users.tables[0].capacity())
-        }
-        let (before, after) = shrunk(448, 20);
-        assert_eq!(before, 448);
-        assert!((40..80).contains(&after), "{after}");
-        assert_eq!(shrunk(448, 55).1, 112);
-        assert_eq!(shrunk(448, 56), (448, 448));
-        assert_eq!(shrunk(448, 0).1, 0);
-        assert_eq!(shrunk(56, 1), (56, 56), "a small one stays");
+    fn many_are_found_at_once() {
+        let mut users = Users::new();
+        (0..1_000).for_each(|n| _ = users.enter(key(n), 10, |_| 0));
+        let mut found = [None; 4];
+        users.find_all([999, 2_000, 0].map(key).into_iter(), &mut found, |_| {});
+        assert_eq!(found, [Some(999), None, Some(0), None]);
+        // A likely index that is another user's.
+        users.states[999].key = key(3_000);
+        users.find_all([999].map(key).into_iter(), &mut found, |_| {});
+        assert_eq!(found[0], None);
     }
 
     #[test]

@@ -1,0 +1,253 @@
+//! Which index a key has, by the key's hash.
+
+use crate::prefetch::prefetch;
+
+/// Sub-tables by part of the hash: each is small when it grows, so no single event pays for the growth of all.
+const TABLES: usize = 256;
+
+/// The cells of a sub-table when it gets its first entry.
+const CELLS_MIN: usize = 16;
+
+/// Cells of every four that may be taken.
+const TAKEN_OF_FOUR: usize = 3;
+
+/// Open addressing with linear probing (Knuth, TAOCP 6.4, algorithms L and R): eight cells share a cache line, and a
+/// cell holds enough of the hash that an entry is nearly always found without a look at any other key.
+pub(crate) struct KeyIndex {
+    tables: Box<[Table]>,
+}
+
+impl KeyIndex {
+    pub(crate) fn new() -> Self {
+        Self { tables: (0..TABLES).map(|_| Table::default()).collect() }
+    }
+
+    /// Asks for what [`guess`](Self::guess) and [`find`](Self::find) will look at.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        let table = self.table(hash);
+        prefetch(table.cells.as_ptr().wrapping_add(table.home(tag_of(hash))));
+    }
+
+    /// The index that a key with this hash has, if it has one, but for odds of one in many million.
+    #[inline]
+    pub(crate) fn guess(&self, hash: u64) -> Option<u32> {
+        self.find(hash, |_| true)
+    }
+
+    /// The index of the key with this hash that `is_it` says yes to.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        self.table(hash).find(tag_of(hash), is_it).map(|(_, index)| index)
+    }
+
+    /// Adds the index of a key that has none.
+    pub(crate) fn insert(&mut self, hash: u64, index: u32) {
+        self.table_mut(hash).insert(Cell::new(tag_of(hash), index));
+    }
+
+    /// Removes the index of the key with this hash, if it is there.
+    pub(crate) fn remove(&mut self, hash: u64, index: u32) {
+        self.table_mut(hash).remove(tag_of(hash), index);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn cells(&self) -> usize {
+        self.tables.iter().map(|table| table.cells.len()).sum()
+    }
+
+    #[inline]
+    fn table(&self, hash: u64) -> &Table {
+        &self.tables[hash as u8 as usize]
+    }
+
+    fn table_mut(&mut self, hash: u64) -> &mut Table {
+        &mut self.tables[hash as u8 as usize]
+    }
+}
+
+/// What a cell keeps of a hash. The home comes from its upper bits, so that a table can grow without the keys.
+fn tag_of(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// A tag and an index.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Cell(u64);
+
+impl Cell {
+    /// No index is the largest one.
+    const EMPTY: Self = Self(u64::MAX);
+
+    fn new(tag: u32, index: u32) -> Self {
+        debug_assert!(index < u32::MAX);
+        Self(u64::from(tag) << 32 | u64::from(index))
+    }
+
+    #[inline]
+    fn tag(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    fn index(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// A power of two of cells, or none.
+#[derive(Default)]
+struct Table {
+    cells: Box<[Cell]>,
+    len: usize,
+}
+
+impl Table {
+    /// The place and the index of the first entry with this tag that `is_it` says yes to.
+    #[inline]
+    fn find(&self, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<(usize, u32)> {
+        let mut at = self.home(tag);
+        loop {
+            let cell = *self.cells.get(at)?;
+            if cell == Cell::EMPTY {
+                return None;
+            }
+            if cell.tag() == tag && is_it(cell.index()) {
+                return Some((at, cell.index()));
+            }
+            at = self.after(at);
+        }
+    }
+
+    fn insert(&mut self, cell: Cell) {
+        if (self.len + 1) * 4 > self.cells.len() * TAKEN_OF_FOUR {
+            self.resize((self.cells.len() * 2).max(CELLS_MIN));
+        }
+        self.len += 1;
+        self.put(cell);
+    }
+
+    /// Removes an entry and moves those up that it has kept from their home.
+    fn remove(&mut self, tag: u32, index: u32) {
+        let Some((mut gap, _)) = self.find(tag, |other| other == index) else { return };
+        let mut at = self.after(gap);
+        while self.cells[at] != Cell::EMPTY {
+            if self.distance(self.cells[at], at) >= self.steps(gap, at) {
+                self.cells[gap] = self.cells[at];
+                gap = at;
+            }
+            at = self.after(at);
+        }
+        self.cells[gap] = Cell::EMPTY;
+        self.len -= 1;
+        if self.cells.len() > CELLS_MIN && self.len < self.cells.len() / 8 {
+            self.resize((self.cells.len() / 4).max(CELLS_MIN));
+        }
+    }
+
+    fn resize(&mut self, cells: usize) {
+        let before = std::mem::replace(&mut self.cells, vec![Cell::EMPTY; cells].into());
+        before.into_iter().filter(|cell| *cell != Cell::EMPTY).for_each(|cell| self.put(cell));
+    }
+
+    /// Puts a cell into the first empty place from its home on.
+    fn put(&mut self, cell: Cell) {
+        let mut at = self.home(cell.tag());
+        while self.cells[at] != Cell::EMPTY {
+            at = self.after(at);
+        }
+        self.cells[at] = cell;
+    }
+
+    #[inline]
+    fn home(&self, tag: u32) -> usize {
+        ((u64::from(tag) * self.cells.len() as u64) >> 32) as usize
+    }
+
+    #[inline]
+    fn after(&self, at: usize) -> usize {
+        (at + 1) & (self.cells.len() - 1)
+    }
+
+    /// From one place on to another.
+    fn steps(&self, from: usize, to: usize) -> usize {
+        to.wrapping_sub(from) & (self.cells.len() - 1)
+    }
+
+    /// How far from home a cell at this place is.
+    fn distance(&self, cell: Cell, at: usize) -> usize {
+        self.steps(self.home(cell.tag()), at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// A hash in sub-table 0.
+    fn hash(tag: u32) -> u64 {
+        u64::from(tag) << 32
+    }
+
+    #[test]
+    fn nothing_is_found_where_nothing_was_put() {
+        let index = KeyIndex::new();
+        assert_eq!((index.guess(0), index.find(u64::MAX, |_| true), index.cells()), (None, None, 0));
+    }
+
+    #[test]
+    fn keys_of_one_tag_are_told_apart() {
+        let mut index = KeyIndex::new();
+        (0..10).for_each(|i| index.insert(hash(u32::MAX), i));
+        (0..10).for_each(|i| assert_eq!(index.find(hash(u32::MAX), |other| other == i), Some(i)));
+        assert_eq!(index.find(hash(u32::MAX), |_| false), None);
+        index.remove(hash(u32::MAX), 3);
+        assert_eq!(index.find(hash(u32::MAX), |other| other == 3), None);
+        index.remove(hash(u32::MAX), 3);
+        assert_eq!((0..10).filter(|i| index.find(hash(u32::MAX), |other| other == *i).is_some()).count(), 9);
+    }
+
+    #[test]
+    fn a_table_is_never_more_than_three_quarters_full_and_shrinks_when_an_eighth_is_left() {
+        let mut index = KeyIndex::new();
+        let tag = |i: u32| i.wrapping_mul(0x9e37_79b9);
+        let mut cells = vec![];
+        for i in 0..25 {
+            index.insert(hash(tag(i)), i);
+            cells.push(index.cells());
+        }
+        assert_eq!((cells[0], cells[11], cells[12], cells[23], cells[24]), (16, 16, 32, 32, 64));
+        (7..25).for_each(|i| index.remove(hash(tag(i)), i));
+        assert_eq!(index.cells(), 16, "with 7 left of 64");
+        (0..7).for_each(|i| assert_eq!(index.guess(hash(tag(i))), Some(i)));
+        (0..7).for_each(|i| index.remove(hash(tag(i)), i));
+        assert_eq!(index.cells(), 16);
+    }
+
+    proptest! {
+        /// Tags from a few neighbourhoods at both ends of the table, so that there are clusters, and some that wrap.
+        #[test]
+        fn it_is_a_map(
+            steps in prop::collection::vec((0..40_u32, prop::sample::select(vec![0, 1 << 28, 3 << 29, u32::MAX - 50])), 1..300),
+        ) {
+            let (mut index, mut model) = (KeyIndex::new(), BTreeMap::new());
+            for (number, (offset, base)) in steps.into_iter().enumerate() {
+                let tag = base + offset;
+                match model.remove(&tag) {
+                    Some(held) => index.remove(hash(tag), held),
+                    None => {
+                        index.insert(hash(tag), number as u32);
+                        model.insert(tag, number as u32);
+                    }
+                }
+                for (tag, held) in &model {
+                    prop_assert_eq!(index.guess(hash(*tag)), Some(*held));
+                }
+                prop_assert_eq!(index.tables[0].cells.iter().filter(|cell| **cell != Cell::EMPTY).count(), model.len());
+                prop_assert_eq!(index.tables[0].len, model.len());
+            }
+        }
+    }
+}
