@@ -78,7 +78,7 @@ impl Preallocated {
 
     fn in_use(&self, roles: Roles) -> InUse<'_> {
         InUse {
-            previous: &self.generations[roles.previous],
+            previous: Some(&self.generations[roles.previous]).filter(|previous| previous.room.taken() > 0),
             current: &self.generations[roles.current],
             next: roles.bridging.then(|| &self.generations[roles.next]),
         }
@@ -118,14 +118,7 @@ impl Dedup for Preallocated {
         let guard = reclaim::pin();
         let tables = self.in_use(self.steps.roles(&guard));
         if tables.take_room(keys.len()) {
-            let mut spare = Spare::default();
-            for (index, key) in keys.iter().enumerate() {
-                if let Some(ahead) = keys.get(index + PREFETCH_AHEAD) {
-                    tables.prefetch(*ahead);
-                }
-                claims.push(tables.claim(*key, &mut spare));
-            }
-            tables.give_back(&spare);
+            tables.claim_all(keys, claims);
         } else {
             claims.extend(keys.iter().map(|key| tables.claim_if_there_is_room(*key)));
         }
@@ -147,13 +140,15 @@ impl Dedup for Preallocated {
 
     fn ids(&self) -> usize {
         let tables = self.in_use(self.steps.roles(&reclaim::pin()));
-        tables.previous.room.taken() + tables.current.room.taken()
+        tables.previous.map_or(0, |previous| previous.room.taken()) + tables.current.room.taken()
     }
 }
 
 /// The tables of one step, for as long as a claimant is pinned.
 struct InUse<'t> {
-    previous: &'t Generation,
+    /// None while it has no ids, as in the first generation. Room is taken before an insertion, so whoever inserted into it
+    /// two steps ago is seen here as surely as the id is seen in the table.
+    previous: Option<&'t Generation>,
     current: &'t Generation,
     /// While bridging.
     next: Option<&'t Generation>,
@@ -169,14 +164,29 @@ struct Spare {
 impl InUse<'_> {
     #[inline]
     fn prefetch(&self, key: EventKey) {
-        self.previous.table.prefetch(key);
+        if let Some(previous) = self.previous {
+            previous.table.prefetch(key);
+        }
         self.current.table.prefetch(key);
+    }
+
+    /// Claims keys that room is taken for, and gives back what of it is not used.
+    fn claim_all(&self, keys: &[EventKey], claims: &mut Vec<Claim>) {
+        let mut spare = Spare::default();
+        keys.iter().take(PREFETCH_AHEAD).for_each(|key| self.prefetch(*key));
+        for (index, key) in keys.iter().enumerate() {
+            if let Some(ahead) = keys.get(index + PREFETCH_AHEAD) {
+                self.prefetch(*ahead);
+            }
+            claims.push(self.claim(*key, &mut spare));
+        }
+        self.give_back(&spare);
     }
 
     /// Claims a key that room is taken for; counts what of it is not used.
     #[inline]
     fn claim(&self, key: EventKey, spare: &mut Spare) -> Claim {
-        if self.previous.table.contains(key) || !self.current.table.insert(key) {
+        if self.was_claimed_before(key) || !self.current.table.insert(key) {
             spare.current += 1;
             spare.next += 1;
             return Claim::Taken;
@@ -190,6 +200,11 @@ impl InUse<'_> {
         }
     }
 
+    #[inline]
+    fn was_claimed_before(&self, key: EventKey) -> bool {
+        self.previous.is_some_and(|previous| previous.table.contains(key))
+    }
+
     /// The last places are given out one by one; whoever gets none is still told of a key that is taken.
     #[cold]
     fn claim_if_there_is_room(&self, key: EventKey) -> Claim {
@@ -199,7 +214,7 @@ impl InUse<'_> {
             self.give_back(&spare);
             return claim;
         }
-        let taken = self.previous.table.contains(key) || self.current.table.contains(key);
+        let taken = self.was_claimed_before(key) || self.current.table.contains(key);
         if taken { Claim::Taken } else { Claim::NoRoom }
     }
 

@@ -31,40 +31,37 @@ impl Table {
     /// The caller has made sure that an empty cell is left.
     #[inline]
     pub(crate) fn insert(&self, key: EventKey) -> bool {
-        let (mut line, key) = self.home(key);
+        let (mut at, key) = self.home(key);
         loop {
-            for cell in &self.lines.line(line).0 {
-                // Relaxed, here and below: a cell is its own message, and goes from empty to one key once; whichever order
-                // two claimants come in, the swap of the first empty cell has one winner. That a *later phase* sees what an
-                // earlier one has filled is the phases' duty.
-                let mut found = cell.load(Ordering::Relaxed);
-                if found == EMPTY {
-                    match cell.compare_exchange(EMPTY, key, Ordering::Relaxed, Ordering::Relaxed) {
-                        Ok(_) => return true,
-                        Err(winner) => found = winner,
+            let line = self.lines.line(at);
+            let look = line.look(key);
+            if look.has_word() {
+                return false;
+            }
+            match look.first_zero() {
+                None => at = self.after(at),
+                Some(cell) => {
+                    // Relaxed: a cell is its own message, and goes from empty to one key once; whichever order two
+                    // claimants come in, the swap of the first empty cell has one winner. The loser looks again, and finds
+                    // there what won. That a *later phase* sees what an earlier one has filled is the phases' duty.
+                    if line.0[cell].compare_exchange(EMPTY, key, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                        return true;
                     }
                 }
-                if found == key {
-                    return false;
-                }
             }
-            line = self.after(line);
         }
     }
 
     /// Whether the key is there.
     #[inline]
     pub(crate) fn contains(&self, key: EventKey) -> bool {
-        let (mut line, key) = self.home(key);
+        let (mut at, key) = self.home(key);
         loop {
-            for cell in &self.lines.line(line).0 {
-                match cell.load(Ordering::Relaxed) {
-                    EMPTY => return false,
-                    found if found == key => return true,
-                    _ => {}
-                }
+            let look = self.lines.line(at).look(key);
+            if look.has_word() || look.first_zero().is_some() {
+                return look.has_word();
             }
-            line = self.after(line);
+            at = self.after(at);
         }
     }
 

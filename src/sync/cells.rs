@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "memory from the system is given a type here; each block says why it may")]
 
 use super::{AtomicU64, Ordering};
+use crate::prefetch::prefetch;
 use memmap2::MmapRaw;
 use std::io;
 
@@ -11,6 +12,106 @@ pub(crate) const LINE_WORDS: usize = 8;
 /// A cache line of words.
 #[repr(C, align(64))]
 pub(crate) struct Line(pub(crate) [AtomicU64; LINE_WORDS]);
+
+/// Which words of a line were the one asked for, and which were zero, when it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// Two bits a word, both set where it is the one.
+    same: u32,
+    zero: u32,
+}
+
+impl Look {
+    #[inline(always)]
+    pub(crate) fn has_word(self) -> bool {
+        self.same != 0
+    }
+
+    /// The first place that was zero.
+    #[inline(always)]
+    pub(crate) fn first_zero(self) -> Option<usize> {
+        (self.zero != 0).then(|| self.zero.trailing_zeros() as usize / 2)
+    }
+}
+
+impl Line {
+    /// Looks at every word once, Relaxed, in any order. Without a branch: where in a line of keys one is found or the
+    /// empty cells begin is as good as random, so that a loop would be mispredicted for nearly every key.
+    #[inline(always)]
+    pub(crate) fn look(&self, word: u64) -> Look {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx") {
+            // SAFETY: there is AVX.
+            return unsafe { self.look_avx(word) };
+        }
+        self.look_word_by_word(word)
+    }
+
+    #[inline(always)]
+    fn look_word_by_word(&self, word: u64) -> Look {
+        let mut look = Look { same: 0, zero: 0 };
+        for (place, held) in self.0.iter().enumerate() {
+            let held = held.load(Ordering::Relaxed);
+            look.same |= if held == word { 0b11 << (2 * place) } else { 0 };
+            look.zero |= if held == 0 { 0b11 << (2 * place) } else { 0 };
+        }
+        look
+    }
+
+    /// Four loads of two words each. They are not Rust's, for which a vector is no atomic access; the processor makes
+    /// them atomic: with AVX every aligned load of 16 bytes is (Intel, "Software Developer's Manual", 3A, 9.1.1; AMD,
+    /// "Architecture Programmer's Manual", 2, 7.3.2).
+    ///
+    /// # Safety
+    /// The processor has AVX.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn look_avx(&self, word: u64) -> Look {
+        let (same, zero);
+        // SAFETY: reads the 64 aligned bytes of the line, which are only ever accessed atomically; writes registers.
+        unsafe {
+            std::arch::asm!(
+                "vmovq {k}, {word}",
+                "vpunpcklqdq {k}, {k}, {k}",
+                "vpxor {z}, {z}, {z}",
+                "vmovdqa {a}, [{line}]",
+                "vmovdqa {b}, [{line} + 16]",
+                "vmovdqa {c}, [{line} + 32]",
+                "vmovdqa {d}, [{line} + 48]",
+                "vpcmpeqq {e}, {a}, {k}",
+                "vpcmpeqq {f}, {b}, {k}",
+                "vpackssdw {e}, {e}, {f}",
+                "vpcmpeqq {f}, {c}, {k}",
+                "vpcmpeqq {k}, {d}, {k}",
+                "vpackssdw {f}, {f}, {k}",
+                "vpacksswb {e}, {e}, {f}",
+                "vpmovmskb {same:e}, {e}",
+                "vpcmpeqq {a}, {a}, {z}",
+                "vpcmpeqq {b}, {b}, {z}",
+                "vpackssdw {a}, {a}, {b}",
+                "vpcmpeqq {c}, {c}, {z}",
+                "vpcmpeqq {d}, {d}, {z}",
+                "vpackssdw {c}, {c}, {d}",
+                "vpacksswb {a}, {a}, {c}",
+                "vpmovmskb {zero:e}, {a}",
+                line = in(reg) &raw const self.0,
+                word = in(reg) word,
+                same = lateout(reg) same,
+                zero = lateout(reg) zero,
+                a = out(xmm_reg) _,
+                b = out(xmm_reg) _,
+                c = out(xmm_reg) _,
+                d = out(xmm_reg) _,
+                e = out(xmm_reg) _,
+                f = out(xmm_reg) _,
+                k = out(xmm_reg) _,
+                z = out(xmm_reg) _,
+                options(nostack, readonly, preserves_flags),
+            );
+        }
+        Look { same, zero }
+    }
+}
 
 /// Lines of zeroed words. The system gives the memory behind them when they are first touched.
 pub(crate) struct Lines {
@@ -51,15 +152,7 @@ impl Lines {
     /// Asks the processor for a line ahead of its use; changes nothing.
     #[inline(always)]
     pub(crate) fn prefetch(&self, index: usize) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let line = self.map.as_ptr().cast::<Line>().wrapping_add(index);
-            // SAFETY: a prefetch of any address is allowed.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = index;
+        prefetch(self.map.as_ptr().cast::<Line>().wrapping_add(index));
     }
 
     /// Makes every word zero and gives the memory back. Relaxed: whoever calls has the lines to itself.
@@ -82,6 +175,48 @@ impl Lines {
         const PAGE_LINES: usize = 4_096 / size_of::<Line>();
         for index in (0..self.len).step_by(PAGE_LINES) {
             self.line(index).0[0].store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(words: [u64; LINE_WORDS]) -> Line {
+        Line(words.map(AtomicU64::new))
+    }
+
+    #[test]
+    fn every_place_is_told_apart() {
+        for place in 0..LINE_WORDS {
+            let mut words = [7; LINE_WORDS];
+            words[place] = 0;
+            let look = line(words).look(9);
+            assert_eq!((look.has_word(), look.first_zero()), (false, Some(place)));
+            words[place] = 9;
+            let look = line(words).look(9);
+            assert_eq!((look.has_word(), look.first_zero()), (true, None));
+        }
+        // Alike in one half only.
+        let look = line([9 << 32 | 9; LINE_WORDS]).look(9);
+        assert_eq!((look.has_word(), look.first_zero()), (false, None));
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_is_seen_alike_whichever_way_it_is_looked_at(
+            words in prop::array::uniform8(prop_oneof![Just(0), Just(u64::MAX), 0..4_u64, any::<u64>()]),
+            other in any::<u64>(),
+        ) {
+            let line = line(words);
+            for word in words.into_iter().chain([other, 1]) {
+                let look = line.look(word);
+                prop_assert_eq!(look, line.look_word_by_word(word));
+                prop_assert_eq!(look.has_word(), words.contains(&word));
+                prop_assert_eq!(look.first_zero(), words.iter().position(|word| *word == 0));
+            }
         }
     }
 }

@@ -10,6 +10,35 @@ pub(crate) const LINE_WORDS: usize = 2;
 
 pub(crate) struct Line(pub(crate) [AtomicU64; LINE_WORDS]);
 
+impl Line {
+    /// Looks at the words in order, as far as they are needed.
+    pub(crate) fn look(&self, word: u64) -> Look {
+        for (place, held) in self.0.iter().enumerate() {
+            match held.load(Ordering::Relaxed) {
+                0 => return Look { has_word: false, first_zero: Some(place) },
+                held if held == word => return Look { has_word: true, first_zero: None },
+                _ => {}
+            }
+        }
+        Look { has_word: false, first_zero: None }
+    }
+}
+
+pub(crate) struct Look {
+    has_word: bool,
+    first_zero: Option<usize>,
+}
+
+impl Look {
+    pub(crate) fn has_word(&self) -> bool {
+        self.has_word
+    }
+
+    pub(crate) fn first_zero(&self) -> Option<usize> {
+        self.first_zero
+    }
+}
+
 pub(crate) struct Lines(Vec<Line>);
 
 impl Lines {
