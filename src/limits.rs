@@ -93,12 +93,18 @@ pub const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of request bodies held at once, as sent; at least two of the largest allowed fit in any case.
 pub const BODIES_HELD_BYTES: usize = 512 << 20;
 
-/// Bytes of a body that room is made for before they have come.
-pub const BODY_RESERVED_BYTES: usize = 64 << 10;
+/// Room that is made for an announced body is at most so many times what has come of it.
+pub const BODY_RESERVED_TIMES: usize = 4;
 
-/// Bytes of an uncompressed body that a runtime worker takes in by itself: about 140 events in a tenth of a millisecond,
-/// or, of bytes chosen to be slow, a few milliseconds.
+/// Bytes of an uncompressed body that a runtime worker takes in by itself whatever they are: in a tenth of a millisecond as
+/// a rule, or, of bytes chosen to be slow, in a few milliseconds.
 pub const INLINE_BODY_BYTES: usize = 16 << 10;
+
+/// The same for a body of events of the usual shape only: to hand it to another thread would cost more than it saves.
+pub const INLINE_USUAL_BODY_BYTES: usize = 256 << 10;
+
+/// Events of such a body, each of which takes at most about a microsecond, the answer included.
+pub const INLINE_EVENTS: usize = 4_096;
 
 /// Members of a gzip body. Each costs microseconds, however little it holds; the 64 KiB members of BGZF in the largest
 /// body allowed are a quarter of this.

@@ -16,8 +16,8 @@ impl Decode {
     /// Bodies of up to `batch_events_max` events of these types.
     #[must_use]
     pub fn new(event_types: &[&str], batch_events_max: usize) -> Self {
-        let event_types = event_types.iter().map(|name| Box::from(*name)).collect();
-        Self { decoder: Decoder::default(), schema: Schema { event_types, batch_events_max }, keys: HashKeys::random() }
+        let schema = Schema::new(event_types.iter().copied(), batch_events_max);
+        Self { decoder: Decoder::default(), schema, keys: HashKeys::random() }
     }
 
     /// What the engine does.

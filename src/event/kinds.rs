@@ -1,30 +1,23 @@
 //! The configured event types, told apart without a branch that a random stream of types would mispredict.
 
-use crate::limits::EVENT_TYPES;
-
-const KINDS_MAX: usize = *EVENT_TYPES.end();
-
 /// Finds a type's kind, its index in the configured set.
-pub(super) struct Kinds<'s> {
-    names: &'s [Box<str>],
+pub(super) struct Kinds {
+    names: Box<[Box<str>]>,
     /// The digest of each name.
-    digests: [Digest; KINDS_MAX],
+    digests: Box<[Digest]>,
 }
 
-impl<'s> Kinds<'s> {
-    pub(super) fn new(names: &'s [Box<str>]) -> Self {
-        let mut digests = [Digest::default(); KINDS_MAX];
-        for (digest, name) in digests.iter_mut().zip(names) {
-            *digest = Digest::of(name.as_bytes());
-        }
-        Self { names, digests }
+impl Kinds {
+    pub(super) fn new(names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        let names: Box<[Box<str>]> = names.into_iter().map(Into::into).collect();
+        Self { digests: names.iter().map(|name| Digest::of(name.as_bytes())).collect(), names }
     }
 
     /// The kind of the type with this name. Takes a few steps for each configured type.
     #[inline(always)]
     pub(super) fn find(&self, name: &[u8]) -> Option<u8> {
         let digest = Digest::of(name);
-        let digests = self.digests[..self.names.len()].iter().enumerate();
+        let digests = self.digests.iter().enumerate();
         let mut alike = digests.fold(0_u64, |alike, (kind, other)| alike | u64::from(other.is(digest)) << kind);
         while alike != 0 {
             let kind = alike.trailing_zeros() as usize;
@@ -38,7 +31,7 @@ impl<'s> Kinds<'s> {
 }
 
 /// A name's length and its first and last four bytes: all there is to a name of eight bytes or less.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Digest {
     len: usize,
     ends: u64,
@@ -69,13 +62,13 @@ impl Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::EVENT_TYPES;
     use proptest::prelude::*;
 
     #[test]
     fn names_are_told_apart_by_every_byte() {
         let names = ["a", "b", "aa", "a\0", "\0a", "abc", "abcd", "abcdefgh", "abcdefghi", "abcd-efgh", "abcd+efgh"];
-        let names = names.map(Box::from);
-        let kinds = Kinds::new(&names);
+        let kinds = Kinds::new(names);
         for (kind, name) in names.iter().enumerate() {
             assert_eq!(kinds.find(name.as_bytes()), Some(kind as u8), "{name}");
         }
@@ -87,12 +80,11 @@ mod tests {
     proptest! {
         #[test]
         fn the_kind_is_the_place_of_the_name(
-            names in prop::collection::btree_set("[ab]{1,12}", 1..=KINDS_MAX),
+            names in prop::collection::btree_set("[ab]{1,12}", 1..=*EVENT_TYPES.end()),
             name in "[ab]{0,12}",
         ) {
-            let names: Vec<Box<str>> = names.into_iter().map(Box::from).collect();
-            let place = names.iter().position(|other| **other == *name);
-            prop_assert_eq!(Kinds::new(&names).find(name.as_bytes()).map(usize::from), place);
+            let place = names.iter().position(|other| *other == name);
+            prop_assert_eq!(Kinds::new(names).find(name.as_bytes()).map(usize::from), place);
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::batch::{Batch, Fault, Field, Span, Verdict};
 use super::decode::Schema;
-use super::kinds::Kinds;
 use super::timestamp::Timestamps;
 use crate::key::HashKeys;
 use crate::limits::ID_BYTES;
@@ -88,7 +87,6 @@ impl<'t> Fields<'t> {
 pub(super) struct Rows<'s> {
     pub(super) schema: &'s Schema,
     pub(super) keys: &'s HashKeys,
-    kinds: Kinds<'s>,
     timestamps: Timestamps,
     /// The address of the batch's text, in which every id lies.
     text_address: usize,
@@ -96,8 +94,7 @@ pub(super) struct Rows<'s> {
 
 impl<'s> Rows<'s> {
     pub(super) fn new(schema: &'s Schema, keys: &'s HashKeys, text_address: usize) -> Self {
-        let kinds = Kinds::new(&schema.event_types);
-        Self { schema, keys, kinds, timestamps: Timestamps::default(), text_address }
+        Self { schema, keys, timestamps: Timestamps::default(), text_address }
     }
 
     /// Adds the event that has these members.
@@ -122,7 +119,7 @@ impl<'s> Rows<'s> {
         fields.unrepeated()?;
         let event_id = fields.event_id()?;
         let user_id = fields.id(Field::UserId)?;
-        let kind = self.kinds.find(fields.text(Field::Type)?).ok_or(Fault::UnknownType)?;
+        let kind = self.schema.kinds.find(fields.text(Field::Type)?).ok_or(Fault::UnknownType)?;
         let ts_ms = self.timestamps.parse_ms(fields.text(Field::Ts)?).ok_or(Verdict::InvalidTimestamp)?;
         Ok(Event { event_id, user_id, kind, ts_ms })
     }
@@ -133,7 +130,7 @@ impl<'s> Rows<'s> {
         if !ID_BYTES.contains(&event_id.len()) || !ID_BYTES.contains(&user_id.len()) {
             return None;
         }
-        let (kind, ts_ms) = (self.kinds.find(kind)?, self.timestamps.parse_ms(ts)?);
+        let (kind, ts_ms) = (self.schema.kinds.find(kind)?, self.timestamps.parse_ms(ts)?);
         Some(Event { event_id, user_id, kind, ts_ms })
     }
 

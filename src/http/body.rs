@@ -31,7 +31,7 @@ pub(crate) async fn read(app: &App, mut body: AnyBody) -> Result<Received, Probl
         return Err(Problem::PayloadTooLarge { max_bytes });
     }
     let announced_bytes = usize::try_from(announced_bytes).unwrap_or(max_bytes);
-    let mut bytes = Vec::with_capacity(announced_bytes.min(limits::BODY_RESERVED_BYTES));
+    let mut bytes = Vec::new();
     let mut share = share(app, 0)?;
     let stall = app.config.body_stall_timeout;
     while let Some(frame) = timeout(stall, body.frame()).await.map_err(|_| Problem::RequestTimeout(stall))? {
@@ -41,9 +41,20 @@ pub(crate) async fn read(app: &App, mut body: AnyBody) -> Result<Received, Probl
             return Err(Problem::PayloadTooLarge { max_bytes });
         }
         share.merge(self::share(app, data.len())?);
+        make_room(&mut bytes, data.len(), announced_bytes);
         bytes.extend_from_slice(&data);
     }
     Ok(Received { bytes, share })
+}
+
+/// Room for what has come, and for all that was announced once a good part of it is there: so a body is rarely moved, and a
+/// client has to send before it is given memory.
+fn make_room(bytes: &mut Vec<u8>, more_bytes: usize, announced_bytes: usize) {
+    let needed_bytes = bytes.len() + more_bytes;
+    if needed_bytes > bytes.capacity() {
+        let wanted_bytes = announced_bytes.min(needed_bytes * limits::BODY_RESERVED_TIMES).max(needed_bytes);
+        bytes.reserve(wanted_bytes - bytes.len());
+    }
 }
 
 fn share(app: &App, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
@@ -123,5 +134,23 @@ mod tests {
         assert!(matches!(read(&app, body()).await, Err(Problem::Overloaded)));
         drop(first);
         assert!(read(&app, body()).await.is_ok());
+    }
+
+    #[test]
+    fn room_is_made_for_what_has_come_and_then_for_all_that_was_announced() {
+        let capacities = |announced_bytes, pieces: &[usize]| {
+            let mut bytes = Vec::new();
+            let fill = |piece: &usize| {
+                make_room(&mut bytes, *piece, announced_bytes);
+                bytes.extend(std::iter::repeat_n(b'x', *piece));
+                bytes.capacity()
+            };
+            pieces.iter().map(fill).collect::<Vec<_>>()
+        };
+        assert_eq!(capacities(100_000, &[1_000, 3_000, 1, 95_999]), [4_000, 4_000, 16_004, 100_000]);
+        assert_eq!(capacities(100_000, &[25_000, 75_000]), [100_000, 100_000]);
+        assert_eq!(capacities(1_000_000_000, &[1_000])[..], [4_000], "a lie takes no room");
+        let unannounced = capacities(0, &[1_000; 64]);
+        assert!((64_000..=128_000).contains(&unannounced[63]) && unannounced[62] == unannounced[63]);
     }
 }

@@ -1,7 +1,7 @@
 //! `POST /events`.
 
-use crate::engine::{Engine, Overloaded};
-use crate::event::{Batch, Format, Tally, Verdict};
+use crate::engine::Engine;
+use crate::event::{Batch, DecodeError, Format, Tally, Verdict};
 use crate::http::coding::Coding;
 use crate::http::media_type::Accepts;
 use crate::http::problem::Problem;
@@ -42,40 +42,46 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
     let body::Received { bytes: encoded, share } = body::read(&app, body).await?;
     let received_at_ms = app.engine.now_ms();
 
-    let max_bytes = app.config.max_body_bytes;
-    // A compressed body may be a thousand times what it looks.
-    let is_small = coding == Coding::Identity && encoded.len() <= limits::INLINE_BODY_BYTES;
-    if is_small && !app.engine.is_backlogged() {
-        return take(&app.engine, Engine::ingest_prompt, encoded, format, received_at_ms, listing);
+    let mut received = if coding == Coding::Identity && !app.engine.is_backlogged() {
+        decode_promptly(&app.engine, encoded, format)?
+    } else {
+        Err(encoded)
+    };
+    if let Ok(batch) = &mut received
+        && batch.len() <= limits::INLINE_EVENTS
+    {
+        let tally = app.engine.ingest_prompt(batch, received_at_ms)?;
+        return Ok(answer(batch, tally, listing));
     }
-    let engine = Arc::clone(&app.engine);
+    let (engine, max_bytes) = (Arc::clone(&app.engine), app.config.max_body_bytes);
     let work = move || {
         let _share = share;
-        let body = coding.decode(encoded, max_bytes)?;
-        take(&engine, Engine::ingest, body, format, received_at_ms, listing)
+        let mut batch = match received {
+            Ok(batch) => batch,
+            Err(encoded) => engine.decode(coding.decode(encoded, max_bytes)?, format)?,
+        };
+        let tally = engine.ingest(&mut batch, received_at_ms)?;
+        Ok(answer(&batch, tally, listing))
     };
     app.ingest.run(work).await?
 }
 
-/// How the engine takes a batch: with folding for others, or without.
-type Ingest = fn(&Engine, &mut Batch, i64) -> Result<Tally, Overloaded>;
+/// Decodes a body that takes a runtime's worker only microseconds; any other is given back. A compressed one may be a
+/// thousand times what it looks.
+fn decode_promptly(engine: &Engine, body: Vec<u8>, format: Format) -> Result<Result<Batch, Vec<u8>>, DecodeError> {
+    if body.len() <= limits::INLINE_BODY_BYTES {
+        return engine.decode(body, format).map(Ok);
+    }
+    let is_middling = body.len() <= limits::INLINE_USUAL_BODY_BYTES;
+    Ok(if is_middling { engine.decode_usual(body, format) } else { Err(body) })
+}
 
-/// Everything from the body to the answer, in one go.
-fn take(
-    engine: &Engine,
-    ingest: Ingest,
-    body: Vec<u8>,
-    format: Format,
-    received_at_ms: i64,
-    listing: Listing,
-) -> Result<Response, Problem> {
-    let mut batch = engine.decode(body, format)?;
-    let tally = ingest(engine, &mut batch, received_at_ms)?;
-    let mut response = json_response(reply(&batch, tally, listing));
+fn answer(batch: &Batch, tally: Tally, listing: Listing) -> Response {
+    let mut response = json_response(reply(batch, tally, listing));
     if listing == Listing::Rejected {
         response.headers_mut().insert("preference-applied", HeaderValue::from_static("return=minimal"));
     }
-    Ok(response)
+    response
 }
 
 /// The answer's JSON, written as it goes: a tree of a hundred thousand results would cost more than taking the events.
@@ -133,38 +139,63 @@ mod tests {
     use std::future::poll_fn;
     use std::task::Poll;
 
-    #[tokio::test]
-    async fn a_batch_is_judged_by_the_time_when_its_body_was_there_however_long_it_waits_for_its_turn() {
+    const EVENT: &str = r#"{"event_id":"e","user_id":"u","type":"click","ts":"1970-01-01T00:00:00Z"}"#;
+
+    /// An engine whose clock stands at 0, behind an interface of which every turn is taken until the senders are dropped.
+    async fn app_without_a_turn() -> (Arc<App>, Arc<ManualClock>, Vec<std::sync::mpsc::Sender<()>>) {
         let clock = Arc::new(ManualClock::new(0));
         let engine = Arc::new(Engine::new(EngineConfig::default(), Arc::clone(&clock)).unwrap());
         let app = Arc::new(App::new(engine, HttpConfig::default()));
-        // Every turn is taken until the test lets go of them.
         let turns = std::thread::available_parallelism().map_or(1, usize::from);
         let (start, started) = std::sync::mpsc::channel();
-        let holders: Vec<_> = (0..turns)
-            .map(|_| {
-                let (app, start, (release, released)) = (Arc::clone(&app), start.clone(), std::sync::mpsc::channel());
-                let hold = move || {
-                    start.send(()).unwrap();
-                    released.recv().unwrap();
-                };
-                (release, tokio::spawn(async move { app.ingest.run(hold).await }))
-            })
-            .collect();
+        let hold = |_| {
+            let (app, start, (release, released)) = (Arc::clone(&app), start.clone(), std::sync::mpsc::channel());
+            let hold = move || {
+                start.send(()).unwrap();
+                released.recv().unwrap_err();
+            };
+            tokio::spawn(async move { app.ingest.run(hold).await });
+            release
+        };
+        let holders = (0..turns).map(hold).collect();
         let begin = tokio::task::spawn_blocking(move || started.iter().take(turns).count());
         assert_eq!(begin.await.unwrap(), turns);
+        (app, clock, holders)
+    }
 
-        let event = r#"{"event_id":"e","user_id":"u","type":"click","ts":"1970-01-01T00:00:00Z"}"#;
-        let padding = " ".repeat(limits::INLINE_BODY_BYTES);
-        let request = Request::post("/events").body(format!("{padding}{event}").into()).unwrap();
+    async fn text(answer: Result<Response, Problem>) -> String {
+        let bytes = to_bytes(answer.unwrap().into_body(), usize::MAX).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_judged_by_the_time_when_its_body_was_there_however_long_it_waits_for_its_turn() {
+        let (app, clock, holders) = app_without_a_turn().await;
+        let padding = " ".repeat(limits::INLINE_USUAL_BODY_BYTES);
+        let request = Request::post("/events").body(format!("{padding}{EVENT}").into()).unwrap();
         let mut answer = Box::pin(ingest(State(app), request));
         assert!(poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_pending())).await);
         clock.advance(120_001);
-        for (release, _) in &holders {
-            release.send(()).unwrap();
+        drop(holders);
+        let answer = text(answer.await).await;
+        assert!(answer.ends_with(r#""accepted":1,"duplicates":0,"rejected":0}"#), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn only_what_takes_long_waits_for_a_turn() {
+        let (app, _, holders) = app_without_a_turn().await;
+        let padding = " ".repeat(limits::INLINE_USUAL_BODY_BYTES - EVENT.len());
+        let events = |count| format!("[{}]", vec![EVENT; count].join(","));
+        let prompt = [format!("{padding}{EVENT}"), format!("[{EVENT},7]"), events(2_000)];
+        let slow = [format!("{padding} {EVENT}"), format!("{}{EVENT}\n7", &padding[..100_000]), "{}\n".repeat(5_000)];
+        for (is_prompt, body) in prompt.into_iter().map(|body| (true, body)).chain(slow.map(|body| (false, body))) {
+            let request = Request::post("/events").header("content-type", "application/x-ndjson");
+            let request = if body.starts_with('[') { Request::post("/events") } else { request };
+            let mut answer = Box::pin(ingest(State(Arc::clone(&app)), request.body(body.clone().into()).unwrap()));
+            let is_ready = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_ready())).await;
+            assert_eq!(is_ready, is_prompt, "{} bytes", body.len());
         }
-        let answer = to_bytes(answer.await.unwrap().into_body(), usize::MAX).await.unwrap();
-        assert!(answer.ends_with(br#""accepted":1,"duplicates":0,"rejected":0}"#), "{answer:?}");
+        drop(holders);
     }
 
     fn answer(body: &str, listing: Listing) -> String {

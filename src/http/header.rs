@@ -3,18 +3,23 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
 
-/// The members of a list, without the white space around them and without empty ones. A separator within a quoted
-/// string separates nothing.
-pub(crate) fn split(list: &str, separator: char) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    list.split(move |c| {
-        let separates = c == separator && !quoted;
-        quoted ^= c == '"' && !escaped;
-        escaped = c == '\\' && quoted && !escaped;
-        separates
-    })
-    .map(trim)
-    .filter(|member| !member.is_empty())
+/// The members of a list, without the white space around them and without empty ones. A separator (ASCII) within a
+/// quoted string separates nothing.
+pub(crate) fn split(list: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(list);
+    let members = std::iter::from_fn(move || {
+        let list = rest?;
+        let (mut quoted, mut escaped) = (false, false);
+        let end = list.bytes().position(|byte| {
+            let separates = byte == separator && !quoted;
+            quoted ^= byte == b'"' && !escaped;
+            escaped = byte == b'\\' && quoted && !escaped;
+            separates
+        });
+        rest = end.map(|end| &list[end + 1..]);
+        Some(trim(&list[..end.unwrap_or(list.len())]))
+    });
+    members.filter(|member| !member.is_empty())
 }
 
 /// A parameter's name and its value, unquoted; the empty value where it has none.
@@ -25,14 +30,14 @@ pub(crate) fn parameter(text: &str) -> (&str, Cow<'_, str>) {
 
 /// The members of every field of this name, in order. A field that is not visible ASCII has none.
 pub(crate) fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| split(list, ','))
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| split(list, b','))
 }
 
 /// Whether the client asks for the short answer: `Prefer: return=minimal` (RFC 7240). Of several `return` preferences
 /// the first counts.
 pub(crate) fn prefers_minimal(headers: &HeaderMap) -> bool {
     members(headers, &HeaderName::from_static("prefer"))
-        .filter_map(|preference| split(preference, ';').next().map(parameter))
+        .filter_map(|preference| split(preference, b';').next().map(parameter))
         .find(|(name, _)| name.eq_ignore_ascii_case("return"))
         .is_some_and(|(_, value)| value.eq_ignore_ascii_case("minimal"))
 }
@@ -73,7 +78,7 @@ mod tests {
 
     #[test]
     fn lists_are_split_outside_of_quoted_strings() {
-        let split = |list| split(list, ',').collect::<Vec<_>>();
+        let split = |list| split(list, b',').collect::<Vec<_>>();
         assert_eq!(split(" a ,\tb,, c=\"x,y\" ,"), ["a", "b", "c=\"x,y\""]);
         assert_eq!(split(r#""a\",b",c"#), [r#""a\",b""#, "c"]);
         assert_eq!(split(r#""a\\",b"#), [r#""a\\""#, "b"]);

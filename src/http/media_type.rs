@@ -28,7 +28,7 @@ impl Accepts {
         if fields.next().is_some() {
             return None;
         }
-        let mut parts = header::split(field.to_str().ok()?, ';');
+        let mut parts = header::split(field.to_str().ok()?, b';');
         let given = parts.next()?;
         let utf8 = parts
             .map(header::parameter)

@@ -6,8 +6,7 @@ const TS_MS: i64 = 1_759_926_896_789;
 const GOOD: &str = r#"{"event_id":"e-1","user_id":"u-1","type":"view","ts":"2025-10-08T12:34:56.789Z"}"#;
 
 fn schema(batch_events_max: usize) -> Schema {
-    let event_types = ["click", "view", "purchase"].map(Box::from);
-    Schema { event_types: Box::new(event_types), batch_events_max }
+    Schema::new(["click", "view", "purchase"], batch_events_max)
 }
 
 fn keys() -> HashKeys {
@@ -357,5 +356,32 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+fn usual(max: usize, body: impl AsRef<[u8]>, format: Format) -> Result<Batch, Vec<u8>> {
+    Decoder::decode_usual(body.as_ref().to_vec(), format, &schema(max), &keys())
+}
+
+#[test]
+fn what_is_usual_throughout_is_decoded_at_once_and_all_else_is_given_back() {
+    let (json_body, ndjson_body) = (format!("[{GOOD}, {GOOD},7]"), format!("{GOOD}\n\n{GOOD}\n{{}}"));
+    let (array, lines) = (format!("[{GOOD},{GOOD}]"), format!("{GOOD}\n\n{GOOD}\n{{}}\n"));
+    assert_eq!(rows(&usual(2, &array, Format::Json).unwrap()), rows(&json(&array)));
+    assert_eq!(rows(&usual(3, &lines, Format::Ndjson).unwrap()), rows(&ndjson(&lines)));
+    assert_eq!(rows(&usual(3, &ndjson_body, Format::Ndjson).unwrap()), rows(&ndjson(&ndjson_body)));
+    let escaped = GOOD.replace("e-1", "e\\u002d1");
+    for (max, format, body) in [
+        (9, Format::Json, json_body.as_bytes()),
+        (9, Format::Json, escaped.as_bytes()),
+        (9, Format::Json, b"[{\"event_id\":\"\xff\"}]"),
+        (9, Format::Json, b""),
+        (9, Format::Json, b"["),
+        (1, Format::Json, array.as_bytes()),
+        (9, Format::Ndjson, escaped.as_bytes()),
+        (9, Format::Ndjson, format!("{GOOD}\n{escaped}\n{GOOD}").as_bytes()),
+        (2, Format::Ndjson, lines.as_bytes()),
+    ] {
+        assert_eq!(usual(max, body, format).unwrap_err(), body, "{}", String::from_utf8_lossy(body));
     }
 }

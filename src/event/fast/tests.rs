@@ -8,8 +8,7 @@ use proptest::sample::{Index, select};
 const GOOD: &str = r#"{"event_id":"e-1","user_id":"u-1","type":"view","ts":"2025-10-08T12:34:56.789Z"}"#;
 
 fn schema(batch_events_max: usize) -> Schema {
-    let event_types = ["click", "view", "purchase", "a longer type", "a larger type"].map(Box::from);
-    Schema { event_types: Box::new(event_types), batch_events_max }
+    Schema::new(["click", "view", "purchase", "a longer type", "a larger type"], batch_events_max)
 }
 
 fn keys() -> HashKeys {
