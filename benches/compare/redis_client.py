@@ -1,0 +1,77 @@
+"""A client of Redis that costs next to nothing while it is timed: commands are bytes made before, sixteen in flight."""
+
+import itertools
+import random
+import socket
+import time
+from pathlib import Path
+
+import events
+from processes import Failed
+
+IN_FLIGHT = 16
+HORIZON_SECS = 2040
+# Made ahead for each second to come; a faster Redis ends its run earlier.
+EVENTS_MADE_PER_SEC = 500_000
+SCRIPT = Path(__file__).with_name("redis.lua").read_bytes()
+
+
+def command(*words):
+    """RESP's array of bulk strings."""
+    parts = [b"*%d\r\n" % len(words)]
+    parts += [b"$%d\r\n%s\r\n" % (len(word), word) for word in words]
+    return b"".join(parts)
+
+
+class Client:
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.sendall(command(b"SCRIPT", b"LOAD", SCRIPT))
+        reply = self.socket.recv(100)
+        if not reply.startswith(b"$40\r\n"):
+            raise Failed(f"the script was not loaded: {reply.decode()}")
+        self.script = reply.split(b"\r\n")[1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def commands(self, batch, seconds, users):
+        """Calls of the script, all made, with as many fresh events as are needed for about so many seconds."""
+        rng = random.Random(1)
+        second = str(int(time.time())).encode()
+        calls = max(2 * IN_FLIGHT, int(EVENTS_MADE_PER_SEC * seconds) // batch)
+        made = []
+        for number in range(calls):
+            words = [b"EVALSHA", self.script, b"0", str(HORIZON_SECS).encode()]
+            for row in events.rows(number * batch, batch, users, rng):
+                words += [word.encode() for word in row]
+                words.append(second)
+            made.append(command(*words))
+        return iter(made)
+
+    def run(self, commands, batch, seconds):
+        """Takes commands until the time is over or there are none left; the events accepted, and how many a second."""
+        begun = time.perf_counter()
+        first = list(itertools.islice(commands, IN_FLIGHT))
+        self.socket.sendall(b"".join(first))
+        sent, answered, replies = len(first), 0, []
+        while answered < sent:
+            chunk = self.socket.recv(1 << 16)
+            if not chunk:
+                raise Failed("Redis closed the connection")
+            replies.append(chunk)
+            done = chunk.count(b"\n")
+            answered += done
+            if time.perf_counter() - begun < seconds:
+                more = list(itertools.islice(commands, done))
+                self.socket.sendall(b"".join(more))
+                sent += len(more)
+        elapsed = time.perf_counter() - begun
+        lines = b"".join(replies).split(b"\r\n")[:-1]
+        if wrong := [line for line in lines if line != b":%d" % batch]:
+            raise Failed(f"Redis answered {wrong[0].decode()}")
+        return sent * batch, sent * batch / elapsed
