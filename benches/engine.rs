@@ -4,7 +4,8 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::fmt::Write;
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::{Duration, Instant};
 use weir::clock::ManualClock;
 use weir::event::{Format, format_ms};
@@ -263,5 +264,53 @@ fn ingest_one_by_one(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, forma
     });
 }
 
-criterion_group!(benches, decode, claim, append, fold, query, ingest);
+/// Batches that each thread takes in one go, before the next ones are made.
+const ROUND: u64 = 64;
+
+fn ingest_by_threads(c: &mut Criterion) {
+    let mut group = c.benchmark_group("ingest by threads");
+    for threads in [1, 2] {
+        group.throughput(Throughput::Elements(threads * BATCH));
+        for (name, capacity) in [("elastic", None), ("preallocated", Some(LIVE_IDS as usize))] {
+            let ((engine, clock), mut stream) = (engine_with(capacity), Stream::new());
+            group.bench_function(BenchmarkId::new(name, threads), |b| {
+                b.iter_custom(|iterations| {
+                    let rounds = (0..iterations).step_by(ROUND as usize).map(|done| ROUND.min(iterations - done));
+                    rounds.map(|batches| ingest_round(&engine, &clock, &mut stream, threads, batches)).sum()
+                });
+            });
+        }
+    }
+}
+
+/// The time that so many threads side by side take for so many batches each.
+fn ingest_round(engine: &Engine, clock: &ManualClock, stream: &mut Stream, threads: u64, batches: u64) -> Duration {
+    let mut bodies = || {
+        let (first, passed) = stream.next();
+        if passed {
+            clock.set(stream.now_ms);
+            (0..100).for_each(|_| engine.sweep());
+        }
+        body(Format::Json, first, 100_000, engine.now_ms())
+    };
+    let work: Vec<Vec<_>> = (0..threads).map(|_| (0..batches).map(|_| bodies()).collect()).collect();
+    engine.tick();
+    let begin = &Barrier::new(threads as usize + 1);
+    thread::scope(|scope| {
+        let ingest = |bodies: Vec<_>| {
+            begin.wait();
+            for body in bodies {
+                let mut batch = engine.decode(body, Format::Json).expect("valid");
+                engine.ingest(&mut batch, engine.now_ms()).expect("room");
+            }
+        };
+        let running: Vec<_> = work.into_iter().map(|bodies| scope.spawn(move || ingest(bodies))).collect();
+        begin.wait();
+        let start = Instant::now();
+        running.into_iter().for_each(|thread| thread.join().expect("no ingest panics"));
+        start.elapsed()
+    })
+}
+
+criterion_group!(benches, decode, claim, append, fold, query, ingest, ingest_by_threads);
 criterion_main!(benches);

@@ -12,7 +12,7 @@ const HORIZON_SECS: u64 = 10;
 const HORIZON_MS: i64 = 10_000;
 
 fn elastic() -> Arc<Elastic> {
-    Arc::new(Elastic::new(Some(HORIZON_SECS)))
+    Arc::new(Elastic::of_maps(Some(HORIZON_SECS), usize::MAX, 1))
 }
 
 fn key() -> EventKey {

@@ -1,10 +1,14 @@
-//! The elastic backend: one concurrent hash map that grows and shrinks with the live ids.
+//! The elastic backend: concurrent hash maps that grow and shrink with the live ids.
+//!
+//! A map that grows makes all claimants wait while its new half is made; of millions of ids that is a second and more. So
+//! there are many maps, each with the keys of one part of the hashes, and a wait is short. The parts differ in size by up to
+//! a half, evenly on a scale of powers of two, so that the maps double one after another and not all at once.
 //!
 //! Whether a claim has expired depends on the claimants' times alone, never on when a sweep ran: an id can be used again
 //! exactly when its horizon is over.
 //!
-//! The lock of a key's entry arbitrates between its claimants. There is no second map to rotate into: with an old and
-//! a new one, a claimant could insert into the old one after another has looked there, and both would win.
+//! The lock of a key's entry arbitrates between its claimants. There is no second map of a key to rotate into: with an old
+//! and a new one, a claimant could insert into the old one after another has looked there, and both would win.
 
 use crate::dedup::{Claim, Dedup};
 use crate::key::EventKey;
@@ -13,9 +17,19 @@ use crate::sync::{AtomicIsize, Ordering};
 use scc::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
+/// When each id was accepted, in milliseconds.
+type AcceptedMs = scc::HashMap<EventKey, i64, BuildHasherDefault<KeyIsHash>>;
+
+/// Maps that the ids are spread over.
+const MAPS: usize = 64;
+
+/// The bits of a hash that choose the map.
+const CHOICE_BITS: u32 = 12;
+
 pub(crate) struct Elastic {
-    /// When each id was accepted, in milliseconds.
-    accepted_ms: scc::HashMap<EventKey, i64, BuildHasherDefault<KeyIsHash>>,
+    maps: Box<[AcceptedMs]>,
+    /// Which map has the keys with these bits.
+    choice: Box<[u8]>,
     /// None: ids never expire.
     horizon_ms: Option<i64>,
     /// Ids in the map. A bound and a gauge: it orders nothing, so every access is Relaxed. Signed, because a sweep may
@@ -32,8 +46,14 @@ impl Elastic {
 
     /// The same, for `ids_max` ids at once.
     pub(crate) fn with_room(horizon_secs: Option<u64>, ids_max: usize) -> Self {
+        Self::of_maps(horizon_secs, ids_max, MAPS)
+    }
+
+    /// The same, in so many maps.
+    pub(crate) fn of_maps(horizon_secs: Option<u64>, ids_max: usize, maps: usize) -> Self {
         Self {
-            accepted_ms: scc::HashMap::default(),
+            maps: (0..maps).map(|_| AcceptedMs::default()).collect(),
+            choice: choice(maps),
             horizon_ms: horizon_secs.map(|secs| i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1_000)),
             ids: AtomicIsize::new(0),
             ids_max,
@@ -52,21 +72,35 @@ impl Elastic {
         }
         // The slack leaves every claimant that may still be under way with the entry that it would judge by itself.
         let sweep_ms = now_ms.saturating_sub(i64::from(limits::STALL_SLACK_SECS) * 1_000);
-        let mut removed = 0;
-        self.accepted_ms.retain_sync(|_, accepted_ms| {
-            let keep = !self.expired(*accepted_ms, sweep_ms);
-            removed += isize::from(!keep);
-            keep
-        });
-        self.ids.fetch_sub(removed, Ordering::Relaxed);
+        for map in &self.maps {
+            let mut removed = 0;
+            map.retain_sync(|_, accepted_ms| {
+                let keep = !self.expired(*accepted_ms, sweep_ms);
+                removed += isize::from(!keep);
+                keep
+            });
+            self.ids.fetch_sub(removed, Ordering::Relaxed);
+        }
     }
+
+    /// The map of a key: by the half of it that is not the map's hash.
+    fn map(&self, key: EventKey) -> &AcceptedMs {
+        &self.maps[usize::from(self.choice[(key.0[1] >> (u64::BITS - CHOICE_BITS)) as usize])]
+    }
+}
+
+/// For each value of the bits the map: the last of `maps` has twice the keys of the first, and each the same factor more
+/// than the one before.
+pub(crate) fn choice(maps: usize) -> Box<[u8]> {
+    let values = 1 << CHOICE_BITS;
+    (0..values).map(|value| ((1.0 + f64::from(value) / f64::from(values)).log2() * maps as f64) as u8).collect()
 }
 
 impl Dedup for Elastic {
     fn claim(&self, keys: &[EventKey], now_ms: i64, claims: &mut Vec<Claim>) {
         let mut inserted = 0;
         for key in keys {
-            claims.push(match self.accepted_ms.entry_sync(*key) {
+            claims.push(match self.map(*key).entry_sync(*key) {
                 Entry::Vacant(entry) => {
                     entry.insert_entry(now_ms);
                     inserted += 1;
@@ -91,10 +125,10 @@ impl Dedup for Elastic {
 
     fn sweep(&self, now_ms: i64) {
         self.forget_expired(now_ms);
-        // The map frees what it has replaced only once this thread has come back to it often enough for its epoch to move
-        // on; 384 times were needed here.
-        for _ in 0..1_024 {
-            self.accepted_ms.contains_sync(&EventKey([0; 2]));
+        // A map frees what it has replaced only once this thread has come back to one often enough for the maps' epoch to
+        // move on; 384 times were needed here.
+        for map in self.maps.iter().cycle().take(1_024) {
+            map.contains_sync(&EventKey([0; 2]));
         }
     }
 
