@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from processes import CLIENT_CORE, SERVER_CORE, free_port, output, started, wait_for_port
+from processes import CLIENT_CORE, SERVER_CORE, Http, free_port, output, started, wait_for_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -137,4 +137,8 @@ def serving(system, max_skew_secs=120, dedup_capacity=DEDUP_CAPACITY):
         options["env"] = {**os.environ, "NODE_PATH": str(NODE_MODULES / "node_modules"), "NODE_ENV": "production"}
     with started(SERVER_CORE, command(system, port, max_skew_secs, dedup_capacity), **options) as process:
         wait_for_port(process, port)
+        if system.startswith("weir"):
+            # It listens before its tables are made.
+            with Http(port) as http:
+                http.ask("GET", "/healthz")
         yield process, port
