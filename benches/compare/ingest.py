@@ -9,7 +9,7 @@ from functools import partial
 from statistics import median
 
 from load import send
-from processes import FAILURES, SERVER_CORE, cpu_ns, output, rss_bytes
+from processes import SERVER_CORE, attempt, cpu_ns, output, rss_bytes
 from redis_client import Client
 from systems import CLICKHOUSE, PYTHON, ROWS, missing, serving
 
@@ -51,15 +51,6 @@ class Results:
         self.cpu_ns.setdefault((row, batch), {})[turn] = cpu_ns_per_event
         print(f"round {turn + 1}: {row.name}, batches of {batch}: {rate:,.0f} events/s", file=sys.stderr)
 
-    @contextmanager
-    def attempt(self, what):
-        """Notes a failure in place of raising it."""
-        try:
-            yield
-        except FAILURES as failure:
-            self.failed.append(f"{what}: {failure}")
-            print(f"failed: {what}: {failure}", file=sys.stderr)
-
     def ratio(self, row, batch, reference_row, reference_batch):
         """The median over the rounds of the ratio within a round, which a slow moment of the machine changes least."""
         rates, references = self.rates.get((row, batch), {}), self.rates.get((reference_row, reference_batch), {})
@@ -86,11 +77,11 @@ def run(rounds, seconds, batches, limit_secs):
         for batch in batches:
             for row in order:
                 if row.system != "clickhouse":
-                    with results.attempt(f"{row.name}, batches of {batch}"):
+                    with attempt(results.failed, f"{row.name}, batches of {batch}"):
                         measure(results, row, batch, turn)
         for row in order:
             if row.system == "clickhouse":
-                with results.attempt(row.name):
+                with attempt(results.failed, row.name):
                     measure_clickhouse(results, row, turn)
     return results
 

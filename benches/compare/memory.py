@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ingest import TYPICAL_BATCH, USERS
 from load import send
-from processes import FAILURES, Http, rss_bytes
+from processes import Http, attempt, rss_bytes
 from queries import HISTORY_SECS, fill
 from systems import serving
 
@@ -28,11 +28,9 @@ def run(ids, events):
     results = Results()
     for system, backend in BACKENDS.items():
         print(f"memory: {backend}", file=sys.stderr)
-        try:
-            results.ids[backend] = bytes_per_id(system, ids)
-            results.events[backend] = bytes_per_event(system, events)
-        except FAILURES as failure:
-            results.failed.append(f"memory, {backend}: {failure}")
+        with attempt(results.failed, f"memory, {backend}"):
+            per_id = bytes_per_id(system, ids)
+            results.ids[backend], results.events[backend] = per_id, bytes_per_event(system, events)
     return results
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,16 @@ class Failed(Exception):
 
 # What a server that breaks down can lead to.
 FAILURES = (Failed, OSError, http.client.HTTPException, subprocess.TimeoutExpired)
+
+
+@contextmanager
+def attempt(failed, what):
+    """Notes a failure among those of a section in place of raising it."""
+    try:
+        yield
+    except FAILURES as failure:
+        failed.append(f"{what}: {failure}")
+        print(f"failed: {failed[-1]}", file=sys.stderr)
 
 
 def end_by_exception():

@@ -3,12 +3,11 @@
 import json
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import events
 from load import send, sending
-from processes import CLIENT_CORE, FAILURES, SERVER_CORE, Failed, Http, output
+from processes import CLIENT_CORE, SERVER_CORE, Failed, Http, attempt, output
 from systems import CLICKHOUSE, PYTHON, QUERIES, missing, serving
 
 WINDOWS_SECS = (60, 300, 1_800)
@@ -54,22 +53,13 @@ class Results:
 def run(effort):
     results = Results(effort)
     for users in POPULATIONS:
-        with attempt(results, f"queries with {users:,} users"):
+        print(f"queries with {users:,} users", file=sys.stderr)
+        with attempt(results.failed, f"queries with {users:,} users"):
             with_population(results, users)
-    with attempt(results, "the same answer"):
+    print("the same answer", file=sys.stderr)
+    with attempt(results.failed, "the same answer"):
         same_answer(results)
     return results
-
-
-@contextmanager
-def attempt(results, what):
-    """Notes a failure in place of raising it."""
-    print(what, file=sys.stderr)
-    try:
-        yield
-    except FAILURES as failure:
-        results.failed.append(f"{what}: {failure}")
-        print(f"failed: {what}: {failure}", file=sys.stderr)
 
 
 def with_population(results, users):
