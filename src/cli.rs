@@ -218,6 +218,11 @@ fn first_line(message: &str) -> String {
 mod tests {
     use super::*;
 
+    /// A refusal of arguments is one line that names what is wrong.
+    pub(super) fn assert_is_one_line(line: &str, named: &str) {
+        assert!(line.contains(named) && !line.contains('\n') && !line.starts_with("error"), "{named}: {line}");
+    }
+
     fn settings(args: &[&str]) -> Result<Settings, String> {
         let args = std::iter::once("weir").chain(args.iter().copied()).map(OsString::from);
         match parse(args) {
@@ -291,8 +296,7 @@ mod tests {
             (&["fly"], "fly"),
             (&["--retention", "60", "serve"], "serve"),
         ] {
-            let line = settings(args).unwrap_err();
-            assert!(line.contains(named) && !line.contains('\n') && !line.starts_with("error"), "{args:?}: {line}");
+            assert_is_one_line(&settings(args).unwrap_err(), named);
         }
     }
 }

@@ -139,6 +139,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::tests::assert_is_one_line;
     use crate::cli::{Command, Stop, parse};
     use std::ffi::OsString;
 
@@ -218,8 +219,7 @@ mod tests {
             (&["--seed", "-1"], "--seed"),
             (&["--listen", "x"], "--listen"),
         ] {
-            let line = load(args).unwrap_err();
-            assert!(line.contains(named) && !line.contains('\n') && !line.starts_with("error"), "{args:?}: {line}");
+            assert_is_one_line(&load(args).unwrap_err(), named);
         }
     }
 }

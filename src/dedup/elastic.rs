@@ -1,8 +1,8 @@
 //! The elastic backend: concurrent hash maps that grow and shrink with the live ids.
 //!
 //! A map that grows makes all claimants wait while its new half is made; of millions of ids that is a second and more. So
-//! there are many maps, each with the keys of one part of the hashes, and a wait is short. The parts differ in size by up to
-//! a half, evenly on a scale of powers of two, so that the maps double one after another and not all at once.
+//! there are many maps, each with the keys of one part of the hashes, and a wait is short. The largest
+//! part has twice the keys of the smallest, and the others lie evenly between on a logarithmic scale, so that the maps double one after another and not all at once.
 //!
 //! Whether a claim has expired depends on the claimants' times alone, never on when a sweep ran: an id can be used again
 //! exactly when its horizon is over.
@@ -32,7 +32,7 @@ pub(crate) struct Elastic {
     choice: Box<[u8]>,
     /// None: ids never expire.
     horizon_ms: Option<i64>,
-    /// Ids in the map. A bound and a gauge: it orders nothing, so every access is Relaxed. Signed, because a sweep may
+    /// Ids in all maps. A bound and a gauge: it orders nothing, so every access is Relaxed. Signed, because a sweep may
     /// subtract an id before its claimant has added it.
     ids: AtomicIsize,
     ids_max: usize,

@@ -23,7 +23,10 @@ pub(super) trait Vector: Copy {
     fn words(self, lanes: [u64; LANES]) -> Self::Words;
 
     /// Does work that is too rare to be inlined where it is asked for.
-    fn run<W: Work>(self, work: W) -> W::Output;
+    #[inline(never)]
+    fn run<W: Work>(self, work: W) -> W::Output {
+        work.run(self)
+    }
 
     /// Which bytes cannot stand in a JSON string as themselves: `"`, `\` and the control characters below 0x20.
     fn specials(self, block: &Block) -> u32;
@@ -247,11 +250,6 @@ mod x86_64 {
             lanes
         }
 
-        #[inline(never)]
-        fn run<W: Work>(self, work: W) -> W::Output {
-            work.run(self)
-        }
-
         #[inline(always)]
         fn specials(self, block: &Block) -> u32 {
             // SAFETY: the one condition is SSE2, which is part of x86-64.
@@ -307,7 +305,7 @@ struct Swar;
 
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod swar {
-    use super::{Block, LANES, Swar, Vector, Work};
+    use super::{Block, LANES, Swar, Vector};
 
     /// A byte in all eight places.
     const fn everywhere(byte: u8) -> u64 {
@@ -322,11 +320,6 @@ mod swar {
         #[inline(always)]
         fn words(self, lanes: [u64; LANES]) -> [u64; LANES] {
             lanes
-        }
-
-        #[inline(never)]
-        fn run<W: Work>(self, work: W) -> W::Output {
-            work.run(self)
         }
 
         #[inline(always)]
