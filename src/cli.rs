@@ -1,17 +1,22 @@
 //! The command line: arguments as typed, then as one validated [`Command`].
 
 mod load;
+mod tokens;
 
 pub use load::LoadSettings;
+pub use tokens::TokenSources;
 
 use crate::config::{ConfigError, EngineConfig, Horizon, within};
-use crate::http::HttpConfig;
+use crate::http::{HttpConfig, Role};
 use crate::limits;
+use crate::pace::Patience;
 use crate::telemetry::LogFormat;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use load::LoadArgs;
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// What the command is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,10 +36,23 @@ pub struct Settings {
     pub engine: EngineConfig,
     /// The HTTP interface's.
     pub http: HttpConfig,
+    /// What TLS needs; plain text where there is none.
+    pub tls: Option<TlsFiles>,
+    /// Who may do what.
+    pub tokens: TokenSources,
     /// Threads that serve connections.
     pub workers: usize,
     /// How the log looks.
     pub log_format: LogFormat,
+}
+
+/// The PEM files that the server shows who it is with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain, the server's own first.
+    pub certificates: PathBuf,
+    /// The private key of that one.
+    pub key: PathBuf,
 }
 
 /// Why there is nothing to run.
@@ -58,7 +76,10 @@ struct Cli {
 
 const AFTER_HELP: &str = "\
 Each option of serve can be set by the environment variable named with it; the command line wins. WEIR_LOG sets the log \
-level: error, warn, info (the default), debug or trace. SIGTERM or SIGINT answers what is in flight and exits with 0.";
+level: error, warn, info (the default), debug or trace. WEIR_INGEST_TOKEN, WEIR_ADMIN_TOKEN and WEIR_READ_TOKEN hold the \
+tokens of a role, several with commas between them; they are no options, because every user of a machine can read those. \
+SIGTERM or SIGINT answers what is in flight and exits with 0; a second one exits at once. SIGHUP reads the files of tokens \
+and of the certificate again.";
 
 #[derive(Debug, Subcommand)]
 enum CommandArgs {
@@ -117,6 +138,36 @@ struct ServeArgs {
     #[arg(default_value_t = EngineConfig::default().max_batch_events, allow_negative_numbers = true)]
     max_batch_events: usize,
 
+    /// Connections at once; those beyond are answered with 503 (1 to 1000000).
+    #[arg(long, env = "WEIR_MAX_CONNECTIONS", value_name = "N", default_value_t = limits::CONNECTIONS_DEFAULT)]
+    #[arg(allow_negative_numbers = true)]
+    max_connections: usize,
+
+    /// How long a connection may rest between two requests, in seconds (1 to 86400).
+    #[arg(long, env = "WEIR_IDLE_TIMEOUT", value_name = "SECS", default_value_t = limits::IDLE_TIMEOUT.as_secs())]
+    #[arg(allow_negative_numbers = true)]
+    idle_timeout: u64,
+
+    /// A file of tokens that may post events, one a line. With none, here or in WEIR_INGEST_TOKEN, everyone may.
+    #[arg(long, env = "WEIR_INGEST_TOKEN_FILE", value_name = "FILE")]
+    ingest_token_file: Option<PathBuf>,
+
+    /// A file of tokens that may change the reference table.
+    #[arg(long, env = "WEIR_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+
+    /// A file of tokens that may read figures and the reference table.
+    #[arg(long, env = "WEIR_READ_TOKEN_FILE", value_name = "FILE")]
+    read_token_file: Option<PathBuf>,
+
+    /// Speak TLS, with this PEM file of a certificate chain.
+    #[arg(long, env = "WEIR_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+
+    /// The PEM file of the certificate's private key.
+    #[arg(long, env = "WEIR_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+
     /// Threads that serve connections [default: one per core].
     #[arg(long, env = "WEIR_WORKERS", value_name = "N", allow_negative_numbers = true)]
     workers: Option<usize>,
@@ -140,14 +191,25 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> 
         _ => Stop::Refused(first_line(&error.to_string())),
     })?;
     let command = match cli.command.unwrap_or(CommandArgs::Serve(cli.serve)) {
-        CommandArgs::Serve(args) => args.validate(std::env::var("PORT").ok().as_deref()).map(Command::Serve),
-        CommandArgs::Load(args) => args.validate().map(Command::Load),
+        CommandArgs::Serve(args) => args.validate(variable).map(Command::Serve),
+        CommandArgs::Load(args) => args.validate(variable).map(Command::Load),
     };
     command.map_err(Stop::Refused)
 }
 
+/// A variable of the environment, if it is set.
+fn variable(name: &str) -> Result<Option<String>, String> {
+    let text = |value: OsString| value.into_string().map_err(|_| format!("{name} is not UTF-8"));
+    std::env::var_os(name).map(text).transpose()
+}
+
+/// The variable that holds a role's tokens.
+fn token_variable(role: Role) -> String {
+    format!("WEIR_{}_TOKEN", role.name().to_ascii_uppercase())
+}
+
 impl ServeArgs {
-    fn validate(self, port: Option<&str>) -> Result<Settings, String> {
+    fn validate(self, variable: impl Fn(&str) -> Result<Option<String>, String>) -> Result<Settings, String> {
         let engine_default = EngineConfig::default();
         let engine = EngineConfig {
             retention_secs: self.retention,
@@ -166,10 +228,32 @@ impl ServeArgs {
         let workers = self.workers.unwrap_or(cores.min(*limits::WORKERS.end()));
         within("workers", workers, &limits::WORKERS).map_err(line)?;
         within("max-body-bytes", self.max_body_bytes, &limits::BODY_BYTES).map_err(line)?;
+        within("max-connections", self.max_connections, &limits::CONNECTIONS).map_err(line)?;
+        within("idle-timeout", self.idle_timeout, &limits::IDLE_TIMEOUT_SECS).map_err(line)?;
+        let mut tokens = TokenSources::default();
+        let files = [self.ingest_token_file, self.admin_token_file, self.read_token_file];
+        for (role, file) in Role::ALL.into_iter().zip(files) {
+            let name = token_variable(role);
+            if let Some(list) = variable(&name)? {
+                tokens.add_list(role, &list).map_err(|error| format!("{name}: {error}"))?;
+            }
+            file.into_iter().for_each(|file| tokens.add_file(role, file));
+        }
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return Err("--tls-cert and --tls-key go together".to_owned());
+        }
         Ok(Settings {
-            listen: listen_address(self.listen, port)?,
+            listen: listen_address(self.listen, variable("PORT")?.as_deref())?,
             engine,
-            http: HttpConfig { max_body_bytes: self.max_body_bytes, ..HttpConfig::default() },
+            http: HttpConfig {
+                max_body_bytes: self.max_body_bytes,
+                max_bodies_bytes: limits::BODIES_BYTES_DEFAULT.max(self.max_body_bytes.saturating_mul(2)),
+                max_connections: self.max_connections,
+                patience: Patience { idle: Duration::from_secs(self.idle_timeout), ..Patience::default() },
+                ..HttpConfig::default()
+            },
+            tls: self.tls_cert.zip(self.tls_key).map(|(certificates, key)| TlsFiles { certificates, key }),
+            tokens,
             workers,
             log_format: self.log_format,
         })
@@ -293,6 +377,10 @@ mod tests {
             (&["--shards", "3"], "power of two"),
             (&["--log-format", "xml"], "--log-format"),
             (&["--no-such-flag"], "--no-such-flag"),
+            (&["--max-connections", "0"], "max-connections must be 1 to 1000000, not 0"),
+            (&["--idle-timeout", "0"], "idle-timeout must be 1 to 86400, not 0"),
+            (&["--tls-cert", "cert.pem"], "--tls-key"),
+            (&["--tls-key", "key.pem"], "--tls-cert"),
             (&["fly"], "fly"),
             (&["--retention", "60", "serve"], "serve"),
         ] {

@@ -5,6 +5,7 @@ use crate::config::{ConfigError, EngineConfig};
 use crate::dedup::{Claim, Dedup, Elastic, Preallocated};
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema, Tally, Verdict};
 use crate::fair::FairMutex;
+use crate::json;
 use crate::key::{EventKey, HashKeys};
 use crate::limits;
 use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError};
@@ -150,6 +151,15 @@ impl Engine {
         Decoder::decode_usual(body, format, &self.schema, &self.keys)
     }
 
+    /// The most memory that [`decode`](Self::decode) takes beside the body and the batch; O(bytes).
+    #[must_use]
+    pub fn decode_bytes(&self, body: &[u8], format: Format) -> usize {
+        match format {
+            Format::Json => json::scratch_bytes(body),
+            Format::Ndjson => body.split(|byte| *byte == b'\n').map(json::scratch_bytes).max().unwrap_or(0),
+        }
+    }
+
     /// Judges the batch by `received_at_ms`, claims its ids and counts what it has won; every event gets its verdict.
     /// A batch that was ingested before is left as it is, and nothing of it is counted again.
     ///
@@ -236,6 +246,13 @@ impl Engine {
                 *slot = Some(prepared);
             }
         })
+    }
+
+    /// The most memory that [`change_reference`](Self::change_reference) takes to read a body, beside the body and the
+    /// table; O(bytes).
+    #[must_use]
+    pub fn change_bytes(&self, body: &[u8]) -> usize {
+        json::scratch_bytes(body)
     }
 
     /// Housekeeping that leaves queries little to do; about every 50 ms. Folds, retires and expires under the

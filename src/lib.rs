@@ -16,7 +16,7 @@
 //! - `timeline`: the window's records folded into seconds, and the sums over them.
 //! - [`clock`], [`limits`]: time as a value, and every bound in one place.
 //!
-//! The server (feature `server`, on by default) is a shell around the engine: `http`, `server`, `cli`, `telemetry`. The load generator,
+//! The server (feature `server`, on by default) is a shell around the engine: `cli`, `serve`, `server`, `http`, `telemetry`. The load generator,
 //! `load`, comes with it.
 
 #[cfg(feature = "server")]
@@ -41,9 +41,13 @@ pub mod limits;
 #[cfg(feature = "server")]
 pub mod load;
 mod maintenance;
+#[cfg(feature = "server")]
+mod pace;
 mod prefetch;
 pub mod reference;
 mod room;
+#[cfg(feature = "server")]
+pub mod serve;
 #[cfg(feature = "server")]
 pub mod server;
 #[doc(hidden)]

@@ -84,14 +84,42 @@ pub const WORKERS: RangeInclusive<usize> = 1..=512;
 /// How long a request's head may take to arrive.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the next piece of a body may take to arrive, unless configured.
-pub const BODY_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a request's head, from its first line to the empty one.
+pub const HEAD_BYTES_MAX: usize = 32 << 10;
+
+/// Fields of a request's head.
+pub const HEADERS_MAX: usize = 100;
+
+/// How long a connection may rest between two requests, unless configured.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// What the idle timeout may be set to, in seconds.
+pub const IDLE_TIMEOUT_SECS: RangeInclusive<u64> = 1..=86_400;
+
+/// How long a body or an answer may stall before its connection is given up, and the head start that its least rate has.
+pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes a second that a body or an answer must keep up.
+pub const TRANSFER_BYTES_PER_SEC_MIN: usize = 1 << 10;
+
+/// How long a connection that was closed before the peer had sent all is read on, so that the peer sees its answer.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connections at once, unless configured. Each takes some 10 KiB, and up to [`HEAD_BYTES_MAX`] more while a head arrives.
+pub const CONNECTIONS_DEFAULT: usize = 10_000;
+
+/// What the number of connections may be set to.
+pub const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
+
+/// File descriptors that are no connections: the runtime's, the log, the listener, token and certificate files.
+pub const FILES_BESIDE_CONNECTIONS: usize = 64;
 
 /// How long the server goes on reading a body that it has refused, so that the client sees why.
 pub const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Bytes of request bodies held at once, as sent; at least two of the largest allowed fit in any case.
-pub const BODIES_HELD_BYTES: usize = 512 << 20;
+/// Bytes of memory for the bodies in flight, and for what is made of them while they are read, unless configured. The
+/// worst that the largest body of the default size can take is three quarters of it.
+pub const BODIES_BYTES_DEFAULT: usize = 512 << 20;
 
 /// Room that is made for an announced body is at most so many times what has come of it.
 pub const BODY_RESERVED_TIMES: usize = 4;
@@ -119,8 +147,29 @@ pub const READS_AT_ONCE: usize = 2;
 /// Changes of the reference table that are prepared at once; they are judged one after the other anyway.
 pub const REFERENCE_CHANGES_AT_ONCE: usize = 2;
 
+/// Requests that may wait for a turn off the runtime's workers, for each that has one; others are refused at once.
+pub const WAITING_PER_TURN: usize = 16;
+
+/// The same for queries, which take microseconds.
+pub const READS_WAITING_PER_TURN: usize = 1_024;
+
 /// How long a request waits for its turn off the runtime's workers before it is refused.
 pub const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a task that is ready may wait for a worker of the runtime before new batches are refused, unless configured.
+pub const LATENESS_MAX: Duration = Duration::from_millis(25);
+
+/// How often that wait is measured.
+pub const LATENESS_PROBE_PERIOD: Duration = Duration::from_millis(5);
+
+/// Characters of a token.
+pub const TOKEN_BYTES: RangeInclusive<usize> = 1..=1_024;
+
+/// Tokens of a role: two while one replaces the other, and some for clients that are told apart.
+pub const TOKENS_MAX: usize = 64;
+
+/// Bytes of a file of tokens.
+pub const TOKEN_FILE_BYTES_MAX: u64 = 128 << 10;
 
 /// How long requests in flight are given to finish after a signal to stop.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
@@ -130,6 +179,9 @@ pub const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The pause after the first failed accept in a row, and the longest that it doubles to.
 pub const ACCEPT_PAUSE: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(1);
+
+/// How often the log says, at the most, that connections are refused.
+pub const ACCEPT_WARNING_PERIOD: Duration = Duration::from_secs(1);
 
 /// The window that is meant where none is named, if the retention allows it, in seconds.
 pub const WINDOW_SECS_DEFAULT: u32 = 300;

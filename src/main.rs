@@ -3,12 +3,8 @@
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
-use tokio::net::TcpListener;
 use weir::cli::{self, Command, LoadSettings, Settings, Stop};
-use weir::clock::SystemClock;
-use weir::http::App;
-use weir::{Engine, Maintenance, limits, load, server, telemetry};
+use weir::{limits, load, serve, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,19 +37,9 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
 fn run_server(settings: Settings) -> Result<(), Box<dyn Error>> {
     telemetry::init(settings.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.workers).enable_all().build()?;
-    let served = runtime.block_on(serve(settings));
+    let served = runtime.block_on(serve::serve(settings));
     runtime.shutdown_timeout(limits::LEFTOVERS_TIMEOUT);
     served
-}
-
-async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
-    let shutdown = server::shutdown_signal()?;
-    let listener = TcpListener::bind(&settings.listen).await;
-    let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
-    let engine = Arc::new(Engine::new(settings.engine, SystemClock)?);
-    let _maintenance = Maintenance::start(&engine)?;
-    server::serve(Arc::new(App::new(engine, settings.http)), listener, shutdown).await?;
-    Ok(())
 }
 
 fn run_load(settings: &LoadSettings) -> Result<(), Box<dyn Error>> {

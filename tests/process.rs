@@ -32,6 +32,8 @@ fn refusal(command: &mut Command) -> String {
 struct Running {
     child: Child,
     address: SocketAddr,
+    /// What was logged before it listened.
+    warnings: String,
     log: BufReader<ChildStderr>,
 }
 
@@ -39,11 +41,23 @@ impl Running {
     fn start(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        log.read_line(&mut line).unwrap();
-        let (_, address) = line.split_once("http://").unwrap_or_else(|| panic!("{line}"));
-        let address = address.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
-        Self { child, address, log }
+        let mut warnings = String::new();
+        let address = loop {
+            let mut line = String::new();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "{warnings}");
+            if let Some((_, address)) = line.split_once("listening on http://") {
+                break address.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
+            }
+            warnings.push_str(&line);
+        };
+        Self { child, address, warnings, log }
+    }
+
+    /// The status of an answer to a request for figures.
+    fn status(&self, token: &str) -> u16 {
+        let mut connection = Raw::connect(self.address);
+        connection.send(format!("GET /metrics HTTP/1.1\r\nhost: weir\r\nauthorization: Bearer {token}\r\n\r\n"));
+        connection.reply().status
     }
 
     fn signal(&self, name: &str) {
@@ -89,6 +103,10 @@ fn bad_environments_are_one_line() {
         ("WEIR_MAX_SKEW", "100000", "max-skew must be 0 to 86400, not 100000"),
         ("WEIR_WORKERS", "many", "--workers"),
         ("WEIR_LOG", "weir=loud", "WEIR_LOG"),
+        ("WEIR_READ_TOKEN", "", "WEIR_READ_TOKEN: a token for read has"),
+        ("WEIR_ADMIN_TOKEN", "a,,b", "WEIR_ADMIN_TOKEN: a token for admin has"),
+        ("WEIR_INGEST_TOKEN_FILE", "/nowhere", "/nowhere: "),
+        ("WEIR_TLS_CERT", "/nowhere", "--tls-cert and --tls-key go together"),
         ("PORT", "http", "PORT must be 0 to 65535, not \"http\""),
     ] {
         let line = refusal(weir(&[]).env(name, value));
@@ -141,6 +159,104 @@ fn either_signal_drains_and_exits_with_success() {
         assert_eq!(code, Some(0), "{signal}: {log}");
         assert!(log.lines().last().unwrap().contains(r#""message":"stopped""#), "{signal}: {log}");
     }
+}
+
+#[test]
+fn a_second_signal_ends_the_process_at_once() {
+    for (signal, code) in [("TERM", 143), ("INT", 130)] {
+        let mut running = Running::start(&mut weir(&["--listen", "127.0.0.1:0"]));
+        let mut connection = Raw::connect(running.address);
+        connection.send("POST /events HTTP/1.1\r\nhost: weir\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n");
+        assert_eq!(connection.line(), "HTTP/1.1 100 Continue");
+        running.signal("TERM");
+        let mut line = String::new();
+        while !line.contains("draining") {
+            line.clear();
+            assert_ne!(running.log.read_line(&mut line).unwrap(), 0);
+        }
+        running.signal(signal);
+        let (ended_with, log) = running.end();
+        assert_eq!(ended_with, Some(code), "{log}");
+        assert!(log.contains("a second signal"), "{log}");
+    }
+}
+
+#[test]
+fn a_server_that_is_stopped_under_load_answers_what_it_has_taken() {
+    let running = Running::start(&mut weir(&["--listen", "127.0.0.1:0"]));
+    let request =
+        |body: &str| format!("POST /events HTTP/1.1\r\nhost: weir\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let request = request(&format!("[{}]", vec!["7"; 2_000].join(",")));
+    let answered = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut connection = Raw::connect(running.address);
+                while connection.try_send(&request) {
+                    let Some(reply) = connection.next_reply() else { return };
+                    assert_eq!(reply.tally(), [0, 0, 2_000], "an answer that has begun is whole");
+                    answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+            });
+        }
+        while answered.load(std::sync::atomic::Ordering::Relaxed) < 100 {
+            std::thread::yield_now();
+        }
+        running.signal("TERM");
+    });
+    let (code, log) = running.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("stopped") && !log.contains("in flight"), "{log}");
+}
+
+#[test]
+fn token_files_are_read_again_on_demand() {
+    let path = std::env::temp_dir().join(format!("weir-process-tokens-{}", std::process::id()));
+    std::fs::write(&path, "old\n").unwrap();
+    let mut running = Running::start(
+        weir(&["--listen", "127.0.0.1:0", "--read-token-file", path.to_str().unwrap()]).env("WEIR_READ_TOKEN", "given"),
+    );
+    assert_eq!(["given", "old", "new"].map(|token| running.status(token)), [200, 200, 401]);
+    let mut reload = |text: &str, logged: &str| {
+        std::fs::write(&path, text).unwrap();
+        running.signal("HUP");
+        let mut line = String::new();
+        while !line.contains(logged) {
+            line.clear();
+            assert_ne!(running.log.read_line(&mut line).unwrap(), 0);
+        }
+        ["given", "old", "new"].map(|token| running.status(token))
+    };
+    assert_eq!(reload("new\n", "were read again"), [200, 401, 200]);
+    assert_eq!(reload("two words\n", "stay as they were"), [200, 401, 200]);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_server_that_strangers_can_reach_without_a_token_says_so() {
+    let tokens = ["WEIR_INGEST_TOKEN", "WEIR_ADMIN_TOKEN", "WEIR_READ_TOKEN"];
+    let warnings = |address: &str, tokens: &[&str]| {
+        let mut command = weir(&["--listen", address]);
+        command.envs(tokens.iter().map(|name| (name, "s3cret")));
+        let running = Running::start(&mut command);
+        running.warnings.lines().filter(|line| line.contains("have no token")).map(str::to_owned).collect::<String>()
+    };
+    assert!(warnings("0.0.0.0:0", &[]).ends_with(": ingest, admin, read"));
+    assert!(warnings("[::]:0", &tokens[..1]).ends_with(": admin, read"));
+    assert_eq!(warnings("0.0.0.0:0", &tokens), "");
+    assert_eq!(warnings("127.0.0.1:0", &[]), "");
+}
+
+#[test]
+fn tokens_are_not_logged() {
+    let mut command = weir(&["--listen", "127.0.0.1:0"]);
+    let running = Running::start(command.env("WEIR_READ_TOKEN", "s3cret").env("WEIR_LOG", "trace"));
+    assert_eq!([running.status("s3cret"), running.status("wr0ng")], [200, 401]);
+    running.signal("HUP");
+    running.signal("TERM");
+    let (code, log) = running.end();
+    assert_eq!(code, Some(0));
+    assert!(log.contains("/metrics") && !log.contains("s3cret") && !log.contains("wr0ng"), "{log}");
 }
 
 #[test]

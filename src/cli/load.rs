@@ -1,9 +1,11 @@
 //! The arguments of `weir load`.
 
+use crate::cli::token_variable;
 use crate::config::within;
 use crate::event::Format;
+use crate::http::Role;
 use crate::limits;
-use crate::load::{Options, Rate, Target, Workload};
+use crate::load::{Options, Rate, Target, Token, Workload};
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use std::path::PathBuf;
@@ -83,7 +85,10 @@ enum BodyFormat {
 }
 
 impl LoadArgs {
-    pub(super) fn validate(self) -> Result<LoadSettings, String> {
+    pub(super) fn validate(
+        self,
+        variable: impl Fn(&str) -> Result<Option<String>, String>,
+    ) -> Result<LoadSettings, String> {
         let line = |error: crate::ConfigError| error.to_string();
         within("batch", self.batch, &limits::LOAD_BATCH_EVENTS).map_err(line)?;
         within("connections", self.connections, &limits::LOAD_CONNECTIONS).map_err(line)?;
@@ -102,6 +107,9 @@ impl LoadArgs {
         if self.duplicates + self.late > 1.0 {
             return Err("duplicates and late must be at most 1 together".to_owned());
         }
+        let name = token_variable(Role::Ingest);
+        let token = variable(&name)?.map(|list| Token::first_of(&list)).transpose();
+        let token = token.map_err(|error| format!("{name}: {error}"))?;
         let seed = match self.seed {
             Some(seed) => seed,
             None => getrandom::u64().map_err(|error| error.to_string())?,
@@ -119,7 +127,7 @@ impl LoadArgs {
             seed,
         };
         let options = Options {
-            target: self.url,
+            target: self.url.with_token(token),
             rate: self.rate,
             batch_events: self.batch,
             connections: self.connections,

@@ -3,6 +3,7 @@
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::limits;
+use crate::pace::Pace;
 use axum::body::Body as AnyBody;
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -13,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// A body as it was sent, and its share of the memory set aside for bodies.
 #[derive(Debug)]
@@ -33,18 +34,21 @@ pub(crate) async fn read(app: &App, mut body: AnyBody) -> Result<Received, Probl
     let announced_bytes = usize::try_from(announced_bytes).unwrap_or(max_bytes);
     let mut bytes = Vec::new();
     let mut share = share(app, 0)?;
-    let stall = app.config.body_stall_timeout;
-    while let Some(frame) = timeout(stall, body.frame()).await.map_err(|_| Problem::RequestTimeout(stall))? {
+    let grace = app.config.patience.transfer;
+    let mut pace = Pace::from(Instant::now(), grace);
+    loop {
+        let frame = timeout_at(pace.deadline(), body.frame()).await.map_err(|_| Problem::RequestTimeout(grace))?;
+        let Some(frame) = frame else { return Ok(Received { bytes, share }) };
         // Only trailers are no data, and they say nothing here.
         let Ok(data) = frame.map_err(|_| Problem::BrokenBody)?.into_data() else { continue };
         if data.len() > max_bytes - bytes.len() {
             return Err(Problem::PayloadTooLarge { max_bytes });
         }
+        pace.passed(data.len(), Instant::now());
         share.merge(self::share(app, data.len())?);
         make_room(&mut bytes, data.len(), announced_bytes);
         bytes.extend_from_slice(&data);
     }
-    Ok(Received { bytes, share })
 }
 
 /// Room for what has come, and for all that was announced once a good part of it is there: so a body is rarely moved, and a
@@ -55,6 +59,18 @@ fn make_room(bytes: &mut Vec<u8>, more_bytes: usize, announced_bytes: usize) {
         let wanted_bytes = announced_bytes.min(needed_bytes * limits::BODY_RESERVED_TIMES).max(needed_bytes);
         bytes.reserve(wanted_bytes - bytes.len());
     }
+}
+
+/// A share of the memory set aside for bodies, for what is made of one while it is read.
+///
+/// # Errors
+/// When it is not there now, or never will be.
+pub(crate) fn room_to_read(app: &App, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+    let max_bytes = app.config.max_bodies_bytes;
+    if bytes > max_bytes {
+        return Err(Problem::PayloadTooIntricate { max_bytes });
+    }
+    share(app, bytes)
 }
 
 fn share(app: &App, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
@@ -126,8 +142,7 @@ mod tests {
     #[tokio::test]
     async fn bodies_beyond_the_memory_set_aside_are_refused_until_others_are_done() {
         let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
-        let app = App::new(Arc::new(engine), HttpConfig { max_body_bytes: 10, ..HttpConfig::default() });
-        app.bodies.forget_permits(limits::BODIES_HELD_BYTES - 10);
+        let app = App::new(Arc::new(engine), HttpConfig { max_bodies_bytes: 10, ..HttpConfig::default() });
         let body = || AnyBody::from("123456");
         let first = read(&app, body()).await.unwrap();
         assert_eq!(first.bytes, b"123456");

@@ -49,6 +49,11 @@ impl Coding {
         }
     }
 
+    /// The most memory that the decoded body takes beside the encoded one.
+    pub(crate) fn room_bytes(self, max_bytes: usize) -> usize {
+        if self == Self::Identity { 0 } else { max_bytes }
+    }
+
     /// The decoded body, of `max_bytes` at the most. Takes time in proportion to both lengths.
     pub(crate) fn decode(self, encoded: Vec<u8>, max_bytes: usize) -> Result<Vec<u8>, Undecoded> {
         let decoded = match self {

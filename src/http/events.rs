@@ -38,6 +38,9 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
         _ => Format::Ndjson,
     };
     let coding = Coding::negotiate(&head.headers)?;
+    if app.lateness.is_too_long() {
+        return Err(Problem::Overloaded);
+    }
     let listing = if header::prefers_minimal(&head.headers) { Listing::Rejected } else { Listing::All };
     let body::Received { bytes: encoded, share } = body::read(&app, body).await?;
     let received_at_ms = app.engine.now_ms();
@@ -53,17 +56,29 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
         let tally = app.engine.ingest_prompt(batch, received_at_ms)?;
         return Ok(answer(batch, tally, listing));
     }
-    let (engine, max_bytes) = (Arc::clone(&app.engine), app.config.max_body_bytes);
+    let shared = Arc::clone(&app);
     let work = move || {
         let _share = share;
         let mut batch = match received {
             Ok(batch) => batch,
-            Err(encoded) => engine.decode(coding.decode(encoded, max_bytes)?, format)?,
+            Err(encoded) => decode(&shared, encoded, coding, format)?,
         };
-        let tally = engine.ingest(&mut batch, received_at_ms)?;
+        let tally = shared.engine.ingest(&mut batch, received_at_ms)?;
         Ok(answer(&batch, tally, listing))
     };
     app.ingest.run(work).await?
+}
+
+/// Decodes any body, within the memory set aside for bodies.
+fn decode(app: &App, encoded: Vec<u8>, coding: Coding, format: Format) -> Result<Batch, Problem> {
+    let max_bytes = app.config.max_body_bytes;
+    let _decoded = body::room_to_read(app, coding.room_bytes(max_bytes))?;
+    let decoded = match app.engine.decode_usual(coding.decode(encoded, max_bytes)?, format) {
+        Ok(batch) => return Ok(batch),
+        Err(decoded) => decoded,
+    };
+    let _tape = body::room_to_read(app, app.engine.decode_bytes(&decoded, format))?;
+    Ok(app.engine.decode(decoded, format)?)
 }
 
 /// Decodes a body that takes a runtime's worker only microseconds; any other is given back. A compressed one may be a

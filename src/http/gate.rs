@@ -7,22 +7,29 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-/// Lets so many pieces of work onto the blocking pool at once; the others wait their turn, first come, first served.
+/// Lets so many pieces of work onto the blocking pool at once; some others wait their turn, first come, first served, and
+/// those beyond are refused at once: a queue that only grows helps nobody.
 #[derive(Debug)]
-pub(crate) struct Gate(Arc<Semaphore>);
+pub(crate) struct Gate {
+    turns: Arc<Semaphore>,
+    /// For those who have a turn and those who wait for one.
+    places: Semaphore,
+}
 
 impl Gate {
-    pub(crate) fn new(at_once: usize) -> Self {
-        Self(Arc::new(Semaphore::new(at_once)))
+    pub(crate) fn new(at_once: usize, waiting_per_turn: usize) -> Self {
+        let places = Semaphore::new(at_once * (1 + waiting_per_turn));
+        Self { turns: Arc::new(Semaphore::new(at_once)), places }
     }
 
     /// Runs `work` when it is its turn. Work whose caller has gone by then is never started; work that has started
     /// completes.
     ///
     /// # Errors
-    /// [`Problem::Overloaded`] when the turn does not come in time.
+    /// [`Problem::Overloaded`] when too many wait already, or the turn does not come in time.
     pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-        let turn = timeout(limits::TURN_TIMEOUT, Arc::clone(&self.0).acquire_owned()).await;
+        let _place = self.places.try_acquire().map_err(|_| Problem::Overloaded)?;
+        let turn = timeout(limits::TURN_TIMEOUT, Arc::clone(&self.turns).acquire_owned()).await;
         let turn = turn.map_err(|_| Problem::Overloaded)?.expect("nobody closes the semaphore");
         let done = spawn_blocking(move || {
             let result = work();
@@ -46,18 +53,19 @@ mod tests {
 
     #[tokio::test]
     async fn work_waits_for_its_turn_and_is_not_started_for_a_caller_that_has_gone() {
-        let gate = Arc::new(Gate::new(1));
+        let gate = Arc::new(Gate::new(1, 1));
         let (open, opened) = mpsc::channel::<()>();
         let holder = tokio::spawn({
             let gate = Arc::clone(&gate);
             async move { gate.run(move || opened.recv()).await }
         });
-        while gate.0.available_permits() > 0 {
+        while gate.turns.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
         let (started, starts) = mpsc::channel();
         let mut waiting = Box::pin(gate.run(move || started.send(()).unwrap()));
         assert!(poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
+        assert!(matches!(gate.run(|| 7).await, Err(Problem::Overloaded)), "one has the turn and one waits");
         drop(waiting);
         open.send(()).unwrap();
         holder.await.unwrap().unwrap().unwrap();
@@ -67,7 +75,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_passes_through_and_gives_the_turn_back() {
-        let gate = Arc::new(Gate::new(1));
+        let gate = Arc::new(Gate::new(1, 0));
         let panicking = tokio::spawn({
             let gate = Arc::clone(&gate);
             async move { gate.run(|| panic!("as the test wants it")).await }

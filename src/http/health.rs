@@ -38,7 +38,7 @@ fn clock_stepped_back(engine: &Engine) -> Option<String> {
 }
 
 /// Logs each backward step of the clock once, and its end.
-pub(crate) async fn watch_clock(engine: Arc<Engine>) -> Infallible {
+pub(super) async fn watch_clock(engine: Arc<Engine>) -> Infallible {
     let mut interval = tokio::time::interval(Duration::from_secs(1));
     let mut was_back = false;
     loop {

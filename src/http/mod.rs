@@ -1,11 +1,13 @@
 //! The HTTP interface: one file per resource, over an engine that knows nothing of it.
 
+mod auth;
 mod body;
 mod coding;
 mod events;
 mod gate;
 mod header;
 mod health;
+mod lateness;
 mod media_type;
 mod metrics;
 mod problem;
@@ -14,6 +16,7 @@ mod reference;
 
 use crate::engine::Engine;
 use crate::limits;
+use crate::pace::Patience;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -23,29 +26,44 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use gate::Gate;
+use lateness::Lateness;
 use problem::Problem;
 use std::any::Any;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use auth::{Role, Tokens};
 pub(crate) use body::RequestBody;
-pub(crate) use health::watch_clock;
 
 /// Settings of the HTTP interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
     /// Bytes of a body, as sent and after decompression.
     pub max_body_bytes: usize,
-    /// How long the next piece of a body may take to arrive.
-    pub body_stall_timeout: Duration,
+    /// Bytes of memory for the bodies in flight and for what is made of them while they are read. A body that could never
+    /// be read in it is too large.
+    pub max_bodies_bytes: usize,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// How long clients may take.
+    pub patience: Patience,
+    /// How long a task that is ready may wait for a worker of the runtime before new batches are refused.
+    pub max_lateness: Duration,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { max_body_bytes: limits::BODY_BYTES_DEFAULT, body_stall_timeout: limits::BODY_STALL_TIMEOUT }
+        Self {
+            max_body_bytes: limits::BODY_BYTES_DEFAULT,
+            max_bodies_bytes: limits::BODIES_BYTES_DEFAULT,
+            max_connections: limits::CONNECTIONS_DEFAULT,
+            patience: Patience::default(),
+            max_lateness: limits::LATENESS_MAX,
+        }
     }
 }
 
@@ -53,7 +71,10 @@ impl Default for HttpConfig {
 pub struct App {
     pub(crate) engine: Arc<Engine>,
     config: HttpConfig,
+    tokens: auth::Guard,
     draining: AtomicBool,
+    /// How far behind the runtime is.
+    lateness: Lateness,
     /// Bytes of bodies that may still be taken in.
     bodies: Arc<Semaphore>,
     /// Batches too large for a runtime worker.
@@ -69,16 +90,28 @@ impl App {
     #[must_use]
     pub fn new(engine: Arc<Engine>, config: HttpConfig) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let bodies_bytes = limits::BODIES_HELD_BYTES.max(config.max_body_bytes.saturating_mul(2));
         Self {
             engine,
-            config,
+            tokens: auth::Guard::default(),
             draining: AtomicBool::new(false),
-            bodies: Arc::new(Semaphore::new(bodies_bytes.min(Semaphore::MAX_PERMITS))),
-            ingest: Gate::new(cores),
-            reads: Gate::new(limits::READS_AT_ONCE),
-            changes: Gate::new(limits::REFERENCE_CHANGES_AT_ONCE),
+            lateness: Lateness::new(config.max_lateness),
+            bodies: Arc::new(Semaphore::new(config.max_bodies_bytes.min(Semaphore::MAX_PERMITS))),
+            ingest: Gate::new(cores, limits::WAITING_PER_TURN),
+            reads: Gate::new(limits::READS_AT_ONCE, limits::READS_WAITING_PER_TURN),
+            changes: Gate::new(limits::REFERENCE_CHANGES_AT_ONCE, limits::WAITING_PER_TURN),
+            config,
         }
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> &HttpConfig {
+        &self.config
+    }
+
+    /// Makes these the tokens that are asked for, from the next request on. At first there are none.
+    pub fn set_tokens(&self, tokens: Tokens) {
+        self.tokens.replace(tokens);
     }
 
     /// From now on the server says that it is not ready.
@@ -104,9 +137,18 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::check))
         .layer(middleware::from_fn(log_request))
         .layer(CatchPanicLayer::custom(answer_panic))
         .with_state(app)
+}
+
+/// Watches the clock and the runtime while the interface is served.
+pub(crate) async fn watch(app: Arc<App>) -> Infallible {
+    tokio::select! {
+        never = health::watch_clock(Arc::clone(&app.engine)) => never,
+        never = app.lateness.probe() => never,
+    }
 }
 
 /// What was asked, and how it went.

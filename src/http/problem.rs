@@ -2,12 +2,14 @@
 
 use crate::engine::Overloaded;
 use crate::event::{self, DecodeError};
+use crate::http::auth::Role;
 use crate::http::coding::{Coding, Undecoded};
 use crate::http::header;
 use crate::http::media_type::Accepts;
+use crate::limits;
 use crate::reference::ReferenceError;
 use axum::body::Body;
-use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -20,10 +22,16 @@ pub(crate) enum Problem {
     NotFound,
     /// The resource does not know this method. The router adds `Allow`.
     MethodNotAllowed,
-    /// No byte of the body came for this long.
+    /// The body came too slowly, or not at all, for this long.
     RequestTimeout(Duration),
     /// The body is larger than this, as sent or after decompression.
     PayloadTooLarge { max_bytes: usize },
+    /// Reading the body, which is of the allowed size, would take more memory than this, which is all there is for that.
+    PayloadTooIntricate { max_bytes: usize },
+    /// A token is needed, and none, or one that nobody knows, was sent.
+    Unauthorized { has_token: bool },
+    /// The token is for other things than this role's.
+    Forbidden(Role),
     /// The body holds more events than this.
     TooManyEvents { max: usize },
     /// The resource takes these kinds of body only.
@@ -82,9 +90,13 @@ impl Problem {
     const fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Not found"),
+            Self::Unauthorized { .. } => (StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Forbidden"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed"),
             Self::RequestTimeout(_) => (StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout"),
-            Self::PayloadTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large"),
+            Self::PayloadTooLarge { .. } | Self::PayloadTooIntricate { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large")
+            }
             Self::TooManyEvents { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", "Too many events"),
             Self::UnsupportedMediaType(_) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
@@ -124,9 +136,21 @@ impl Problem {
         match self {
             Self::NotFound => "there is nothing at this path".to_owned(),
             Self::MethodNotAllowed => "the methods that this path knows are listed in Allow".to_owned(),
-            Self::RequestTimeout(stall) => format!("no part of the body came for {} seconds", stall.as_secs_f64()),
+            Self::Unauthorized { has_token: false } => "a Bearer token is needed for this".to_owned(),
+            Self::Unauthorized { has_token: true } => "nobody has this token".to_owned(),
+            Self::Forbidden(role) => format!("the token does not have the role {:?}, which this takes", role.name()),
+            Self::RequestTimeout(grace) => format!(
+                "the body came more slowly than {} bytes a second for {} seconds",
+                limits::TRANSFER_BYTES_PER_SEC_MIN,
+                grace.as_secs_f64()
+            ),
             Self::PayloadTooLarge { max_bytes } => {
                 format!("the body is larger than {max_bytes} bytes, as sent or after decompression")
+            }
+            Self::PayloadTooIntricate { max_bytes } => {
+                format!(
+                    "to read this body, of so many values, takes more than the {max_bytes} bytes of memory for bodies"
+                )
             }
             Self::TooManyEvents { max } => format!("a request may hold {max} events; send several"),
             Self::UnsupportedMediaType(accepts) => {
@@ -175,6 +199,16 @@ impl Problem {
             }
             Self::UnsupportedEncoding => {
                 headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(Coding::ACCEPTED));
+            }
+            // RFC 6750, 3: an error code only where a token was sent.
+            Self::Unauthorized { has_token } => {
+                let challenge =
+                    if *has_token { r#"Bearer realm="weir", error="invalid_token""# } else { r#"Bearer realm="weir""# };
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
+            Self::Forbidden(_) => {
+                let challenge = r#"Bearer realm="weir", error="insufficient_scope""#;
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
             Self::Overloaded | Self::NotReady(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -40,19 +40,26 @@ pub(super) async fn merge(State(app): State<Arc<App>>, request: Request) -> Resu
     change(&app, request, Change::Merge, &MERGE_ACCEPTS).await
 }
 
-async fn change(app: &App, request: Request, change: Change, accepts: &'static Accepts) -> Result<Response, Problem> {
+async fn change(
+    app: &Arc<App>,
+    request: Request,
+    change: Change,
+    accepts: &'static Accepts,
+) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     accepts.negotiate(&head.headers)?;
     let coding = Coding::negotiate(&head.headers)?;
     let preconditions = preconditions(&head.headers);
     let body::Received { bytes, share } = body::read(app, body).await?;
     let received_at_ms = app.engine.now_ms();
-    let max_bytes = app.config.max_body_bytes;
-    let engine = Arc::clone(&app.engine);
+    let shared = Arc::clone(app);
     let work = move || {
         let _share = share;
+        let max_bytes = shared.config.max_body_bytes;
+        let _decoded = body::room_to_read(&shared, coding.room_bytes(max_bytes))?;
         let body = coding.decode(bytes, max_bytes)?;
-        let generation = engine.change_reference(change, body, &preconditions, received_at_ms)?;
+        let _tape = body::room_to_read(&shared, shared.engine.change_bytes(&body))?;
+        let generation = shared.engine.change_reference(change, body, &preconditions, received_at_ms)?;
         Ok(tagged(&generation, &Updated::to(&generation)))
     };
     app.changes.run(work).await?

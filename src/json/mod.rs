@@ -111,6 +111,20 @@ pub(crate) fn parse<R>(
     result
 }
 
+/// The most memory that parsing a text takes beside the text; O(bytes).
+///
+/// A node is a value or a name, and but for the first each comes after a comma, a colon or an opening bracket. simd-json
+/// copies the text, keeps a buffer for strings, and lists where these characters, the closing brackets and the values are;
+/// the strict scanner lists its strings instead. Either list may be twice as long as it must be, since it grows by doubling.
+pub(crate) fn scratch_bytes(text: &[u8]) -> usize {
+    let count = |a, b| memchr::memchr2_iter(a, b, text).count();
+    let (separators, brackets) = (count(b',', b':'), count(b'[', b'{'));
+    let nodes = 1 + separators + brackets;
+    let places_bytes = (separators + 2 * brackets + nodes) * size_of::<u32>();
+    let strings_bytes = memchr::memchr_iter(b'"', text).count() / 2 * size_of::<Range<usize>>();
+    nodes * size_of::<Node<'_>>() + 2 * places_bytes.max(strings_bytes) + 3 * text.len()
+}
+
 /// How many nodes a value takes on the tape, from its first one.
 #[inline]
 pub(crate) fn extent(first: &Node<'_>) -> usize {

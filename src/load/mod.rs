@@ -26,7 +26,7 @@ pub use options::{Options, Rate, Workload};
 pub use recorder::{Records, Second};
 pub use reply::Failure;
 pub use report::{Report, Unsound};
-pub use target::Target;
+pub use target::{Target, Token};
 pub use verdicts::Verdicts;
 
 use crate::clock::{Clock as _, SystemClock};

@@ -117,9 +117,10 @@ fn head(target: &Target, workload: &Workload, body_bytes: usize) -> Vec<u8> {
         Format::Ndjson => "application/x-ndjson",
     };
     let prefer = if workload.minimal { "prefer: return=minimal\r\n" } else { "" };
+    let authorization = target.authorization();
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: {authority}\r\ncontent-type: {media_type}\r\n\
-         content-length: {body_bytes}\r\n{prefer}\r\n"
+         content-length: {body_bytes}\r\n{prefer}{authorization}\r\n"
     );
     head.into_bytes()
 }

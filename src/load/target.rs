@@ -16,6 +16,29 @@ pub struct Target {
     pub(super) path: String,
     host: String,
     port: u16,
+    token: Option<Token>,
+}
+
+/// A token that the server asks for; it is not told by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// The first of a list with commas.
+    ///
+    /// # Errors
+    /// When it has characters that no header field may have.
+    pub fn first_of(list: &str) -> Result<Self, String> {
+        let token = list.split(',').next().unwrap_or_default().trim_ascii();
+        let is_visible = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        is_visible.then(|| Self(token.to_owned())).ok_or_else(|| "not a token".to_owned())
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
 }
 
 impl FromStr for Target {
@@ -39,6 +62,7 @@ impl FromStr for Target {
             path: format!("{}/events", uri.path().trim_end_matches('/')),
             host: authority.host().trim_matches(['[', ']']).to_owned(),
             port: authority.port_u16().unwrap_or(80),
+            token: None,
         })
     }
 }
@@ -50,6 +74,17 @@ impl fmt::Display for Target {
 }
 
 impl Target {
+    /// The same, with the token that it asks for.
+    #[must_use]
+    pub fn with_token(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
+    }
+
+    /// The header field that carries the token, with its line end.
+    pub(super) fn authorization(&self) -> String {
+        self.token.as_ref().map_or_else(String::new, |Token(token)| format!("authorization: Bearer {token}\r\n"))
+    }
+
     /// The first of the host's addresses that takes a connection.
     ///
     /// # Errors
@@ -78,8 +113,21 @@ mod tests {
             ("http://[::1]:8080/a/b/", "[::1]:8080", "/a/b/events", "::1", 8080),
         ] {
             let target: Target = url.parse().unwrap();
-            let expected = Target { authority: authority.into(), path: path.into(), host: host.into(), port };
+            let expected =
+                Target { authority: authority.into(), path: path.into(), host: host.into(), port, token: None };
             assert_eq!(target, expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_sent_and_not_told() {
+        let target: Target = "http://weir.example".parse().unwrap();
+        assert_eq!(target.authorization(), "");
+        let target = target.with_token(Some(Token::first_of(" s3cret== , other").unwrap()));
+        assert_eq!(target.authorization(), "authorization: Bearer s3cret==\r\n");
+        assert!(!format!("{target:?} {target}").contains("s3cret"));
+        for list in ["", ",a", "a b", "a\r\nb", "é"] {
+            assert!(Token::first_of(list).is_err(), "{list:?}");
         }
     }
 

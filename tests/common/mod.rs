@@ -15,7 +15,8 @@ use tokio::sync::oneshot;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use weir::clock::{Clock, ManualClock};
 use weir::event::format_ms;
-use weir::http::{App, HttpConfig};
+use weir::http::{App, HttpConfig, Role, Tokens};
+use weir::server::{Endpoint, Tls};
 use weir::{Engine, EngineConfig, Maintenance};
 
 /// What the clock of a new server shows.
@@ -31,6 +32,8 @@ pub const MIB: usize = 1 << 20;
 pub struct Server<C = ManualClock> {
     pub address: SocketAddr,
     pub clock: Arc<C>,
+    app: Arc<App>,
+    tls: Option<Arc<Tls>>,
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -46,16 +49,39 @@ impl Server {
     pub fn with(change: impl FnOnce(&mut EngineConfig, &mut HttpConfig)) -> Self {
         Self::on(ManualClock::new(NOON_MS), 2, change)
     }
+
+    /// With the default settings, over TLS, at [`NOON`].
+    pub fn over(tls: Tls) -> Self {
+        Self::over_with(tls, |_| {})
+    }
+
+    /// With the default settings, changed, over TLS, at [`NOON`].
+    pub fn over_with(tls: Tls, change: impl FnOnce(&mut HttpConfig)) -> Self {
+        Self::run(ManualClock::new(NOON_MS), 2, Some(tls), |_, http| change(http))
+    }
 }
 
 impl<C: Clock + 'static> Server<C> {
     /// With a clock of its own and so many runtime workers. Its housekeeping runs on threads whose names start with
     /// `weir-`; requests do not.
     pub fn on(clock: C, workers: usize, change: impl FnOnce(&mut EngineConfig, &mut HttpConfig)) -> Self {
+        Self::run(clock, workers, None, change)
+    }
+
+    fn run(
+        clock: C,
+        workers: usize,
+        tls: Option<Tls>,
+        change: impl FnOnce(&mut EngineConfig, &mut HttpConfig),
+    ) -> Self {
         let (mut engine_config, mut http_config) = (EngineConfig::default(), HttpConfig::default());
+        // On a busy machine the tests themselves would make the server late.
+        http_config.max_lateness = Duration::MAX;
         change(&mut engine_config, &mut http_config);
         let clock = Arc::new(clock);
         let engine = Arc::new(Engine::new(engine_config, Arc::clone(&clock)).unwrap());
+        let (app, tls) = (Arc::new(App::new(Arc::clone(&engine), http_config)), tls.map(Arc::new));
+        let (served_app, served_tls) = (Arc::clone(&app), tls.clone());
         let (stop, stopped) = oneshot::channel();
         let (told, address) = std::sync::mpsc::channel();
         let run = move || {
@@ -65,18 +91,29 @@ impl<C: Clock + 'static> Server<C> {
                 let _maintenance = Maintenance::start(&engine).unwrap();
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 told.send(listener.local_addr().unwrap()).unwrap();
-                let app = Arc::new(App::new(engine, http_config));
                 let shutdown = async { stopped.await.unwrap_or_default() };
-                weir::server::serve(app, listener, shutdown).await.unwrap();
+                weir::server::serve(served_app, Endpoint { listener, tls: served_tls }, shutdown).await.unwrap();
             });
         };
         let thread = std::thread::Builder::new().name("weir-serve".to_owned()).spawn(run).unwrap();
         let address = address.recv().unwrap();
-        Self { address, clock, agent: agent(), stop: Some(stop), thread: Some(thread) }
+        Self { address, clock, app, tls, agent: agent(), stop: Some(stop), thread: Some(thread) }
     }
 }
 
 impl<C> Server<C> {
+    /// Asks for these tokens from now on.
+    pub fn set_tokens(&self, all: &[(Role, &str)]) {
+        let mut tokens = Tokens::default();
+        all.iter().for_each(|(role, token)| tokens.add(*role, token).unwrap());
+        self.app.set_tokens(tokens);
+    }
+
+    /// Its certificate.
+    pub fn tls(&self) -> &Tls {
+        self.tls.as_deref().unwrap()
+    }
+
     /// Asks the server to stop, without waiting for it.
     pub fn begin_stop(&mut self) {
         if let Some(stop) = self.stop.take() {
@@ -300,6 +337,12 @@ impl Raw {
         line.trim_end().to_owned()
     }
 
+    /// The next answer, unless the connection ends before it begins.
+    pub fn next_reply(&mut self) -> Option<Reply> {
+        let has_begun = self.0.fill_buf().is_ok_and(|bytes| !bytes.is_empty());
+        has_begun.then(|| self.reply())
+    }
+
     /// The next answer, which must have a length.
     pub fn reply(&mut self) -> Reply {
         let status = self.line().split(' ').nth(1).expect("a status line").parse().unwrap();
@@ -314,6 +357,29 @@ impl Raw {
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).unwrap();
         Reply { status, headers, body }
+    }
+
+    /// Sends as far as the server takes it; tells whether it took all.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.0.get_mut().write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Everything that comes up to the end of the connection, however that comes.
+    pub fn remains(&mut self) -> Vec<u8> {
+        let mut remains = Vec::new();
+        // What was read before an error stays.
+        let _ = self.0.read_to_end(&mut remains);
+        remains
+    }
+
+    /// The same connection for another thread.
+    pub fn another(&self) -> Self {
+        Self(BufReader::new(self.0.get_ref().try_clone().unwrap()))
+    }
+
+    /// Waits until something has come, without reading it.
+    pub fn wait(&self) {
+        self.0.get_ref().peek(&mut [0]).unwrap();
     }
 
     /// Everything up to the end of the connection.

@@ -1,0 +1,247 @@
+//! Who may do what: bearer tokens (RFC 6750), any number for each role.
+//!
+//! | role | may |
+//! |---|---|
+//! | ingest | `POST` |
+//! | admin | `PUT`, `PATCH` |
+//! | read | `GET`, `HEAD`, but for health, the dashboard and the API's description, which are open |
+//!
+//! A role without a token is open to everyone.
+
+use crate::http::App;
+use crate::http::problem::Problem;
+use crate::limits;
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use subtle::{Choice, ConstantTimeEq};
+
+/// What a token lets its holder do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Send events.
+    Ingest,
+    /// Change the reference table.
+    Admin,
+    /// Read figures and the reference table.
+    Read,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ingest, Self::Admin, Self::Read];
+
+    /// Its name in variables and options.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Admin => "admin",
+            Self::Read => "read",
+        }
+    }
+
+    /// The role that a request needs, if any. A method that no resource knows needs none: it is refused anyway.
+    fn needed_by(method: &Method, path: &str) -> Option<Self> {
+        match *method {
+            Method::POST => Some(Self::Ingest),
+            Method::PUT | Method::PATCH => Some(Self::Admin),
+            Method::GET | Method::HEAD if !OPEN_PATHS.contains(&path) => Some(Self::Read),
+            _ => None,
+        }
+    }
+}
+
+/// What anyone may read.
+const OPEN_PATHS: [&str; 5] = ["/", "/healthz", "/livez", "/readyz", "/openapi.json"];
+
+/// The tokens of each role. Kept as SHA-256 digests only, so that neither a log nor a dump of the memory tells one.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Tokens([Vec<[u8; 32]>; Role::ALL.len()]);
+
+impl Tokens {
+    /// Adds a token of a role.
+    ///
+    /// # Errors
+    /// What is wrong with it, without telling it: its characters (those of RFC 6750's `b64token`), its length, or that the
+    /// role has too many.
+    pub fn add(&mut self, role: Role, token: &str) -> Result<(), String> {
+        let (name, tokens) = (role.name(), &mut self.0[role as usize]);
+        if !is_b64token(token) {
+            return Err(format!("a token for {name} has characters besides A-Z a-z 0-9 - . _ ~ + / and = at its end"));
+        }
+        if !limits::TOKEN_BYTES.contains(&token.len()) {
+            let (least, most) = (limits::TOKEN_BYTES.start(), limits::TOKEN_BYTES.end());
+            return Err(format!("a token for {name} must have {least} to {most} characters"));
+        }
+        if tokens.len() == limits::TOKENS_MAX {
+            return Err(format!("{name} may have {} tokens", limits::TOKENS_MAX));
+        }
+        tokens.push(Sha256::digest(token).into());
+        Ok(())
+    }
+
+    /// Whether everyone has the role.
+    #[must_use]
+    pub fn is_open(&self, role: Role) -> bool {
+        self.0[role as usize].is_empty()
+    }
+
+    /// Whether a request with these header fields may do what takes `role`.
+    fn check(&self, role: Role, headers: &HeaderMap) -> Result<(), Problem> {
+        if self.is_open(role) {
+            return Ok(());
+        }
+        let presented =
+            bearer(headers).ok_or(Problem::Unauthorized { has_token: headers.contains_key(AUTHORIZATION) })?;
+        let presented: [u8; 32] = Sha256::digest(presented).into();
+        // Every token of every role is compared, each in constant time: how long it takes tells nothing.
+        let held = self
+            .0
+            .each_ref()
+            .map(|tokens| tokens.iter().fold(Choice::from(0), |held, token| held | token.ct_eq(&presented)).into());
+        match held {
+            _ if held[role as usize] => Ok(()),
+            [false, false, false] => Err(Problem::Unauthorized { has_token: true }),
+            _ => Err(Problem::Forbidden(role)),
+        }
+    }
+}
+
+impl fmt::Debug for Tokens {
+    /// How many there are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(Role::ALL.iter().map(|role| (role.name(), self.0[*role as usize].len()))).finish()
+    }
+}
+
+/// RFC 6750, 2.1.
+fn is_b64token(token: &str) -> bool {
+    let unpadded = token.trim_end_matches('=');
+    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    !unpadded.is_empty() && unpadded.bytes().all(is_usual)
+}
+
+/// The token of the only `Authorization` field.
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut fields = headers.get_all(AUTHORIZATION).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else { return None };
+    let (scheme, token) = field.as_bytes().split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}
+
+/// The tokens in force.
+#[derive(Debug, Default)]
+pub(super) struct Guard(RwLock<Arc<Tokens>>);
+
+impl Guard {
+    pub(super) fn replace(&self, tokens: Tokens) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
+    }
+
+    pub(super) fn tokens(&self) -> Arc<Tokens> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Lets a request through that may do what it wants.
+pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let role = Role::needed_by(request.method(), request.uri().path());
+    match role.map_or(Ok(()), |role| app.tokens.tokens().check(role, request.headers())) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn tokens(all: &[(Role, &str)]) -> Tokens {
+        let mut tokens = Tokens::default();
+        all.iter().for_each(|(role, token)| tokens.add(*role, token).unwrap());
+        tokens
+    }
+
+    fn status(tokens: &Tokens, role: Role, fields: &[&str]) -> u16 {
+        let mut headers = HeaderMap::new();
+        fields.iter().for_each(|field| _ = headers.append(AUTHORIZATION, HeaderValue::from_str(field).unwrap()));
+        tokens.check(role, &headers).map_or_else(|problem| problem.into_response().status().as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn a_role_is_open_until_it_has_a_token() {
+        let tokens = tokens(&[(Role::Admin, "a")]);
+        assert_eq!(Role::ALL.map(|role| tokens.is_open(role)), [true, false, true]);
+        assert_eq!(status(&tokens, Role::Ingest, &[]), 200);
+        assert_eq!(status(&tokens, Role::Ingest, &["Bearer nonsense"]), 200);
+        assert_eq!(status(&tokens, Role::Admin, &[]), 401);
+    }
+
+    #[test]
+    fn any_token_of_the_role_will_do_and_one_of_another_role_is_forbidden() {
+        let tokens = tokens(&[(Role::Ingest, "old"), (Role::Ingest, "new"), (Role::Admin, "a"), (Role::Read, "new")]);
+        for (token, statuses) in
+            [("old", [200, 403, 403]), ("new", [200, 403, 200]), ("a", [403, 200, 403]), ("nobody", [401; 3])]
+        {
+            let field = format!("Bearer {token}");
+            assert_eq!(Role::ALL.map(|role| status(&tokens, role, &[&field])), statuses, "{token}");
+        }
+    }
+
+    #[test]
+    fn only_one_well_formed_field_counts() {
+        let tokens = tokens(&[(Role::Read, "r=")]);
+        for (fields, expected) in [
+            (&["Bearer r="][..], 200),
+            (&["bEARER   r= "], 200),
+            (&["Bearer r"], 401),
+            (&["Bearer r=="], 401),
+            (&["Bearer"], 401),
+            (&["Bearer "], 401),
+            (&["r="], 401),
+            (&["Basic r="], 401),
+            (&["Bearer r=, Bearer r="], 401),
+            (&["Bearer r=", "Bearer r="], 401),
+            (&[], 401),
+        ] {
+            assert_eq!(status(&tokens, Role::Read, fields), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn every_method_and_path_has_its_role() {
+        let needed = |method: Method, path: &str| Role::needed_by(&method, path);
+        assert_eq!(needed(Method::POST, "/events"), Some(Role::Ingest));
+        assert_eq!(
+            [Method::PUT, Method::PATCH].map(|method| needed(method, "/reference/users")),
+            [Some(Role::Admin); 2]
+        );
+        for path in ["/metrics", "/metrics/stream", "/reference/users", "/reference/users/u", "/nowhere", "/healthz/"] {
+            assert_eq!([Method::GET, Method::HEAD].map(|method| needed(method, path)), [Some(Role::Read); 2], "{path}");
+        }
+        for path in OPEN_PATHS {
+            assert_eq!(needed(Method::GET, path), None);
+            assert_eq!(needed(Method::PUT, path), Some(Role::Admin));
+        }
+        assert_eq!(needed(Method::DELETE, "/events"), None);
+    }
+
+    #[test]
+    fn a_token_is_refused_without_being_told() {
+        let mut tokens = Tokens::default();
+        for token in ["", "=", "a=b", "a b", "sécret", "a,b", &"x".repeat(1_025)] {
+            let error = tokens.add(Role::Read, token).unwrap_err();
+            assert!(error.contains("read") && (token.len() < 3 || !error.contains(token)), "{error}");
+        }
+        (0..limits::TOKENS_MAX).for_each(|i| tokens.add(Role::Read, &i.to_string()).unwrap());
+        assert_eq!(tokens.add(Role::Read, "one-more").unwrap_err(), "read may have 64 tokens");
+        assert_eq!(format!("{tokens:?}"), r#"{"ingest": 0, "admin": 0, "read": 64}"#);
+    }
+}

@@ -1,0 +1,364 @@
+//! Where one request ends and the next begins, judged more strictly than the HTTP library does.
+//!
+//! hyper reads a request that has both a `Content-Length` and a `Transfer-Encoding`, repeats its length, or names a coding
+//! besides `chunked`, in one of the ways that RFC 9112 (6.3) allows. A proxy in front may read it in the other way, and
+//! then the two disagree about where the next request begins: request smuggling. So the bytes pass through here first, and a
+//! head that can be read in two ways never reaches hyper whole.
+
+use crate::limits;
+use httparse::{EMPTY_HEADER, Header, Request, Status};
+
+/// Follows a connection's bytes from request to request.
+#[derive(Debug)]
+pub(super) struct Framing {
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// In a head, of which this has come. Empty between two requests.
+    Head(Vec<u8>),
+    /// In a body, or in a chunk with its line end, of which so many bytes are left.
+    Data { left: u64, is_chunk: bool },
+    /// In the line that begins a chunk.
+    ChunkSize(ChunkSize),
+    /// In a line after the last chunk.
+    Trailer { is_empty: bool },
+    /// hyper refuses what has come, as this does: nothing after it is a request.
+    Refused,
+}
+
+/// What has come of a chunk's size line.
+#[derive(Debug, Default)]
+struct ChunkSize {
+    bytes: u64,
+    digits: u32,
+    /// Beyond the digits: in an extension, or in the line end.
+    is_over: bool,
+}
+
+/// Why bytes are not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// They can be read in more than one way.
+    Ambiguous,
+    /// The head has no end in sight.
+    HeadTooLarge,
+}
+
+/// How a head says that its body ends.
+#[derive(Debug, PartialEq, Eq)]
+enum Length {
+    Bytes(u64),
+    Chunked,
+}
+
+impl Framing {
+    pub(super) fn new() -> Self {
+        Self { state: State::Head(Vec::new()) }
+    }
+
+    /// Whether everything that has come is whole requests.
+    pub(super) fn is_between_requests(&self) -> bool {
+        matches!(&self.state, State::Head(head) if head.is_empty())
+    }
+
+    /// Whether a head has begun and not ended.
+    pub(super) fn is_in_head(&self) -> bool {
+        matches!(&self.state, State::Head(head) if !head.is_empty())
+    }
+
+    /// Follows the next bytes of the connection. Linear, and free for the bytes of a body.
+    ///
+    /// # Errors
+    /// The fault, and how many of the bytes may be passed on: those before the part that has it, or as many as make a head
+    /// too large.
+    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<(), (usize, Fault)> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            at += self.step(rest).map_err(|(valid_bytes, fault)| {
+                self.state = State::Refused;
+                (at + valid_bytes, fault)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Follows some of the bytes, and returns how many.
+    fn step(&mut self, bytes: &[u8]) -> Result<usize, (usize, Fault)> {
+        match &mut self.state {
+            State::Head(head) => {
+                let (taken, next) = follow_head(head, bytes)?;
+                self.state = next.unwrap_or_else(|| State::Head(std::mem::take(head)));
+                Ok(taken)
+            }
+            State::Data { left, is_chunk } => {
+                let taken = (*left).min(bytes.len() as u64);
+                *left -= taken;
+                if *left == 0 {
+                    self.state =
+                        if *is_chunk { State::ChunkSize(ChunkSize::default()) } else { State::Head(Vec::new()) };
+                }
+                Ok(taken as usize)
+            }
+            State::ChunkSize(size) => {
+                if let Some(next) = size.follow(bytes[0]).map_err(|fault| (0, fault))? {
+                    self.state = next;
+                }
+                Ok(1)
+            }
+            State::Trailer { is_empty } => {
+                match bytes[0] {
+                    b'\n' if *is_empty => self.state = State::Head(Vec::new()),
+                    b'\n' => *is_empty = true,
+                    b'\r' => {}
+                    _ => *is_empty = false,
+                }
+                Ok(1)
+            }
+            State::Refused => Ok(bytes.len()),
+        }
+    }
+}
+
+impl ChunkSize {
+    /// Follows one byte; returns the state after the line, at its end.
+    fn follow(&mut self, byte: u8) -> Result<Option<State>, Fault> {
+        match (byte as char).to_digit(16) {
+            Some(digit) if !self.is_over => {
+                self.bytes = self.bytes.checked_mul(16).ok_or(Fault::Ambiguous)? + u64::from(digit);
+                self.digits += 1;
+            }
+            _ if self.digits == 0 => return Err(Fault::Ambiguous),
+            _ => self.is_over = true,
+        }
+        Ok((byte == b'\n').then(|| match self.bytes {
+            0 => State::Trailer { is_empty: true },
+            bytes => State::Data { left: bytes.saturating_add(b"\r\n".len() as u64), is_chunk: true },
+        }))
+    }
+}
+
+/// Adds bytes to a head. Returns how many of them are its, and the state after it, at its end.
+fn follow_head(head: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, Option<State>), (usize, Fault)> {
+    let before = head.len();
+    // An empty line before a request is none of it (RFC 9112, 2.2).
+    let is_blank = |byte: &u8| before == 0 && matches!(byte, b'\r' | b'\n');
+    let blank = bytes.iter().take_while(|byte| is_blank(byte)).count();
+    if blank > 0 {
+        return Ok((blank, None));
+    }
+    let end = end_of_head(head, bytes);
+    let more = &bytes[..end.unwrap_or(bytes.len())];
+    if before + more.len() > limits::HEAD_BYTES_MAX {
+        // So many that it is too large for hyper as well.
+        return Err((limits::HEAD_BYTES_MAX + 1 - before, Fault::HeadTooLarge));
+    }
+    let ambiguous = |fault| (0, fault);
+    // Most heads come whole, and need no copy.
+    let next = match end {
+        None => {
+            head.extend_from_slice(more);
+            None
+        }
+        Some(_) if before == 0 => Some(after_head(more).map_err(ambiguous)?),
+        Some(_) => {
+            head.extend_from_slice(more);
+            Some(after_head(head).map_err(ambiguous)?)
+        }
+    };
+    Ok((more.len(), next))
+}
+
+/// How many of the bytes belong to the head, if it ends in them: at the first line end that follows another one.
+fn end_of_head(head: &[u8], bytes: &[u8]) -> Option<usize> {
+    let byte_before = |at: usize, back: usize| match at.checked_sub(back) {
+        Some(at) => Some(bytes[at]),
+        None => head.len().checked_sub(back - at).map(|at| head[at]),
+    };
+    let is_end = |at: &usize| match byte_before(*at, 1) {
+        Some(b'\n') => true,
+        Some(b'\r') => byte_before(*at, 2) == Some(b'\n'),
+        _ => false,
+    };
+    memchr::memchr_iter(b'\n', bytes).find(is_end).map(|at| at + 1)
+}
+
+/// The state after a whole head.
+fn after_head(head: &[u8]) -> Result<State, Fault> {
+    let mut headers = [EMPTY_HEADER; limits::HEADERS_MAX];
+    let mut request = Request::new(&mut headers);
+    match request.parse(head) {
+        Ok(Status::Complete(_)) => Ok(match length(request.version, request.headers)? {
+            Length::Bytes(0) => State::Head(Vec::new()),
+            Length::Bytes(left) => State::Data { left, is_chunk: false },
+            Length::Chunked => State::ChunkSize(ChunkSize::default()),
+        }),
+        // The same parser refuses it within hyper, which knows the status to answer with.
+        Ok(Status::Partial) | Err(_) => Ok(State::Refused),
+    }
+}
+
+/// How the body ends, where there is one way to say so.
+fn length(version: Option<u8>, headers: &[Header<'_>]) -> Result<Length, Fault> {
+    let named = |name: &'static str| headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+    // A request that names no host, or several, may be meant for somebody else (RFC 9112, 3.2).
+    if version == Some(1) && named("host").count() != 1 || named("host").count() > 1 {
+        return Err(Fault::Ambiguous);
+    }
+    let (mut lengths, mut codings) = (named("content-length"), named("transfer-encoding"));
+    match ([lengths.next(), lengths.next()], [codings.next(), codings.next()]) {
+        ([None, _], [None, _]) => Ok(Length::Bytes(0)),
+        ([Some(length), None], [None, _]) => content_length(length.value).map(Length::Bytes).ok_or(Fault::Ambiguous),
+        ([None, _], [Some(coding), None]) if version == Some(1) && coding.value.eq_ignore_ascii_case(b"chunked") => {
+            Ok(Length::Chunked)
+        }
+        _ => Err(Fault::Ambiguous),
+    }
+}
+
+/// Digits only: no sign, no list, no spaces within (RFC 9110, 8.6).
+fn content_length(value: &[u8]) -> Option<u64> {
+    let is_digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    is_digits.then(|| str::from_utf8(value).ok()?.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Follows a text in one piece.
+    fn follow(text: &str) -> (Framing, Result<(), (usize, Fault)>) {
+        let mut framing = Framing::new();
+        let followed = framing.follow(text.as_bytes());
+        (framing, followed)
+    }
+
+    fn post(headers: &str, body: &str) -> String {
+        format!("POST /events HTTP/1.1\r\nHost: weir\r\n{headers}\r\n\r\n{body}")
+    }
+
+    fn whole_requests() -> Vec<String> {
+        vec![
+            "GET / HTTP/1.1\r\nHost: weir\r\n\r\n".into(),
+            "GET / HTTP/1.1\nHost: weir\n\n".into(),
+            "GET / HTTP/1.0\r\n\r\n".into(),
+            "\r\n\nGET / HTTP/1.1\r\nHost: weir\r\n\r\n".into(),
+            post("Content-Length: 0", ""),
+            post("content-length: 007", "7 bytes"),
+            post("Content-Length: 20", "GET /evil HTTP/1.1\n\n"),
+            post("Transfer-Encoding: chunked", "0\r\n\r\n"),
+            post(
+                "TRANSFER-ENCODING: Chunked",
+                "a;x=\"1\"\r\n0123456789\r\n0005 \r\n\r\n\r\n\n\r\n0\r\nFoo: bar\r\n\r\n",
+            ),
+            post("X: y", ""),
+        ]
+    }
+
+    #[test]
+    fn whole_requests_end_where_they_end() {
+        for request in whole_requests() {
+            let (framing, followed) = follow(&request);
+            assert_eq!(followed, Ok(()), "{request}");
+            assert!(framing.is_between_requests(), "{request}");
+            let cut = &request[..request.len() - 1];
+            let (framing, followed) = follow(cut);
+            assert!(followed.is_ok() && !framing.is_between_requests(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_told_from_a_body() {
+        assert!(!follow("").0.is_in_head());
+        assert!(follow("P").0.is_in_head());
+        assert!(!follow("\r\n").0.is_in_head());
+        assert!(!follow(&post("Content-Length: 9", "x")).0.is_in_head());
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_refused() {
+        for headers in [
+            "Content-Length: 5\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: chunked\r\nContent-Length: 5",
+            "Content-Length: 5\r\nContent-Length: 5",
+            "Content-Length: 5\r\nContent-Length: 6",
+            "Content-Length: 5, 5",
+            "Content-Length: +5",
+            "Content-Length: -5",
+            "Content-Length: 0x5",
+            "Content-Length: 5 5",
+            "Content-Length:",
+            "Content-Length: 18446744073709551616",
+            "Transfer-Encoding: gzip, chunked",
+            "Transfer-Encoding: chunked, identity",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: identity",
+            "Transfer-Encoding: \"chunked\"",
+            "Transfer-Encoding:",
+            "Host: other",
+        ] {
+            let request = post(headers, "0\r\n\r\n");
+            assert_eq!(follow(&request).1, Err((0, Fault::Ambiguous)), "{headers}");
+        }
+        let old = |headers| format!("POST /events HTTP/1.0\r\n{headers}\r\n\r\n");
+        for request in
+            ["GET / HTTP/1.1\r\n\r\n".to_owned(), old("Transfer-Encoding: chunked"), old("Host: a\r\nHost: b")]
+        {
+            assert_eq!(follow(&request).1, Err((0, Fault::Ambiguous)), "{request}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_begins_with_its_size() {
+        for (body, at) in [("\r\n", 0), ("x", 0), ("1\r\na\r\n\r\n", 6), ("-1\r\n", 0), ("11111111111111111\r\n", 16)] {
+            let request = post("Transfer-Encoding: chunked", body);
+            let head = request.len() - body.len();
+            assert_eq!(follow(&request).1, Err((head + at, Fault::Ambiguous)), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_bounded_however_it_comes() {
+        let head = |bytes: usize| {
+            let start = "GET / HTTP/1.1\r\nHost: weir\r\nX: ";
+            format!("{start}{}\r\n\r\n", "x".repeat(bytes - start.len() - 4))
+        };
+        assert_eq!(follow(&head(limits::HEAD_BYTES_MAX)).1, Ok(()));
+        assert_eq!(follow(&head(limits::HEAD_BYTES_MAX + 1)).1, Err((limits::HEAD_BYTES_MAX + 1, Fault::HeadTooLarge)));
+        let mut framing = Framing::new();
+        let endless = std::iter::repeat_n(b"x", limits::HEAD_BYTES_MAX + 1).position(|x| framing.follow(x).is_err());
+        assert_eq!(endless, Some(limits::HEAD_BYTES_MAX));
+    }
+
+    #[test]
+    fn what_hyper_cannot_parse_is_left_to_it() {
+        for text in ["\0\n\n", "GET / HTTP/1.1\r\nHost: weir\r\n folded\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] {
+            let (framing, followed) = follow(&format!("{text}GET / HTTP/1.1\r\n\r\n"));
+            assert!(followed.is_ok() && matches!(framing.state, State::Refused), "{text:?}");
+        }
+    }
+
+    proptest! {
+        /// Wherever the network cuts them, requests that follow one another end in the same places.
+        #[test]
+        fn cuts_change_nothing(
+            requests in prop::collection::vec(prop::sample::select(whole_requests()), 1..6),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+            has_fault in any::<bool>(),
+        ) {
+            let fault = post("Content-Length: 1\r\nTransfer-Encoding: chunked", "");
+            let text = requests.concat() + if has_fault { &fault } else { "" };
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(text.len())).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let mut framing = Framing::new();
+            let pieces = cuts.windows(2).map(|cut| &text.as_bytes()[cut[0]..cut[1]]);
+            let fault_in = pieces.map(|piece| framing.follow(piece)).position(|followed| followed.is_err());
+            prop_assert_eq!(fault_in.is_some(), has_fault);
+            prop_assert_eq!(framing.is_between_requests(), !has_fault);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What a server does that gets more than it can take, or whose parts fail.
+
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
+
+mod common;
+
+use common::{MIB, NOON_MS, Server, array, event, event_at, problem};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread;
+use std::time::Duration;
+use weir::clock::Clock;
+
+/// A clock that panics when a request reads it, on demand.
+struct Faulty {
+    now_ms: AtomicI64,
+    fails: AtomicBool,
+}
+
+impl Clock for Faulty {
+    fn now_ms(&self) -> i64 {
+        let is_request = thread::current().name().is_none_or(|name| !name.starts_with("weir-"));
+        assert!(!(is_request && self.fails.load(Ordering::Relaxed)), "a fault as the test wants it");
+        self.now_ms.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_panic_in_a_handler_is_an_answer_and_nothing_is_lost() {
+    let clock = Faulty { now_ms: AtomicI64::new(NOON_MS), fails: AtomicBool::new(false) };
+    let server = Server::on(clock, 2, |_, _| {});
+    assert_eq!(server.post(event("a")).verdicts(), ["success"]);
+    for body in [event("b"), array((0..5_000).map(|i| event(&format!("b{i}"))))] {
+        server.clock.fails.store(true, Ordering::Relaxed);
+        for _ in 0..10 {
+            assert_eq!(server.post(&body).problem(), problem(500, "internal_error"));
+        }
+        assert_eq!(server.get("/healthz").status, 200);
+        server.clock.fails.store(false, Ordering::Relaxed);
+        assert!(server.post(&body).verdicts().iter().all(|verdict| verdict == "success"));
+    }
+    assert_eq!(server.total_events(), 5_002);
+}
+
+#[test]
+fn a_clock_that_jumps_or_stands_still_corrupts_nothing() {
+    const HOUR_MS: i64 = 3_600_000;
+    let server = Server::start();
+    let total = || server.total_events();
+    assert_eq!(server.post(array((0..10).map(|i| event(&i.to_string())))).tally(), [10, 0, 0]);
+    assert_eq!([total(), total()], [10, 10], "it stands still");
+
+    server.clock.advance(-HOUR_MS);
+    assert_eq!(total(), 10, "the engine's time does not go back");
+    assert_eq!(server.post(event("0")).verdicts(), ["duplicate_event"]);
+    assert_eq!(server.post(event_at("back", NOON_MS - HOUR_MS)).verdicts(), ["too_late"]);
+    assert_eq!(server.post(event("noon")).verdicts(), ["success"]);
+    assert_eq!(server.get("/readyz").problem(), problem(503, "not_ready"));
+
+    server.clock.set(NOON_MS + HOUR_MS);
+    assert_eq!((total(), server.get("/readyz").status), (0, 200), "all have left the window");
+    assert_eq!(server.post(event("0")).verdicts(), ["too_late"], "and none can come back");
+    let later = event_at("0", NOON_MS + HOUR_MS);
+    assert_eq!(server.post(&later).verdicts(), ["success"], "an id is free after the horizon");
+    assert_eq!(server.post(&later).verdicts(), ["duplicate_event"]);
+
+    server.clock.set(NOON_MS);
+    server.clock.set(NOON_MS + HOUR_MS);
+    assert_eq!(total(), 1);
+}
+
+#[test]
+fn a_late_runtime_refuses_batches_and_nothing_else() {
+    // With no bound at all, a batch is refused whenever the probe happens to wait.
+    let server = Server::with(|_, http| http.max_lateness = Duration::ZERO);
+    let is_refused = || {
+        let reply = server.post(event("a"));
+        if reply.status == 503 {
+            assert_eq!((reply.problem(), reply.header("retry-after")), (problem(503, "overloaded"), "1"));
+        }
+        assert_eq!([server.get("/healthz").status, server.get("/metrics").status], [200, 200]);
+        reply.status == 503
+    };
+    while !is_refused() {}
+    assert!(server.total_events() <= 1, "what was refused was not taken");
+}
+
+#[test]
+fn bodies_beyond_the_memory_for_them_are_refused_and_taken_later() {
+    let server = Server::with(|_, http| {
+        http.max_body_bytes = MIB;
+        http.max_bodies_bytes = 2 * MIB;
+    });
+    let head = format!("POST /events HTTP/1.1\r\nhost: weir\r\nexpect: 100-continue\r\ncontent-length: {MIB}\r\n\r\n");
+    let mut holders: Vec<_> = (0..2).map(|_| server.connect()).collect();
+    for holder in &mut holders {
+        holder.send(&head);
+        assert_eq!((holder.line().as_str(), holder.line().as_str()), ("HTTP/1.1 100 Continue", ""));
+        holder.send(" ".repeat(MIB - 1));
+    }
+    let body = array((0..2_000).map(|i| event(&i.to_string())));
+    let refused = || loop {
+        let reply = server.post(&body);
+        match reply.status {
+            503 => return reply,
+            // The holders' bytes are still on their way.
+            _ => thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    assert_eq!(refused().problem(), problem(503, "overloaded"));
+    assert_eq!([server.get("/healthz").status, server.get("/metrics").status], [200, 200]);
+    drop(holders);
+    while server.post(&body).status == 503 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(server.total_events(), 2_000);
+}
