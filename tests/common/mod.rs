@@ -327,7 +327,8 @@ impl Raw {
 
     /// Says that nothing more will be sent.
     pub fn finish(&mut self) {
-        self.0.get_mut().shutdown(Shutdown::Write).unwrap();
+        // The server may have ended the connection before.
+        let _ = self.0.get_mut().shutdown(Shutdown::Write);
     }
 
     /// The next line, without its end; empty at the end of the connection.
@@ -345,6 +346,15 @@ impl Raw {
 
     /// The next answer, which must have a length.
     pub fn reply(&mut self) -> Reply {
+        let mut reply = self.reply_to_head();
+        let length = reply.headers.get("content-length").map_or(0, |length| length.to_str().unwrap().parse().unwrap());
+        reply.body.resize(length, 0);
+        self.0.read_exact(&mut reply.body).unwrap();
+        reply
+    }
+
+    /// The next answer, which has no body though it may have a length.
+    pub fn reply_to_head(&mut self) -> Reply {
         let status = self.line().split(' ').nth(1).expect("a status line").parse().unwrap();
         let mut headers = HeaderMap::new();
         loop {
@@ -353,10 +363,7 @@ impl Raw {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             headers.append(name, HeaderValue::from_str(value.trim()).unwrap());
         }
-        let length = headers.get("content-length").map_or(0, |length| length.to_str().unwrap().parse().unwrap());
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
-        Reply { status, headers, body }
+        Reply { status, headers, body: vec![] }
     }
 
     /// Sends as far as the server takes it; tells whether it took all.
