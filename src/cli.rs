@@ -188,7 +188,7 @@ struct ServeArgs {
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
     let cli = Cli::try_parse_from(args).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Shown(Box::new(error)),
-        _ => Stop::Refused(first_line(&error.to_string())),
+        _ => Stop::Refused(one_line(&error.to_string())),
     })?;
     let command = match cli.command.unwrap_or(CommandArgs::Serve(cli.serve)) {
         CommandArgs::Serve(args) => args.validate(variable).map(Command::Serve),
@@ -292,10 +292,11 @@ fn size_bytes(text: &str) -> Result<usize, String> {
     bytes.ok_or_else(|| "not a number of bytes, KiB, MiB or GiB".to_owned())
 }
 
-/// What is wrong, without the usage that clap adds below.
-fn first_line(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+/// What is wrong, without the usage that clap adds below an empty line.
+fn one_line(message: &str) -> String {
+    let lines: Vec<_> = message.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let line = lines.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
 #[cfg(test)]
@@ -375,7 +376,7 @@ mod tests {
             (&["--max-body-bytes", "2GiB"], "max-body-bytes"),
             (&["--workers", "0"], "workers must be 1 to 512, not 0"),
             (&["--shards", "3"], "power of two"),
-            (&["--log-format", "xml"], "--log-format"),
+            (&["--log-format", "xml"], "'--log-format <FORMAT>' [possible values: text, json]"),
             (&["--no-such-flag"], "--no-such-flag"),
             (&["--max-connections", "0"], "max-connections must be 1 to 1000000, not 0"),
             (&["--idle-timeout", "0"], "idle-timeout must be 1 to 86400, not 0"),
