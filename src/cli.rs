@@ -1,6 +1,7 @@
 //! The command line: arguments as typed, then as one validated [`Command`].
 
 mod load;
+mod memory;
 mod tokens;
 
 pub use load::LoadSettings;
@@ -14,6 +15,7 @@ use crate::telemetry::LogFormat;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use load::LoadArgs;
+use memory::Shares;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -138,6 +140,11 @@ struct ServeArgs {
     #[arg(default_value_t = EngineConfig::default().max_batch_events, allow_negative_numbers = true)]
     max_batch_events: usize,
 
+    /// The memory that the process may take: bytes, or with a suffix KiB, MiB or GiB. Events that do not fit are refused with
+    /// 503 until others have expired [default: no limit].
+    #[arg(long, env = "WEIR_MAX_MEMORY", value_name = "SIZE", value_parser = size_bytes, allow_negative_numbers = true)]
+    max_memory: Option<usize>,
+
     /// Connections at once; those beyond are answered with 503 (1 to 1000000).
     #[arg(long, env = "WEIR_MAX_CONNECTIONS", value_name = "N", default_value_t = limits::CONNECTIONS_DEFAULT)]
     #[arg(allow_negative_numbers = true)]
@@ -211,6 +218,7 @@ fn token_variable(role: Role) -> String {
 impl ServeArgs {
     fn validate(self, variable: impl Fn(&str) -> Result<Option<String>, String>) -> Result<Settings, String> {
         let engine_default = EngineConfig::default();
+        let shares = self.max_memory.map(|bytes| Shares::of(bytes, self.max_body_bytes));
         let engine = EngineConfig {
             retention_secs: self.retention,
             max_skew_secs: self.max_skew,
@@ -220,16 +228,21 @@ impl ServeArgs {
             event_types: self.event_types,
             max_batch_events: self.max_batch_events,
             max_backlog_events: engine_default.max_backlog_events.max(self.max_batch_events.saturating_mul(2)),
+            max_memory_bytes: shares.map(|shares| shares.engine_bytes),
             shards: self.shards.unwrap_or(engine_default.shards),
         };
         let line = |error: ConfigError| error.to_string();
-        engine.validate().map_err(line)?;
+        engine.validate().map_err(|error| match self.max_memory {
+            Some(bytes) => format!("{error} (of {bytes} bytes, the rest is for bodies and the process itself)"),
+            None => error.to_string(),
+        })?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = self.workers.unwrap_or(cores.min(*limits::WORKERS.end()));
         within("workers", workers, &limits::WORKERS).map_err(line)?;
         within("max-body-bytes", self.max_body_bytes, &limits::BODY_BYTES).map_err(line)?;
         within("max-connections", self.max_connections, &limits::CONNECTIONS).map_err(line)?;
         within("idle-timeout", self.idle_timeout, &limits::IDLE_TIMEOUT_SECS).map_err(line)?;
+        let without_limit = limits::BODIES_BYTES_DEFAULT.max(self.max_body_bytes.saturating_mul(2));
         let mut tokens = TokenSources::default();
         let files = [self.ingest_token_file, self.admin_token_file, self.read_token_file];
         for (role, file) in Role::ALL.into_iter().zip(files) {
@@ -247,7 +260,7 @@ impl ServeArgs {
             engine,
             http: HttpConfig {
                 max_body_bytes: self.max_body_bytes,
-                max_bodies_bytes: limits::BODIES_BYTES_DEFAULT.max(self.max_body_bytes.saturating_mul(2)),
+                max_bodies_bytes: shares.map_or(without_limit, |shares| shares.bodies_bytes),
                 max_connections: self.max_connections,
                 patience: Patience { idle: Duration::from_secs(self.idle_timeout), ..Patience::default() },
                 ..HttpConfig::default()

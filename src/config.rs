@@ -1,6 +1,7 @@
 //! What an engine is made of: one validated struct.
 
 use crate::limits;
+use crate::memory;
 use std::fmt;
 
 /// How long an accepted id is remembered.
@@ -32,6 +33,10 @@ pub struct EngineConfig {
     pub max_batch_events: usize,
     /// Events that may be accepted and not folded yet, a batch's worth at least; beyond, batches are refused.
     pub max_backlog_events: usize,
+    /// Bytes that the engine may hold, counted high rather than low; none for no limit. Beyond, batches and changes of the
+    /// reference table are refused until ids and seconds have expired. Request bodies and answers are not among them, nor
+    /// is what the allocator keeps for itself.
+    pub max_memory_bytes: Option<usize>,
     /// Shards of the window, a power of two; they only spread contention.
     pub shards: usize,
 }
@@ -49,6 +54,7 @@ impl Default for EngineConfig {
             event_types: names(&["click", "view", "purchase"]),
             max_batch_events: limits::BATCH_EVENTS_DEFAULT,
             max_backlog_events: limits::BACKLOG_EVENTS_DEFAULT,
+            max_memory_bytes: None,
             shards: cores.next_power_of_two().min(*limits::SHARDS.end()),
         }
     }
@@ -106,6 +112,15 @@ impl EngineConfig {
         }
         names("event-types", &self.event_types, limits::EVENT_TYPES, |name| {
             name.trim() == name && !name.contains(char::is_control)
+        })?;
+        self.max_memory_bytes.map_or(Ok(()), |max_bytes| {
+            let least_bytes = memory::least_bytes(self);
+            if max_bytes >= least_bytes {
+                return Ok(());
+            }
+            Err(ConfigError(format!(
+                "max-memory must be at least {least_bytes} bytes with these settings, not {max_bytes}"
+            )))
         })
     }
 
@@ -130,6 +145,13 @@ impl EngineConfig {
     pub(crate) fn ring_slots(&self) -> usize {
         let live = self.retention_secs.max(self.max_skew_secs + 1) + self.max_skew_secs + limits::STALL_SLACK_SECS;
         (live as usize).next_power_of_two()
+    }
+
+    /// The unfolded records above which a writer folds a slice before it goes on. Since they count at their worst, they
+    /// are kept to a small part of the memory, too.
+    pub(crate) fn backlog_relief_events(&self) -> usize {
+        let of_memory = self.max_memory_bytes.map_or(usize::MAX, |bytes| bytes / limits::UNFOLDED_EVENT_BYTES_MAX);
+        self.max_backlog_events.min(of_memory) / limits::BACKLOG_RELIEF_PART
     }
 
     pub(crate) fn max_skew_ms(&self) -> i64 {
@@ -229,6 +251,13 @@ mod tests {
         for name in ["", " view", "view ", "a\nb"] {
             assert!(error(|c| c.event_types = strings(&["click", name])).starts_with("event-types"), "{name:?}");
         }
+    }
+
+    #[test]
+    fn writers_relieve_a_backlog_that_takes_much_of_the_memory() {
+        let relief_events =
+            |max_memory_bytes| EngineConfig { max_memory_bytes, ..EngineConfig::default() }.backlog_relief_events();
+        assert_eq!([None, Some(1 << 40), Some(1 << 30)].map(relief_events), [1 << 20, 1 << 20, 1 << 18]);
     }
 
     #[test]

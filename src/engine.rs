@@ -8,7 +8,8 @@ use crate::fair::FairMutex;
 use crate::json;
 use crate::key::{EventKey, HashKeys};
 use crate::limits;
-use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError};
+use crate::memory::Memory;
+use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError, Step};
 use crate::room::Room;
 use crate::sync::{self, MutexGuard, reclaim};
 use crate::timeline::{Metrics, Timeline};
@@ -17,6 +18,9 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, TryLockError};
+
+#[path = "engine/stock.rs"]
+mod stock;
 
 /// Takes events and answers windowed questions about them.
 ///
@@ -43,6 +47,7 @@ pub struct Engine {
     window: Window,
     /// Records that are published, or about to be, and not folded.
     backlog: Room,
+    memory: Memory,
     reference: Reference,
     timeline: FairMutex<Timeline>,
 }
@@ -58,6 +63,12 @@ impl fmt::Display for Overloaded {
 }
 
 impl std::error::Error for Overloaded {}
+
+impl From<Overloaded> for ReferenceError {
+    fn from(Overloaded: Overloaded) -> Self {
+        Self::Overloaded
+    }
+}
 
 /// How much the engine holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,17 +113,20 @@ impl Engine {
         let window = Window::new(config.shards, config.ring_slots());
         let reference = Reference::new(&config.attributes, config.max_skew_ms());
         let timeline = Timeline::new(&config, &window, reference.current(), clock.now_ms());
-        Ok(Self {
+        let engine = Self {
             keys: HashKeys::random(),
             schema: Schema::new(config.event_types.iter().map(String::as_str), config.max_batch_events),
             dedup: dedup(&config)?,
             backlog: Room::new(config.max_backlog_events),
+            memory: Memory::new(&config),
             timeline: FairMutex::new(timeline),
             clock,
             window,
             reference,
             config,
-        })
+        };
+        engine.take_stock();
+        Ok(engine)
     }
 
     /// The settings in force.
@@ -196,7 +210,7 @@ impl Engine {
     /// Whether so many records are unfolded that a writer should help.
     #[must_use]
     pub fn is_backlogged(&self) -> bool {
-        self.backlog.taken() > self.config.max_backlog_events / limits::BACKLOG_RELIEF_PART
+        self.backlog.taken() > self.config.backlog_relief_events()
     }
 
     /// The figures of the last `window_secs` seconds, the current partial one included. The window is cut to
@@ -211,7 +225,11 @@ impl Engine {
             let mut timeline = self.lock_timeline();
             self.bring_up_to_date(&mut timeline);
             self.fold(&mut timeline, u64::MAX);
-            timeline.sum(window_secs)
+            let sums = timeline.sum(window_secs);
+            if self.memory.is_limited() {
+                self.memory.hold_timeline(timeline.bytes());
+            }
+            sums
         };
         sums.into_metrics(&self.config.event_types)
     }
@@ -240,12 +258,28 @@ impl Engine {
         preconditions: &Preconditions,
         received_at_ms: i64,
     ) -> Result<Arc<Generation>, ReferenceError> {
-        self.reference.change(change, body, preconditions, received_at_ms, &self.keys, |candidate| {
-            let prepared = self.group_known_users(candidate);
-            if let Ok(mut slot) = candidate.prepared.lock() {
-                *slot = Some(prepared);
+        let set_aside = |bytes| self.memory.reserve(bytes, self.backlog.taken());
+        let _for_body = set_aside(body.len().saturating_mul(limits::REFERENCE_BYTES_PER_BODY_BYTE))?;
+        let mut for_table = None;
+        let before = |step: Step<'_>| {
+            match step {
+                Step::Draft { base } => {
+                    drop(for_table.take());
+                    for_table = Some(set_aside(self.table_bytes_max(change, base))?);
+                }
+                Step::Publish { candidate } => {
+                    let prepared = self.group_known_users(candidate);
+                    if let Ok(mut slot) = candidate.prepared.lock() {
+                        *slot = Some(prepared);
+                    }
+                }
             }
-        })
+            Ok(())
+        };
+        let generation = self.reference.change(change, body, preconditions, received_at_ms, &self.keys, before)?;
+        // What was set aside is given back when the table is counted.
+        self.take_stock();
+        Ok(generation)
     }
 
     /// The most memory that [`change_reference`](Self::change_reference) takes to read a body, beside the body and the
@@ -267,11 +301,13 @@ impl Engine {
             }
         }
         reclaim::flush();
+        self.take_stock();
     }
 
     /// Forgets expired event ids and gives their memory back; O(ids), beside everything else.
     pub fn sweep(&self) {
         self.dedup.sweep(self.clock.now_ms());
+        self.take_stock();
     }
 
     /// How much the engine holds.
@@ -286,6 +322,10 @@ impl Engine {
     /// Reserves room for `events` records, or refuses before anything is claimed.
     fn admit(&self, events: usize) -> Result<(), Overloaded> {
         if !self.dedup.has_room(events) || !self.backlog.take(events) {
+            return Err(Overloaded);
+        }
+        if !self.memory.admits(self.backlog.taken()) {
+            self.backlog.give_back(events);
             return Err(Overloaded);
         }
         Ok(())
@@ -349,14 +389,14 @@ impl Engine {
     /// The clock is read, and the generation taken, under the lock: so neither ever goes back from answer to answer.
     fn bring_up_to_date(&self, timeline: &mut Timeline) {
         let dropped = timeline.advance(&self.window, self.clock.now_ms());
-        self.backlog.give_back(dropped as usize);
+        self.settle(timeline, dropped as usize);
         timeline.adopt(self.reference.current());
     }
 
     /// Returns whether there is more.
     fn fold(&self, timeline: &mut Timeline, limit: u64) -> bool {
         let consumed = timeline.catch_up(&self.window, limit);
-        self.backlog.give_back(consumed.records as usize);
+        self.settle(timeline, consumed.records as usize);
         consumed.more
     }
 
@@ -418,6 +458,10 @@ mod tests {
         fn sweep(&self, _: i64) {}
 
         fn ids(&self) -> usize {
+            0
+        }
+
+        fn bytes(&self) -> usize {
             0
         }
     }

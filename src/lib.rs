@@ -41,6 +41,7 @@ pub mod limits;
 #[cfg(feature = "server")]
 pub mod load;
 mod maintenance;
+mod memory;
 #[cfg(feature = "server")]
 mod pace;
 mod prefetch;
@@ -65,6 +66,7 @@ pub use config::{ConfigError, EngineConfig, Horizon};
 pub use engine::{Engine, Overloaded, Sizes};
 pub use json::Malformed;
 pub use maintenance::Maintenance;
+pub use memory::MemoryUse;
 pub use timeline::Metrics;
 
 /// The README's example, compiled and run.

@@ -72,6 +72,34 @@ pub const TEXT_BYTES_KEPT_MAX: usize = 4 << 20;
 /// Records published but not folded yet, above which a batch is refused, unless configured; 16 bytes each.
 pub const BACKLOG_EVENTS_DEFAULT: usize = 1 << 23;
 
+/// What a record that is not freed yet takes at the most: 16 bytes, and a chunk of 40 where it came alone.
+pub const RECORD_BYTES_MAX: usize = 64;
+
+/// What a counter of a sparse table takes at the most: 17 bytes a bucket, for the buckets of a table that is doubling
+/// (up to 4 of them a counter) or of the smallest one, which has four.
+pub const SPARSE_CELL_BYTES_MAX: usize = 96;
+
+/// What an event that is admitted and not folded can come to at the most, beyond what is counted already. The sum of:
+///
+/// - its record, [`RECORD_BYTES_MAX`];
+/// - its id in a map that is doubling: the slots of three tables of which the smallest is 13/16 full, 26 bytes each, and
+///   some for buckets that overflow: 104;
+/// - a new user: 36 bytes, and a cell of 8 in an index that counts at twice what its 3/4 of taken cells need: 64;
+/// - an entry of a list that is doubling, or the cells of a grid that takes the list's place: 64;
+/// - a new counter in the second's totals and in its last seen users, [`SPARSE_CELL_BYTES_MAX`] each.
+pub const UNFOLDED_EVENT_BYTES_MAX: usize = 512;
+
+/// What the making of a reference table takes for each byte of its body at the most. A node of the tape is 24 bytes and may
+/// stand for two of the body, in a list that doubles; 36 were measured of short numbers, 20 to 30 of short users.
+pub const REFERENCE_BYTES_PER_BODY_BYTE: usize = 48;
+
+/// How many times a reference table what its patch takes in the making is: a copy, the table of twice its size that the
+/// copy grows into, and the one that is made to measure afterwards.
+pub const REFERENCE_COPIES_MAX: usize = 4;
+
+/// What a user's group takes while it is prepared for a new reference table: 32 bytes, in a list that doubles.
+pub const PREPARED_USER_BYTES_MAX: usize = 96;
+
 /// The part of the backlog above which a writer folds a slice before it goes on.
 pub const BACKLOG_RELIEF_PART: usize = 8;
 
@@ -116,6 +144,10 @@ pub const FILES_BESIDE_CONNECTIONS: usize = 64;
 
 /// How long the server goes on reading a body that it has refused, so that the client sees why.
 pub const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the process takes besides data and bodies: connections, threads, code. An eighth of `--max-memory` more is left for
+/// the allocator's slack.
+pub const PROCESS_BYTES: usize = 64 << 20;
 
 /// Bytes of memory for the bodies in flight, and for what is made of them while they are read, unless configured. The
 /// worst that the largest body of the default size can take is three quarters of it.

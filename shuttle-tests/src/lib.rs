@@ -22,6 +22,8 @@ mod json;
 pub mod key;
 #[path = "../../src/limits.rs"]
 pub mod limits;
+#[path = "../../src/memory.rs"]
+mod memory;
 #[path = "../../src/prefetch.rs"]
 mod prefetch;
 #[path = "../../src/reference/mod.rs"]
@@ -37,5 +39,6 @@ mod window;
 pub use config::{ConfigError, EngineConfig, Horizon};
 pub use engine::{Engine, Overloaded, Sizes};
 pub use json::Malformed;
+pub use memory::MemoryUse;
 pub use sync::reclaim::{begin, finish};
 pub use timeline::Metrics;

@@ -26,6 +26,19 @@ const MAPS: usize = 64;
 /// The bits of a hash that choose the map.
 const CHOICE_BITS: u32 = 12;
 
+/// What a place for an id takes: the id and its time, and its part of a bucket's 64 bytes (scc 3.8.8).
+const PLACE_BYTES: usize = 24 + 64 / 32;
+
+/// The places of a map that has got its first id.
+const PLACES_MIN: usize = 64;
+
+/// The places of a table that a visit moves into the one that replaces it (64 buckets of 32).
+const PLACES_MOVED: usize = 2_048;
+
+/// What an id counts at the least. Maps that double one after another take 43 to 48 bytes an id; which of them is next is
+/// chance, so this is more, and includes what the last ones to double have outgrown.
+const ID_BYTES_MIN: usize = 52;
+
 pub(crate) struct Elastic {
     maps: Box<[AcceptedMs]>,
     /// Which map has the keys with these bits.
@@ -124,7 +137,12 @@ impl Dedup for Elastic {
     }
 
     fn sweep(&self, now_ms: i64) {
+        let places: Vec<usize> = self.maps.iter().map(AcceptedMs::capacity).collect();
         self.forget_expired(now_ms);
+        // A map that has shrunk has both its tables until the ids have moved, a part of them at each visit.
+        for (map, places) in self.maps.iter().zip(places) {
+            (0..places / PLACES_MOVED).for_each(|_| _ = map.contains_sync(&EventKey([0; 2])));
+        }
         // A map frees what it has replaced only once this thread has come back to one often enough for the maps' epoch to
         // move on; 384 times were needed here.
         for map in self.maps.iter().cycle().take(1_024) {
@@ -134,6 +152,12 @@ impl Dedup for Elastic {
 
     fn ids(&self) -> usize {
         self.ids.load(Ordering::Relaxed).try_into().unwrap_or(0)
+    }
+
+    fn bytes(&self) -> usize {
+        let places: usize = self.maps.iter().map(AcceptedMs::capacity).sum();
+        let empty_bytes = self.maps.len() * PLACES_MIN * PLACE_BYTES;
+        empty_bytes + (places * PLACE_BYTES).max(self.ids() * ID_BYTES_MIN)
     }
 }
 

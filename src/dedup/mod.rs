@@ -43,4 +43,7 @@ pub(crate) trait Dedup: Send + Sync {
 
     /// Ids that are remembered, expired ones that are not forgotten yet among them; one that stands in two tables counts twice.
     fn ids(&self) -> usize;
+
+    /// What the ids take, in bytes, if that is not fixed; with what the next of them may make it take at once.
+    fn bytes(&self) -> usize;
 }

@@ -53,27 +53,28 @@ impl Preallocated {
     /// # Errors
     /// When the system has no memory for them.
     pub(crate) fn new(horizon_secs: Option<u64>, capacity: usize) -> io::Result<Self> {
-        // The slack leaves every claimant that may still be under way with the generation that it would judge by.
-        let slack_secs = u64::from(limits::STALL_SLACK_SECS);
-        let generation_secs = horizon_secs.map(|secs| secs.saturating_add(slack_secs));
-        let ids_max = generation_secs.zip(horizon_secs).map_or(Ok(capacity), |(generation_secs, horizon_secs)| {
-            let ids = (capacity as u128 * u128::from(generation_secs)).div_ceil(u128::from(horizon_secs.max(1)));
-            usize::try_from(ids).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
-        })?;
+        let ids_max = generation_ids(horizon_secs, capacity).ok_or(io::ErrorKind::OutOfMemory)?;
         // A generation that never ends needs no successor.
         let generation = |used: bool| {
             let ids_max = if used { ids_max } else { 0 };
             Ok::<_, io::Error>(Generation { table: Table::new(ids_max)?, room: Room::new(ids_max) })
         };
-        let rotates = generation_secs.is_some();
+        let rotates = horizon_secs.is_some();
         let generations = [generation(true)?, generation(rotates)?, generation(rotates)?];
         generations[0].table.populate();
-        let generation_ms = generation_secs.map(|secs| i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1_000));
+        let generation_ms =
+            horizon_secs.map(generation_secs).map(|secs| i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1_000));
         Ok(Self {
             generations,
             steps: Steps::new(),
             rotation: Mutex::new(Rotation { generation_ms, last_ms: None, next: Next::Empty }),
         })
+    }
+
+    /// What the tables take when all are in memory.
+    pub(crate) fn bytes_for(horizon_secs: Option<u64>, capacity: usize) -> usize {
+        let bytes = generation_ids(horizon_secs, capacity).map_or(usize::MAX, Table::bytes_for);
+        if horizon_secs.is_some() { bytes.saturating_mul(3) } else { bytes }
     }
 
     fn in_use(&self, roles: Roles) -> InUse<'_> {
@@ -142,6 +143,24 @@ impl Dedup for Preallocated {
         let tables = self.in_use(self.steps.roles(&reclaim::pin()));
         tables.previous.map_or(0, |previous| previous.room.taken()) + tables.current.room.taken()
     }
+
+    /// The tables are as large as they ever get, from the start.
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+/// How long a generation lasts, which remembers ids for so long. The slack leaves every claimant that may still be under
+/// way with the generation that it would judge by.
+fn generation_secs(horizon_secs: u64) -> u64 {
+    horizon_secs.saturating_add(u64::from(limits::STALL_SLACK_SECS))
+}
+
+/// The ids of a generation, at `capacity` ids a horizon; none when no memory could hold them.
+fn generation_ids(horizon_secs: Option<u64>, capacity: usize) -> Option<usize> {
+    let Some(horizon_secs) = horizon_secs else { return Some(capacity) };
+    let ids = capacity as u128 * u128::from(generation_secs(horizon_secs));
+    usize::try_from(ids.div_ceil(u128::from(horizon_secs.max(1)))).ok()
 }
 
 /// The tables of one step, for as long as a claimant is pinned.

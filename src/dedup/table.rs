@@ -6,7 +6,7 @@
 
 use crate::key::EventKey;
 use crate::sync::Ordering;
-use crate::sync::cells::{LINE_WORDS, Lines};
+use crate::sync::cells::{LINE_WORDS, Line, Lines};
 use std::io;
 
 /// Cells of every ten that may be filled: beyond that, the walk to an empty one gets long.
@@ -22,8 +22,13 @@ impl Table {
     /// # Errors
     /// When the system has no memory for it.
     pub(crate) fn new(keys: usize) -> io::Result<Self> {
-        let cells = keys.checked_mul(10).ok_or(io::ErrorKind::OutOfMemory)? / FILLED_OF_TEN + 1;
-        Ok(Self { lines: Lines::new(cells.div_ceil(LINE_WORDS))? })
+        let lines = lines_for(keys).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { lines: Lines::new(lines)? })
+    }
+
+    /// What a table for so many keys takes.
+    pub(crate) fn bytes_for(keys: usize) -> usize {
+        lines_for(keys).unwrap_or(usize::MAX).saturating_mul(size_of::<Line>())
     }
 
     /// Puts the key in; whether it was not there yet. Of all calls with one key exactly one is told so.
@@ -96,6 +101,11 @@ impl Table {
     fn after(&self, line: usize) -> usize {
         if line + 1 == self.lines.len() { 0 } else { line + 1 }
     }
+}
+
+fn lines_for(keys: usize) -> Option<usize> {
+    let cells = keys.checked_mul(10)? / FILLED_OF_TEN + 1;
+    Some(cells.div_ceil(LINE_WORDS))
 }
 
 /// What an empty cell holds; a key whose kept half is this is kept as 1.

@@ -159,6 +159,15 @@ mod preallocated {
     const GENERATION_MS: i64 = 10_000 + SLACK_MS;
 
     #[test]
+    fn three_generations_of_horizon_and_slack_are_counted_or_one_for_good() {
+        // 600 and 3,600 + 60 seconds' ids, at 8 of 10 cells, 8 of which make a line.
+        let bytes = |horizon_secs, capacity| Preallocated::bytes_for(horizon_secs, capacity) / 64;
+        assert_eq!([bytes(None, 600), bytes(Some(3_600), 3_600)], [94, 3 * 572]);
+        assert_eq!(Preallocated::bytes_for(Some(1), usize::MAX), usize::MAX);
+        assert_eq!(Preallocated::new(None, 600).unwrap().bytes(), 0, "they are fixed");
+    }
+
+    #[test]
     fn what_does_not_fit_is_not_claimed_and_what_is_taken_is_still_said_to_be() {
         let dedup = Preallocated::new(None, 3).unwrap();
         assert!(dedup.has_room(10));

@@ -22,6 +22,10 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Probl
     if app.is_draining() {
         return Err(Problem::NotReady("draining: the server is about to stop".to_owned()));
     }
+    if app.engine.is_over_memory() {
+        let detail = "over_memory: new events are refused until others have expired";
+        return Err(Problem::NotReady(detail.to_owned()));
+    }
     if let Some(detail) = clock_stepped_back(&app.engine) {
         return Err(Problem::NotReady(detail));
     }

@@ -125,7 +125,9 @@ impl Problem {
                 (StatusCode::CONFLICT, "stale_reference", "Stale reference table")
             }
             Self::UnknownUser => (StatusCode::NOT_FOUND, "unknown_user", "Unknown user"),
-            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
+            Self::Overloaded | Self::Reference(ReferenceError::Overloaded) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
+            }
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready", "Not ready"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error"),
         }
@@ -210,7 +212,7 @@ impl Problem {
                 let challenge = r#"Bearer realm="weir", error="insufficient_scope""#;
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
-            Self::Overloaded | Self::NotReady(_) => {
+            Self::Overloaded | Self::Reference(ReferenceError::Overloaded) | Self::NotReady(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The rest of the body may never come, so the connection is of no further use (RFC 9110, 15.5.9).
@@ -298,6 +300,8 @@ mod tests {
         );
         let mismatch = ReferenceError::GenerationMismatch { current: 3 };
         assert!(document(mismatch.into()).await.ends_with(r#""code":"generation_mismatch","current_generation":3}"#));
+        let overloaded = document(ReferenceError::Overloaded.into()).await;
+        assert!(overloaded.contains(r#""status":503"#) && overloaded.ends_with(r#""code":"overloaded"}"#));
     }
 
     #[tokio::test]
@@ -311,6 +315,7 @@ mod tests {
         let headers = |problem: Problem| problem.into_response().into_parts().0.headers;
         assert_eq!(headers(Problem::UnsupportedEncoding)["accept-encoding"], "gzip, zstd, identity");
         assert_eq!(headers(Problem::Overloaded)["retry-after"], "1");
+        assert_eq!(headers(ReferenceError::Overloaded.into())["retry-after"], "1");
         assert_eq!(headers(Problem::RequestTimeout(Duration::ZERO))["connection"], "close");
         assert_eq!(headers(Problem::NotFound)["content-type"], "application/problem+json");
     }

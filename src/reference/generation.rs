@@ -94,6 +94,17 @@ impl Generation {
         }
     }
 
+    /// What the table takes, and the prepared groups while they are there.
+    pub(crate) fn bytes(&self) -> usize {
+        let prepared = self.prepared.lock().map_or(0, |prepared| prepared.as_ref().map_or(0, Vec::capacity));
+        self.table.bytes() + prepared * size_of::<(UserKey, u32)>()
+    }
+
+    /// What the table takes beside that of `other`.
+    pub(crate) fn bytes_beside(&self, other: &Self) -> usize {
+        if Arc::ptr_eq(&self.table, &other.table) { 0 } else { self.bytes() }
+    }
+
     pub(super) fn table(&self) -> &Arc<Table> {
         &self.table
     }

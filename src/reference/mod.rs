@@ -54,6 +54,8 @@ pub enum ReferenceError {
         /// The generation in force.
         current: u64,
     },
+    /// There is no memory for the change at the moment.
+    Overloaded,
 }
 
 impl fmt::Display for ReferenceError {
@@ -73,11 +75,20 @@ impl fmt::Display for ReferenceError {
                     "ts is older than that of generation {current}, which is in force, or equal with other content"
                 )
             }
+            Self::Overloaded => f.write_str("no room for the change at the moment; the table is as it was"),
         }
     }
 }
 
 impl std::error::Error for ReferenceError {}
+
+/// What a change comes to; an error ends it.
+pub(crate) enum Step<'a> {
+    /// A table is made, for a patch from the one of `base`. Again after a lost race, with what was made then gone.
+    Draft { base: &'a Generation },
+    /// A candidate may become the current generation.
+    Publish { candidate: &'a Generation },
+}
 
 /// How a body changes the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,8 +114,7 @@ impl Reference {
         self.current.current()
     }
 
-    /// Applies `body`; `before_publish` sees each candidate generation before it may become the current one. Answers with
-    /// the generation that holds what was asked for: a new one, or the current one when `ts` and content are its own.
+    /// Applies `body`, and calls `before` each step. Answers with the generation that holds what was asked for: a new one, or the current one when `ts` and content are its own.
     pub(crate) fn change(
         &self,
         change: Change,
@@ -112,7 +122,7 @@ impl Reference {
         preconditions: &Preconditions,
         received_at_ms: i64,
         keys: &HashKeys,
-        before_publish: impl FnMut(&Generation),
+        before: impl FnMut(Step<'_>) -> Result<(), ReferenceError>,
     ) -> Result<Arc<Generation>, ReferenceError> {
         let judge = |draft: &Draft, current: &Generation| {
             self.judge_clock(draft, received_at_ms)?;
@@ -124,14 +134,14 @@ impl Reference {
         json::with_nodes(&mut body, &mut json::Scratch::default(), |nodes| match change {
             Change::Replace => {
                 let draft = Reader { attributes, keys, base: None }.read(nodes)?;
-                self.publish(|_| Ok(draft.clone()), judge, before_publish)
+                self.publish(|_| Ok(draft.clone()), judge, before)
             }
             Change::Merge => {
                 let draft = |current: &Generation| {
                     let reader = Reader { attributes, keys, base: Some(current.table()) };
                     Ok(reader.read(nodes)?)
                 };
-                self.publish(draft, judge, before_publish)
+                self.publish(draft, judge, before)
             }
         })
         .map_err(ReferenceError::Malformed)?
@@ -142,15 +152,16 @@ impl Reference {
         &self,
         draft: impl Fn(&Generation) -> Result<Draft, ReferenceError>,
         judge: impl Fn(&Draft, &Generation) -> Result<Succession, ReferenceError>,
-        mut before_publish: impl FnMut(&Generation),
+        mut before: impl FnMut(Step<'_>) -> Result<(), ReferenceError>,
     ) -> Result<Arc<Generation>, ReferenceError> {
         self.current.publish(|current| {
+            before(Step::Draft { base: current })?;
             let draft = draft(current)?;
             if judge(&draft, current)? == Succession::Unchanged {
                 return Ok(None);
             }
             let candidate = current.successor(draft);
-            before_publish(&candidate);
+            before(Step::Publish { candidate: &candidate })?;
             Ok(Some(candidate))
         })
     }

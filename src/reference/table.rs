@@ -27,12 +27,26 @@ pub(super) struct Table {
     rows: Vec<Row>,
     /// For each attribute, its distinct values.
     values: Vec<Vec<String>>,
+    /// What all of it takes.
+    bytes: usize,
 }
 
 impl Table {
     /// A table without users.
     pub(super) fn empty(attributes: usize) -> Self {
         TableBuilder::new(attributes).build()
+    }
+
+    /// What the table takes; O(values).
+    fn bytes_of(users: &HashTable<(UserKey, u32)>, rows: &Vec<Row>, values: &[Vec<String>]) -> usize {
+        let texts = |values: &Vec<String>| {
+            values.capacity() * size_of::<String>() + values.iter().map(String::capacity).sum::<usize>()
+        };
+        users.allocation_size() + rows.capacity() * size_of::<Row>() + values.iter().map(texts).sum::<usize>()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn users(&self) -> usize {
@@ -181,11 +195,9 @@ impl TableBuilder {
             self.users.retain(|&mut (_, group)| group != UNKNOWN);
         }
         self.users.shrink_to_fit(|(user, _)| user.hash64());
-        Table {
-            users: self.users,
-            rows: self.rows.into_items(),
-            values: self.values.into_iter().map(Interner::into_items).collect(),
-        }
+        let rows = self.rows.into_items();
+        let values: Vec<Vec<String>> = self.values.into_iter().map(Interner::into_items).collect();
+        Table { bytes: Table::bytes_of(&self.users, &rows, &values), users: self.users, rows, values }
     }
 }
 

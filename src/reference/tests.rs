@@ -34,7 +34,7 @@ type Outcome = Result<Arc<Generation>, ReferenceError>;
 
 /// Applies a body stamped `ms` after the start of the day, received an hour after it.
 fn change(store: &Reference, change: Change, ms: i64, users: &Value, preconditions: &Preconditions) -> Outcome {
-    store.change(change, body(ms, users), preconditions, DAY_MS + 3_600_000, &keys(), |_| {})
+    store.change(change, body(ms, users), preconditions, DAY_MS + 3_600_000, &keys(), |_| Ok(()))
 }
 
 fn put(store: &Reference, ms: i64, users: &Value) -> Outcome {
@@ -126,7 +126,7 @@ fn a_newer_timestamp_makes_a_generation_even_of_the_same_content() {
     assert_eq!(number(put(&store, 6, &ada("pro"))), Ok(2));
     assert_eq!(number(patch(&store, 7, &json!({}))), Ok(3));
     let absent = format!(r#"{{"ts":"{}"}}"#, ts(8)).into_bytes();
-    let fourth = store.change(Change::Merge, absent, &Preconditions::default(), DAY_MS, &keys(), |_| {}).unwrap();
+    let fourth = store.change(Change::Merge, absent, &Preconditions::default(), DAY_MS, &keys(), |_| Ok(())).unwrap();
     assert_eq!((fourth.number(), fourth.ts_ms(), fourth.users()), (4, Some(DAY_MS + 8), 1));
 }
 
@@ -134,7 +134,8 @@ fn a_newer_timestamp_makes_a_generation_even_of_the_same_content() {
 fn before_the_first_table_any_timestamp_is_fine_and_a_patch_makes_one() {
     let past = br#"{"user_metadata":{},"ts":"0001-01-01T00:00:00Z"}"#.to_vec();
     for change in [Change::Replace, Change::Merge] {
-        let made = store().change(change, past.clone(), &Preconditions::default(), DAY_MS, &keys(), |_| {}).unwrap();
+        let made =
+            store().change(change, past.clone(), &Preconditions::default(), DAY_MS, &keys(), |_| Ok(())).unwrap();
         assert_eq!((made.number(), made.users()), (1, 0));
     }
     let store = store();
@@ -146,7 +147,7 @@ fn before_the_first_table_any_timestamp_is_fine_and_a_patch_makes_one() {
 fn exactly_the_skew_ahead_is_accepted_and_one_millisecond_more_is_not() {
     for change in [Change::Replace, Change::Merge] {
         let at = |received_at_ms| {
-            store().change(change, body(0, &ada("pro")), &Preconditions::default(), received_at_ms, &keys(), |_| {})
+            store().change(change, body(0, &ada("pro")), &Preconditions::default(), received_at_ms, &keys(), |_| Ok(()))
         };
         assert_eq!(number(at(DAY_MS - SKEW_MS)), Ok(1));
         let ahead = ReferenceError::TimestampInFuture { ahead_ms: SKEW_MS + 1, max_skew_ms: SKEW_MS };
@@ -185,7 +186,7 @@ fn a_body_is_judged_by_syntax_then_shape_then_clock_then_precondition_then_age()
     put(&store, 5, &ada("pro")).unwrap();
     let judge = |text: &str, received_at_ms, preconditions: &Preconditions| {
         let outcomes = [Change::Replace, Change::Merge].map(|change| {
-            number(store.change(change, text.as_bytes().to_vec(), preconditions, received_at_ms, &keys(), |_| {}))
+            number(store.change(change, text.as_bytes().to_vec(), preconditions, received_at_ms, &keys(), |_| Ok(())))
         });
         assert_eq!(outcomes[0], outcomes[1], "{text}");
         outcomes[0].clone().unwrap_err()
@@ -213,6 +214,7 @@ fn errors_read_as_sentences() {
             ReferenceError::GenerationMismatch { current: 7 },
             "generation 7 is in force, which the precondition rules out",
         ),
+        (ReferenceError::Overloaded, "no room for the change at the moment; the table is as it was"),
         (stale(1, 7), "ts is older than that of generation 7, which is in force, or equal with other content"),
     ] {
         assert_eq!((&error as &dyn std::error::Error).to_string(), text);
@@ -220,14 +222,16 @@ fn errors_read_as_sentences() {
 }
 
 #[test]
-fn before_publish_sees_the_candidate_before_anybody_else() {
+fn the_step_before_publication_sees_the_candidate_before_anybody_else() {
     let store = store();
     let mut seen = 0;
     let published = store
-        .change(Change::Replace, body(1, &ada("pro")), &Preconditions::default(), DAY_MS, &keys(), |candidate| {
+        .change(Change::Replace, body(1, &ada("pro")), &Preconditions::default(), DAY_MS, &keys(), |step| {
+            let Step::Publish { candidate } = step else { return Ok(()) };
             seen += 1;
             assert_eq!((candidate.number(), candidate.users(), store.current().number()), (1, 1, 0));
             *candidate.prepared.lock().unwrap() = Some(vec![(keys().user("ada"), 1)]);
+            Ok(())
         })
         .unwrap();
     assert_eq!(seen, 1);
@@ -240,8 +244,28 @@ fn what_is_refused_or_unchanged_is_no_candidate() {
     let store = store();
     put(&store, 5, &ada("pro")).unwrap();
     for (ms, plan) in [(5, "pro"), (5, "free"), (4, "pro")] {
-        let never = |_: &Generation| panic!("{ms} {plan}");
+        let never = |step: Step<'_>| match step {
+            Step::Draft { .. } => Ok(()),
+            Step::Publish { .. } => panic!("{ms} {plan}"),
+        };
         let _ = store.change(Change::Replace, body(ms, &ada(plan)), &Preconditions::default(), DAY_MS, &keys(), never);
+    }
+}
+
+#[test]
+fn a_step_that_is_refused_leaves_the_table() {
+    let store = store();
+    put(&store, 5, &ada("pro")).unwrap();
+    for refused in [1, 2] {
+        let mut steps = 0;
+        let refuse = |_: Step<'_>| {
+            steps += 1;
+            if steps == refused { Err(ReferenceError::Overloaded) } else { Ok(()) }
+        };
+        let outcome =
+            store.change(Change::Merge, body(6, &ada("free")), &Preconditions::default(), DAY_MS, &keys(), refuse);
+        assert_eq!(outcome.unwrap_err(), ReferenceError::Overloaded);
+        assert_eq!((steps, store.current().number()), (refused, 1));
     }
 }
 
@@ -253,14 +277,21 @@ fn overtaken(
     preconditions: &Preconditions,
     rival: impl Fn(),
 ) -> (Outcome, u32) {
-    let mut candidates = 0;
+    let (mut candidates, mut bases) = (0, vec![]);
     let bob = json!({ "bob": { "plan": "free", "region": "us" } });
-    let outcome = store.change(how, body(ms, &bob), preconditions, DAY_MS, &keys(), |_| {
-        candidates += 1;
-        if candidates == 1 {
-            rival();
+    let outcome = store.change(how, body(ms, &bob), preconditions, DAY_MS, &keys(), |step| {
+        match step {
+            Step::Draft { base } => bases.push(base.number()),
+            Step::Publish { .. } => {
+                candidates += 1;
+                if candidates == 1 {
+                    rival();
+                }
+            }
         }
+        Ok(())
     });
+    assert!(bases.is_sorted_by(|one, next| one < next), "each attempt has a base of its own: {bases:?}");
     (outcome, candidates)
 }
 
@@ -470,7 +501,7 @@ proptest! {
             }
             let text = patch.to_string().into_bytes();
             let before = store.current();
-            let outcome = store.change(Change::Merge, text, &Preconditions::default(), DAY_MS, &keys(), |_| {});
+            let outcome = store.change(Change::Merge, text, &Preconditions::default(), DAY_MS, &keys(), |_| Ok(()));
             let mut merged = document.clone();
             merge_patch(&mut merged, &patch);
             match (outcome, users_of(&merged)) {

@@ -1,5 +1,6 @@
 //! Counters by index, dense where there are few.
 
+use crate::limits::SPARSE_CELL_BYTES_MAX;
 use hashbrown::HashMap;
 
 /// Up to this many cells are kept as an array; beyond, a second holds few of them.
@@ -15,6 +16,32 @@ pub(crate) enum Cells {
 impl Cells {
     pub(crate) fn new(len: usize) -> Self {
         if len <= DENSE_MAX { Self::Dense(vec![0; len].into()) } else { Self::Sparse(HashMap::default()) }
+    }
+
+    #[inline]
+    pub(crate) fn is_dense(&self) -> bool {
+        matches!(self, Self::Dense(_))
+    }
+
+    /// What the counters take.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Dense(cells) => size_of_val(&**cells),
+            Self::Sparse(cells) => cells.allocation_size(),
+        }
+    }
+
+    /// What they take while there come more, at the worst.
+    pub(crate) fn growing_bytes(&self) -> usize {
+        match self {
+            Self::Dense(_) => self.bytes(),
+            Self::Sparse(cells) => self.bytes().max(cells.len() * SPARSE_CELL_BYTES_MAX),
+        }
+    }
+
+    /// What so many counters take from the start.
+    pub(crate) fn bytes_of_empty(len: usize) -> usize {
+        if len <= DENSE_MAX { len * size_of::<u64>() } else { 0 }
     }
 
     pub(crate) fn add(&mut self, cell: u32, n: u64) {
@@ -76,7 +103,7 @@ mod tests {
     fn dense_and_sparse_count_alike() {
         for len in [DENSE_MAX, DENSE_MAX + 1] {
             let mut cells = Cells::new(len);
-            assert_eq!(matches!(cells, Cells::Dense(_)), len == DENSE_MAX);
+            assert_eq!(cells.is_dense(), len == DENSE_MAX);
             cells.add(0, 1);
             cells.add(1_000, 5);
             cells.add(1_000, 2);

@@ -16,6 +16,11 @@ impl<T> Chunked<T> {
         Self { chunks: Vec::new(), len: 0 }
     }
 
+    /// What the elements take, and the next chunk.
+    pub(crate) fn bytes(&self) -> usize {
+        self.chunks.capacity() * size_of::<Vec<T>>() + (self.chunks.len() + 1) * CHUNK * size_of::<T>()
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.len
     }

@@ -13,6 +13,10 @@ impl FreeIndices {
         Self { words: Vec::new(), len: 0, first: 0 }
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.words.capacity() * size_of::<u64>()
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.len
     }

@@ -15,11 +15,13 @@ const TAKEN_OF_FOUR: usize = 3;
 /// cell holds enough of the hash that an entry is nearly always found without a look at any other key.
 pub(crate) struct KeyIndex {
     tables: Box<[Table]>,
+    /// Of all tables.
+    cells: usize,
 }
 
 impl KeyIndex {
     pub(crate) fn new() -> Self {
-        Self { tables: (0..TABLES).map(|_| Table::default()).collect() }
+        Self { tables: (0..TABLES).map(|_| Table::default()).collect(), cells: 0 }
     }
 
     /// Asks for what [`guess`](Self::guess) and [`find`](Self::find) will look at.
@@ -43,17 +45,24 @@ impl KeyIndex {
 
     /// Adds the index of a key that has none.
     pub(crate) fn insert(&mut self, hash: u64, index: u32) {
-        self.table_mut(hash).insert(Cell::new(tag_of(hash), index));
+        self.change(hash, |table| table.insert(Cell::new(tag_of(hash), index)));
     }
 
     /// Removes the index of the key with this hash, if it is there.
     pub(crate) fn remove(&mut self, hash: u64, index: u32) {
-        self.table_mut(hash).remove(tag_of(hash), index);
+        self.change(hash, |table| table.remove(tag_of(hash), index));
+    }
+
+    /// What an index of `len` keys takes, or what it takes when all its tables have doubled, which they do at nearly the
+    /// same time.
+    pub(crate) fn bytes(&self, len: usize) -> usize {
+        let doubled = len * 2 * 4 / TAKEN_OF_FOUR;
+        self.cells.max(doubled).max(TABLES * CELLS_MIN) * size_of::<Cell>()
     }
 
     #[cfg(test)]
     pub(crate) fn cells(&self) -> usize {
-        self.tables.iter().map(|table| table.cells.len()).sum()
+        self.cells
     }
 
     #[inline]
@@ -61,8 +70,11 @@ impl KeyIndex {
         &self.tables[hash as u8 as usize]
     }
 
-    fn table_mut(&mut self, hash: u64) -> &mut Table {
-        &mut self.tables[hash as u8 as usize]
+    fn change(&mut self, hash: u64, change: impl FnOnce(&mut Table)) {
+        let table = &mut self.tables[hash as u8 as usize];
+        let cells = table.cells.len();
+        change(table);
+        self.cells = self.cells - cells + table.cells.len();
     }
 }
 

@@ -22,6 +22,7 @@ mod index;
 mod metrics;
 mod runs;
 mod second;
+mod seconds;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -36,6 +37,7 @@ use crate::reference::Generation;
 use crate::window::{Consumed, Folder, Window};
 use cells::Cells;
 use second::{Second, Shape};
+use seconds::Seconds;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use users::{NEVER, Users};
@@ -48,8 +50,7 @@ pub(crate) struct Timeline {
     kinds: usize,
     /// The generation that groups, and all totals that claim it, are of.
     generation: Arc<Generation>,
-    /// Second `s` at `s` modulo the length, which exceeds the number of seconds that can be held at once.
-    seconds: Box<[Option<Second>]>,
+    seconds: Seconds,
     users: Users,
     folder: Folder,
 }
@@ -62,7 +63,7 @@ impl Timeline {
             max_skew_secs: config.max_skew_secs.into(),
             kinds: config.event_types.len(),
             generation,
-            seconds: (0..config.ring_slots()).map(|_| None).collect(),
+            seconds: Seconds::new(config.ring_slots()),
             users: Users::new(),
             folder: Folder::new(window),
         }
@@ -78,17 +79,14 @@ impl Timeline {
         if now == was {
             return 0;
         }
-        for index in self.present(was + 1..=now) {
-            self.fall_due(index);
+        for at in self.seconds.present(was + 1..=now, |_| true) {
+            self.fall_due(at);
         }
-        for index in self.present(i64::MIN..=now - self.retention_secs) {
-            self.expire(index);
+        for at in self.seconds.present(i64::MIN..=now - self.retention_secs, |_| true) {
+            self.expire(at);
         }
-        for index in self.present(i64::MIN..=now - self.max_skew_secs - 1) {
-            if let Some(second) = self.seconds[index].as_mut().filter(|second| !second.sealed) {
-                second.runs.seal();
-                second.sealed = true;
-            }
+        for at in self.seconds.present(i64::MIN..=now - self.max_skew_secs - 1, |second| !second.sealed) {
+            self.seal(at);
         }
         self.folder.clear(window, was - self.retention_secs + 1..=now - self.retention_secs)
     }
@@ -102,20 +100,22 @@ impl Timeline {
         let generation = &self.generation;
         let prepared = generation.prepared.lock().map_or(None, |mut prepared| prepared.take()).unwrap_or_default();
         let groups = generation.groups();
-        for second in self.seconds.iter_mut().flatten() {
-            second.last_seen = Cells::new(groups);
-        }
-        let mask = self.seconds.len() - 1;
-        let seconds = &mut self.seconds;
-        self.users.regroup(
-            &prepared,
-            |key| generation.group_of(key),
-            |last, group| {
-                if let Some(second) = &mut seconds[last as usize & mask] {
-                    second.last_seen.add(group, 1);
-                }
-            },
-        );
+        let users = &mut self.users;
+        self.seconds.change_all(|seconds| {
+            for second in seconds.iter_mut().flatten() {
+                second.last_seen = Cells::new(groups);
+            }
+            let mask = seconds.len() - 1;
+            users.regroup(
+                &prepared,
+                |key| generation.group_of(key),
+                |last, group| {
+                    if let Some(second) = &mut seconds[last as usize & mask] {
+                        second.last_seen.add(group, 1);
+                    }
+                },
+            );
+        });
     }
 
     /// Folds what was published in the window since the last call, up to about `limit` records.
@@ -141,14 +141,44 @@ impl Timeline {
             uniques: vec![0; shape.groups],
         };
         let now = self.now_secs();
-        let mask = self.seconds.len() - 1;
         for at in now - i64::from(window_secs) + 1..=now {
-            if let Some(second) = self.seconds[at as usize & mask].as_mut().filter(|second| second.second == at) {
-                second.totals(&self.users, shape, self.generation.number()).add_to(&mut sums.events);
+            if let Some(second) = self.seconds.enriched(at, &self.users, shape, self.generation.number()) {
+                second.totals().add_to(&mut sums.events);
                 second.last_seen.add_to(&mut sums.uniques);
             }
         }
         sums
+    }
+
+    /// What the users and the seconds take, and what the next events may make it take at once beyond their own part; O(1).
+    ///
+    /// Each live second counts with the counters that it takes from the start, whether it is there or not: one event can
+    /// call for them.
+    pub(crate) fn bytes(&self) -> usize {
+        let live_secs = (self.retention_secs + self.max_skew_secs) as usize;
+        let cells_bytes = Second::cells_bytes_of_empty(Shape::of(&self.generation, self.kinds));
+        self.users.bytes() + self.seconds.bytes() + live_secs * cells_bytes
+    }
+
+    /// What a timeline takes whatever happens, without its folder.
+    pub(crate) fn fixed_bytes(config: &EngineConfig) -> usize {
+        config.ring_slots() * size_of::<Option<Second>>()
+    }
+
+    /// What the counters of all live seconds take before there is a reference table.
+    pub(crate) fn cells_bytes_of_empty(config: &EngineConfig) -> usize {
+        let live_secs = config.retention_secs as usize + config.max_skew_secs as usize;
+        live_secs * Second::cells_bytes_of_empty(Shape { groups: 1, kinds: config.event_types.len() })
+    }
+
+    /// The generation that answers are enriched by.
+    pub(crate) fn generation(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+
+    /// User indices, free ones among them.
+    pub(crate) fn user_indices(&self) -> usize {
+        self.users.indices()
     }
 
     /// The keys of the user indices from `from` on; see [`Users::keys`].
@@ -170,30 +200,28 @@ impl Timeline {
         self.now_secs() - self.retention_secs + 1..=self.now_secs() + self.max_skew_secs
     }
 
-    /// Where the seconds of a range are that hold anything, oldest first. Looks at all slots, so that a clock that
-    /// jumps costs no more than one that ticks.
-    fn present(&self, range: RangeInclusive<i64>) -> Vec<usize> {
-        let at = |index: &usize| self.seconds[*index].as_ref().map(|second| second.second);
-        let mut present: Vec<usize> =
-            (0..self.seconds.len()).filter(|index| at(index).is_some_and(|second| range.contains(&second))).collect();
-        present.sort_unstable_by_key(at);
-        present
+    /// The clock has reached a second: its users were seen in it.
+    fn fall_due(&mut self, at: i64) {
+        let Some(mut second) = self.seconds.take(at) else { return };
+        for run in second.runs.iter() {
+            see(&mut self.seconds, &mut self.users, &mut second.last_seen, run.user(), at);
+        }
+        self.seconds.put(second);
     }
 
-    /// The clock has reached a second: its users were seen in it.
-    fn fall_due(&mut self, index: usize) {
-        let Some(mut second) = self.seconds[index].take() else { return };
-        for run in second.runs.iter() {
-            see(&mut self.seconds, &mut self.users, &mut second.last_seen, run.user(), second.second);
-        }
-        self.seconds[index] = Some(second);
+    /// No event can enter a second any more.
+    fn seal(&mut self, at: i64) {
+        let Some(mut second) = self.seconds.take(at) else { return };
+        second.runs.seal();
+        second.sealed = true;
+        self.seconds.put(second);
     }
 
     /// A second has left the retention.
-    fn expire(&mut self, index: usize) {
-        if let Some(second) = self.seconds[index].take() {
+    fn expire(&mut self, at: i64) {
+        if let Some(second) = self.seconds.take(at) {
             for run in second.runs.iter() {
-                self.users.expire(run.user(), second.second);
+                self.users.expire(run.user(), at);
             }
             self.users.trim();
         }
@@ -205,7 +233,7 @@ const LOOKUPS_AT_ONCE: usize = 32;
 
 /// Adds records to second `at`, which is live; `due` says that it is not ahead of the clock.
 fn fold(
-    seconds: &mut [Option<Second>],
+    seconds: &mut Seconds,
     users: &mut Users,
     generation: &Generation,
     shape: Shape,
@@ -213,10 +241,8 @@ fn fold(
     due: bool,
     records: &[u128],
 ) {
-    let index = at as usize & (seconds.len() - 1);
     let number = generation.number();
-    let mut second = seconds[index].take().unwrap_or_else(|| Second::new(at, shape, number));
-    debug_assert_eq!(second.second, at, "the ring is longer than the live seconds");
+    let mut second = seconds.take(at).unwrap_or_else(|| Second::new(at, shape, number));
     for records in records.chunks(LOOKUPS_AT_ONCE) {
         let mut known = [None; LOOKUPS_AT_ONCE];
         let keys = records.iter().map(|record| UserKey::of_record(*record));
@@ -236,19 +262,17 @@ fn fold(
         }
     }
     second.sealed = false;
-    seconds[index] = Some(second);
+    seconds.put(second);
 }
 
 /// Moves the user from the second where they were last seen to `at`, if that is later. The second of `at` itself has
 /// been taken out of `seconds`; `last_seen` is its part.
 #[inline]
-fn see(seconds: &mut [Option<Second>], users: &mut Users, last_seen: &mut Cells, user: u32, at: i64) {
+fn see(seconds: &mut Seconds, users: &mut Users, last_seen: &mut Cells, user: u32, at: i64) {
     let Some(before) = users.see(user, at) else { return };
     let group = users.group(user);
     last_seen.add(group, 1);
-    if before != NEVER
-        && let Some(second) = &mut seconds[before as usize & (seconds.len() - 1)]
-    {
-        second.last_seen.decrement(group);
+    if before != NEVER {
+        seconds.unsee(before, group);
     }
 }

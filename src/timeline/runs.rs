@@ -96,6 +96,16 @@ impl Runs {
         counted.map(|(user, kind, count)| Run::new(user, kind, count.into())).chain(self.runs.iter().copied())
     }
 
+    /// What the entries take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.runs.capacity() * size_of::<Run>() + self.grid.capacity() * size_of::<u32>()
+    }
+
+    /// What they take while there come more, at the worst: list or grid move into one of twice the size.
+    pub(crate) fn growing_bytes(&self) -> usize {
+        self.bytes().max(3 * (size_of_val(&*self.runs) + size_of_val(&*self.grid)))
+    }
+
     /// Entries, not events.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {

@@ -61,16 +61,39 @@ impl Second {
         }
     }
 
-    /// The totals under the timeline's generation: as they stand, or counted anew from the runs.
-    pub(crate) fn totals(&mut self, users: &Users, shape: Shape, generation: u64) -> &Cells {
-        if self.totals_generation != generation {
-            self.totals = Cells::new(shape.cells());
-            self.totals_generation = generation;
-            for run in self.runs.iter() {
-                self.totals.add(shape.cell(users.group(run.user()), run.kind()), run.count());
-            }
+    /// Whether the totals are not of this generation.
+    #[inline]
+    pub(crate) fn is_behind(&self, generation: u64) -> bool {
+        self.totals_generation != generation
+    }
+
+    /// Counts the totals anew from the runs, under the timeline's generation.
+    pub(crate) fn recount(&mut self, users: &Users, shape: Shape, generation: u64) {
+        self.totals = Cells::new(shape.cells());
+        self.totals_generation = generation;
+        for run in self.runs.iter() {
+            self.totals.add(shape.cell(users.group(run.user()), run.kind()), run.count());
         }
+    }
+
+    /// The totals as they stand.
+    pub(crate) fn totals(&self) -> &Cells {
         &self.totals
+    }
+
+    /// What the second takes, while it grows at the worst.
+    pub(crate) fn bytes(&self) -> usize {
+        let Self { runs, totals, last_seen, .. } = self;
+        if self.sealed {
+            runs.bytes() + totals.bytes() + last_seen.bytes()
+        } else {
+            runs.growing_bytes() + totals.growing_bytes() + last_seen.growing_bytes()
+        }
+    }
+
+    /// What a second's counters take from the start.
+    pub(crate) fn cells_bytes_of_empty(shape: Shape) -> usize {
+        Cells::bytes_of_empty(shape.cells()) + Cells::bytes_of_empty(shape.groups)
     }
 }
 
@@ -80,14 +103,17 @@ mod tests {
     use crate::key::HashKeys;
 
     #[test]
-    fn totals_are_counted_anew_once_for_a_generation() {
+    fn totals_are_counted_anew_from_the_runs() {
         let mut users = Users::new();
         let user = users.enter(HashKeys::random().user("u"), 10, |_| 1);
         let shape = Shape { groups: 2, kinds: 3 };
         let mut second = Second::new(10, shape, 4);
         let totals = |second: &mut Second, generation| {
+            if second.is_behind(generation) {
+                second.recount(&users, shape, generation);
+            }
             let mut sums = vec![0; shape.cells()];
-            second.totals(&users, shape, generation).add_to(&mut sums);
+            second.totals().add_to(&mut sums);
             sums
         };
         second.add(user, 0, 2, shape, 4);

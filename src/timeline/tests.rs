@@ -47,7 +47,7 @@ impl Harness {
     }
 
     fn runs(&self, second: i64) -> Option<usize> {
-        let mut seconds = self.timeline.seconds.iter().flatten();
+        let mut seconds = self.timeline.seconds.iter();
         seconds.find(|held| held.second == second).map(|held| held.runs.len())
     }
 }
@@ -125,7 +125,7 @@ fn a_generation_is_adopted_once() {
     let mut harness = Harness::new();
     let table = br#"{"user_metadata":{},"ts":"1970-01-01T00:00:00Z"}"#.to_vec();
     let (reference, keys) = (&harness.reference, &harness.keys);
-    let change = reference.change(Change::Replace, table, &Preconditions::default(), 0, keys, |_| {});
+    let change = reference.change(Change::Replace, table, &Preconditions::default(), 0, keys, |_| Ok(()));
     let generation = change.unwrap();
     harness.timeline.adopt(generation.clone());
     *generation.prepared.lock().unwrap() = Some(vec![]);
@@ -134,4 +134,40 @@ fn a_generation_is_adopted_once() {
     *generation.prepared.lock().unwrap() = Some(vec![]);
     harness.timeline.adopt(Reference::new(&[], 0).current());
     assert_eq!(harness.timeline.sum(1).generation.number(), 1, "nor does an older one come back");
+}
+
+#[test]
+fn what_the_seconds_take_is_counted_whatever_changes_them() {
+    let mut harness = Harness::new();
+    let check = |harness: &Harness| {
+        let bytes = harness.timeline.seconds.iter().map(Second::bytes).sum::<usize>();
+        assert_eq!(harness.timeline.seconds.bytes(), bytes);
+        bytes
+    };
+    let mut seen = vec![check(&harness)];
+    let users: Vec<String> = (0..2_000).map(|user| user.to_string()).collect();
+    let users: Vec<&str> = users.iter().map(String::as_str).collect();
+    for second in [NOW - 1, NOW, NOW + 1] {
+        harness.append(second, &users);
+        harness.catch_up();
+        seen.push(check(&harness));
+    }
+    // More groups than are counted in arrays.
+    let row = |user: &&str| format!("\"{user}\":{{\"plan\":\"{user}\",\"region\":\"eu\"}}");
+    let table = format!(
+        "{{\"user_metadata\":{{{}}},\"ts\":\"1970-01-01T00:00:00Z\"}}",
+        users.iter().map(row).collect::<Vec<_>>().join(",")
+    );
+    let (reference, keys) = (&harness.reference, &harness.keys);
+    let change = reference.change(Change::Replace, table.into(), &Preconditions::default(), 0, keys, |_| Ok(()));
+    harness.timeline.adopt(change.unwrap());
+    seen.push(check(&harness));
+    harness.timeline.sum(2);
+    seen.push(check(&harness));
+    for second in [1, SKEW + 1, RETENTION, RETENTION + 1] {
+        harness.advance(NOW + second);
+        seen.push(check(&harness));
+    }
+    assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "each step changes it: {seen:?}");
+    assert_eq!(seen.last(), Some(&0));
 }

@@ -140,6 +140,16 @@ impl Users {
         (self.states.len() - self.free.len()) as usize
     }
 
+    /// Indices, free ones among them.
+    pub(crate) fn indices(&self) -> usize {
+        self.states.len() as usize
+    }
+
+    /// What the users take, and what the next of them may make it take at once; O(1).
+    pub(crate) fn bytes(&self) -> usize {
+        self.indices.bytes(self.len()) + self.states.bytes() + self.groups.bytes() + self.free.bytes()
+    }
+
     /// The keys of the indices from `from` on, at most `most`; a free index shows its last key.
     pub(crate) fn keys(&self, from: u32, most: u32) -> Vec<UserKey> {
         (from..self.states.len().min(from.saturating_add(most))).map(|user| self.states[user].key).collect()

@@ -29,6 +29,9 @@ struct Cursors {
 }
 
 impl Folder {
+    /// What a slot's cursor takes, without its bit.
+    pub(crate) const SLOT_BYTES: usize = size_of::<u64>();
+
     pub(crate) fn new(window: &Window) -> Self {
         let cursors =
             || Cursors { folded: vec![0; window.slots()].into(), pending: vec![0; window.slots().div_ceil(64)].into() };

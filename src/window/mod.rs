@@ -46,6 +46,14 @@ impl Window {
         Self { shards: (0..shards).map(|_| Ring::new(slots)).collect() }
     }
 
+    /// What a window of so many shards and slots takes with its folder, and with the empty chunk that a fold leaves in a
+    /// slot.
+    pub(crate) fn bytes_for(shards: usize, slots: usize) -> usize {
+        let slot_bytes = size_of::<slot::Slot>() + size_of::<chunk::Chunk>() + Folder::SLOT_BYTES;
+        let bits_bytes = 2 * slots.div_ceil(8);
+        shards * (slots * slot_bytes + bits_bytes)
+    }
+
     /// Publishes `records` in `second`: they are in every snapshot and every fold that starts after this returns.
     /// Lock-free; the shard is `hint` modulo their number.
     pub(crate) fn append(&self, hint: usize, second: i64, records: Box<[Record]>) -> Appended {

@@ -37,6 +37,12 @@ impl<K: Eq, V, H> HashMap<K, V, H> {
         self.entries.lock().expect("a model that panics has failed").iter().any(|(other, _)| other == key)
     }
 
+    /// Entries that there is room for: a figure that no protocol rests on, so always the same, and no step of a model.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        64
+    }
+
     /// Keeps the entries that `keep` says.
     pub fn retain_sync(&self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.entries.lock().expect("a model that panics has failed").retain_mut(|(key, value)| keep(key, value));

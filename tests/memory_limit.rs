@@ -1,0 +1,270 @@
+//! What clients see of the limit on memory: refusals are whole, verdicts stay right, and it passes by itself.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use weir::clock::ManualClock;
+use weir::event::{Batch, Format, Verdict, format_ms};
+use weir::reference::{Change, Preconditions, ReferenceError};
+use weir::{Engine, EngineConfig, Overloaded};
+
+const START_MS: i64 = 1_760_000_000_000;
+const BATCH: usize = 500;
+const MAX_BYTES: usize = 6 << 20;
+
+/// Seconds.
+const RETENTION: i64 = 20;
+const SKEW: i64 = 5;
+const HORIZON: i64 = RETENTION + 2 * SKEW;
+
+fn engine(change: impl FnOnce(&mut EngineConfig)) -> (Arc<ManualClock>, Engine) {
+    let clock = Arc::new(ManualClock::new(START_MS));
+    let mut config = EngineConfig {
+        retention_secs: RETENTION as u32,
+        max_skew_secs: SKEW as u32,
+        max_batch_events: BATCH,
+        max_memory_bytes: Some(MAX_BYTES),
+        shards: 1,
+        ..EngineConfig::default()
+    };
+    change(&mut config);
+    (Arc::clone(&clock), Engine::new(config, clock).unwrap())
+}
+
+/// Events with these ids, each of a user of its own, at the engine's time.
+fn batch(engine: &Engine, ids: &[u64]) -> Batch {
+    let ts = format_ms(engine.now_ms());
+    let line = |id| format!("{{\"event_id\":\"e{id}\",\"user_id\":\"u{id}\",\"type\":\"click\",\"ts\":\"{ts}\"}}\n");
+    engine.decode(ids.iter().map(line).collect::<String>().into(), Format::Ndjson).unwrap()
+}
+
+fn ingest(engine: &Engine, batch: &mut Batch) -> Result<usize, Overloaded> {
+    engine.ingest(batch, engine.now_ms()).map(|tally| tally.accepted)
+}
+
+/// Takes batches of new ids until one is refused; how many events were taken.
+fn fill(engine: &Engine) -> u64 {
+    for first in (0..).step_by(BATCH) {
+        let ids: Vec<u64> = (first..first + BATCH as u64).collect();
+        match ingest(engine, &mut batch(engine, &ids)) {
+            Ok(accepted) => assert_eq!(accepted, BATCH),
+            Err(Overloaded) => return first,
+        }
+        engine.tick();
+    }
+    unreachable!("memory is limited")
+}
+
+fn put(engine: &Engine, users: usize, ts_ms: i64) -> Result<u64, ReferenceError> {
+    let users: Vec<String> = (0..users).map(|n| format!("\"u{n}\":{{\"plan\":\"pro\",\"region\":\"eu\"}}")).collect();
+    let body = format!("{{\"user_metadata\":{{{}}},\"ts\":\"{}\"}}", users.join(","), format_ms(START_MS + ts_ms));
+    change(engine, Change::Replace, body)
+}
+
+fn change(engine: &Engine, change: Change, body: String) -> Result<u64, ReferenceError> {
+    let changed = engine.change_reference(change, body.into(), &Preconditions::default(), engine.now_ms());
+    changed.map(|generation| generation.number())
+}
+
+/// A batch that is to be taken, and what stands in it.
+struct Waiting {
+    batch: Batch,
+    ids: Vec<u64>,
+    ts_ms: i64,
+}
+
+/// What was accepted.
+#[derive(Default)]
+struct Oracle {
+    /// When an id was, last.
+    accepted_ms: HashMap<u64, i64>,
+    /// Events by their second.
+    events: BTreeMap<i64, u64>,
+}
+
+impl Oracle {
+    fn verdict(&mut self, id: u64, ts_ms: i64, now_ms: i64) -> Verdict {
+        if self.accepted_ms.get(&id).is_some_and(|accepted_ms| now_ms - accepted_ms <= HORIZON * 1_000) {
+            return Verdict::Duplicate;
+        }
+        self.accepted_ms.insert(id, now_ms);
+        *self.events.entry(ts_ms / 1_000).or_default() += 1;
+        Verdict::Accepted
+    }
+
+    /// Takes the batch in, as the engine did; whether all its verdicts are right.
+    fn agrees(&mut self, Waiting { batch, ids, ts_ms }: &Waiting, now_ms: i64) -> bool {
+        ids.iter().enumerate().all(|(event, id)| batch.verdict(event) == self.verdict(*id, *ts_ms, now_ms))
+    }
+
+    fn total_events(&self, now_ms: i64) -> u64 {
+        let now = now_ms / 1_000;
+        self.events.range(now - RETENTION + 1..=now).map(|(_, events)| events).sum()
+    }
+}
+
+#[test]
+fn every_verdict_and_count_is_right_however_often_memory_runs_out() {
+    const ROUNDS: usize = 400;
+    let (clock, engine) = engine(|_| {});
+    let mut oracle = Oracle::default();
+    let (mut waiting, mut next, mut refused, mut came_again) = (VecDeque::new(), 0, 0, 0);
+    for round in 0..ROUNDS {
+        let ts_ms = engine.now_ms();
+        waiting.extend((0..4).map(|_| {
+            // Half of the ids are new; the others came before, some long before, some in this batch.
+            let ids: Vec<u64> = (0..BATCH as u64 / 2).flat_map(|id| [next + id, (next + id) * 7 / 8]).collect();
+            next += BATCH as u64 / 2;
+            Waiting { batch: batch(&engine, &ids), ids, ts_ms }
+        }));
+        for _ in 0..waiting.len() {
+            let mut one: Waiting = waiting.pop_front().unwrap();
+            match ingest(&engine, &mut one.batch) {
+                Ok(_) => {
+                    came_again += usize::from(one.ts_ms < ts_ms);
+                    assert!(oracle.agrees(&one, ts_ms), "round {round}");
+                }
+                Err(Overloaded) => {
+                    refused += 1;
+                    assert!((0..BATCH).all(|event| one.batch.verdict(event) == Verdict::Pending));
+                    waiting.push_back(one);
+                }
+            }
+            assert!(engine.memory().used_bytes() <= MAX_BYTES);
+        }
+        assert_eq!(engine.metrics(RETENTION as u32).total_events, oracle.total_events(ts_ms), "round {round}");
+        clock.advance(250);
+        // Clients give up what would be too late by now.
+        waiting.retain(|one| engine.now_ms() - one.ts_ms <= SKEW * 1_000);
+        engine.tick();
+        if round % 4 == 0 {
+            engine.sweep();
+        }
+    }
+    assert!(refused > ROUNDS && came_again > 10, "{refused} were refused, {came_again} of them taken later");
+}
+
+#[test]
+fn when_all_has_expired_everything_is_accepted_again() {
+    let (clock, engine) = engine(|_| {});
+    let taken = fill(&engine);
+    let mut duplicates = batch(&engine, &[0, taken - 1]);
+    if ingest(&engine, &mut duplicates).is_ok() {
+        assert_eq!([0, 1].map(|event| duplicates.verdict(event)), [Verdict::Duplicate; 2], "also while it is full");
+    }
+    assert_eq!(engine.metrics(RETENTION as u32).unique_users, taken);
+    clock.advance(HORIZON * 1_000 + 120_000);
+    engine.tick();
+    engine.sweep();
+    assert_eq!(engine.sizes().dedup_ids, 0);
+    let again = fill(&engine);
+    assert!(again >= taken * 9 / 10, "{again} after {taken}");
+    assert_eq!(engine.metrics(RETENTION as u32).total_events, again);
+}
+
+#[test]
+fn a_batch_that_was_refused_has_claimed_nothing() {
+    let (clock, engine) = engine(|_| {});
+    fill(&engine);
+    let ids: Vec<u64> = (1_000_000..1_000_000 + BATCH as u64).collect();
+    assert_eq!(ingest(&engine, &mut batch(&engine, &ids)), Err(Overloaded));
+    let sizes = engine.sizes();
+    assert_eq!((sizes.backlog, engine.memory().reserved_bytes), (0, 0));
+    clock.advance(HORIZON * 1_000 + 120_000);
+    engine.tick();
+    engine.sweep();
+    assert_eq!(ingest(&engine, &mut batch(&engine, &ids)), Ok(BATCH));
+    assert_eq!(ingest(&engine, &mut batch(&engine, &ids)), Ok(0), "all are duplicates now");
+}
+
+#[test]
+fn an_engine_over_its_limit_recovers_by_ticks_alone() {
+    // Preallocated ids do not expire by sweeps.
+    let (clock, engine) =
+        engine(|config| (config.dedup_capacity, config.max_memory_bytes) = (Some(50_000), Some(7 << 20)));
+    assert!(!engine.is_over_memory());
+    fill(&engine);
+    assert!(engine.is_over_memory());
+    engine.tick();
+    assert!(engine.is_over_memory(), "as long as nothing has expired");
+    clock.advance(RETENTION * 1_000);
+    assert!(engine.is_over_memory(), "nobody has looked");
+    engine.tick();
+    assert!(!engine.is_over_memory());
+    assert!(engine.memory().used_bytes() <= engine.memory().max_bytes.unwrap() / 16 * 15);
+}
+
+#[test]
+fn elastic_ids_make_room_when_they_are_swept() {
+    let (clock, engine) = engine(|_| {});
+    fill(&engine);
+    let dedup_bytes = engine.memory().dedup_bytes;
+    clock.advance(HORIZON * 1_000 + 120_000);
+    engine.tick();
+    assert_eq!(engine.memory().dedup_bytes, dedup_bytes);
+    engine.sweep();
+    assert!(engine.memory().dedup_bytes < dedup_bytes / 4);
+    assert!(!engine.is_over_memory());
+}
+
+#[test]
+fn a_table_that_does_not_fit_is_refused_and_the_one_in_force_stays() {
+    let (_, engine) = engine(|_| {});
+    assert_eq!(put(&engine, 1_000, 0), Ok(1));
+    let is_as_it_was = || {
+        assert_eq!((engine.reference().number(), engine.reference().users()), (1, 1_000));
+        assert_eq!(engine.user("u999"), Some(vec!["pro".to_owned(), "eu".to_owned()]));
+        assert_eq!(engine.memory().reserved_bytes, 0);
+        assert!(!engine.is_over_memory(), "events still fit");
+    };
+    assert_eq!(put(&engine, 100_000, 1), Err(ReferenceError::Overloaded));
+    is_as_it_was();
+    let ts = format_ms(START_MS + 1);
+    let long = format!("{{\"user_metadata\":{{}},\"more\":\"{}\",\"ts\":\"{ts}\"}}", "x".repeat(MAX_BYTES / 48));
+    assert_eq!(change(&engine, Change::Merge, long), Err(ReferenceError::Overloaded));
+    is_as_it_was();
+    assert_eq!(put(&engine, 2_000, 1), Ok(2));
+    assert_eq!(ingest(&engine, &mut batch(&engine, &[1])), Ok(1));
+}
+
+#[test]
+fn a_patch_needs_room_for_copies_of_the_table() {
+    let patch = |users: usize, max_bytes: usize| {
+        let (_, engine) = engine(|config| config.max_memory_bytes = Some(max_bytes));
+        // The table grows bit by bit: its body is never large.
+        for first in (0..users).step_by(1_000) {
+            let users: Vec<String> =
+                (first..first + 1_000).map(|n| format!("\"u{n}\":{{\"plan\":\"p\",\"region\":\"r\"}}")).collect();
+            let ts = format_ms(START_MS + first as i64 / 1_000);
+            let body = format!("{{\"user_metadata\":{{{}}},\"ts\":\"{ts}\"}}", users.join(","));
+            change(&engine, Change::Merge, body)?;
+        }
+        Ok::<_, ReferenceError>(engine.memory().reference_bytes)
+    };
+    let reference_bytes = patch(20_000, 1 << 30).unwrap();
+    assert!((33 * 20_000..100 * 20_000).contains(&reference_bytes), "{reference_bytes}");
+    assert_eq!(patch(20_000, MAX_BYTES), Err(ReferenceError::Overloaded));
+    assert!(patch(4_000, MAX_BYTES).is_ok());
+}
+
+#[test]
+fn the_least_limit_holds_the_largest_batch() {
+    for (dedup_capacity, event_types) in [(None, 3), (Some(1_000_000), 64)] {
+        let config = |max_bytes| EngineConfig {
+            dedup_capacity,
+            event_types: (0..event_types).map(|n| format!("t{n}")).chain(["click".to_owned()]).skip(1).collect(),
+            max_memory_bytes: Some(max_bytes),
+            ..EngineConfig::default()
+        };
+        let error = config(0).validate().unwrap_err().to_string();
+        let least_bytes = error.strip_prefix("max-memory must be at least ").unwrap().split(' ').next().unwrap();
+        let least_bytes: usize = least_bytes.parse().unwrap();
+        assert_eq!(error, format!("max-memory must be at least {least_bytes} bytes with these settings, not 0"));
+        assert!(config(least_bytes - 1).validate().is_err());
+        let engine = Engine::new(config(least_bytes), ManualClock::new(START_MS)).unwrap();
+        let ids: Vec<u64> = (0..engine.config().max_batch_events as u64).collect();
+        assert_eq!(ingest(&engine, &mut batch(&engine, &ids)), Ok(ids.len()));
+        assert_eq!(ingest(&engine, &mut batch(&engine, &ids)), Err(Overloaded), "not a second one before the fold");
+    }
+}
