@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every fuzz target for WEIR_FUZZ_RUNS inputs (1,000,000 unless set) on top of its seeds, and stops at the first that
-# breaks a promise. What the fuzzer has found of interest stays in fuzz/corpus. The last line counts.
+# breaks a promise. What the fuzzer has found of interest stays in fuzz/corpus. Ends with a table; the last line counts.
+# Arguments name the targets to run: `ci/fuzz.sh timestamp query`.
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 runs=${WEIR_FUZZ_RUNS:-1000000}
@@ -18,16 +19,20 @@ fi
 # The instrumentation's flags are unstable; this lets the pinned compiler have them. The code under test is safe but for
 # vector loads from references to arrays, so that no address sanitizer is needed.
 export RUSTC_BOOTSTRAP=1
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(basename -s .rs fuzz_targets/*.rs)
 inputs=0
-targets=0
-for target in fuzz_targets/*.rs; do
-    name=$(basename "$target" .rs)
-    mkdir -p "corpus/$name"
+table=()
+for target in "${targets[@]}"; do
+    mkdir -p "corpus/$target"
     log=$(mktemp)
-    cargo fuzz run --fuzz-dir . --sanitizer none "$name" "corpus/$name" "seeds/$name" -- \
+    start=$SECONDS
+    cargo fuzz run --fuzz-dir . --features fuzzer --sanitizer none "$target" "corpus/$target" "seeds/$target" -- \
         -runs="$runs" -max_len=2048 -print_final_stats=1 2>&1 | tee "$log"
-    inputs=$((inputs + $(sed -n 's/^stat::number_of_executed_units: *//p' "$log")))
-    targets=$((targets + 1))
+    executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    table+=("$(printf '%-14s %10d inputs %6d s' "$target" "$executed" $((SECONDS - start)))")
+    inputs=$((inputs + executed))
     rm "$log"
 done
-echo "$targets fuzz targets, $inputs inputs, no failure"
+printf '%s\n' "${table[@]}"
+echo "${#targets[@]} fuzz targets, $inputs inputs, no failure"

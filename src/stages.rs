@@ -1,9 +1,11 @@
-//! Single stages of the engine, for the benchmarks; no part of the public interface.
+//! Single stages of the engine, for the benchmarks and the fuzz targets; no part of the public interface.
 
 use crate::dedup::{Claim, Dedup, Elastic, Preallocated};
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema};
 use crate::key::{EventKey, HashKeys};
+use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError};
 use crate::window::{Folder, Window};
+use std::sync::Arc;
 
 /// The decode of a body, with the fast path or without it.
 pub struct Decode {
@@ -34,6 +36,57 @@ impl Decode {
     /// [`DecodeError`], when nothing of the body is taken.
     pub fn decode_generally(&mut self, body: Vec<u8>, format: Format) -> Result<Batch, DecodeError> {
         self.decoder.decode_by(false, body, format, &self.schema, &self.keys)
+    }
+
+    /// What the columns hold of an event that is valid in itself: its key, its window record, its time.
+    #[must_use]
+    pub fn row(batch: &Batch, index: usize) -> (EventKey, u128, i64) {
+        (batch.event_keys[index], batch.records[index], batch.ts_ms[index])
+    }
+
+    /// The functions that ids are hashed by.
+    #[must_use]
+    pub fn keys(&self) -> &HashKeys {
+        &self.keys
+    }
+}
+
+/// The reference table alone.
+pub struct Table {
+    reference: Reference,
+    keys: HashKeys,
+}
+
+impl Table {
+    /// Generation 0.
+    #[must_use]
+    pub fn new(attributes: &[String], max_skew_ms: i64) -> Self {
+        Self { reference: Reference::new(attributes, max_skew_ms), keys: HashKeys::from_seed(&[7; 32]) }
+    }
+
+    /// What the engine does, without preconditions.
+    ///
+    /// # Errors
+    /// [`ReferenceError`], when the table stays as it is.
+    pub fn change(
+        &self,
+        change: Change,
+        body: Vec<u8>,
+        received_at_ms: i64,
+    ) -> Result<Arc<Generation>, ReferenceError> {
+        self.reference.change(change, body, &Preconditions::default(), received_at_ms, &self.keys, |_| Ok(()))
+    }
+
+    /// The generation in force.
+    #[must_use]
+    pub fn current(&self) -> Arc<Generation> {
+        self.reference.current()
+    }
+
+    /// A user's attributes in a generation, in the configured order.
+    #[must_use]
+    pub fn user(&self, generation: &Generation, id: &str) -> Option<Vec<String>> {
+        generation.user(self.keys.user(id)).map(|values| values.map(str::to_owned).collect())
     }
 }
 

@@ -52,16 +52,22 @@ fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
+/// What a quoted string (RFC 9110, 5.6.4) says; any other text stays as it is.
 fn unquote(value: &str) -> Cow<'_, str> {
-    let Some(quoted) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-        return Cow::Borrowed(value);
-    };
-    if !quoted.contains('\\') {
-        return Cow::Borrowed(quoted);
+    quoted_string(value).map_or(Cow::Borrowed(value), Cow::Owned)
+}
+
+fn quoted_string(text: &str) -> Option<String> {
+    let mut chars = text.strip_prefix('"')?.strip_suffix('"')?.chars();
+    let mut unescaped = String::new();
+    while let Some(next) = chars.next() {
+        match next {
+            '"' => return None,
+            '\\' => unescaped.push(chars.next()?),
+            plain => unescaped.push(plain),
+        }
     }
-    let mut chars = quoted.chars();
-    let unescaped = std::iter::from_fn(|| chars.next().and_then(|c| if c == '\\' { chars.next() } else { Some(c) }));
-    Cow::Owned(unescaped.collect())
+    Some(unescaped)
 }
 
 #[cfg(test)]
@@ -91,7 +97,15 @@ mod tests {
         assert_eq!(parameter("return = minimal"), ("return", "minimal".into()));
         assert_eq!(parameter(r#"charset="utf\-8""#), ("charset", "utf-8".into()));
         assert_eq!(parameter("respond-async"), ("respond-async", "".into()));
-        assert_eq!(parameter(r#"a="\"#), ("a", r#""\"#.into()));
+        assert_eq!(parameter(r#"a="""#), ("a", "".into()));
+        assert_eq!(parameter(r#"a="b\"\\""#), ("a", r#"b"\"#.into()));
+    }
+
+    #[test]
+    fn what_is_not_one_quoted_string_is_left_as_it_is() {
+        for value in [r#"""#, r#""\"#, r#""b\""#, r#""b"c""#, r#""b", c="d""#, r#"b"c""#] {
+            assert_eq!(parameter(&format!("a={value}")), ("a", value.into()));
+        }
     }
 
     #[test]

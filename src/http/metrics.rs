@@ -24,7 +24,8 @@ pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
     Ok(response)
 }
 
-fn window_secs(query: Option<&str>, retention_secs: u32) -> Result<u32, Problem> {
+/// The window that a query asks for.
+pub(super) fn window_secs(query: Option<&str>, retention_secs: u32) -> Result<u32, Problem> {
     let mut given = None;
     for parameter in parameters(query) {
         if *parameter.name != *b"window" {

@@ -10,6 +10,8 @@ mod health;
 mod lateness;
 mod media_type;
 mod metrics;
+#[doc(hidden)]
+pub mod parsers;
 mod problem;
 mod query;
 mod reference;

@@ -133,6 +133,11 @@ impl Problem {
         }
     }
 
+    /// The stable code.
+    pub(crate) const fn code(&self) -> &'static str {
+        self.kind().1
+    }
+
     /// What went wrong this time, for a person.
     fn detail(&self) -> String {
         match self {

@@ -1,0 +1,4 @@
+//! libFuzzer on `weir_fuzz::COMPRESSED`.
+#![no_main]
+
+weir_fuzz::fuzz!(COMPRESSED);

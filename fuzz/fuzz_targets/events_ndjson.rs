@@ -1,0 +1,4 @@
+//! libFuzzer on `weir_fuzz::EVENTS_NDJSON`.
+#![no_main]
+
+weir_fuzz::fuzz!(EVENTS_NDJSON);

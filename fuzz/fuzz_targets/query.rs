@@ -1,0 +1,4 @@
+//! libFuzzer on `weir_fuzz::QUERY`.
+#![no_main]
+
+weir_fuzz::fuzz!(QUERY);

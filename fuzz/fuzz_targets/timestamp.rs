@@ -1,0 +1,4 @@
+//! libFuzzer on `weir_fuzz::TIMESTAMP`.
+#![no_main]
+
+weir_fuzz::fuzz!(TIMESTAMP);

@@ -1,0 +1,109 @@
+//! `If-Match` and `If-None-Match`: entity tags by a table of states (RFC 9110, 8.8.3 and 13.1). The input is the fields
+//! of one header, one a line.
+
+use crate::{Target, fields};
+use weir::reference::Tags;
+
+/// Lists of entity tags.
+pub const ENTITY_TAGS: Target = Target { name: "entity_tags", words: WORDS, check };
+
+const WORDS: &[&[u8]] = &[
+    b"*",
+    b"\"0\"",
+    b"\"7\"",
+    b"W/\"8\"",
+    b"\"18446744073709551615\"",
+    b"\"18446744073709551616\"",
+    b"\"07\"",
+    b"\"a,b\"",
+    b"\"",
+    b"W/",
+    b"w/",
+    b",",
+    b" ",
+    b"\t",
+    b"\n",
+    b"\xff",
+    b"+7",
+];
+
+fn check(input: &[u8]) {
+    let fields = fields(input);
+    let bytes = || fields.iter().map(http::HeaderValue::as_bytes);
+    assert_eq!(Tags::if_match(bytes()), tags(bytes(), false));
+    assert_eq!(Tags::if_none_match(bytes()), tags(bytes(), true));
+}
+
+#[derive(Clone)]
+enum State {
+    Between,
+    Weak,
+    WeakSlash,
+    Quoted { is_weak: bool, opaque: Vec<u8> },
+    After(Element),
+}
+
+#[derive(Clone, PartialEq)]
+enum Element {
+    Star,
+    Tag { is_weak: bool, opaque: Vec<u8> },
+    Garbage,
+}
+
+fn tags<'f>(fields: impl Iterator<Item = &'f [u8]> + Clone, takes_weak: bool) -> Option<Tags> {
+    fields.clone().next()?;
+    let elements: Vec<_> = fields.flat_map(elements).collect();
+    if elements == [Element::Star] {
+        return Some(Tags::Any);
+    }
+    let number = |element: Element| match element {
+        Element::Tag { is_weak, opaque } if takes_weak || !is_weak => written_number(&opaque),
+        _ => None,
+    };
+    Some(Tags::Generations(elements.into_iter().filter_map(number).collect()))
+}
+
+fn elements(field: &[u8]) -> Vec<Element> {
+    let mut elements = vec![];
+    let mut state = State::Between;
+    for byte in field.iter().copied() {
+        state = match (state, byte) {
+            (State::Between, b' ' | b'\t' | b',') => State::Between,
+            (State::Between, b'*') => State::After(Element::Star),
+            (State::Between, b'W') => State::Weak,
+            (State::Weak, b'/') => State::WeakSlash,
+            (State::Between, b'"') => State::Quoted { is_weak: false, opaque: vec![] },
+            (State::WeakSlash, b'"') => State::Quoted { is_weak: true, opaque: vec![] },
+            (State::Quoted { is_weak, opaque }, b'"') => State::After(Element::Tag { is_weak, opaque }),
+            (State::Quoted { is_weak, mut opaque }, b'!'..=b'~' | 0x80..) => {
+                opaque.push(byte);
+                State::Quoted { is_weak, opaque }
+            }
+            (State::After(element), b',') => {
+                elements.push(element);
+                State::Between
+            }
+            (State::Weak | State::WeakSlash, b',') => {
+                elements.push(Element::Garbage);
+                State::Between
+            }
+            (State::After(element), b' ' | b'\t') => State::After(element),
+            _ => State::After(Element::Garbage),
+        };
+    }
+    match state {
+        State::Between => {}
+        State::After(element) => elements.push(element),
+        _ => elements.push(Element::Garbage),
+    }
+    elements
+}
+
+/// The number that is written like this, without zeros or signs before it.
+fn written_number(digits: &[u8]) -> Option<u64> {
+    let is_written = digits.iter().all(u8::is_ascii_digit) && (digits == b"0" || !digits.starts_with(b"0"));
+    if digits.is_empty() || !is_written {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add((digit - b'0').into()))
+}

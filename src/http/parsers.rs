@@ -1,0 +1,79 @@
+//! The parsers of query strings, header fields and compressed bodies, for the fuzz targets; no part of the public
+//! interface. An error is the stable code of its problem.
+
+use crate::http::coding::Coding;
+use crate::http::media_type::Accepts;
+use crate::http::problem::Problem;
+use crate::http::{header, metrics, query};
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use std::borrow::Cow;
+
+/// The parameters of a query: names and values, decoded.
+pub fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+    query::parameters(Some(query)).map(|parameter| (parameter.name, parameter.value))
+}
+
+/// The window that a query asks for.
+///
+/// # Errors
+/// When it asks for something else, or for none that the retention has.
+pub fn window_secs(query: Option<&str>, retention_secs: u32) -> Result<u32, &'static str> {
+    metrics::window_secs(query, retention_secs).map_err(|problem| problem.code())
+}
+
+/// The members of a list.
+pub fn split(list: &str, separator: u8) -> impl Iterator<Item = &str> {
+    header::split(list, separator)
+}
+
+/// A parameter's name and value.
+#[must_use]
+pub fn parameter(text: &str) -> (&str, Cow<'_, str>) {
+    header::parameter(text)
+}
+
+/// Whether these fields of `Prefer` ask for the short answer.
+#[must_use]
+pub fn prefers_minimal(fields: &[HeaderValue]) -> bool {
+    header::prefers_minimal(&headers(&HeaderName::from_static("prefer"), fields))
+}
+
+/// Which of two media types, of which the first is the default, these fields of `Content-Type` name.
+///
+/// # Errors
+/// When they name neither.
+pub fn media_type(fields: &[HeaderValue]) -> Result<&'static str, &'static str> {
+    static ACCEPTS: Accepts = Accepts {
+        field: ACCEPT,
+        media_types: &["application/json", "application/x-ndjson"],
+        default: Some("application/json"),
+    };
+    ACCEPTS.negotiate(&headers(&CONTENT_TYPE, fields)).map_err(|problem| problem.code())
+}
+
+/// A content coding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyCoding(Coding);
+
+impl BodyCoding {
+    /// The coding that these fields of `Content-Encoding` name.
+    ///
+    /// # Errors
+    /// When they name none that is known, or several.
+    pub fn negotiate(fields: &[HeaderValue]) -> Result<Self, &'static str> {
+        Coding::negotiate(&headers(&CONTENT_ENCODING, fields)).map(Self).map_err(|problem| problem.code())
+    }
+
+    /// The decoded body.
+    ///
+    /// # Errors
+    /// When it is malformed, or larger than `max_bytes`.
+    pub fn decode(self, encoded: Vec<u8>, max_bytes: usize) -> Result<Vec<u8>, &'static str> {
+        self.0.decode(encoded, max_bytes).map_err(|undecoded| Problem::from(undecoded).code())
+    }
+}
+
+fn headers(name: &HeaderName, fields: &[HeaderValue]) -> HeaderMap {
+    fields.iter().map(|field| (name.clone(), field.clone())).collect()
+}
