@@ -35,7 +35,8 @@ pub struct EngineConfig {
     pub max_backlog_events: usize,
     /// Bytes that the engine may hold, counted high rather than low; none for no limit. Beyond, batches and changes of the
     /// reference table are refused until ids and seconds have expired. Request bodies and answers are not among them, nor
-    /// is what the allocator keeps for itself.
+    /// is what the allocator keeps for itself, unless the engine is [told](crate::Engine::observe_process) what the process
+    /// takes.
     pub max_memory_bytes: Option<usize>,
     /// Shards of the window, a power of two; they only spread contention.
     pub shards: usize,

@@ -45,6 +45,8 @@ mod memory;
 #[cfg(feature = "server")]
 mod pace;
 mod prefetch;
+#[cfg(feature = "server")]
+mod process;
 pub mod reference;
 mod room;
 #[cfg(feature = "server")]

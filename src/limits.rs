@@ -145,9 +145,11 @@ pub const FILES_BESIDE_CONNECTIONS: usize = 64;
 /// How long the server goes on reading a body that it has refused, so that the client sees why.
 pub const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the process takes besides data and bodies: connections, threads, code. An eighth of `--max-memory` more is left for
-/// the allocator's slack.
-pub const PROCESS_BYTES: usize = 64 << 20;
+/// The least part of `--max-memory` that is left to what can grow between two looks at the process.
+pub const MEMORY_SLACK_BYTES_MIN: usize = 128 << 20;
+
+/// How often a server with a limit on memory looks at what its process takes.
+pub const PROCESS_LOOK_PERIOD: Duration = Duration::from_millis(50);
 
 /// Bytes of memory for the bodies in flight, and for what is made of them while they are read, unless configured. The
 /// worst that the largest body of the default size can take is three quarters of it.

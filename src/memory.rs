@@ -40,6 +40,8 @@ pub struct MemoryUse {
     pub reference_bytes: usize,
     /// Set aside for changes of the reference table that are under way.
     pub reserved_bytes: usize,
+    /// What the process was last seen to take beside all of this, up to half of the limit.
+    pub beside_bytes: usize,
 }
 
 impl MemoryUse {
@@ -55,6 +57,7 @@ impl MemoryUse {
             self.timeline_bytes,
             self.reference_bytes,
             self.reserved_bytes,
+            self.beside_bytes,
         ]
         .into_iter()
         .fold(0, usize::saturating_add)
@@ -94,6 +97,7 @@ pub(crate) struct Memory {
     reserved_bytes: AtomicUsize,
     /// Folded records that may still be read, and so are not freed.
     lingering_bytes: Arc<AtomicUsize>,
+    beside_bytes: AtomicUsize,
     /// 1 while it is over the limit.
     over: AtomicUsize,
 }
@@ -114,6 +118,7 @@ impl Memory {
             reference_bytes: AtomicUsize::new(0),
             reserved_bytes: AtomicUsize::new(0),
             lingering_bytes: Arc::new(AtomicUsize::new(0)),
+            beside_bytes: AtomicUsize::new(0),
             over: AtomicUsize::new(0),
         }
     }
@@ -176,6 +181,16 @@ impl Memory {
         reclaim::pin().defer(move || _ = lingering_bytes.fetch_sub(bytes, Ordering::Relaxed));
     }
 
+    /// Takes note of what the process takes: what is not counted here counts all the same, but for no more than half of
+    /// the limit, so that the engine can always go on with the other half.
+    pub(crate) fn observe(&self, process_bytes: usize, backlog_events: usize) {
+        let Some(max_bytes) = self.max_bytes else { return };
+        let usage = self.usage(backlog_events);
+        let counted_bytes = usage.used_bytes() - usage.beside_bytes;
+        let beside_bytes = process_bytes.saturating_sub(counted_bytes).min(max_bytes / 2);
+        self.beside_bytes.store(beside_bytes, Ordering::Relaxed);
+    }
+
     /// Looks again whether the engine is over its limit.
     pub(crate) fn review(&self, backlog_events: usize) {
         let Some(max_bytes) = self.max_bytes else { return };
@@ -202,6 +217,7 @@ impl Memory {
             timeline_bytes: self.timeline_bytes.load(Ordering::Relaxed),
             reference_bytes: self.reference_bytes.load(Ordering::Relaxed),
             reserved_bytes: self.reserved_bytes.load(Ordering::Relaxed),
+            beside_bytes: self.beside_bytes.load(Ordering::Relaxed),
         }
     }
 }
@@ -266,11 +282,27 @@ mod tests {
     }
 
     #[test]
+    fn what_the_process_takes_beside_counts_up_to_half_of_the_limit() {
+        let memory = memory();
+        memory.hold(&Parts { timeline_bytes: 100, ..Parts::default() });
+        let beside = |process_bytes| {
+            memory.observe(process_bytes, 0);
+            memory.usage(0).beside_bytes
+        };
+        assert_eq!([99, 100, 101, 250].map(beside), [0, 0, 1, 150]);
+        assert_eq!([usize::MAX, 100].map(beside), [MAX_BYTES / 2, 0], "what was seen before is not counted twice");
+        memory.observe(usize::MAX, 0);
+        let left_events = (MAX_BYTES / 2 - 100) / UNFOLDED_EVENT_BYTES_MAX;
+        assert!(memory.admits(left_events) && !memory.admits(left_events + 1));
+    }
+
+    #[test]
     fn without_a_limit_nothing_is_refused() {
         let memory = Memory::new(&EngineConfig::default());
         assert!(memory.admits(usize::MAX));
         assert!(memory.reserve(usize::MAX, usize::MAX).is_ok());
         memory.hold(&Parts { dedup_bytes: usize::MAX, ..Parts::default() });
+        memory.observe(usize::MAX, 0);
         memory.review(usize::MAX);
         assert!(!memory.is_over());
         assert_eq!(memory.usage(1).used_bytes(), usize::MAX);

@@ -14,6 +14,12 @@ impl Engine {
         self.memory.usage(self.backlog.taken())
     }
 
+    /// Tells the engine what its process takes in all, in bytes. With a limit, what it does not count itself (the allocator's
+    /// slack, bodies, connections) counts from then on, up to half of the limit. To be called again and again, or never.
+    pub fn observe_process(&self, process_bytes: usize) {
+        self.memory.observe(process_bytes, self.backlog.taken());
+    }
+
     /// Whether events were refused for want of memory, and the engine has not come back to 15/16 of its limit since. It
     /// comes back by itself, as seconds and ids expire: the tick and the sweep look again.
     #[must_use]

@@ -19,6 +19,7 @@ mod reference;
 use crate::engine::Engine;
 use crate::limits;
 use crate::pace::Patience;
+use crate::process;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::{Role, Tokens};
@@ -150,6 +152,20 @@ pub(crate) async fn watch(app: Arc<App>) -> Infallible {
     tokio::select! {
         never = health::watch_clock(Arc::clone(&app.engine)) => never,
         never = app.lateness.probe() => never,
+        never = watch_process(&app.engine) => never,
+    }
+}
+
+/// Tells an engine with a limit on its memory what the process takes.
+async fn watch_process(engine: &Engine) -> Infallible {
+    if engine.config().max_memory_bytes.is_none() {
+        std::future::pending::<Infallible>().await;
+    }
+    loop {
+        if let Some(bytes) = process::resident_bytes() {
+            engine.observe_process(bytes);
+        }
+        sleep(limits::PROCESS_LOOK_PERIOD).await;
     }
 }
 
