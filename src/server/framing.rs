@@ -12,6 +12,8 @@ use httparse::{EMPTY_HEADER, Header, Request, Status};
 #[derive(Debug)]
 pub(super) struct Framing {
     state: State,
+    /// Heads that have ended.
+    heads: u64,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ enum Length {
 
 impl Framing {
     pub(super) fn new() -> Self {
-        Self { state: State::Head(Vec::new()) }
+        Self { state: State::Head(Vec::new()), heads: 0 }
     }
 
     /// Whether everything that has come is whole requests.
@@ -66,6 +68,11 @@ impl Framing {
     /// Whether a head has begun and not ended.
     pub(super) fn is_in_head(&self) -> bool {
         matches!(&self.state, State::Head(head) if !head.is_empty())
+    }
+
+    /// How many heads have ended so far: the one that is coming, if any, has begun after them.
+    pub(super) fn heads(&self) -> u64 {
+        self.heads
     }
 
     /// Follows the next bytes of the connection. Linear, and free for the bytes of a body.
@@ -90,6 +97,7 @@ impl Framing {
         match &mut self.state {
             State::Head(head) => {
                 let (taken, next) = follow_head(head, bytes)?;
+                self.heads += u64::from(next.is_some());
                 self.state = next.unwrap_or_else(|| State::Head(std::mem::take(head)));
                 Ok(taken)
             }

@@ -90,14 +90,18 @@ impl<S> Guarded<S> {
     /// Follows what was read into `buf` from `start` on, and spoils it where it must not be read.
     fn inspect(&mut self, buf: &mut ReadBuf<'_>, start: usize) {
         self.active_at = Instant::now();
+        let heads = self.framing.heads();
         let followed = self.framing.follow(&buf.filled()[start..]);
-        if !self.framing.is_in_head() {
+        // One may end and another begin in the same bytes; and empty lines are neither.
+        if self.framing.heads() > heads {
             self.head_since = None;
-        } else if self.head_since.is_none() {
-            self.head_since = Some(self.active_at);
+        }
+        if self.framing.is_in_head() {
+            self.head_since.get_or_insert(self.active_at);
         }
         if let Err((valid_bytes, fault)) = followed {
-            buf.set_filled(start + valid_bytes);
+            // A head that is too large may fill the buffer to its end.
+            buf.set_filled((start + valid_bytes).min(buf.capacity() - 1));
             buf.put_slice(poison(fault, buf.remaining()));
         }
     }
@@ -258,6 +262,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_head_has_its_own_time_where_it_begins_in_the_bytes_that_end_another() {
+        let (mut guarded, mut peer) = pair(1_024);
+        let get = b"GET / HTTP/1.1\r\nhost: weir\r\n\r\n";
+        let (start, end) = get.split_at(9);
+        peer.write_all(start).await.unwrap();
+        read(&mut guarded).await;
+        for _ in 0..5 {
+            advance(6 * SEC).await;
+            peer.write_all(&[end, start].concat()).await.unwrap();
+            assert_eq!(read(&mut guarded).await, (get.len(), 0));
+        }
+        assert_eq!(read(&mut guarded).await, (0, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn empty_lines_do_not_put_off_the_end_of_the_first_heads_time() {
+        let (mut guarded, mut peer) = pair(1_024);
+        advance(4 * SEC).await;
+        peer.write_all(b"\r\n").await.unwrap();
+        assert_eq!(read(&mut guarded).await, (2, 0));
+        assert_eq!(read(&mut guarded).await, (0, 6));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_connection_rests_from_the_last_byte_of_either_side() {
         let (mut guarded, mut peer) = pair(1_024);
         peer.write_all(&[HEAD, b"body"].concat()).await.unwrap();
@@ -359,6 +387,13 @@ mod tests {
         let good = [HEAD, b"body"].concat();
         assert_eq!(passes(good.clone()).await, good);
         assert_eq!(passes([&good, &bad[..]].concat()).await, [&good, &b"\0"[..]].concat());
+        for bytes in [limits::HEAD_BYTES_MAX + 1, limits::HEAD_BYTES_MAX + 2] {
+            let (mut guarded, mut peer) = pair(1 << 20);
+            peer.write_all(&vec![b'x'; bytes]).await.unwrap();
+            let mut whole = vec![0; bytes];
+            assert_eq!(guarded.read(&mut whole).await.unwrap(), bytes, "the buffer is full");
+            assert_eq!(whole.last(), Some(&0));
+        }
         let too_large = vec![b'x'; 2 * limits::HEAD_BYTES_MAX];
         let passed = passes(too_large).await;
         assert!(passed[..=limits::HEAD_BYTES_MAX].iter().all(|byte| *byte == b'x'));

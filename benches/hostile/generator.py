@@ -1,0 +1,29 @@
+"""Runs of `weir load`."""
+
+import json
+from contextlib import contextmanager
+
+from processes import CLIENT_CORE, Failed, started
+from server import OUT, WEIR
+
+
+@contextmanager
+def sending(port, rate, batch, connections, seconds, users=100_000):
+    """A run beside the block; what it gives waits for the end and returns the report, whose verdicts were all right."""
+    reports, log_path = OUT / "load", OUT / "load.log"
+    command = [WEIR, "load", "--url", f"http://127.0.0.1:{port}", "--rate", rate, "--batch", batch, "--minimal"]
+    command += ["--connections", connections, "--duration", f"{seconds * 1000:.0f}ms", "--users", users]
+    with open(log_path, "w") as log, started(CLIENT_CORE, [*command, "--report", reports], stderr=log) as process:
+
+        def report():
+            if process.wait(seconds + 60) != 0:
+                raise Failed(f"weir load: {log_path.read_text().strip()}")
+            return json.loads((reports / "report.json").read_text())
+
+        yield report
+
+
+def send(port, rate, batch, connections, seconds, **options):
+    """A run to its end; its report."""
+    with sending(port, rate, batch, connections, seconds, **options) as report:
+        return report()

@@ -1,0 +1,152 @@
+"""Twice as much as the server can take."""
+
+import threading
+import time
+from statistics import mean
+
+from client import Client, event, go_first, post
+from generator import send, sending
+from report import latencies, quantile
+from server import serving
+
+TITLE = "Overload"
+
+BATCH, PEAK_CONNECTIONS, CONNECTIONS = 1_000, 16, 512
+TIMES = 2
+# Short, so that a table of this many ids has room for those of a horizon: no 503 is for want of it.
+RETENTION_SECS, SKEW_SECS, CAPACITY = 5, 5, 1 << 26
+HEALTH_PERIOD_SECS, TRICKLE_PERIOD_SECS, TRICKLE_SECS = 0.05, 0.02, 4
+REST_SECS, COUNTED_SECS = 5, 2
+SHARE_MIN, HEALTH_MS_MAX = 0.9, 100
+# The part of the load that has to be sent for it to be one.
+OFFERED_MIN = 0.95
+
+
+class Asking(threading.Thread):
+    """Asks something at regular times, whatever the answers; for as long as the block."""
+
+    def __init__(self, port, period_secs, ask):
+        super().__init__(daemon=True)
+        self.client, self.period_secs, self.ask = Client(port), period_secs, ask
+        self.stopped, self.answers, self.failures = threading.Event(), [], []
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        self.join()
+        self.client.close()
+
+    def run(self):
+        go_first()
+        due = time.monotonic()
+        while not self.stopped.wait(max(due - time.monotonic(), 0)):
+            try:
+                self.answers.append(self.ask(self.client))
+            except OSError as error:
+                self.failures.append(str(error))
+                self.client.close()
+            # What was due while an answer was waited for is not asked later.
+            due = max(due + self.period_secs, time.monotonic())
+
+    def latencies_ms(self, status=200):
+        return [answer.latency_ms for answer in self.answers if answer.status == status]
+
+
+class Trickle:
+    """Events of one small client, each with an id of its own."""
+
+    def __init__(self):
+        self.number = 0
+
+    def __call__(self, client):
+        self.number += 1
+        return post(client, event(f"trickle-{self.number}"))
+
+
+def run(section, quick):
+    peak_secs, seconds = (3, 10) if quick else (10, 60)
+    flags = ["--retention", RETENTION_SECS, "--max-skew", SKEW_SECS, "--dedup-capacity", CAPACITY]
+    section.note(
+        f"batches of {BATCH:,}, short answers, preallocated ids, a retention of {RETENTION_SECS} s; the peak is of "
+        f"{PEAK_CONNECTIONS} connections in a closed loop for {peak_secs} s before and after the overload"
+    )
+    trickle = Trickle()
+    with serving(*flags) as server:
+        before_ms = trickled_ms(server, trickle)
+        peaks = [peak(server, peak_secs)]
+        rate = round(TIMES * peaks[0])
+        health = Asking(server.port, HEALTH_PERIOD_SECS, lambda client: client.ask("GET", "/healthz"))
+        small = Asking(server.port, TRICKLE_PERIOD_SECS, trickle)
+        with sending(server.port, rate, BATCH, CONNECTIONS, seconds) as report, health, small:
+            load = report()
+        time.sleep(REST_SECS)
+        after_ms = trickled_ms(server, trickle)
+        peaks.append(peak(server, peak_secs))
+    counted, accepted = counts(rate)
+    judge_load(section, load, peaks, seconds)
+    judge_health(section, health)
+    judge_small(section, small)
+    section.tell("one event a request, p50 / p99 / max, before", latencies(before_ms))
+    section.tell(f"… {REST_SECS} s after the end", latencies(after_ms))
+    name = f"events counted, of those accepted in {COUNTED_SECS} s of overload"
+    section.judge(name, f"{counted:,} of {accepted:,}", "all", counted == accepted)
+
+
+def peak(server, seconds):
+    return send(server.port, "max", BATCH, PEAK_CONNECTIONS, seconds)["events_per_sec"]
+
+
+def trickled_ms(server, trickle):
+    with Asking(server.port, TRICKLE_PERIOD_SECS, trickle) as asking:
+        time.sleep(TRICKLE_SECS)
+    return asking.latencies_ms()
+
+
+def counts(rate):
+    """What the metrics say of a short overload of a server that forgets nothing meanwhile, and what its answers said."""
+    with serving("--dedup-capacity", CAPACITY) as server, Client(server.port) as client:
+        load = send(server.port, rate, BATCH, CONNECTIONS, COUNTED_SECS)
+        counted = client.ask("GET", "/metrics?window=1800").json()["total_events"]
+    return counted, load["told"]["accepted"]
+
+
+def judge_load(section, load, peaks, seconds):
+    requests = load["requests"]
+    rate = int(load["rate"])
+    offered = requests["sent"] * BATCH / seconds / rate
+    peak_rate = mean(peaks)
+    section.tell("peak before, after", f"{peaks[0]:,.0f}, {peaks[1]:,.0f} events/s")
+    section.tell("load", f"{rate:,} events/s over {CONNECTIONS} connections for {seconds} s")
+    section.tell("… of which was sent", f"{offered:.1%} ({requests['unsent']:,} requests found no free connection)")
+    if offered < OFFERED_MIN:
+        section.note("not all of the load was sent: every connection waited for an answer, or for the generator's core")
+    section.tell("requests taken / refused with 503", f"{requests['answered']:,} / {requests['overloaded']:,}")
+    share = load["events_per_sec"] / peak_rate
+    value = f"{load['events_per_sec']:,.0f} events/s = {share:.1%}"
+    section.judge("accepted, of the peak", value, f"{SHARE_MIN:.0%}", share >= SHARE_MIN, strict=False)
+    latency_ms = load["latency_ms"]
+    value = f"{latency_ms['p50']:.0f} / {latency_ms['p99']:.0f} ms, from when it was due"
+    section.tell("latency of what was taken, p50 / p99", value)
+
+
+def judge_health(section, health):
+    wrong = len(health.failures) + sum(answer.status != 200 for answer in health.answers)
+    section.judge("/healthz not answered with 200", f"{wrong} of {len(health.answers)}", "0", wrong == 0)
+    measured = health.latencies_ms()
+    p99_ms = quantile(measured, 0.99) if measured else float("inf")
+    holds = p99_ms <= HEALTH_MS_MAX
+    section.judge("/healthz p50 / p99 / max", latencies(measured), f"p99 {HEALTH_MS_MAX} ms", holds, strict=False)
+
+
+def judge_small(section, small):
+    refused = [answer for answer in small.answers if answer.status == 503]
+    proper = sum(answer.refuses_properly() for answer in refused)
+    section.judge("503 with Retry-After, to a small client", f"{proper} of {len(refused)}", "all", proper == len(refused))
+    wrong = len(small.failures) + sum(answer.status not in (200, 503) for answer in small.answers)
+    section.judge("… answered with neither 200 nor 503", f"{wrong} of {len(small.answers)}", "0", wrong == 0)
+    lost = sum(answer.status == 200 and answer.json()["accepted"] != 1 for answer in small.answers)
+    section.judge("… fresh events that were not accepted", str(lost), "0", lost == 0)
+    section.tell("… p50 / p99 / max of a single event that was taken", latencies(small.latencies_ms()))

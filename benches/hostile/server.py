@@ -1,0 +1,69 @@
+"""The server under test, and what it uses."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from client import Client
+from processes import CLIENT_CORE, SERVER_CORE, free_port, output, rss_bytes, started, wait_for_port
+
+ROOT = Path(__file__).parent.parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
+OUT = TARGET / "hostile"
+WEIR = TARGET / "release" / "weir"
+TICKS_PER_SEC = os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """A running server, as the kernel sees it."""
+
+    def __init__(self, process, port):
+        self.process, self.port = process, port
+        self.proc = Path(f"/proc/{process.pid}")
+
+    def cpu_secs(self):
+        """Of all threads, those that have ended among them, to the hundredth of a second."""
+        fields = (self.proc / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_PER_SEC
+
+    def rss_bytes(self):
+        return rss_bytes(self.process)
+
+    def forget_peak(self):
+        """From now on the peak is counted anew; returns what is resident."""
+        (self.proc / "clear_refs").write_text("5")
+        return self.rss_bytes()
+
+    def peak_bytes(self):
+        for line in (self.proc / "status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        return 0
+
+    def sockets(self):
+        """How many it has open, its listener among them."""
+        count = 0
+        for descriptor in (self.proc / "fd").iterdir():
+            try:
+                count += os.readlink(descriptor).startswith("socket:")
+            except FileNotFoundError:
+                pass
+        return count
+
+
+@contextmanager
+def serving(*flags):
+    """A fresh server on its core, for as long as the block."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [WEIR, "serve", "--listen", f"127.0.0.1:{port}", *flags]
+    with open(OUT / "server.log", "w") as log, started(SERVER_CORE, command, stdout=log, stderr=log) as process:
+        wait_for_port(process, port)
+        # It listens before its tables are made.
+        with Client(port) as client:
+            client.ask("GET", "/healthz")
+        yield Server(process, port)
+
+
+def has_flag(flag):
+    return flag in output(CLIENT_CORE, [WEIR, "serve", "--help"], 10)
