@@ -26,7 +26,7 @@ use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 /// Where a server listens, and how it is spoken to there.
@@ -97,18 +97,11 @@ async fn accept(
                 let _ = stream.set_nodelay(true);
                 let connection =
                     Connection { router: router.clone(), patience: patience.clone(), watcher: connections.watcher() };
-                let tls = tls.clone();
-                tokio::spawn(async move {
-                    match tls {
-                        None => connection.serve(stream).await,
-                        Some(tls) => match timeout(connection.patience.head, tls.accept(stream)).await {
-                            Ok(Ok(stream)) => connection.serve(stream).await,
-                            Ok(Err(error)) => tracing::debug!(%error, "no TLS session"),
-                            Err(_) => tracing::debug!("no TLS session in time"),
-                        },
-                    }
-                    drop(place);
-                });
+                // Two kinds of task, so that a plain connection does not take the memory of a TLS session.
+                match tls.clone() {
+                    None => drop(tokio::spawn(connection.serve(stream, place))),
+                    Some(tls) => drop(tokio::spawn(connection.serve_tls(stream, tls, place))),
+                }
             }
             // The client was gone before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -144,7 +137,16 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    async fn serve_tls(self, stream: TcpStream, tls: Arc<Tls>, place: OwnedSemaphorePermit) {
+        match timeout(self.patience.head, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.serve(stream, place).await,
+            Ok(Err(error)) => tracing::debug!(%error, "no TLS session"),
+            Err(_) => tracing::debug!("no TLS session in time"),
+        }
+    }
+
+    /// Serves a stream to its end, and gives its place up then.
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, place: OwnedSemaphorePermit) {
         let router = self.router;
         let service = service_fn(move |request: Request<Incoming>| router.call(RequestBody::of(request)));
         let stream = TokioIo::new(Guarded::new(stream, self.patience));
@@ -152,6 +154,7 @@ impl Connection {
         if let Err(error) = self.watcher.watch(connection).await {
             tracing::debug!(%error, "connection ended");
         }
+        drop(place);
     }
 }
 
