@@ -115,6 +115,9 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's head, from its first line to the empty one.
 pub const HEAD_BYTES_MAX: usize = 32 << 10;
 
+/// Bytes that a connection reads at once; more than a head.
+pub const CONNECTION_BUFFER_BYTES_MAX: usize = 64 << 10;
+
 /// Fields of a request's head.
 pub const HEADERS_MAX: usize = 100;
 
@@ -133,7 +136,8 @@ pub const TRANSFER_BYTES_PER_SEC_MIN: usize = 1 << 10;
 /// How long a connection that was closed before the peer had sent all is read on, so that the peer sees its answer.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Connections at once, unless configured. Each takes some 10 KiB, and up to [`HEAD_BYTES_MAX`] more while a head arrives.
+/// Connections at once, unless configured. Each takes some 10 KiB, and up to 150 while a head arrives and once it has read
+/// [`CONNECTION_BUFFER_BYTES_MAX`] at once.
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
 
 /// What the number of connections may be set to.

@@ -78,6 +78,23 @@ fn a_head_that_can_be_read_in_two_ways_is_refused_and_ends_the_connection() {
 }
 
 #[test]
+fn a_head_that_is_refused_ends_the_connection_however_it_comes() {
+    let server = Server::start();
+    let ambiguous = "GET /healthz HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n";
+    let malformed = "GET /healthz HTTP/3.0\r\nhost: a\r\n\r\n";
+    for head in [ambiguous, malformed] {
+        for cut in [1, 10, head.len() - 4, head.len() - 3, head.len() - 2, head.len() - 1] {
+            let mut connection = server.connect();
+            connection.send(&head[..cut]);
+            std::thread::sleep(Duration::from_millis(20));
+            connection.try_send(&head[cut..]);
+            let answers = String::from_utf8(connection.remains()).unwrap();
+            assert!(answers.starts_with("HTTP/1.1 400"), "{cut} {answers:?} {head:?}");
+        }
+    }
+}
+
+#[test]
 fn chunks_that_are_none_are_refused_and_end_the_connection() {
     let server = Server::start();
     let whole = event("a");
@@ -97,6 +114,8 @@ fn chunks_that_are_none_are_refused_and_end_the_connection() {
         format!("{size};\n\r\n{whole}\r\n0\r\n\r\n"),
         format!("{size}\r\n{whole}\r\n\r\n"),
         format!("{size}\r\n{whole}\r\n0\r\nGET / HTTP/1.1\r\n\r\n"),
+        format!("{size}\r\n{whole}\r\n0\r\n\n"),
+        format!("{size}\r\n{whole}\r\n0\r\nx: y\n\r\n"),
     ] {
         assert_eq!(statuses(&server, chunked(&body)), [400], "{body:?}");
     }
@@ -257,6 +276,13 @@ fn a_body_that_takes_more_memory_to_read_than_there_is_for_all_is_too_large() {
     assert_eq!(server.post(&many_values).problem(), problem(413, "payload_too_large"));
     assert_eq!(server.put_users(&[], &many_values).problem(), problem(413, "payload_too_large"));
     assert_eq!(server.post(&many_values[..100_000]).problem(), problem(400, "malformed_json"));
+    let narrow = Server::with(|_, http| {
+        http.max_body_bytes = MIB;
+        http.max_bodies_bytes = MIB - 1;
+    });
+    let zipped = narrow.post_with(&[("content-encoding", "gzip")], gzip(event("a")));
+    assert_eq!(zipped.problem(), problem(413, "payload_too_large"), "it might come to a MiB");
+    assert_eq!(narrow.post(event("a")).verdicts(), ["success"]);
     let usual = array((0..8_000).map(|i| event(&i.to_string())));
     assert_eq!(server.post(&usual).tally(), [8_000, 0, 0]);
 }

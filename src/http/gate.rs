@@ -74,6 +74,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn work_keeps_its_turn_to_its_end() {
+        let gate = Gate::new(1, 0);
+        let turns = Arc::clone(&gate.turns);
+        let free = gate.run(move || turns.available_permits()).await.unwrap();
+        assert_eq!([free, gate.turns.available_permits()], [0, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_does_not_come_is_waited_for_so_long_only() {
+        let gate = Gate::new(1, 1);
+        let _turn = gate.turns.acquire().await.unwrap();
+        let start = tokio::time::Instant::now();
+        assert!(matches!(gate.run(|| 7).await, Err(Problem::Overloaded)));
+        assert_eq!(start.elapsed().as_secs(), limits::TURN_TIMEOUT.as_secs());
+        assert_eq!(gate.places.available_permits(), 2);
+    }
+
+    #[tokio::test]
     async fn a_panic_passes_through_and_gives_the_turn_back() {
         let gate = Arc::new(Gate::new(1, 0));
         let panicking = tokio::spawn({

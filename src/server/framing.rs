@@ -25,7 +25,7 @@ enum State {
     /// In the line that begins a chunk.
     ChunkSize(ChunkSize),
     /// In a line after the last chunk.
-    Trailer { is_empty: bool },
+    Trailer { is_empty: bool, has_cr: bool },
     /// hyper refuses what has come, as this does: nothing after it is a request.
     Refused,
 }
@@ -75,6 +75,11 @@ impl Framing {
         self.heads
     }
 
+    /// Whether nothing more is a request.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.state, State::Refused)
+    }
+
     /// Follows the next bytes of the connection. Linear, and free for the bytes of a body.
     ///
     /// # Errors
@@ -116,12 +121,14 @@ impl Framing {
                 }
                 Ok(1)
             }
-            State::Trailer { is_empty } => {
-                match bytes[0] {
-                    b'\n' if *is_empty => self.state = State::Head(Vec::new()),
-                    b'\n' => *is_empty = true,
-                    b'\r' => {}
-                    _ => *is_empty = false,
+            State::Trailer { is_empty, has_cr } => {
+                match (bytes[0], *has_cr) {
+                    (b'\n', true) if *is_empty => self.state = State::Head(Vec::new()),
+                    (b'\n', true) => (*is_empty, *has_cr) = (true, false),
+                    (b'\r', false) => *has_cr = true,
+                    // A line feed alone may end a line (RFC 9112, 2.2) or be a part of it, as for hyper here.
+                    (b'\n', false) | (_, true) => return Err((0, Fault::Ambiguous)),
+                    (_, false) => *is_empty = false,
                 }
                 Ok(1)
             }
@@ -142,7 +149,7 @@ impl ChunkSize {
             _ => self.is_over = true,
         }
         Ok((byte == b'\n').then(|| match self.bytes {
-            0 => State::Trailer { is_empty: true },
+            0 => State::Trailer { is_empty: true, has_cr: false },
             bytes => State::Data { left: bytes.saturating_add(b"\r\n".len() as u64), is_chunk: true },
         }))
     }
@@ -322,6 +329,15 @@ mod tests {
     #[test]
     fn a_chunk_begins_with_its_size() {
         for (body, at) in [("\r\n", 0), ("x", 0), ("1\r\na\r\n\r\n", 6), ("-1\r\n", 0), ("11111111111111111\r\n", 16)] {
+            let request = post("Transfer-Encoding: chunked", body);
+            let head = request.len() - body.len();
+            assert_eq!(follow(&request).1, Err((head + at, Fault::Ambiguous)), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_trailer_ends_its_lines_in_one_way() {
+        for (body, at) in [("0\r\n\n", 3), ("0\r\nx: y\n\r\n", 7), ("0\r\nx: y\r\n\n", 9), ("0\r\nx\ry\r\n", 5)] {
             let request = post("Transfer-Encoding: chunked", body);
             let head = request.len() - body.len();
             assert_eq!(follow(&request).1, Err((head + at, Fault::Ambiguous)), "{body:?}");

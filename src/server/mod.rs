@@ -3,6 +3,8 @@
 //! HTTP/1.1 only. HTTP/2 is left out: what it gains, many requests at once on one connection, batches have already; and it
 //! would bring a second set of limits (streams, resets, header tables) to be kept against hostile peers.
 
+#[cfg(test)]
+mod agreement;
 mod framing;
 mod guarded;
 pub mod signals;
@@ -164,6 +166,8 @@ fn builder() -> http1::Builder {
     // The guard times heads, and times between requests, which hyper does not tell from them.
     builder.header_read_timeout(None);
     builder.max_headers(limits::HEADERS_MAX).max_header_size(limits::HEAD_BYTES_MAX);
+    // What a connection has once read into, it keeps while it rests.
+    builder.max_buf_size(limits::CONNECTION_BUFFER_BYTES_MAX);
     // Half-closed connections are answered: a client may say that it has sent all and still read its verdicts.
     // No `pipeline_flush`: with it hyper drops an answer when what follows the request cannot be read as another one.
     builder.half_close(true);
