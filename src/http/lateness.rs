@@ -15,34 +15,45 @@ use tokio::time::sleep;
 #[derive(Debug)]
 pub(super) struct Lateness {
     start: Instant,
-    /// Since when the probe waits, in microseconds from the start; [`NOT_WAITING`] while it does not. It orders nothing:
-    /// every access is Relaxed.
-    waiting_since_us: AtomicU64,
+    /// When the probe is due next, in microseconds from the start; [`NEVER`] without a probe. It orders nothing: every access
+    /// is Relaxed.
+    due_us: AtomicU64,
     max_us: u64,
 }
 
-const NOT_WAITING: u64 = u64::MAX;
+const NEVER: u64 = u64::MAX;
+
+/// A probe that is on its way.
+struct Probe<'l>(&'l Lateness);
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        self.0.due_us.store(NEVER, Ordering::Relaxed);
+    }
+}
 
 impl Lateness {
     /// A wait of more than `max` is too long.
     pub(super) fn new(max: Duration) -> Self {
         let max_us = u64::try_from(max.as_micros()).unwrap_or(u64::MAX);
-        Self { start: Instant::now(), waiting_since_us: AtomicU64::new(NOT_WAITING), max_us }
+        Self { start: Instant::now(), due_us: AtomicU64::new(NEVER), max_us }
     }
 
     /// Whether tasks wait too long now.
     pub(super) fn is_too_long(&self) -> bool {
-        let since_us = self.waiting_since_us.load(Ordering::Relaxed);
-        since_us != NOT_WAITING && self.now_us().saturating_sub(since_us) > self.max_us
+        self.now_us().saturating_sub(self.due_us.load(Ordering::Relaxed)) > self.max_us
     }
 
-    /// Joins the end of the runtime's queue every few milliseconds.
+    /// Sets a timer every few milliseconds and joins the end of the runtime's queue when it goes off. Under load the
+    /// runtime looks at timers and sockets alike only now and then, so that the timer is as late as a request that has just
+    /// come; the queue is what those wait in that it has seen.
     pub(super) async fn probe(&self) -> Infallible {
+        let _probe = Probe(self);
         loop {
+            let due_us = self.now_us() + limits::LATENESS_PROBE_PERIOD.as_micros() as u64;
+            self.due_us.store(due_us, Ordering::Relaxed);
             sleep(limits::LATENESS_PROBE_PERIOD).await;
-            self.waiting_since_us.store(self.now_us(), Ordering::Relaxed);
             yield_now().await;
-            self.waiting_since_us.store(NOT_WAITING, Ordering::Relaxed);
         }
     }
 
@@ -54,30 +65,38 @@ impl Lateness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::poll_fn;
-    use std::pin::pin;
-    use std::task::Poll;
+
+    /// Lets the time of the system pass.
+    fn pass(time: Duration) {
+        let start = Instant::now();
+        while start.elapsed() <= time {
+            std::hint::spin_loop();
+        }
+    }
 
     #[tokio::test]
-    async fn a_probe_that_waits_for_its_turn_tells_how_late_the_runtime_is() {
-        let lateness = Lateness::new(Duration::ZERO);
-        let mut probe = pin!(lateness.probe());
-        while lateness.waiting_since_us.load(Ordering::Relaxed) == NOT_WAITING {
-            assert!(!lateness.is_too_long(), "nothing waits while the probe sleeps");
-            poll_fn(|cx| Poll::Ready(probe.as_mut().poll(cx).is_pending())).await;
+    async fn a_probe_that_does_not_get_its_turn_tells_how_late_the_runtime_is() {
+        let lateness = std::sync::Arc::new(Lateness::new(Duration::ZERO));
+        pass(Duration::from_micros(10));
+        assert!(!lateness.is_too_long(), "there is no probe");
+        let probed = std::sync::Arc::clone(&lateness);
+        let probe = tokio::spawn(async move { probed.probe().await });
+        yield_now().await;
+        pass(limits::LATENESS_PROBE_PERIOD);
+        assert!(lateness.is_too_long(), "this task has not let the probe run");
+        while lateness.is_too_long() {
             yield_now().await;
         }
-        let since_us = lateness.waiting_since_us.load(Ordering::Relaxed);
-        while lateness.now_us() <= since_us {}
-        assert!(lateness.is_too_long());
-        assert!(poll_fn(|cx| Poll::Ready(probe.as_mut().poll(cx).is_pending())).await);
-        assert!(!lateness.is_too_long());
+        probe.abort();
+        assert!(probe.await.is_err());
+        pass(limits::LATENESS_PROBE_PERIOD);
+        assert!(!lateness.is_too_long(), "there is no probe any more");
     }
 
     #[test]
     fn any_wait_will_do_where_there_is_no_bound() {
         let lateness = Lateness::new(Duration::MAX);
-        lateness.waiting_since_us.store(0, Ordering::Relaxed);
+        lateness.due_us.store(0, Ordering::Relaxed);
         assert!(!lateness.is_too_long());
     }
 }
