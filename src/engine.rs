@@ -165,7 +165,8 @@ impl Engine {
         Decoder::decode_usual(body, format, &self.schema, &self.keys)
     }
 
-    /// The most memory that [`decode`](Self::decode) takes beside the body and the batch; O(bytes).
+    /// The most memory that [`decode`](Self::decode) takes beside the body and the batch, and
+    /// [`change_reference`](Self::change_reference), of JSON, beside the body and the table; O(bytes).
     #[must_use]
     pub fn decode_bytes(&self, body: &[u8], format: Format) -> usize {
         match format {
@@ -280,13 +281,6 @@ impl Engine {
         // What was set aside is given back when the table is counted.
         self.take_stock();
         Ok(generation)
-    }
-
-    /// The most memory that [`change_reference`](Self::change_reference) takes to read a body, beside the body and the
-    /// table; O(bytes).
-    #[must_use]
-    pub fn change_bytes(&self, body: &[u8]) -> usize {
-        json::scratch_bytes(body)
     }
 
     /// Housekeeping that leaves queries little to do; about every 50 ms. Folds, retires and expires under the

@@ -137,22 +137,22 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// The tokens in force.
 #[derive(Debug, Default)]
-pub(super) struct Guard(RwLock<Arc<Tokens>>);
+pub(super) struct Guard(RwLock<Tokens>);
 
 impl Guard {
     pub(super) fn replace(&self, tokens: Tokens) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = tokens;
     }
 
-    pub(super) fn tokens(&self) -> Arc<Tokens> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    fn check(&self, role: Role, headers: &HeaderMap) -> Result<(), Problem> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).check(role, headers)
     }
 }
 
 /// Lets a request through that may do what it wants.
 pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let role = Role::needed_by(request.method(), request.uri().path());
-    match role.map_or(Ok(()), |role| app.tokens.tokens().check(role, request.headers())) {
+    match role.map_or(Ok(()), |role| app.tokens.check(role, request.headers())) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }

@@ -1,6 +1,6 @@
 //! `/reference/users`: the table that events are enriched by.
 
-use crate::event;
+use crate::event::{self, Format};
 use crate::http::coding::Coding;
 use crate::http::media_type::Accepts;
 use crate::http::problem::Problem;
@@ -58,7 +58,7 @@ async fn change(
         let max_bytes = shared.config.max_body_bytes;
         let _decoded = body::room_to_read(&shared, coding.room_bytes(max_bytes))?;
         let body = coding.decode(bytes, max_bytes)?;
-        let _tape = body::room_to_read(&shared, shared.engine.change_bytes(&body))?;
+        let _tape = body::room_to_read(&shared, shared.engine.decode_bytes(&body, Format::Json))?;
         let generation = shared.engine.change_reference(change, body, &preconditions, received_at_ms)?;
         Ok(tagged(&generation, &Updated::to(&generation)))
     };
