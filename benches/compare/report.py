@@ -1,11 +1,9 @@
 """The report: ratios first, then what they are made of."""
 
-import os
-import platform
-from datetime import datetime, timezone
 from statistics import median
 
 import chart
+import machine
 from ingest import TYPICAL_BATCH, USERS, WARM_UP_PART
 from load import CONNECTIONS
 from queries import COMMON_WINDOW_SECS, INTERFERENCE_USERS, INTERFERENCE_WINDOW_SECS, POPULATIONS, QUERIES_PER_SEC
@@ -17,7 +15,7 @@ SYSTEM_NAMES = {"weir": "weir", "node": "Node, Express", "clickhouse": "ClickHou
 
 def write(ingest, queries, memory):
     """report.md and report.svg of the sections that ran; the text."""
-    parts = ["# weir beside others", machine()]
+    parts = ["# weir beside others", environment()]
     if ingest:
         parts += ingest_section(ingest)
         (OUT / "report.svg").write_text(chart.draw(ingest))
@@ -30,18 +28,9 @@ def write(ingest, queries, memory):
     return text
 
 
-def machine():
-    with open("/proc/cpuinfo") as cpuinfo:
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name")]
-    date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    load = ", ".join(f"{average:.2f}" for average in os.getloadavg())
-    lines = [
-        f"- {date}; {os.cpu_count()} cores, {models[0] if models else platform.machine()}; Linux {platform.release()}",
-        "- server on core 0, load generator or driver on core 1, over loopback",
-        f"- load averages at the end of the run: {load} (above 2 something else was running, too)",
-        *(f"- {name}: {version}" for name, version in versions().items()),
-    ]
-    return "\n".join(lines)
+def environment():
+    setup = "server on core 0, load generator or driver on core 1, over loopback"
+    return "\n".join([*machine.lines(setup), *(f"- {name}: {version}" for name, version in versions().items())])
 
 
 def table(header, rows):

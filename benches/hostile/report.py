@@ -1,11 +1,9 @@
 """What was measured, beside the bounds that it should keep."""
 
-import os
-import platform
 import subprocess
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 
+import machine
 from server import OUT, ROOT
 
 PATH = OUT / "report.md"
@@ -39,7 +37,7 @@ class Section:
 
 def write(sections):
     """report.md; its text."""
-    parts = ["# weir under hostile and excess load", machine()]
+    parts = ["# weir under hostile and excess load", environment()]
     for section in sections:
         parts.append(f"## {section.title}")
         if section.notes:
@@ -53,19 +51,10 @@ def write(sections):
     return text
 
 
-def machine():
-    with open("/proc/cpuinfo") as cpuinfo:
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name")]
-    date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    load = ", ".join(f"{average:.2f}" for average in os.getloadavg())
+def environment():
     describe = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    lines = [
-        f"- {date}; {os.cpu_count()} cores, {models[0] if models else platform.machine()}; Linux {platform.release()}",
-        f"- weir {commit}: server on core 0, every client on core 1, over loopback",
-        f"- load averages at the end of the run: {load} (above 2 something else was running, too)",
-    ]
-    return "\n".join(lines)
+    return "\n".join(machine.lines(f"weir {commit}: server on core 0, every client on core 1, over loopback"))
 
 
 def mib(count):
