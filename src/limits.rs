@@ -152,6 +152,10 @@ pub const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The least part of `--max-memory` that is left to what can grow between two looks at the process.
 pub const MEMORY_SLACK_BYTES_MIN: usize = 128 << 20;
 
+/// How long the allocator of a server without a limit on memory keeps what was freed: what a load that comes and goes uses
+/// again and again would be cleared by the system each time.
+pub const FREED_MEMORY_KEPT: Duration = Duration::from_secs(10);
+
 /// How often a server with a limit on memory looks at what its process takes.
 pub const PROCESS_LOOK_PERIOD: Duration = Duration::from_millis(50);
 
@@ -194,11 +198,17 @@ pub const READS_WAITING_PER_TURN: usize = 1_024;
 /// How long a request waits for its turn off the runtime's workers before it is refused.
 pub const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a task that is ready may wait for a worker of the runtime before new batches are refused, unless configured.
-pub const LATENESS_MAX: Duration = Duration::from_millis(25);
+/// How long a task that is ready may wait for a worker of the runtime before fewer batches are let in, unless configured.
+pub const QUEUE_WAIT_MAX: Duration = Duration::from_millis(25);
 
 /// How often that wait is measured.
-pub const LATENESS_PROBE_PERIOD: Duration = Duration::from_millis(5);
+pub const QUEUE_PROBE_PERIOD: Duration = Duration::from_millis(5);
+
+/// How many waits in a row have to be too long for a queue: a system that gives the time to others makes single ones.
+pub const LATE_PROBES: usize = 3;
+
+/// Batches that are let in at once however long the queue is.
+pub const ADMITTED_MIN: usize = 4;
 
 /// Characters of a token.
 pub const TOKEN_BYTES: RangeInclusive<usize> = 1..=1_024;

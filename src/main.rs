@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 use weir::cli::{self, Command, LoadSettings, Settings, Stop};
 use weir::{limits, load, serve, telemetry};
 
@@ -36,25 +37,23 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
 
 fn run_server(settings: Settings) -> Result<(), Box<dyn Error>> {
     telemetry::init(settings.log_format)?;
-    if settings.engine.max_memory_bytes.is_some() {
-        give_memory_back_at_once();
-    }
+    let is_limited = settings.engine.max_memory_bytes.is_some();
+    keep_freed_memory(if is_limited { Duration::ZERO } else { limits::FREED_MEMORY_KEPT });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.workers).enable_all().build()?;
     let served = runtime.block_on(serve::serve(settings));
     runtime.shutdown_timeout(limits::LEFTOVERS_TIMEOUT);
     served
 }
 
-/// The allocator keeps what was freed for a second and longer, in case that it is needed again; the system counts that as
-/// the process's.
+/// How long the allocator keeps what was freed, in case that it is needed again; the system counts that as the process's.
 #[allow(unsafe_code, reason = "a setting of the allocator, which is C")]
-fn give_memory_back_at_once() {
+fn keep_freed_memory(time: Duration) {
     use libmimalloc_sys::{mi_option_set, mi_option_t, mi_option_use_numa_nodes};
     /// `mi_option_purge_delay`, which the bindings do not name: in mimalloc.h (2 and 3) it comes before this one.
     const PURGE_DELAY: mi_option_t = mi_option_use_numa_nodes - 1;
     // SAFETY: the number is an option's, see above; it takes any delay in milliseconds from -1 on, at any time and from any
     // thread.
-    unsafe { mi_option_set(PURGE_DELAY, 0) };
+    unsafe { mi_option_set(PURGE_DELAY, time.as_millis() as _) };
 }
 
 fn run_load(settings: &LoadSettings) -> Result<(), Box<dyn Error>> {

@@ -1,19 +1,26 @@
 """Runs of `weir load`."""
 
 import json
+import os
 from contextlib import contextmanager
 
 from processes import CLIENT_CORE, Failed, started
 from server import OUT, WEIR
 
 
+# Each connection is a thread with a heap of its own: of huge pages, those of hundreds take gigabytes, and seconds to clear.
+ENVIRONMENT = {**os.environ, "MIMALLOC_ALLOW_THP": "0"}
+
+
 @contextmanager
-def sending(port, rate, batch, connections, seconds, users=100_000):
+def sending(port, rate, batch, connections, seconds, users=100_000, full=False):
     """A run beside the block; what it gives waits for the end and returns the report, whose verdicts were all right."""
     reports, log_path = OUT / "load", OUT / "load.log"
-    command = [WEIR, "load", "--url", f"http://127.0.0.1:{port}", "--rate", rate, "--batch", batch, "--minimal"]
+    command = [WEIR, "load", "--url", f"http://127.0.0.1:{port}", "--rate", rate, "--batch", batch]
+    command += [] if full else ["--minimal"]
     command += ["--connections", connections, "--duration", f"{seconds * 1000:.0f}ms", "--users", users]
-    with open(log_path, "w") as log, started(CLIENT_CORE, [*command, "--report", reports], stderr=log) as process:
+    command += ["--report", reports]
+    with open(log_path, "w") as log, started(CLIENT_CORE, command, env=ENVIRONMENT, stderr=log) as process:
 
         def report():
             if process.wait(seconds + 60) != 0:

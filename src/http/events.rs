@@ -38,9 +38,7 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
         _ => Format::Ndjson,
     };
     let coding = Coding::negotiate(&head.headers)?;
-    if app.lateness.is_too_long() {
-        return Err(Problem::Overloaded);
-    }
+    let _admitted = app.admission.admit()?;
     let listing = if header::prefers_minimal(&head.headers) { Listing::Rejected } else { Listing::All };
     let body::Received { bytes: encoded, share } = body::read(&app, body).await?;
     let received_at_ms = app.engine.now_ms();

@@ -1,5 +1,6 @@
 //! The HTTP interface: one file per resource, over an engine that knows nothing of it.
 
+mod admission;
 mod auth;
 mod body;
 mod coding;
@@ -7,7 +8,6 @@ mod events;
 mod gate;
 mod header;
 mod health;
-mod lateness;
 mod media_type;
 mod metrics;
 #[doc(hidden)]
@@ -20,6 +20,7 @@ use crate::engine::Engine;
 use crate::limits;
 use crate::pace::Patience;
 use crate::process;
+use admission::Admission;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -29,7 +30,6 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use gate::Gate;
-use lateness::Lateness;
 use problem::Problem;
 use std::any::Any;
 use std::convert::Infallible;
@@ -37,6 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -55,8 +56,8 @@ pub struct HttpConfig {
     pub max_connections: usize,
     /// How long clients may take.
     pub patience: Patience,
-    /// How long a task that is ready may wait for a worker of the runtime before new batches are refused.
-    pub max_lateness: Duration,
+    /// How long a task that is ready may wait for a worker of the runtime before fewer batches are let in.
+    pub max_wait: Duration,
 }
 
 impl Default for HttpConfig {
@@ -66,7 +67,7 @@ impl Default for HttpConfig {
             max_bodies_bytes: limits::BODIES_BYTES_DEFAULT,
             max_connections: limits::CONNECTIONS_DEFAULT,
             patience: Patience::default(),
-            max_lateness: limits::LATENESS_MAX,
+            max_wait: limits::QUEUE_WAIT_MAX,
         }
     }
 }
@@ -78,7 +79,7 @@ pub struct App {
     tokens: auth::Guard,
     draining: AtomicBool,
     /// How far behind the runtime is.
-    lateness: Lateness,
+    admission: Admission,
     /// Bytes of bodies that may still be taken in.
     bodies: Arc<Semaphore>,
     /// Batches too large for a runtime worker.
@@ -98,7 +99,7 @@ impl App {
             engine,
             tokens: auth::Guard::default(),
             draining: AtomicBool::new(false),
-            lateness: Lateness::new(config.max_lateness),
+            admission: Admission::new(config.max_wait),
             bodies: Arc::new(Semaphore::new(config.max_bodies_bytes.min(Semaphore::MAX_PERMITS))),
             ingest: Gate::new(cores, limits::WAITING_PER_TURN),
             reads: Gate::new(limits::READS_AT_ONCE, limits::READS_WAITING_PER_TURN),
@@ -149,9 +150,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 
 /// Watches the clock and the runtime while the interface is served.
 pub(crate) async fn watch(app: Arc<App>) -> Infallible {
+    let probed = Arc::clone(&app);
+    // Ends with this.
+    let mut probe = JoinSet::new();
+    probe.spawn(async move { probed.admission.probe().await });
     tokio::select! {
         never = health::watch_clock(Arc::clone(&app.engine)) => never,
-        never = app.lateness.probe() => never,
         never = watch_process(&app.engine) => never,
     }
 }
