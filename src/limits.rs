@@ -159,8 +159,9 @@ pub const FREED_MEMORY_KEPT: Duration = Duration::from_secs(10);
 /// How often a server with a limit on memory looks at what its process takes.
 pub const PROCESS_LOOK_PERIOD: Duration = Duration::from_millis(50);
 
-/// Bytes of memory for the bodies in flight, and for what is made of them while they are read, unless configured. The
-/// worst that the largest body of the default size can take is three quarters of it.
+/// Bytes of memory for the bodies in flight, for what is made of them while they are read, and for the answers to batches
+/// until they are taken, unless configured. The worst that the largest body of the default size can take is three quarters
+/// of it.
 pub const BODIES_BYTES_DEFAULT: usize = 512 << 20;
 
 /// Room that is made for an announced body is at most so many times what has come of it.

@@ -276,6 +276,10 @@ fn a_body_that_takes_more_memory_to_read_than_there_is_for_all_is_too_large() {
     assert_eq!(server.post(&many_values).problem(), problem(413, "payload_too_large"));
     assert_eq!(server.put_users(&[], &many_values).problem(), problem(413, "payload_too_large"));
     assert_eq!(server.post(&many_values[..100_000]).problem(), problem(400, "malformed_json"));
+    for len in (100_000..MIB).step_by(10_000) {
+        let (status, _) = server.post(&many_values[..len]).problem();
+        assert!([400, 413].contains(&status), "{status} for {len} bytes, with all the memory there is");
+    }
     let narrow = Server::with(|_, http| {
         http.max_body_bytes = MIB;
         http.max_bodies_bytes = MIB - 1;

@@ -126,3 +126,24 @@ fn bodies_beyond_the_memory_for_them_are_refused_and_taken_later() {
     }
     assert_eq!(server.total_events(), 2_000);
 }
+
+#[test]
+fn answers_that_nobody_reads_take_room_from_what_comes_next() {
+    // An answer of about 12 MB to a body of 200 KB.
+    let request = format!("[{}]", vec!["7"; 100_000].join(","));
+    let head = format!("POST /events HTTP/1.1\r\nhost: weir\r\ncontent-length: {}\r\n\r\n", request.len());
+    let server = Server::with(|_, http| http.max_bodies_bytes = 16 * MIB);
+    let mut holder = server.connect();
+    holder.send(format!("{head}{request}"));
+    holder.wait();
+    let refused = server.post(&request);
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.problem(), problem(503, "overloaded"));
+    assert_eq!(server.post(event("a")).verdicts(), ["success"], "there is room for a small one");
+    assert_eq!(holder.reply().tally(), [0, 0, 100_000]);
+    let mut reply = server.post(&request);
+    while reply.status == 503 {
+        reply = server.post(&request);
+    }
+    assert_eq!(reply.tally(), [0, 0, 100_000]);
+}

@@ -7,7 +7,7 @@ use crate::limits;
 pub(super) struct Shares {
     /// For what the engine holds, and for all that the process takes beside: the engine is told.
     pub(super) engine_bytes: usize,
-    /// For bodies in flight, and for reading them.
+    /// For bodies in flight, for reading them, and for the answers to them.
     pub(super) bodies_bytes: usize,
 }
 

@@ -217,6 +217,12 @@ impl Batch {
         (len > 0).then(|| str::from_utf8(bytes).expect("ids were cut out of valid UTF-8"))
     }
 
+    /// Bytes of all valid, unrepeated ids, unescaped. O(events).
+    #[must_use]
+    pub fn ids_bytes(&self) -> usize {
+        self.ids.iter().map(|id| id.len as usize).sum()
+    }
+
     /// What became of event `index`.
     #[must_use]
     pub fn verdict(&self, index: usize) -> Verdict {

@@ -61,13 +61,14 @@ fn make_room(bytes: &mut Vec<u8>, more_bytes: usize, announced_bytes: usize) {
     }
 }
 
-/// A share of the memory set aside for bodies, for what is made of one while it is read.
+/// A share of the memory set aside for bodies, for what is made of one while it is read, and to answer it: beside what is
+/// held for it already.
 ///
 /// # Errors
 /// When it is not there now, or never will be.
-pub(crate) fn room_to_read(app: &App, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+pub(crate) fn room(app: &App, bytes: usize, held_bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
     let max_bytes = app.config.max_bodies_bytes;
-    if bytes > max_bytes {
+    if bytes.saturating_add(held_bytes) > max_bytes {
         return Err(Problem::PayloadTooIntricate { max_bytes });
     }
     share(app, bytes)
@@ -76,6 +77,31 @@ pub(crate) fn room_to_read(app: &App, bytes: usize) -> Result<OwnedSemaphorePerm
 fn share(app: &App, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
     let permits = u32::try_from(bytes).map_err(|_| Problem::Overloaded)?;
     Arc::clone(&app.bodies).try_acquire_many_owned(permits).map_err(|_| Problem::Overloaded)
+}
+
+/// An answer in memory, which keeps its share until the client has taken it.
+#[derive(Debug)]
+struct Held {
+    bytes: Vec<u8>,
+    _share: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The body of an answer for which about this share was expected to do. It cannot be refused any more: where it needs more
+/// and there is none, it is sent all the same.
+pub(crate) fn hold(app: &App, bytes: Vec<u8>, mut share: OwnedSemaphorePermit) -> AnyBody {
+    let (has, needs) = (share.num_permits(), bytes.capacity());
+    if let Some(rest) = has.checked_sub(needs) {
+        drop(share.split(rest));
+    } else if let Ok(more) = self::share(app, needs - has) {
+        share.merge(more);
+    }
+    Bytes::from_owner(Held { bytes, _share: share }).into()
 }
 
 /// A request's body that is read on and thrown away, for a while, when it was dropped before its end.

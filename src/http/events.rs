@@ -14,6 +14,7 @@ use axum::response::Response;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 static ACCEPTS: Accepts = Accepts {
     field: ACCEPT,
@@ -51,18 +52,19 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
     if let Ok(batch) = &mut received
         && batch.len() <= limits::INLINE_EVENTS
     {
+        let room = body::room(&app, reply_bytes(batch, batch.len(), 0, listing), share.num_permits())?;
         let tally = app.engine.ingest_prompt(batch, received_at_ms)?;
-        return Ok(answer(batch, tally, listing));
+        return Ok(answer(&app, batch, tally, listing, room));
     }
     let shared = Arc::clone(&app);
     let work = move || {
-        let _share = share;
         let mut batch = match received {
             Ok(batch) => batch,
             Err(encoded) => decode(&shared, encoded, coding, format)?,
         };
+        let room = body::room(&shared, reply_bytes(&batch, batch.len(), 0, listing), share.num_permits())?;
         let tally = shared.engine.ingest(&mut batch, received_at_ms)?;
-        Ok(answer(&batch, tally, listing))
+        Ok(answer(&shared, &batch, tally, listing, room))
     };
     app.ingest.run(work).await?
 }
@@ -70,12 +72,14 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
 /// Decodes any body, within the memory set aside for bodies.
 fn decode(app: &App, encoded: Vec<u8>, coding: Coding, format: Format) -> Result<Batch, Problem> {
     let max_bytes = app.config.max_body_bytes;
-    let _decoded = body::room_to_read(app, coding.room_bytes(max_bytes))?;
+    let encoded_bytes = encoded.len();
+    let decoded_room = body::room(app, coding.room_bytes(max_bytes), encoded_bytes)?;
     let decoded = match app.engine.decode_usual(coding.decode(encoded, max_bytes)?, format) {
         Ok(batch) => return Ok(batch),
         Err(decoded) => decoded,
     };
-    let _tape = body::room_to_read(app, app.engine.decode_bytes(&decoded, format))?;
+    let held_bytes = encoded_bytes + decoded_room.num_permits();
+    let _tape_room = body::room(app, app.engine.decode_bytes(&decoded, format), held_bytes)?;
     Ok(app.engine.decode(decoded, format)?)
 }
 
@@ -89,20 +93,32 @@ fn decode_promptly(engine: &Engine, body: Vec<u8>, format: Format) -> Result<Res
     Ok(if is_middling { engine.decode_usual(body, format) } else { Err(body) })
 }
 
-fn answer(batch: &Batch, tally: Tally, listing: Listing) -> Response {
-    let mut response = json_response(reply(batch, tally, listing));
+fn answer(app: &App, batch: &Batch, tally: Tally, listing: Listing, room: OwnedSemaphorePermit) -> Response {
+    let mut response = json_response(body::hold(app, reply(batch, tally, listing), room));
     if listing == Listing::Rejected {
         response.headers_mut().insert("preference-applied", HeaderValue::from_static("return=minimal"));
     }
     response
 }
 
+/// What the answer comes to when so many events are accepted and so many are not, where no id needs an escape.
+fn reply_bytes(batch: &Batch, accepted: usize, refused: usize, listing: Listing) -> usize {
+    /// Bytes of a result beside its id, of an event that was accepted and of one that was not; and of the rest.
+    const ACCEPTED_BYTES: usize = 40;
+    const REFUSED_BYTES: usize = 128;
+    const REST_BYTES: usize = 128;
+    let listed = match listing {
+        Listing::All => batch.ids_bytes() + accepted * ACCEPTED_BYTES + refused * REFUSED_BYTES,
+        Listing::Rejected => refused * REFUSED_BYTES,
+    };
+    listed + REST_BYTES
+}
+
 /// The answer's JSON, written as it goes: a tree of a hundred thousand results would cost more than taking the events.
 fn reply(batch: &Batch, tally: Tally, listing: Listing) -> Vec<u8> {
-    /// A result of an id of usual length.
-    const RESULT_BYTES: usize = 64;
-    let listed = if listing == Listing::All { batch.len() } else { tally.rejected };
-    let mut json = Vec::with_capacity(listed * RESULT_BYTES + 2 * RESULT_BYTES);
+    let Tally { accepted, duplicates, rejected } = tally;
+    let refused = if listing == Listing::All { duplicates + rejected } else { rejected };
+    let mut json = Vec::with_capacity(reply_bytes(batch, accepted, refused, listing));
     let mut message = String::new();
     json.extend_from_slice(b"{\"results\":[");
     let first = json.len();
@@ -131,7 +147,6 @@ fn reply(batch: &Batch, tally: Tally, listing: Listing) -> Vec<u8> {
             }
         }
     }
-    let Tally { accepted, duplicates, rejected } = tally;
     write!(json, "],\"accepted\":{accepted},\"duplicates\":{duplicates},\"rejected\":{rejected}}}").expect(IN_MEMORY);
     json
 }

@@ -49,8 +49,8 @@ pub(crate) use body::RequestBody;
 pub struct HttpConfig {
     /// Bytes of a body, as sent and after decompression.
     pub max_body_bytes: usize,
-    /// Bytes of memory for the bodies in flight and for what is made of them while they are read. A body that could never
-    /// be read in it is too large.
+    /// Bytes of memory for the bodies in flight, for what is made of them while they are read, and for the answers to
+    /// batches until they are taken. A body that could never be read in it is too large.
     pub max_bodies_bytes: usize,
     /// Connections at once.
     pub max_connections: usize,
@@ -195,8 +195,8 @@ fn answer_panic(panic: Box<dyn Any + Send>) -> Response {
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// 200 with a JSON body.
-fn json_response(json: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(json));
+fn json_response(json: impl Into<Body>) -> Response {
+    let mut response = Response::new(json.into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -54,11 +54,11 @@ async fn change(
     let received_at_ms = app.engine.now_ms();
     let shared = Arc::clone(app);
     let work = move || {
-        let _share = share;
         let max_bytes = shared.config.max_body_bytes;
-        let _decoded = body::room_to_read(&shared, coding.room_bytes(max_bytes))?;
+        let decoded_room = body::room(&shared, coding.room_bytes(max_bytes), share.num_permits())?;
         let body = coding.decode(bytes, max_bytes)?;
-        let _tape = body::room_to_read(&shared, shared.engine.decode_bytes(&body, Format::Json))?;
+        let held_bytes = share.num_permits() + decoded_room.num_permits();
+        let _tape_room = body::room(&shared, shared.engine.decode_bytes(&body, Format::Json), held_bytes)?;
         let generation = shared.engine.change_reference(change, body, &preconditions, received_at_ms)?;
         Ok(tagged(&generation, &Updated::to(&generation)))
     };
