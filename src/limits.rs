@@ -136,7 +136,7 @@ pub const TRANSFER_BYTES_PER_SEC_MIN: usize = 1 << 10;
 /// How long a connection that was closed before the peer had sent all is read on, so that the peer sees its answer.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Connections at once, unless configured. Each takes some 10 KiB, and up to 150 while a head arrives and once it has read
+/// Connections at once, unless configured. Each takes some 21 KiB, and up to 150 while a head arrives and once it has read
 /// [`CONNECTION_BUFFER_BYTES_MAX`] at once.
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
 
@@ -200,7 +200,7 @@ pub const READS_WAITING_PER_TURN: usize = 1_024;
 pub const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a task that is ready may wait for a worker of the runtime before fewer batches are let in, unless configured.
-pub const QUEUE_WAIT_MAX: Duration = Duration::from_millis(25);
+pub const QUEUE_WAIT_MAX: Duration = Duration::from_millis(20);
 
 /// How often that wait is measured.
 pub const QUEUE_PROBE_PERIOD: Duration = Duration::from_millis(5);

@@ -64,7 +64,12 @@ fn check(input: &[u8]) {
             oracle(&body)
         }
     };
-    assert_decodes(coding, &body, expected.as_deref());
+    let is_as_compressed = matches!(choice >> 1 & 7, 2 | 3);
+    if name == "zstd" && !is_as_compressed && may_have_an_empty_block(&body) {
+        assert_bounded(coding, &body);
+    } else {
+        assert_decodes(coding, &body, expected.as_deref());
+    }
 }
 
 /// Every bound gives the text, or says that it is larger, or that the body is malformed.
@@ -80,6 +85,21 @@ fn assert_decodes(coding: BodyCoding, body: &[u8], expected: Option<&[u8]>) {
             (decoded, _) => panic!("{decoded:?} instead of {expected:?} within {max_bytes}"),
         }
     }
+}
+
+/// Whatever the body is, no bound is exceeded.
+fn assert_bounded(coding: BodyCoding, body: &[u8]) {
+    for max_bytes in [CAP_BYTES, 1, 0] {
+        let decoded = coding.decode(body.to_vec(), max_bytes);
+        assert!(decoded.is_err() || decoded.is_ok_and(|decoded| decoded.len() <= max_bytes), "more than {max_bytes}");
+    }
+}
+
+/// Of odd frames with empty blocks the library thinks one thing where it has them whole, and another piece by piece: those
+/// that are compressed, though they have no room for the header of their literals, and those that come before all that was
+/// announced (RFC 8878, 3.1.1).
+fn may_have_an_empty_block(body: &[u8]) -> bool {
+    body.windows(3).any(|header| matches!(header, [0..8, 0, 0]))
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {

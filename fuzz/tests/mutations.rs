@@ -1,4 +1,5 @@
-//! Every target on its seeds, and on a fixed number of mutations of them.
+//! Every target on its seeds, on what the fuzzer has found of interest where it has run, and on mutations of these: a fixed
+//! number, or WEIR_FUZZ_MUTATIONS for each target.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
@@ -7,7 +8,7 @@ use std::path::Path;
 use weir_fuzz::mutate::{Random, mutate};
 use weir_fuzz::{TARGETS, Target};
 
-/// Mutated inputs for each target.
+/// Mutated inputs for each target, unless the environment says otherwise.
 const MUTATIONS: u64 = 50_000;
 
 fn check(target: &Target, input: &[u8]) {
@@ -17,26 +18,29 @@ fn check(target: &Target, input: &[u8]) {
     }
 }
 
-/// The seeds, in the order of their names.
-fn seeds(target: &Target) -> Vec<Vec<u8>> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/seeds")).join(target.name);
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+/// The inputs of a folder, in the order of their names.
+fn inputs(folder: &str, target: &Target) -> std::io::Result<Vec<Vec<u8>>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target.name);
+    let mut paths: Vec<_> = std::fs::read_dir(folder)?.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+    Ok(paths.iter().map(|path| std::fs::read(path).unwrap()).collect())
 }
 
 fn run(target: &Target) {
-    let seeds = seeds(target);
+    let mut seeds = inputs("seeds", target).unwrap();
     assert!(!seeds.is_empty());
+    seeds.extend(inputs("corpus", target).unwrap_or_default());
     for seed in &seeds {
         check(target, seed);
     }
-    for number in 0..MUTATIONS {
+    let mutations = std::env::var("WEIR_FUZZ_MUTATIONS").map_or(MUTATIONS, |count| count.parse().unwrap());
+    for number in 0..mutations {
         let mut random = Random::new(number);
         let mut input = seeds[random.below(seeds.len())].clone();
         mutate(&mut input, target.words, &mut random);
         check(target, &input);
     }
+    println!("{} seeds and {mutations} mutations of them", seeds.len());
 }
 
 macro_rules! tests {

@@ -209,6 +209,16 @@ mod tests {
     }
 
     #[test]
+    fn a_zstd_frame_whose_last_block_is_empty_and_should_not_be_is_malformed() {
+        const COMPRESSED: &[u8] = b"\x28\xb5\x2f\xfd\x24\x00\x05\x00\x00\x99\xe9\xd8\x51";
+        const ANNOUNCES_MORE: &[u8] = b"\x28\xb5\x2f\xfd\x24\xe1\x01\x00\x00\x99\xe9\xd8\x51";
+        for frame in [COMPRESSED, ANNOUNCES_MORE] {
+            let decoded = Coding::Zstd.decode(frame.to_vec(), 1 << 20);
+            assert!(matches!(decoded, Err(Undecoded::Malformed)), "{decoded:?}");
+        }
+    }
+
+    #[test]
     fn a_zstd_frame_with_a_larger_window_than_allowed_is_malformed() {
         let frame = |window_log| {
             let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
