@@ -6,7 +6,7 @@ import uuid
 from client import Client, event, post
 from generator import sending
 from report import mib
-from server import has_flag, serving
+from server import serving
 
 TITLE = "Memory"
 
@@ -71,9 +71,6 @@ def renewed(batch):
 
 
 def run(section, quick):
-    if not has_flag("--max-memory"):
-        section.note("skipped: this `weir serve` has no --max-memory")
-        return
     seconds = 30 if quick else 120
     section.note(
         f"`--max-memory {LIMIT} --retention {RETENTION_SECS} --max-skew {SKEW_SECS}`, {EVENTS_PER_SEC:,} events/s with ids "

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from client import Client
-from processes import CLIENT_CORE, SERVER_CORE, free_port, output, rss_bytes, started, wait_for_port
+from processes import SERVER_CORE, free_port, rss_bytes, started, wait_for_port
 
 ROOT = Path(__file__).parent.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
@@ -63,7 +63,3 @@ def serving(*flags):
         with Client(port) as client:
             client.ask("GET", "/healthz")
         yield Server(process, port)
-
-
-def has_flag(flag):
-    return flag in output(CLIENT_CORE, [WEIR, "serve", "--help"], 10)
