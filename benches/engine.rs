@@ -12,7 +12,7 @@ use weir::event::{Format, format_ms};
 use weir::key::HashKeys;
 use weir::reference::{Change, Preconditions};
 use weir::stages::{Appends, Claims, Decode};
-use weir::{Engine, EngineConfig};
+use weir::{Engine, EngineConfig, Filter, Query};
 
 const START_MS: i64 = 1_760_000_000_000;
 const BATCH: u64 = 1_000;
@@ -228,6 +228,14 @@ fn query(c: &mut Criterion) {
     }
     for window_secs in [60, 300, 1_800] {
         group.bench_function(BenchmarkId::new("window", window_secs), |b| b.iter(|| engine.metrics(window_secs)));
+    }
+    for window_secs in [60, 300, 1_800] {
+        let types = Some(["click".to_owned()].into());
+        let clicks = Query { filter: Filter { types, ..Filter::default() }, ..Query::window(window_secs) };
+        group.bench_function(BenchmarkId::new("window of a type", window_secs), |b| b.iter(|| engine.query(&clicks)));
+        group.bench_function(BenchmarkId::new("series of 60 points", window_secs), |b| {
+            b.iter(|| engine.series(&Query::window(window_secs), window_secs / 60).points().count());
+        });
     }
 }
 

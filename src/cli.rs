@@ -150,6 +150,11 @@ struct ServeArgs {
     #[arg(allow_negative_numbers = true)]
     max_connections: usize,
 
+    /// Live streams of figures at once; those beyond are answered with 503 (0 to 100000).
+    #[arg(long, env = "WEIR_MAX_STREAMS", value_name = "N", default_value_t = limits::STREAMS_DEFAULT)]
+    #[arg(allow_negative_numbers = true)]
+    max_streams: usize,
+
     /// How long a connection may rest between two requests, in seconds (1 to 86400).
     #[arg(long, env = "WEIR_IDLE_TIMEOUT", value_name = "SECS", default_value_t = limits::IDLE_TIMEOUT.as_secs())]
     #[arg(allow_negative_numbers = true)]
@@ -241,6 +246,7 @@ impl ServeArgs {
         within("workers", workers, &limits::WORKERS).map_err(line)?;
         within("max-body-bytes", self.max_body_bytes, &limits::BODY_BYTES).map_err(line)?;
         within("max-connections", self.max_connections, &limits::CONNECTIONS).map_err(line)?;
+        within("max-streams", self.max_streams, &limits::STREAMS).map_err(line)?;
         within("idle-timeout", self.idle_timeout, &limits::IDLE_TIMEOUT_SECS).map_err(line)?;
         let without_limit = limits::BODIES_BYTES_DEFAULT.max(self.max_body_bytes.saturating_mul(2));
         let mut tokens = TokenSources::default();
@@ -262,6 +268,7 @@ impl ServeArgs {
                 max_body_bytes: self.max_body_bytes,
                 max_bodies_bytes: shares.map_or(without_limit, |shares| shares.bodies_bytes),
                 max_connections: self.max_connections,
+                max_streams: self.max_streams,
                 patience: Patience { idle: Duration::from_secs(self.idle_timeout), ..Patience::default() },
                 ..HttpConfig::default()
             },
@@ -392,6 +399,7 @@ mod tests {
             (&["--log-format", "xml"], "'--log-format <FORMAT>' [possible values: text, json]"),
             (&["--no-such-flag"], "--no-such-flag"),
             (&["--max-connections", "0"], "max-connections must be 1 to 1000000, not 0"),
+            (&["--max-streams", "100001"], "max-streams must be 0 to 100000, not 100001"),
             (&["--idle-timeout", "0"], "idle-timeout must be 1 to 86400, not 0"),
             (&["--tls-cert", "cert.pem"], "--tls-key"),
             (&["--tls-key", "key.pem"], "--tls-cert"),

@@ -12,7 +12,7 @@ use crate::memory::Memory;
 use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError, Step};
 use crate::room::Room;
 use crate::sync::{self, MutexGuard, reclaim};
-use crate::timeline::{Metrics, Timeline};
+use crate::timeline::{Metrics, Query, Series, Timeline};
 use crate::window::{Appended, Window};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -215,24 +215,41 @@ impl Engine {
     }
 
     /// The figures of the last `window_secs` seconds, the current partial one included. The window is cut to
-    /// 1..=retention.
-    ///
-    /// O(window x groups), and O(runs) of each second that was last read under an older reference generation; plus the
-    /// fold of what the last tick has left.
+    /// 1..=retention. See [`query`](Self::query) for what it costs.
     #[must_use]
     pub fn metrics(&self, window_secs: u32) -> Metrics {
-        let window_secs = window_secs.clamp(1, self.config.retention_secs);
-        let sums = {
-            let mut timeline = self.lock_timeline();
-            self.bring_up_to_date(&mut timeline);
-            self.fold(&mut timeline, u64::MAX);
-            let sums = timeline.sum(window_secs);
-            if self.memory.is_limited() {
-                self.memory.hold_timeline(timeline.bytes());
-            }
-            sums
+        self.query(&Query::window(window_secs))
+    }
+
+    /// The figures of a window, of the events that pass a filter, and by groups where these are asked for.
+    ///
+    /// O(window x groups), and O(runs) of each second that was last read under an older reference generation; plus the
+    /// fold of what the last tick has left. One that [needs a scan](Query::needs_scan) takes O(runs of the window + users)
+    /// instead, all but O(window + users) of it beside everything else.
+    #[must_use]
+    pub fn query(&self, query: &Query) -> Metrics {
+        let window_secs = self.cut(query.window_secs);
+        let sums = if query.needs_scan() {
+            self.read(|timeline| timeline.excerpt(window_secs)).sum(query.filter.kinds(&self.config.event_types))
+        } else {
+            self.read(|timeline| timeline.sum(window_secs))
         };
-        sums.into_metrics(&self.config.event_types)
+        sums.answer(query, window_secs, &self.config.event_types)
+    }
+
+    /// The figures of a window by steps of so many seconds, of the events that pass the query's filter. Its groups are not
+    /// looked at.
+    ///
+    /// O(window + users) here; the rest when the points are asked for.
+    #[must_use]
+    pub fn series(&self, query: &Query, step_secs: u32) -> Series {
+        let window_secs = self.cut(query.window_secs);
+        Series {
+            excerpt: self.read(|timeline| timeline.excerpt(window_secs)),
+            filter: query.filter.clone(),
+            step_secs: step_secs.clamp(1, window_secs),
+            event_types: self.config.event_types.clone(),
+        }
     }
 
     /// The reference table in force.
@@ -375,6 +392,23 @@ impl Engine {
     }
 
     // Stages of a query and a tick, under the timeline's lock.
+
+    /// What `look` finds in a timeline that is up to date.
+    fn read<T>(&self, look: impl FnOnce(&mut Timeline) -> T) -> T {
+        let mut timeline = self.lock_timeline();
+        self.bring_up_to_date(&mut timeline);
+        self.fold(&mut timeline, u64::MAX);
+        let found = look(&mut timeline);
+        if self.memory.is_limited() {
+            self.memory.hold_timeline(timeline.bytes());
+        }
+        found
+    }
+
+    /// A window within what is kept.
+    fn cut(&self, window_secs: u32) -> u32 {
+        window_secs.clamp(1, self.config.retention_secs)
+    }
 
     fn lock_timeline(&self) -> MutexGuard<'_, Timeline> {
         self.timeline.lock().unwrap_or_else(|_| poisoned())

@@ -69,7 +69,7 @@ pub use engine::{Engine, Overloaded, Sizes};
 pub use json::Malformed;
 pub use maintenance::Maintenance;
 pub use memory::MemoryUse;
-pub use timeline::Metrics;
+pub use timeline::{Figures, Filter, Group, Groups, Metrics, Point, Query, Series};
 
 /// The README's example, compiled and run.
 #[cfg(doctest)]

@@ -187,6 +187,37 @@ pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// Queries of the read side that run at once.
 pub const READS_AT_ONCE: usize = 2;
 
+/// Queries at once that look at every run of their window: each holds a copy of the users' groups meanwhile, and the runs
+/// that would be gone or changed otherwise, at most as much as the timeline again.
+pub const SCANS_AT_ONCE: usize = 1;
+
+/// Counters that the points of a series may come to: points x groups x types.
+pub const SERIES_COUNTERS_MAX: usize = 1 << 27;
+
+/// Bytes of a series as JSON.
+pub const SERIES_BYTES_MAX: usize = 64 << 20;
+
+/// Live streams of figures at once, unless configured.
+pub const STREAMS_DEFAULT: usize = 1_000;
+
+/// What the number of live streams may be set to.
+pub const STREAMS: RangeInclusive<usize> = 0..=100_000;
+
+/// Distinct questions that live streams may ask; each is answered once a second.
+pub const STREAM_QUERIES_MAX: usize = 64;
+
+/// How often a live stream is told the figures.
+pub const STREAM_PERIOD: Duration = Duration::from_secs(1);
+
+/// Refused events that are kept to be shown, some 400 bytes each at the most.
+pub const REJECTS_KEPT: usize = 1_000;
+
+/// Refused events of one batch that are kept.
+pub const REJECTS_OF_BATCH_MAX: usize = 100;
+
+/// Refused events that are shown, unless asked otherwise.
+pub const REJECTS_SHOWN_DEFAULT: usize = 100;
+
 /// Changes of the reference table that are prepared at once; they are judged one after the other anyway.
 pub const REFERENCE_CHANGES_AT_ONCE: usize = 2;
 

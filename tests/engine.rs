@@ -52,7 +52,7 @@ fn put(engine: &Engine, users: &str, ts_ms: i64) -> u64 {
 /// Total and distinct users.
 fn figures(engine: &Engine, window_secs: u32) -> (u64, u64) {
     let metrics = engine.metrics(window_secs);
-    (metrics.total_events, metrics.unique_users)
+    (metrics.figures.events, metrics.figures.unique_users)
 }
 
 #[test]
@@ -190,8 +190,8 @@ fn a_user_with_nothing_but_events_ahead_of_the_clock_keeps_the_index() {
     post(&engine, &[("c", "u2", 0), ("d", "u2", 24_000)]);
     clock.advance(24_000);
     let metrics = engine.metrics(5);
-    assert_eq!((metrics.total_events, metrics.unique_users), (2, 2));
-    assert_eq!(metrics.by_attribute[0].1, [("free".into(), 1), ("pro".into(), 1)].into());
+    assert_eq!((metrics.figures.events, metrics.figures.unique_users), (2, 2));
+    assert_eq!(metrics.figures.by_attribute[0].1, [("free".into(), 1), ("pro".into(), 1)].into());
 }
 
 #[test]
@@ -216,17 +216,17 @@ fn a_new_table_regroups_what_was_ingested_before_it() {
     let (engine, _) = engine();
     post(&engine, &[("a", "u1", 0), ("b", "u2", -1_000), ("c", "u3", -2_000)]);
     let metrics = engine.metrics(300);
-    assert_eq!((metrics.unknown, metrics.generation, metrics.by_attribute[0].1.len()), (3, 0, 0));
+    assert_eq!((metrics.figures.unknown, metrics.generation, metrics.figures.by_attribute[0].1.len()), (3, 0, 0));
     put(&engine, r#"{"u1":{"plan":"pro","region":"eu"},"u2":{"plan":"free","region":"eu"}}"#, START_MS);
     post(&engine, &[("d", "u1", -2_000)]); // into a second whose totals are of the old generation
     let metrics = engine.metrics(300);
-    assert_eq!((metrics.unknown, metrics.generation, metrics.unique_users), (1, 1, 3));
-    assert_eq!(metrics.by_attribute[0], ("plan".into(), [("free".into(), 1), ("pro".into(), 2)].into()));
-    assert_eq!(metrics.by_attribute[1], ("region".into(), [("eu".into(), 3)].into()));
+    assert_eq!((metrics.figures.unknown, metrics.generation, metrics.figures.unique_users), (1, 1, 3));
+    assert_eq!(metrics.figures.by_attribute[0], ("plan".into(), [("free".into(), 1), ("pro".into(), 2)].into()));
+    assert_eq!(metrics.figures.by_attribute[1], ("region".into(), [("eu".into(), 3)].into()));
     put(&engine, r#"{"u3":{"plan":"pro","region":"us"}}"#, START_MS + 1);
     let metrics = engine.metrics(300);
-    assert_eq!((metrics.unknown, metrics.generation, metrics.unique_users), (3, 2, 3));
-    assert_eq!(metrics.by_attribute[0].1, [("pro".into(), 1)].into());
+    assert_eq!((metrics.figures.unknown, metrics.generation, metrics.figures.unique_users), (3, 2, 3));
+    assert_eq!(metrics.figures.by_attribute[0].1, [("pro".into(), 1)].into());
 }
 
 #[test]
@@ -241,10 +241,10 @@ fn many_groups_are_counted_as_exactly_as_few() {
     let mut batch = engine.decode(ndjson(events, START_MS), Format::Ndjson).unwrap();
     engine.ingest(&mut batch, START_MS).unwrap();
     let metrics = engine.metrics(300);
-    assert_eq!((metrics.total_events, metrics.unique_users, metrics.unknown), (3_000, 3_000, 0));
-    assert_eq!(metrics.by_attribute[0].1.len(), 1_500);
-    assert!(metrics.by_attribute[0].1.values().all(|events| *events == 2));
-    assert_eq!(metrics.by_attribute[1].1.values().sum::<u64>(), 3_000);
+    assert_eq!((metrics.figures.events, metrics.figures.unique_users, metrics.figures.unknown), (3_000, 3_000, 0));
+    assert_eq!(metrics.figures.by_attribute[0].1.len(), 1_500);
+    assert!(metrics.figures.by_attribute[0].1.values().all(|events| *events == 2));
+    assert_eq!(metrics.figures.by_attribute[1].1.values().sum::<u64>(), 3_000);
 }
 
 #[test]
@@ -388,7 +388,7 @@ fn no_accepted_event_is_lost_or_doubled_under_load() {
                         let accepted = tally.accepted as u64;
                         let acknowledged = acknowledged.fetch_add(accepted, Ordering::AcqRel) + accepted;
                         if batch % 10 == 0 {
-                            assert!(engine.metrics(1_800).total_events >= acknowledged);
+                            assert!(engine.metrics(1_800).figures.events >= acknowledged);
                         }
                     }
                 })
@@ -401,10 +401,10 @@ fn no_accepted_event_is_lost_or_doubled_under_load() {
                     while !done.load(Ordering::Acquire) {
                         let before = acknowledged.load(Ordering::Acquire);
                         let metrics = engine.metrics(1_800);
-                        assert!(metrics.total_events >= before.max(total), "an acknowledged event is missing");
+                        assert!(metrics.figures.events >= before.max(total), "an acknowledged event is missing");
                         assert!(metrics.as_of_ms >= as_of_ms);
-                        assert!(metrics.unique_users <= 1_000);
-                        (as_of_ms, total) = (metrics.as_of_ms, metrics.total_events);
+                        assert!(metrics.figures.unique_users <= 1_000);
+                        (as_of_ms, total) = (metrics.as_of_ms, metrics.figures.events);
                     }
                 })
             })
@@ -417,9 +417,9 @@ fn no_accepted_event_is_lost_or_doubled_under_load() {
     let distinct = (WRITERS / 2 * BATCHES * BATCH) as u64;
     assert_eq!(acknowledged.load(Ordering::Acquire), distinct);
     let metrics = engine.metrics(1_800);
-    assert_eq!((metrics.total_events, metrics.by_type["click"]), (distinct, distinct));
+    assert_eq!((metrics.figures.events, metrics.figures.by_type["click"]), (distinct, distinct));
     let users: BTreeSet<usize> = (0..BATCH).map(|event| event * 7 % 1_000).collect();
-    assert_eq!(metrics.unique_users, users.len() as u64);
+    assert_eq!(metrics.figures.unique_users, users.len() as u64);
     assert_eq!(engine.sizes().dedup_ids as u64, distinct);
 }
 
@@ -443,9 +443,9 @@ fn no_answer_mixes_generations_or_goes_back_to_an_older_one() {
                     let metrics = engine.metrics(300);
                     assert!(metrics.generation >= before.max(last), "an older generation than one that was seen");
                     last = metrics.generation;
-                    let plans = &metrics.by_attribute[0].1;
+                    let plans = &metrics.figures.by_attribute[0].1;
                     if last == 0 {
-                        assert_eq!((plans.len(), metrics.unknown), (0, 500));
+                        assert_eq!((plans.len(), metrics.figures.unknown), (0, 500));
                     } else {
                         assert_eq!(*plans, [(format!("g{last}"), 500)].into(), "generation {last}");
                     }

@@ -4,11 +4,12 @@
 
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use weir::clock::{ManualClock, second_of};
 use weir::event::{Batch, Format, Tally, Verdict, format_ms};
 use weir::reference::{Change, Preconditions, ReferenceError};
-use weir::{Engine, EngineConfig, Metrics, limits};
+use weir::{Engine, EngineConfig, Figures, Filter, Group, Groups, Metrics, Point, Query, limits};
 
 const TYPES: [&str; 4] = ["click", "view", "purchase", "refund"]; // the last one is not configured
 const START_MS: i64 = 1_760_000_000_123;
@@ -51,7 +52,8 @@ enum Step {
     Put(Table, Offset),
     Patch(Table, Offset),
     Advance(i64),
-    Query(u32),
+    Query(Query),
+    Series(Query, u32),
     Tick,
     Sweep,
 }
@@ -62,6 +64,22 @@ fn offset() -> impl Strategy<Value = Offset> {
         1 => (0_i64..2).prop_map(Offset::Late),
         1 => (0_i64..2).prop_map(Offset::Early),
     ]
+}
+
+/// Questions of all kinds, with types and values that are never met.
+fn query() -> impl Strategy<Value = Query> {
+    let types = prop::collection::btree_set(prop::sample::select(&TYPES[..]).prop_map(str::to_owned), 0..4);
+    let values =
+        |prefix: &'static str| prop::collection::btree_set((0_u8..4).prop_map(move |n| format!("{prefix}{n}")), 0..3);
+    let attributes = (prop::option::weighted(0.3, values("p")), prop::option::weighted(0.3, values("r")));
+    let group_by = prop::sample::select(vec![vec![], vec![], vec![0], vec![1], vec![0, 1], vec![1, 0]]);
+    (1_u32..40, prop::option::weighted(0.3, types), attributes, group_by).prop_map(
+        |(window_secs, types, (plans, regions), group_by)| {
+            let attributes =
+                [plans, regions].into_iter().enumerate().filter_map(|(index, values)| Some((index, values?)));
+            Query { window_secs, filter: Filter { types, attributes: attributes.collect() }, group_by }
+        },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -80,7 +98,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0_i64..2_500).prop_map(Step::Advance),
         1 => (-9_000_i64..40_000).prop_map(Step::Advance),
         1 => (-400_000_i64..400_000).prop_map(Step::Advance),
-        6 => (1_u32..40).prop_map(Step::Query),
+        6 => query().prop_map(Step::Query),
+        2 => (query(), 1_u32..40).prop_map(|(query, step_secs)| Step::Series(query, step_secs)),
         1 => Just(Step::Tick),
         1 => Just(Step::Sweep),
     ]
@@ -152,29 +171,83 @@ impl Oracle {
         live.map(|(user, _, _)| user).collect::<BTreeSet<_>>().len()
     }
 
-    fn metrics(&self, window_secs: u32, now_ms: i64) -> Metrics {
-        let now = second_of(now_ms);
-        let seconds = now - i64::from(window_secs) + 1..=now;
-        let in_window: Vec<_> = self.events.iter().filter(|(_, _, second)| seconds.contains(second)).collect();
+    /// The events of some seconds that pass a filter: each one's user, kind, plan and region.
+    fn passing(&self, seconds: RangeInclusive<i64>, filter: &Filter) -> Vec<(u8, usize, Option<[String; 2]>)> {
+        let in_window = self.events.iter().filter(|(_, _, second)| seconds.contains(second));
+        let enriched = in_window.map(|(user, kind, _)| {
+            let values = self.table.get(user).map(|(plan, region)| [format!("p{plan}"), format!("r{region}")]);
+            (*user, *kind, values)
+        });
+        let passes = |(_, kind, values): &(u8, usize, Option<[String; 2]>)| {
+            filter.types.as_ref().is_none_or(|types| types.contains(TYPES[*kind]))
+                && filter.attributes.iter().all(|(attribute, allowed)| {
+                    values.as_ref().is_some_and(|values| allowed.contains(&values[*attribute]))
+                })
+        };
+        enriched.filter(passes).collect()
+    }
+
+    fn figures(&self, events: &[(u8, usize, Option<[String; 2]>)]) -> Figures {
         let count = |values: Vec<String>| {
             let mut counts: BTreeMap<String, u64> = BTreeMap::new();
             values.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
             counts
         };
-        let known = || in_window.iter().filter_map(|(user, _, _)| self.table.get(user));
+        let values = |attribute: usize| {
+            count(events.iter().filter_map(|(_, _, values)| Some(values.as_ref()?[attribute].clone())).collect())
+        };
+        Figures {
+            events: events.len() as u64,
+            unique_users: events.iter().map(|(user, ..)| user).collect::<BTreeSet<_>>().len() as u64,
+            unknown: events.iter().filter(|(_, _, values)| values.is_none()).count() as u64,
+            by_attribute: vec![("plan".into(), values(0)), ("region".into(), values(1))],
+            by_type: count(events.iter().map(|(_, kind, _)| TYPES[*kind].into()).collect()),
+        }
+    }
+
+    fn query(&self, query: &Query, now_ms: i64) -> Metrics {
+        let window_secs = query.window_secs.min(self.config.retention_secs);
+        let now = second_of(now_ms);
+        let events = self.passing(now - i64::from(window_secs) + 1..=now, &query.filter);
+        let key = |values: &Option<[String; 2]>| {
+            let of_group = |values: &[String; 2]| query.group_by.iter().map(|index| values[*index].clone()).collect();
+            values.as_ref().map(of_group)
+        };
+        let keys: BTreeSet<Option<Vec<String>>> = events.iter().map(|(_, _, values)| key(values)).collect();
+        // The unknown users sort first, and come last.
+        let (unknown, known): (Vec<_>, Vec<_>) = keys.into_iter().partition(Option::is_none);
+        let group = |values: Option<Vec<String>>| {
+            let of_group = || events.iter().filter(|(_, _, others)| key(others) == values);
+            let users: BTreeSet<u8> = of_group().map(|(user, ..)| *user).collect();
+            let (events, unique_users) = (of_group().count() as u64, users.len() as u64);
+            Group { values, events, unique_users }
+        };
+        let groups = || Groups {
+            attributes: query.group_by.iter().map(|index| ["plan", "region"][*index].to_owned()).collect(),
+            groups: known.into_iter().chain(unknown).map(group).collect(),
+        };
         Metrics {
             window_secs,
-            unique_users: in_window.iter().map(|(user, _, _)| user).collect::<BTreeSet<_>>().len() as u64,
-            unknown: (in_window.len() - known().count()) as u64,
-            by_attribute: vec![
-                ("plan".into(), count(known().map(|(plan, _)| format!("p{plan}")).collect())),
-                ("region".into(), count(known().map(|(_, region)| format!("r{region}")).collect())),
-            ],
-            by_type: count(in_window.iter().map(|(_, kind, _)| TYPES[*kind].into()).collect()),
-            total_events: in_window.len() as u64,
+            groups: (!query.group_by.is_empty()).then(groups),
+            figures: self.figures(&events),
             generation: self.generation,
             as_of_ms: now_ms,
         }
+    }
+
+    fn metrics(&self, window_secs: u32, now_ms: i64) -> Metrics {
+        self.query(&Query::window(window_secs), now_ms)
+    }
+
+    fn series(&self, query: &Query, step_secs: u32, now_ms: i64) -> Vec<Point> {
+        let now = second_of(now_ms);
+        let starts =
+            (now - i64::from(query.window_secs.min(self.config.retention_secs)) + 1..=now).step_by(step_secs as usize);
+        let point = |start: i64| Point {
+            start_ms: start * 1_000,
+            figures: self.figures(&self.passing(start..=now.min(start + i64::from(step_secs) - 1), &query.filter)),
+        };
+        starts.map(point).collect()
     }
 }
 
@@ -247,10 +320,16 @@ fn run(config: EngineConfig, steps: Vec<Step>) {
                 change(&engine, &mut oracle, Change::Merge, body, new, ts_ms, now_ms);
             }
             Step::Advance(ms) => clock.advance(ms),
-            Step::Query(window_secs) => {
-                let window_secs = window_secs.min(oracle.config.retention_secs);
-                assert_eq!(engine.metrics(window_secs), oracle.metrics(window_secs, now_ms));
+            Step::Query(query) => {
+                assert_eq!(engine.query(&query), oracle.query(&query, now_ms));
                 assert_eq!((engine.sizes().users, engine.sizes().backlog), (oracle.users(now_ms), 0));
+            }
+            Step::Series(query, step_secs) => {
+                let series = engine.series(&query, step_secs);
+                let step_secs = step_secs.min(oracle.config.retention_secs).min(query.window_secs);
+                assert_eq!((series.step_secs(), series.as_of_ms()), (step_secs, now_ms));
+                assert_eq!(series.generation(), oracle.generation);
+                assert_eq!(series.points().collect::<Vec<_>>(), oracle.series(&query, step_secs, now_ms));
             }
             Step::Tick => {
                 engine.tick();

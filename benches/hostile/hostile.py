@@ -16,9 +16,10 @@ import memory
 import overload
 import report
 import slow
+import streams
 from processes import CLIENT_CORE, FAILURES, SERVER_CORE, end_by_exception
 
-SCENARIOS = {"slow": slow, "bombs": bombs, "overload": overload, "memory": memory}
+SCENARIOS = {"slow": slow, "bombs": bombs, "overload": overload, "memory": memory, "streams": streams}
 
 
 def arguments():

@@ -1,8 +1,10 @@
 //! Query strings: parameters decoded a character at a time, and the window that they ask for. The input is a query.
 
 use crate::Target;
+use std::collections::{BTreeMap, BTreeSet};
 use weir::http::parsers;
 use weir::limits::WINDOW_SECS_DEFAULT;
+use weir::{EngineConfig, Filter, Query};
 
 /// Query strings.
 pub const QUERY: Target = Target { name: "query", words: WORDS, check };
@@ -33,6 +35,12 @@ const WORDS: &[&[u8]] = &[
     b"type",
     b"step",
     b"window=60",
+    b"step=",
+    b"type=click",
+    b"plan=pro",
+    b"region=",
+    b"group_by=plan",
+    b",region",
 ];
 
 const RETENTIONS_SECS: [u32; 3] = [60, 1_800, 86_400];
@@ -43,7 +51,10 @@ fn check(input: &[u8]) {
     let parsed = parsers::parameters(query).map(|(name, value)| (name.into_owned(), value.into_owned()));
     assert_eq!(parsed.collect::<Vec<_>>(), expected);
     for retention_secs in RETENTIONS_SECS {
-        assert_eq!(parsers::window_secs(Some(query), retention_secs), window_secs(&expected, retention_secs));
+        let config = EngineConfig { retention_secs, ..EngineConfig::default() };
+        let metrics = question(&expected, b"group_by", retention_secs).map(|(query, _)| query);
+        assert_eq!(parsers::metrics_query(Some(query), &config), metrics);
+        assert_eq!(parsers::series_query(Some(query), &config), question(&expected, b"step", retention_secs));
     }
 }
 
@@ -80,14 +91,52 @@ fn decode(mut text: &[u8]) -> Vec<u8> {
     decoded
 }
 
-fn window_secs(parameters: &[(Vec<u8>, Vec<u8>)], retention_secs: u32) -> Result<u32, &'static str> {
-    match parameters {
-        [] => Ok(WINDOW_SECS_DEFAULT.min(retention_secs)),
-        [(name, value)] if name == b"window" => {
-            number(value).filter(|secs| (1..=retention_secs).contains(secs)).ok_or("invalid_window")
-        }
-        _ => Err("invalid_parameter"),
+const ATTRIBUTES: [&str; 2] = ["plan", "region"];
+
+/// What is asked for, and the step, where `window` and this parameter may stand once.
+fn question(
+    parameters: &[(Vec<u8>, Vec<u8>)],
+    single: &[u8],
+    retention_secs: u32,
+) -> Result<(Query, u32), &'static str> {
+    let only = |wanted: &[u8]| {
+        let mut values = parameters.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value);
+        (values.next(), values.next().is_some())
+    };
+    let filters = ["type", ATTRIBUTES[0], ATTRIBUTES[1]];
+    let is_known =
+        |name: &[u8]| name == b"window" || name == single || filters.iter().any(|known| name == known.as_bytes());
+    let ((window, window_again), (other, other_again)) = (only(b"window"), only(single));
+    if window_again || other_again || !parameters.iter().all(|(name, _)| is_known(name)) {
+        return Err("invalid_parameter");
     }
+    let values = |wanted: &str| {
+        let values = parameters.iter().filter(|(name, _)| name == wanted.as_bytes());
+        let texts =
+            values.map(|(_, value)| str::from_utf8(value).ok().filter(|text| !text.is_empty()).map(str::to_owned));
+        texts.collect::<Option<BTreeSet<String>>>().ok_or("invalid_parameter")
+    };
+    let types = Some(values("type")?).filter(|types| !types.is_empty());
+    let mut attributes = BTreeMap::new();
+    for (index, name) in ATTRIBUTES.iter().enumerate() {
+        let values = values(name)?;
+        if !values.is_empty() {
+            attributes.insert(index, values);
+        }
+    }
+    let group_by = match other.filter(|_| single == b"group_by").map(|names| &names[..]) {
+        None => vec![],
+        Some(b"plan") => vec![0],
+        Some(b"region") => vec![1],
+        Some(b"plan,region") => vec![0, 1],
+        Some(b"region,plan") => vec![1, 0],
+        Some(_) => return Err("invalid_parameter"),
+    };
+    let window = window.map_or(Some(WINDOW_SECS_DEFAULT.min(retention_secs)), |digits| number(digits));
+    let window_secs = window.filter(|secs| (1..=retention_secs).contains(secs)).ok_or("invalid_window")?;
+    let step = other.filter(|_| single == b"step").map_or(Some(1), |digits| number(digits));
+    let step_secs = step.filter(|secs| *secs > 0 && window_secs % secs == 0).ok_or("invalid_parameter")?;
+    Ok((Query { window_secs, filter: Filter { types, attributes }, group_by }, step_secs))
 }
 
 /// The number that digits say, with any number of zeros before; none beyond every retention.

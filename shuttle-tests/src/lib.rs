@@ -41,4 +41,4 @@ pub use engine::{Engine, Overloaded, Sizes};
 pub use json::Malformed;
 pub use memory::MemoryUse;
 pub use sync::reclaim::{begin, finish};
-pub use timeline::Metrics;
+pub use timeline::{Figures, Filter, Group, Groups, Metrics, Point, Query, Series};

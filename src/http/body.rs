@@ -104,6 +104,20 @@ pub(crate) fn hold(app: &App, bytes: Vec<u8>, mut share: OwnedSemaphorePermit) -
     Bytes::from_owner(Held { bytes, _share: share }).into()
 }
 
+/// The body of an answer that was made already, if there is a share for it.
+///
+/// # Errors
+/// [`Problem::Overloaded`] when there is none.
+pub(crate) fn answer(app: &App, bytes: Vec<u8>) -> Result<AnyBody, Problem> {
+    shared(app, bytes).map(AnyBody::from)
+}
+
+/// The same for bytes that go into several bodies.
+pub(crate) fn shared(app: &App, bytes: Vec<u8>) -> Result<Bytes, Problem> {
+    let share = share(app, bytes.capacity())?;
+    Ok(Bytes::from_owner(Held { bytes, _share: share }))
+}
+
 /// A request's body that is read on and thrown away, for a while, when it was dropped before its end.
 ///
 /// A server that answers early and closes a socket with unread bytes in it makes TCP reset the connection, and the

@@ -2,42 +2,31 @@
 
 use crate::event;
 use crate::http::problem::Problem;
-use crate::http::query::parameters;
-use crate::http::{App, NO_STORE, json_response};
-use crate::limits;
-use crate::timeline::Metrics;
+use crate::http::window_query::{self, Asked, Takes};
+use crate::http::{App, NO_STORE, body, json_response};
+use crate::timeline::{Figures, Group, Groups, Metrics, Query};
 use axum::extract::State;
 use axum::http::Uri;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::Response;
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use std::sync::Arc;
 
 /// The figures of a window that ends now.
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
-    let window_secs = window_secs(uri.query(), app.engine.config().retention_secs)?;
-    let engine = Arc::clone(&app.engine);
-    let work = move || serde_json::to_vec(&Document(&engine.metrics(window_secs)));
-    let json = app.reads.run(work).await?.expect("strings and numbers always serialise");
-    let mut response = json_response(json);
+    let Asked { query, .. } = window_query::parse(uri.query(), Takes::GroupBy, app.engine.config())?;
+    let json = json(&app, query).await?;
+    let mut response = json_response(body::answer(&app, json)?);
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     Ok(response)
 }
 
-/// The window that a query asks for.
-pub(super) fn window_secs(query: Option<&str>, retention_secs: u32) -> Result<u32, Problem> {
-    let mut given = None;
-    for parameter in parameters(query) {
-        if *parameter.name != *b"window" {
-            return Err(parameter.unknown());
-        }
-        if given.replace(parameter.value).is_some() {
-            return Err(Problem::InvalidParameter("window is given more than once".to_owned()));
-        }
-    }
-    let Some(digits) = given else { return Ok(limits::WINDOW_SECS_DEFAULT.min(retention_secs)) };
-    let secs = digits.iter().all(u8::is_ascii_digit).then(|| str::from_utf8(&digits).ok()?.parse().ok()).flatten();
-    secs.filter(|secs| (1..=retention_secs).contains(secs)).ok_or(Problem::InvalidWindow { max_secs: retention_secs })
+/// The answer to a query, when it is its turn.
+pub(super) async fn json(app: &Arc<App>, query: Query) -> Result<Vec<u8>, Problem> {
+    let gate = if query.needs_scan() { &app.scans } else { &app.reads };
+    let engine = Arc::clone(&app.engine);
+    let work = move || serde_json::to_vec(&Document(&engine.query(&query)));
+    Ok(gate.run(work).await?.expect("strings and numbers always serialise"))
 }
 
 /// The figures as JSON, in the agreed order.
@@ -45,20 +34,57 @@ struct Document<'a>(&'a Metrics);
 
 impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let metrics = self.0;
-        let events_per_sec = metrics.total_events as f64 / f64::from(metrics.window_secs);
+        let Metrics { window_secs, figures, groups, generation, as_of_ms } = self.0;
+        let events_per_sec = figures.events as f64 / f64::from(*window_secs);
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("window_sec", &metrics.window_secs)?;
+        map.serialize_entry("window_sec", window_secs)?;
         map.serialize_entry("events_per_sec", &events_per_sec)?;
-        map.serialize_entry("unique_users", &metrics.unique_users)?;
-        map.serialize_entry("unknown", &metrics.unknown)?;
-        for (attribute, events) in &metrics.by_attribute {
-            map.serialize_entry(&format!("by_{attribute}"), events)?;
+        serialize_counts(figures, &mut map)?;
+        map.serialize_entry("total_events", &figures.events)?;
+        map.serialize_entry("generation", generation)?;
+        map.serialize_entry("as_of", &event::format_ms(*as_of_ms))?;
+        if let Some(groups) = groups {
+            map.serialize_entry("groups", &GroupList(groups))?;
         }
-        map.serialize_entry("by_type", &metrics.by_type)?;
-        map.serialize_entry("total_events", &metrics.total_events)?;
-        map.serialize_entry("generation", &metrics.generation)?;
-        map.serialize_entry("as_of", &event::format_ms(metrics.as_of_ms))?;
+        map.end()
+    }
+}
+
+/// The members that all figures have, from the unique users to the types.
+pub(super) fn serialize_counts<M: SerializeMap>(figures: &Figures, map: &mut M) -> Result<(), M::Error> {
+    map.serialize_entry("unique_users", &figures.unique_users)?;
+    map.serialize_entry("unknown", &figures.unknown)?;
+    for (attribute, events) in &figures.by_attribute {
+        map.serialize_entry(&format!("by_{attribute}"), events)?;
+    }
+    map.serialize_entry("by_type", &figures.by_type)
+}
+
+struct GroupList<'a>(&'a Groups);
+
+impl Serialize for GroupList<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Groups { attributes, groups } = self.0;
+        let mut list = serializer.serialize_seq(Some(groups.len()))?;
+        groups.iter().try_for_each(|group| list.serialize_element(&GroupDocument { attributes, group }))?;
+        list.end()
+    }
+}
+
+struct GroupDocument<'a> {
+    attributes: &'a [String],
+    group: &'a Group,
+}
+
+impl Serialize for GroupDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Group { values, events, unique_users } = self.group;
+        let mut map = serializer.serialize_map(None)?;
+        for (index, attribute) in self.attributes.iter().enumerate() {
+            map.serialize_entry(attribute, &values.as_ref().map(|values| &values[index]))?;
+        }
+        map.serialize_entry("events", events)?;
+        map.serialize_entry("unique_users", unique_users)?;
         map.end()
     }
 }
@@ -68,56 +94,37 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    fn code(query: &str, retention_secs: u32) -> &'static str {
-        match window_secs(Some(query), retention_secs) {
-            Ok(_) => "ok",
-            Err(Problem::InvalidWindow { .. }) => "invalid_window",
-            Err(Problem::InvalidParameter(_)) => "invalid_parameter",
-            Err(other) => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_window_is_a_whole_number_of_seconds_up_to_the_retention() {
-        assert_eq!(window_secs(None, 1_800).unwrap(), 300);
-        assert_eq!(window_secs(Some(""), 60).unwrap(), 60);
-        assert_eq!(window_secs(Some("window=1"), 60).unwrap(), 1);
-        assert_eq!(window_secs(Some("window=060"), 60).unwrap(), 60);
-        assert_eq!(window_secs(Some("win%64ow=%360"), 60).unwrap(), 60);
-        let huge = format!("window={}", "9".repeat(100));
-        for query in ["", "0", "61", "-1", "+1", "%2B1", "1.0", "1e1", "a", " 1", "1%20", "%ff", "%D9%A1", "0x10"] {
-            assert_eq!(code(&format!("window={query}"), 60), "invalid_window", "{query}");
-        }
-        assert_eq!(code(&huge, 60), "invalid_window");
-        assert_eq!(code("window", 60), "invalid_window");
-    }
-
-    #[test]
-    fn other_parameters_and_a_repeated_window_are_refused() {
-        for query in ["windows=1", "window=1&x=2", "Window=1", "window=1&window=1", "=1", "%ff=1"] {
-            assert_eq!(code(query, 60), "invalid_parameter", "{query}");
-        }
-    }
-
     #[test]
     fn members_come_in_order_with_a_map_for_every_attribute() {
         let counts = |pairs: &[(&str, u64)]| pairs.iter().map(|&(k, v)| (k.to_owned(), v)).collect::<BTreeMap<_, _>>();
-        let metrics = Metrics {
+        let mut metrics = Metrics {
             window_secs: 10,
-            unique_users: 2,
-            unknown: 1,
-            by_attribute: vec![("tier".into(), counts(&[("b", 1), ("a", 5)])), ("plan".into(), counts(&[]))],
-            by_type: counts(&[("view", 7)]),
-            total_events: 7,
+            figures: Figures {
+                events: 7,
+                unique_users: 2,
+                unknown: 1,
+                by_attribute: vec![("tier".into(), counts(&[("b", 1), ("a", 5)])), ("plan".into(), counts(&[]))],
+                by_type: counts(&[("view", 7)]),
+            },
+            groups: None,
             generation: 3,
             as_of_ms: 1_759_926_896_789,
         };
-        assert_eq!(
-            serde_json::to_string(&Document(&metrics)).unwrap(),
-            concat!(
-                r#"{"window_sec":10,"events_per_sec":0.7,"unique_users":2,"unknown":1,"by_tier":{"a":5,"b":1},"#,
-                r#""by_plan":{},"by_type":{"view":7},"total_events":7,"generation":3,"as_of":"2025-10-08T12:34:56.789Z"}"#
-            )
+        let json = concat!(
+            r#"{"window_sec":10,"events_per_sec":0.7,"unique_users":2,"unknown":1,"by_tier":{"a":5,"b":1},"#,
+            r#""by_plan":{},"by_type":{"view":7},"total_events":7,"generation":3,"as_of":"2025-10-08T12:34:56.789Z"}"#
         );
+        assert_eq!(serde_json::to_string(&Document(&metrics)).unwrap(), json);
+        let group = |values: Option<[&str; 2]>, events, unique_users| {
+            let values = values.map(|values| values.map(str::to_owned).to_vec());
+            Group { values, events, unique_users }
+        };
+        let groups = vec![group(Some(["eu", "x\"y"]), 6, 1), group(None, 1, 1)];
+        metrics.groups = Some(Groups { attributes: vec!["region".into(), "plan".into()], groups });
+        let groups = concat!(
+            r#","groups":[{"region":"eu","plan":"x\"y","events":6,"unique_users":1},"#,
+            r#"{"region":null,"plan":null,"events":1,"unique_users":1}]}"#
+        );
+        assert_eq!(serde_json::to_string(&Document(&metrics)).unwrap(), json.replace("Z\"}", "Z\"") + groups);
     }
 }

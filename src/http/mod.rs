@@ -15,6 +15,10 @@ pub mod parsers;
 mod problem;
 mod query;
 mod reference;
+mod rejected;
+mod series;
+mod stream;
+mod window_query;
 
 use crate::engine::Engine;
 use crate::limits;
@@ -31,12 +35,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use gate::Gate;
 use problem::Problem;
+use rejected::Rejects;
 use std::any::Any;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use stream::Streams;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -54,6 +59,8 @@ pub struct HttpConfig {
     pub max_bodies_bytes: usize,
     /// Connections at once.
     pub max_connections: usize,
+    /// Live streams of figures at once.
+    pub max_streams: usize,
     /// How long clients may take.
     pub patience: Patience,
     /// How long a task that is ready may wait for a worker of the runtime before fewer batches are let in.
@@ -66,6 +73,7 @@ impl Default for HttpConfig {
             max_body_bytes: limits::BODY_BYTES_DEFAULT,
             max_bodies_bytes: limits::BODIES_BYTES_DEFAULT,
             max_connections: limits::CONNECTIONS_DEFAULT,
+            max_streams: limits::STREAMS_DEFAULT,
             patience: Patience::default(),
             max_wait: limits::QUEUE_WAIT_MAX,
         }
@@ -77,17 +85,22 @@ pub struct App {
     pub(crate) engine: Arc<Engine>,
     config: HttpConfig,
     tokens: auth::Guard,
-    draining: AtomicBool,
+    /// Whether the server is about to stop.
+    draining: watch::Sender<bool>,
     /// How far behind the runtime is.
     admission: Admission,
     /// Bytes of bodies that may still be taken in.
     bodies: Arc<Semaphore>,
     /// Batches too large for a runtime worker.
     ingest: Gate,
-    /// Queries.
+    /// Queries that sum seconds up.
     reads: Gate,
+    /// Queries that look at every run.
+    scans: Gate,
     /// Changes of the reference table.
     changes: Gate,
+    streams: Streams,
+    rejects: Rejects,
 }
 
 impl App {
@@ -98,12 +111,15 @@ impl App {
         Self {
             engine,
             tokens: auth::Guard::default(),
-            draining: AtomicBool::new(false),
+            draining: watch::Sender::new(false),
             admission: Admission::new(config.max_wait),
             bodies: Arc::new(Semaphore::new(config.max_bodies_bytes.min(Semaphore::MAX_PERMITS))),
             ingest: Gate::new(cores, limits::WAITING_PER_TURN),
             reads: Gate::new(limits::READS_AT_ONCE, limits::READS_WAITING_PER_TURN),
+            scans: Gate::new(limits::SCANS_AT_ONCE, limits::WAITING_PER_TURN),
             changes: Gate::new(limits::REFERENCE_CHANGES_AT_ONCE, limits::WAITING_PER_TURN),
+            streams: Streams::new(config.max_streams),
+            rejects: Rejects::default(),
             config,
         }
     }
@@ -121,12 +137,11 @@ impl App {
 
     /// From now on the server says that it is not ready.
     pub(crate) fn start_draining(&self) {
-        // Relaxed, as in `is_draining`: the flag stands alone, and no data is published through it.
-        self.draining.store(true, Ordering::Relaxed);
+        self.draining.send_replace(true);
     }
 
     fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        *self.draining.borrow()
     }
 }
 
@@ -134,9 +149,12 @@ impl App {
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/events", post(events::ingest))
+        .route("/events/rejected", get(rejected::show))
         .route("/reference/users", get(reference::show).put(reference::replace).patch(reference::merge))
         .route("/reference/users/{user_id}", get(reference::show_user))
         .route("/metrics", get(metrics::show))
+        .route("/metrics/series", get(series::show))
+        .route("/metrics/stream", get(stream::subscribe))
         .route("/healthz", get(health::live))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))

@@ -1,10 +1,13 @@
 //! The parsers of query strings, header fields and compressed bodies, for the fuzz targets; no part of the public
 //! interface. An error is the stable code of its problem.
 
+use crate::config::EngineConfig;
 use crate::http::coding::Coding;
 use crate::http::media_type::Accepts;
 use crate::http::problem::Problem;
-use crate::http::{header, metrics, query};
+use crate::http::window_query::{self, Takes};
+use crate::http::{header, query};
+use crate::timeline::Query;
 use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
@@ -14,12 +17,21 @@ pub fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [
     query::parameters(Some(query)).map(|parameter| (parameter.name, parameter.value))
 }
 
-/// The window that a query asks for.
+/// What a query of `/metrics` asks for.
 ///
 /// # Errors
-/// When it asks for something else, or for none that the retention has.
-pub fn window_secs(query: Option<&str>, retention_secs: u32) -> Result<u32, &'static str> {
-    metrics::window_secs(query, retention_secs).map_err(|problem| problem.code())
+/// When it asks for something that there is not.
+pub fn metrics_query(query: Option<&str>, config: &EngineConfig) -> Result<Query, &'static str> {
+    window_query::parse(query, Takes::GroupBy, config).map(|asked| asked.query).map_err(|problem| problem.code())
+}
+
+/// What a query of `/metrics/series` asks for, and its step in seconds.
+///
+/// # Errors
+/// When it asks for something that there is not.
+pub fn series_query(query: Option<&str>, config: &EngineConfig) -> Result<(Query, u32), &'static str> {
+    let asked = window_query::parse(query, Takes::Step, config).map_err(|problem| problem.code())?;
+    Ok((asked.query, asked.step_secs))
 }
 
 /// The members of a list.

@@ -25,6 +25,9 @@ pub(super) struct Draft {
 }
 
 impl Generation {
+    /// The group of users who are not in the table.
+    pub(crate) const UNKNOWN: u32 = UNKNOWN;
+
     /// Counts from 1; 0 before the first table.
     #[must_use]
     pub fn number(&self) -> u64 {

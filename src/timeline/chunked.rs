@@ -54,6 +54,13 @@ impl<T> Chunked<T> {
     }
 }
 
+impl<T: Clone> Chunked<T> {
+    /// A copy of all elements.
+    pub(crate) fn to_vec(&self) -> Vec<T> {
+        self.chunks.concat()
+    }
+}
+
 impl<T> Index<u32> for Chunked<T> {
     type Output = T;
 

@@ -20,15 +20,20 @@ mod chunked;
 mod free;
 mod index;
 mod metrics;
+mod query;
 mod runs;
 mod second;
 mod seconds;
+mod series;
 #[cfg(test)]
 mod tests;
 mod users;
 
-pub use metrics::Metrics;
-pub(crate) use metrics::Sums;
+pub use metrics::{Figures, Group, Groups, Metrics};
+pub(crate) use metrics::{Sums, WindowSums};
+pub use query::{Filter, Query};
+pub(crate) use series::Excerpt;
+pub use series::{Point, Series};
 
 use crate::clock::second_of;
 use crate::config::EngineConfig;
@@ -131,23 +136,29 @@ impl Timeline {
 
     /// The sums of the last `window_secs` seconds; O(window x groups), and O(runs) more for each second that was last
     /// read under an older generation.
-    pub(crate) fn sum(&mut self, window_secs: u32) -> Sums {
+    pub(crate) fn sum(&mut self, window_secs: u32) -> WindowSums {
         let shape = Shape::of(&self.generation, self.kinds);
-        let mut sums = Sums {
-            window_secs,
-            now_ms: self.now_ms,
-            generation: self.generation.clone(),
-            events: vec![0; shape.cells()],
-            uniques: vec![0; shape.groups],
-        };
-        let now = self.now_secs();
-        for at in now - i64::from(window_secs) + 1..=now {
+        let mut sums = Sums::zero(shape);
+        for at in self.window(window_secs) {
             if let Some(second) = self.seconds.enriched(at, &self.users, shape, self.generation.number()) {
                 second.totals().add_to(&mut sums.events);
                 second.last_seen.add_to(&mut sums.uniques);
             }
         }
-        sums
+        WindowSums { now_ms: self.now_ms, generation: self.generation.clone(), sums }
+    }
+
+    /// The last `window_secs` seconds, to be looked at elsewhere; O(window + users).
+    pub(crate) fn excerpt(&self, window_secs: u32) -> Excerpt {
+        let window = self.window(window_secs);
+        Excerpt {
+            now_ms: self.now_ms,
+            generation: self.generation.clone(),
+            shape: Shape::of(&self.generation, self.kinds),
+            start_secs: *window.start(),
+            seconds: window.map(|at| Some(Arc::clone(&self.seconds.get(at)?.runs))).collect(),
+            groups: self.users.groups(),
+        }
     }
 
     /// What the users and the seconds take, and what the next events may make it take at once beyond their own part; O(1).
@@ -195,6 +206,12 @@ impl Timeline {
         second_of(self.now_ms)
     }
 
+    /// The seconds of a window that ends now.
+    fn window(&self, window_secs: u32) -> RangeInclusive<i64> {
+        let now = self.now_secs();
+        now - i64::from(window_secs) + 1..=now
+    }
+
     /// The seconds that are folded.
     fn live(&self) -> RangeInclusive<i64> {
         self.now_secs() - self.retention_secs + 1..=self.now_secs() + self.max_skew_secs
@@ -212,8 +229,7 @@ impl Timeline {
     /// No event can enter a second any more.
     fn seal(&mut self, at: i64) {
         let Some(mut second) = self.seconds.take(at) else { return };
-        second.runs.seal();
-        second.sealed = true;
+        second.seal();
         self.seconds.put(second);
     }
 
@@ -243,10 +259,11 @@ fn fold(
 ) {
     let number = generation.number();
     let mut second = seconds.take(at).unwrap_or_else(|| Second::new(at, shape, number));
+    let mut open = second.open(shape, number);
     for records in records.chunks(LOOKUPS_AT_ONCE) {
         let mut known = [None; LOOKUPS_AT_ONCE];
         let keys = records.iter().map(|record| UserKey::of_record(*record));
-        users.find_all(keys, &mut known, |user| second.runs.expect(user));
+        users.find_all(keys, &mut known, |user| open.runs.expect(user));
         for (known, record) in known.iter().zip(records) {
             let user = match known {
                 Some(user) => {
@@ -255,9 +272,9 @@ fn fold(
                 }
                 None => users.enter(UserKey::of_record(*record), at, |key| generation.group_of(key)),
             };
-            second.add(user, users.group(user), kind_of_record(*record), shape, number);
+            open.add(user, users.group(user), kind_of_record(*record));
             if due {
-                see(seconds, users, &mut second.last_seen, user, at);
+                see(seconds, users, open.last_seen, user, at);
             }
         }
     }

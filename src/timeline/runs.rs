@@ -42,6 +42,7 @@ impl Run {
 /// While few events have come: a list of runs, of which the first part is compacted (sorted, at most a few entries for
 /// each user and kind) and the rest is in order of arrival. Once there are so many that a grid of all users and kinds
 /// is hardly larger than the list: that grid, where another event is one increment, and the list for what has no cell in it.
+#[derive(Clone)]
 pub(crate) struct Runs {
     kinds: usize,
     /// Counts, `kinds` of them for each user, up to some user.

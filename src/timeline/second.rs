@@ -4,11 +4,13 @@ use crate::reference::Generation;
 use crate::timeline::cells::Cells;
 use crate::timeline::runs::Runs;
 use crate::timeline::users::Users;
+use std::sync::Arc;
 
 /// What one second holds.
 pub(crate) struct Second {
     pub(crate) second: i64,
-    pub(crate) runs: Runs,
+    /// Shared with whoever looks at them outside of the timeline's lock; copied then before they are changed.
+    pub(crate) runs: Arc<Runs>,
     /// Whether the runs were compacted for good.
     pub(crate) sealed: bool,
     /// Events by (group, kind) under generation `totals_generation`; behind the runs unless that is the timeline's.
@@ -35,7 +37,7 @@ impl Shape {
     }
 
     #[inline]
-    fn cell(self, group: u32, kind: u8) -> u32 {
+    pub(crate) fn cell(self, group: u32, kind: u8) -> u32 {
         group * self.kinds as u32 + u32::from(kind)
     }
 }
@@ -44,7 +46,7 @@ impl Second {
     pub(crate) fn new(second: i64, shape: Shape, generation: u64) -> Self {
         Self {
             second,
-            runs: Runs::new(shape.kinds),
+            runs: Arc::new(Runs::new(shape.kinds)),
             sealed: false,
             totals: Cells::new(shape.cells()),
             totals_generation: generation,
@@ -52,13 +54,16 @@ impl Second {
         }
     }
 
-    /// Adds one event. Totals of an older generation are left to their next reader.
-    #[inline]
-    pub(crate) fn add(&mut self, user: u32, group: u32, kind: u8, shape: Shape, generation: u64) {
-        self.runs.push(user, kind);
-        if self.totals_generation == generation {
-            self.totals.add(shape.cell(group, kind), 1);
-        }
+    /// Opens the second for events, to be grouped under this generation.
+    pub(crate) fn open(&mut self, shape: Shape, generation: u64) -> Open<'_> {
+        let totals = (self.totals_generation == generation).then_some(&mut self.totals);
+        Open { runs: Arc::make_mut(&mut self.runs), totals, shape, last_seen: &mut self.last_seen }
+    }
+
+    /// Compacts the runs: no event can enter the second any more.
+    pub(crate) fn seal(&mut self) {
+        Arc::make_mut(&mut self.runs).seal();
+        self.sealed = true;
     }
 
     /// Whether the totals are not of this generation.
@@ -97,6 +102,26 @@ impl Second {
     }
 }
 
+/// A second that events are added to.
+pub(crate) struct Open<'a> {
+    pub(crate) runs: &'a mut Runs,
+    /// None when they are of an older generation: then they are left to their next reader.
+    totals: Option<&'a mut Cells>,
+    shape: Shape,
+    pub(crate) last_seen: &'a mut Cells,
+}
+
+impl Open<'_> {
+    /// Adds one event.
+    #[inline]
+    pub(crate) fn add(&mut self, user: u32, group: u32, kind: u8) {
+        self.runs.push(user, kind);
+        if let Some(totals) = &mut self.totals {
+            totals.add(self.shape.cell(group, kind), 1);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,12 +141,12 @@ mod tests {
             second.totals().add_to(&mut sums);
             sums
         };
-        second.add(user, 0, 2, shape, 4);
+        second.open(shape, 4).add(user, 0, 2);
         assert_eq!(totals(&mut second, 4), [0, 0, 1, 0, 0, 0], "as they were added");
-        second.add(user, 1, 0, shape, 5);
+        second.open(shape, 5).add(user, 1, 0);
         assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 1], "from the runs");
-        second.runs = Runs::new(shape.kinds);
-        second.add(user, 1, 2, shape, 5);
+        second.runs = Arc::new(Runs::new(shape.kinds));
+        second.open(shape, 5).add(user, 1, 2);
         assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 2], "as they stand");
     }
 }

@@ -65,6 +65,11 @@ impl Seconds {
         Some(second)
     }
 
+    /// The second, if it is there.
+    pub(crate) fn get(&self, at: i64) -> Option<&Second> {
+        self.slots[self.slot(at)].as_ref().filter(|second| second.second == at)
+    }
+
     /// Changes any number of seconds, and counts all of them anew.
     pub(crate) fn change_all(&mut self, change: impl FnOnce(&mut [Option<Second>])) {
         change(&mut self.slots);

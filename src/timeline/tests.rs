@@ -117,7 +117,7 @@ fn time_stays_where_it_is_when_the_clock_is_behind() {
     harness.catch_up();
     assert_eq!(harness.advance(NOW - 1_000), 0);
     let sums = harness.timeline.sum(1);
-    assert_eq!((sums.now_ms, sums.events.iter().sum::<u64>(), sums.uniques), (NOW * 1_000, 1, vec![1]));
+    assert_eq!((sums.now_ms, sums.sums.events.iter().sum::<u64>(), sums.sums.uniques), (NOW * 1_000, 1, vec![1]));
 }
 
 #[test]

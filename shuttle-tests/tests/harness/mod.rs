@@ -102,7 +102,7 @@ impl Client {
     }
 
     pub(crate) fn total(&self) -> u64 {
-        self.metrics().total_events
+        self.metrics().figures.events
     }
 
     /// Changes the table, on condition that generation `if_match` is in force.

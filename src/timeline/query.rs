@@ -1,0 +1,85 @@
+//! What may be asked of a window.
+
+use crate::reference::Generation;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A question about the seconds up to now.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Query {
+    /// The window: the whole seconds `now - window_secs + 1 ..= now`. The engine cuts it to 1..=retention.
+    pub window_secs: u32,
+    /// Which events count.
+    pub filter: Filter,
+    /// Attributes whose combinations of values the events are counted by besides, as indices into the configured list.
+    /// Indices beyond it are ignored.
+    pub group_by: Vec<usize>,
+}
+
+/// Which events count: those that pass every part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Filter {
+    /// The types that pass; none for all of them. A type that is not configured matches nothing.
+    pub types: Option<BTreeSet<String>>,
+    /// By the index of an attribute, the values that pass. An event of an unknown user passes none of them.
+    pub attributes: BTreeMap<usize, BTreeSet<String>>,
+}
+
+impl Query {
+    /// Everything in the last `window_secs` seconds.
+    #[must_use]
+    pub fn window(window_secs: u32) -> Self {
+        Self { window_secs, filter: Filter::default(), group_by: Vec::new() }
+    }
+
+    /// Whether the answer takes a look at every run of the window, and not at one sum a second.
+    #[must_use]
+    pub fn needs_scan(&self) -> bool {
+        self.filter.types.is_some()
+    }
+}
+
+impl Filter {
+    /// The kinds that pass.
+    pub(crate) fn kinds(&self, event_types: &[String]) -> KindSet {
+        let passes = |name: &String| self.types.as_ref().is_none_or(|types| types.contains(name));
+        KindSet((0..).zip(event_types).fold(0, |set, (kind, name)| set | u64::from(passes(name)) << kind))
+    }
+
+    /// Whether a group of users passes.
+    pub(crate) fn passes(&self, generation: &Generation, group: u32) -> bool {
+        let mut attributes = self.attributes.iter();
+        attributes.all(|(attribute, values)| {
+            group != Generation::UNKNOWN && values.contains(generation.value(group, *attribute))
+        })
+    }
+}
+
+/// A set of kinds; there are at most 64, see [`EVENT_TYPES`](crate::limits::EVENT_TYPES).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KindSet(u64);
+
+impl KindSet {
+    #[inline]
+    pub(crate) fn contains(self, kind: u8) -> bool {
+        self.0 >> kind & 1 == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::EVENT_TYPES;
+
+    #[test]
+    fn every_kind_has_its_place_in_a_set() {
+        let names: Vec<String> = (0..*EVENT_TYPES.end()).map(|kind| kind.to_string()).collect();
+        let passing = |types: Option<&[&str]>| {
+            let types = types.map(|types| types.iter().map(ToString::to_string).collect());
+            let set = Filter { types, ..Filter::default() }.kinds(&names);
+            (0..names.len() as u8).filter(|kind| set.contains(*kind)).collect::<Vec<_>>()
+        };
+        assert_eq!(passing(None).len(), *EVENT_TYPES.end());
+        assert_eq!(passing(Some(&[])), Vec::<u8>::new());
+        assert_eq!(passing(Some(&["63", "0", "64", "7"])), [0, 7, 63]);
+    }
+}
