@@ -47,7 +47,7 @@ impl Role {
     }
 
     /// The role that a request needs, if any. A method that no resource knows needs none: it is refused anyway.
-    fn needed_by(method: &Method, path: &str) -> Option<Self> {
+    pub(super) fn needed_by(method: &Method, path: &str) -> Option<Self> {
         match *method {
             Method::POST => Some(Self::Ingest),
             Method::PUT | Method::PATCH => Some(Self::Admin),

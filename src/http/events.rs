@@ -4,6 +4,8 @@ use crate::engine::Engine;
 use crate::event::{Batch, DecodeError, Format, Tally, Verdict};
 use crate::http::coding::Coding;
 use crate::http::media_type::Accepts;
+use crate::http::openapi::problems::OfBatch;
+use crate::http::openapi::{bodies, parameters};
 use crate::http::problem::Problem;
 use crate::http::{App, body, header, json_response};
 use crate::limits;
@@ -16,7 +18,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
-static ACCEPTS: Accepts = Accepts {
+pub(super) static ACCEPTS: Accepts = Accepts {
     field: ACCEPT,
     media_types: &["application/json", "application/x-ndjson", "application/jsonl", "application/ndjson"],
     default: Some("application/json"),
@@ -32,6 +34,24 @@ enum Listing {
 }
 
 /// Takes a batch of events, and answers with a verdict for each.
+#[utoipa::path(
+    post, path = "/events", tag = "events", operation_id = "ingest", params(parameters::Coded, parameters::Preferred),
+    request_body(
+        description = "One event or an array of them; or, of the other types, one a line.",
+        content(
+            (bodies::Events = "application/json"), (String = "application/x-ndjson"), (String = "application/jsonl"),
+            (String = "application/ndjson")
+        )
+    ),
+    responses(
+        (
+            status = 200, description = "Every event has its verdict; those accepted are counted from now on.",
+            body = bodies::Receipt, content_type = "application/json",
+            headers(("Preference-Applied" = Option<String>, description = "`return=minimal` where that was preferred"))
+        ),
+        OfBatch
+    )
+)]
 pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let format = match ACCEPTS.negotiate(&head.headers)? {

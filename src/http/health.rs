@@ -1,6 +1,8 @@
 //! `/healthz`, `/livez` and `/readyz`.
 
 use crate::engine::Engine;
+use crate::http::openapi::bodies::Healthy;
+use crate::http::openapi::problems::OfReadiness;
 use crate::http::problem::Problem;
 use crate::http::{App, NO_STORE, json_response};
 use axum::extract::State;
@@ -11,6 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The process serves.
+#[utoipa::path(get, path = "/healthz", tag = "service", operation_id = "health", responses((status = 200, description = "It does.", body = Healthy, content_type = "application/json")))]
+pub(super) async fn healthy() -> Response {
+    live().await
+}
+
+/// The process serves.
+#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, description = "It does.", body = Healthy, content_type = "application/json")))]
 pub(super) async fn live() -> Response {
     let mut response = json_response(br#"{"ok":true}"#.to_vec());
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
@@ -18,6 +27,7 @@ pub(super) async fn live() -> Response {
 }
 
 /// The server should get new traffic.
+#[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, description = "It does.", body = Healthy, content_type = "application/json"), OfReadiness))]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     if app.is_draining() {
         return Err(Problem::NotReady("draining: the server is about to stop".to_owned()));

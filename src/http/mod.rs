@@ -10,6 +10,7 @@ mod header;
 mod health;
 mod media_type;
 mod metrics;
+mod openapi;
 #[doc(hidden)]
 pub mod parsers;
 mod problem;
@@ -32,7 +33,7 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use bytes::Bytes;
 use gate::Gate;
 use problem::Problem;
 use rejected::Rejects;
@@ -45,6 +46,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub use auth::{Role, Tokens};
 pub(crate) use body::RequestBody;
@@ -101,6 +105,8 @@ pub struct App {
     changes: Gate,
     streams: Streams,
     rejects: Rejects,
+    /// The OpenAPI document.
+    description: Bytes,
 }
 
 impl App {
@@ -109,6 +115,7 @@ impl App {
     pub fn new(engine: Arc<Engine>, config: HttpConfig) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
+            description: openapi::describe(routes().get_openapi(), engine.config()),
             engine,
             tokens: auth::Guard::default(),
             draining: watch::Sender::new(false),
@@ -147,23 +154,30 @@ impl App {
 
 /// All that the server answers. `HEAD` works wherever `GET` does.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/events", post(events::ingest))
-        .route("/events/rejected", get(rejected::show))
-        .route("/reference/users", get(reference::show).put(reference::replace).patch(reference::merge))
-        .route("/reference/users/{user_id}", get(reference::show_user))
-        .route("/metrics", get(metrics::show))
-        .route("/metrics/series", get(series::show))
-        .route("/metrics/stream", get(stream::subscribe))
-        .route("/healthz", get(health::live))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
+    let (router, _) = routes().split_for_parts();
+    router
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::check))
         .layer(middleware::from_fn(log_request))
         .layer(CatchPanicLayer::custom(answer_panic))
         .with_state(app)
+}
+
+/// Every resource, and its description.
+fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .routes(routes!(events::ingest))
+        .routes(routes!(rejected::show))
+        .routes(routes!(reference::show, reference::replace, reference::merge))
+        .routes(routes!(reference::show_user))
+        .routes(routes!(metrics::show))
+        .routes(routes!(series::show))
+        .routes(routes!(stream::subscribe))
+        .routes(routes!(health::healthy))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(openapi::show))
 }
 
 /// Watches the clock and the runtime while the interface is served.

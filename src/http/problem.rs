@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// A request failed as a whole: nothing of it was taken.
 #[derive(Debug)]
@@ -60,27 +61,36 @@ pub(crate) enum Problem {
     Internal,
 }
 
-/// The members of a problem, in order.
-#[derive(Serialize)]
-struct Document {
+/// What went wrong with a request as a whole (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Document {
+    /// `urn:weir:problem:` and the code.
     r#type: String,
-    title: &'static str,
-    status: u16,
+    pub(super) title: &'static str,
+    pub(super) status: u16,
+    /// What went wrong this time, for a person.
     detail: String,
-    code: &'static str,
+    /// Stable, for a program.
+    pub(super) code: &'static str,
     #[serde(flatten)]
+    #[schema(inline)]
     extra: Extra,
 }
 
 /// What a program may want to know beyond the code.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 struct Extra {
+    /// `malformed_json`: the byte where it broke.
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<usize>,
+    /// `invalid_reference`: the JSON Pointer (RFC 6901) of the first fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<String>,
+    /// `stale_reference`: when the table in force was true.
     #[serde(skip_serializing_if = "Option::is_none")]
     current_ts: Option<String>,
+    /// `stale_reference`, `generation_mismatch`: the generation in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     current_generation: Option<u64>,
 }
@@ -199,6 +209,19 @@ impl Problem {
         }
     }
 
+    /// What the client is told.
+    pub(super) fn document(&self) -> Document {
+        let (status, code, title) = self.kind();
+        Document {
+            r#type: format!("urn:weir:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: self.detail(),
+            code,
+            extra: self.extra(),
+        }
+    }
+
     fn add_headers(&self, headers: &mut HeaderMap) {
         match self {
             Self::UnsupportedMediaType(accepts) => {
@@ -231,18 +254,9 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, code, title) = self.kind();
-        let document = Document {
-            r#type: format!("urn:weir:problem:{code}"),
-            title,
-            status: status.as_u16(),
-            detail: self.detail(),
-            code,
-            extra: self.extra(),
-        };
-        let body = serde_json::to_vec(&document).expect("strings and numbers always serialise");
+        let body = serde_json::to_vec(&self.document()).expect("strings and numbers always serialise");
         let mut response = Response::new(Body::from(body));
-        *response.status_mut() = status;
+        *response.status_mut() = self.kind().0;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

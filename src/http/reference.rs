@@ -3,6 +3,8 @@
 use crate::event::{self, Format};
 use crate::http::coding::Coding;
 use crate::http::media_type::Accepts;
+use crate::http::openapi::problems::{OfPatch, OfSummary, OfTable, OfUser};
+use crate::http::openapi::{bodies, parameters};
 use crate::http::problem::Problem;
 use crate::http::{App, body, header, json_response};
 use crate::reference::{Change, Generation, Preconditions, ReferenceError, Tags};
@@ -17,11 +19,12 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-static REPLACE_ACCEPTS: Accepts =
+pub(super) static REPLACE_ACCEPTS: Accepts =
     Accepts { field: ACCEPT, media_types: &["application/json"], default: Some("application/json") };
 
-static MERGE_ACCEPTS: Accepts = Accepts {
+pub(super) static MERGE_ACCEPTS: Accepts = Accepts {
     field: HeaderName::from_static("accept-patch"),
     media_types: &["application/merge-patch+json"],
     default: None,
@@ -30,12 +33,36 @@ static MERGE_ACCEPTS: Accepts = Accepts {
 /// Caches may keep the answer but must ask whether it still holds.
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// `PUT`: replaces the table.
+/// Replaces the table of users.
+#[utoipa::path(
+    put, path = "/reference/users", tag = "reference", operation_id = "replace_users",
+    params(parameters::Coded, parameters::Conditions), request_body(content = bodies::Table, content_type = "application/json"),
+    responses(
+        (
+            status = 200, description = "The table is in force.", body = Updated, content_type = "application/json",
+            headers(("ETag" = String, description = "the generation in quotes"))
+        ),
+        OfTable
+    )
+)]
 pub(super) async fn replace(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     change(&app, request, Change::Replace, &REPLACE_ACCEPTS).await
 }
 
-/// `PATCH`: merges into the table.
+/// Merges a patch into the table of users (RFC 7396).
+#[utoipa::path(
+    patch, path = "/reference/users", tag = "reference", operation_id = "patch_users",
+    params(parameters::Coded, parameters::Conditions),
+    request_body(content = bodies::TablePatch, content_type = "application/merge-patch+json"),
+    responses(
+        (
+            status = 200, description = "The patched table is in force.", body = Updated, content_type = "application/json",
+            headers(("ETag" = String, description = "the generation in quotes"))
+        ),
+        OfTable,
+        OfPatch
+    )
+)]
 pub(super) async fn merge(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     change(&app, request, Change::Merge, &MERGE_ACCEPTS).await
 }
@@ -65,7 +92,21 @@ async fn change(
     app.changes.run(work).await?
 }
 
-/// `GET /reference/users`: the table in force, without its users.
+/// The table in force, without its users.
+#[utoipa::path(
+    get, path = "/reference/users", tag = "reference", operation_id = "users", params(parameters::Conditions),
+    responses(
+        (
+            status = 200, description = "The table's generation, time and size.", body = Summary<'_>, content_type = "application/json",
+            headers(("ETag" = String, description = "the generation in quotes"))
+        ),
+        (
+            status = 304, description = "`If-None-Match` names the generation in force.",
+            headers(("ETag" = String, description = "the generation in quotes"))
+        ),
+        OfSummary
+    )
+)]
 pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
     let preconditions = preconditions(&headers);
     let engine = Arc::clone(&app.engine);
@@ -83,7 +124,14 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     app.reads.run(work).await?
 }
 
-/// `GET /reference/users/{user_id}`: one user's attributes.
+/// One user's attributes.
+#[utoipa::path(
+    get, path = "/reference/users/{user_id}", tag = "reference", operation_id = "user", params(parameters::UserId),
+    responses(
+        (status = 200, description = "The user.", body = bodies::User, content_type = "application/json"),
+        OfUser
+    )
+)]
 pub(super) async fn show_user(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let encoded_id = uri.path().rsplit('/').next().unwrap_or_default();
     let Ok(user_id) = percent_decode_str(encoded_id).decode_utf8() else {
@@ -131,7 +179,7 @@ fn to_json(document: &impl Serialize) -> Vec<u8> {
 }
 
 /// The answer to a change.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Updated {
     message: &'static str,
     generation: u64,
@@ -149,11 +197,15 @@ impl Updated {
 }
 
 /// A table without its users.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Summary<'a> {
+    /// 0 before the first table.
     generation: u64,
+    /// Null before the first table.
+    #[schema(required, format = DateTime)]
     ts: Option<String>,
     users: usize,
+    /// The configured attributes.
     attributes: Vec<&'a str>,
 }
 

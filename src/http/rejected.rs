@@ -1,6 +1,9 @@
 //! `GET /events/rejected`: which events were refused last, and why.
 
 use crate::event::{self, Batch, Verdict};
+use crate::http::openapi::bodies::VerdictCode;
+use crate::http::openapi::parameters;
+use crate::http::openapi::problems::OfParameter;
 use crate::http::problem::Problem;
 use crate::http::query::parameters;
 use crate::http::window_query::whole_number;
@@ -13,6 +16,7 @@ use axum::response::Response;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use utoipa::ToSchema;
 
 /// The events that were refused last, of every batch the first ones.
 #[derive(Debug, Default)]
@@ -69,7 +73,11 @@ impl Rejects {
     }
 }
 
-/// What was refused last.
+/// The events that were refused last, newest first.
+#[utoipa::path(
+    get, path = "/events/rejected", tag = "events", operation_id = "rejected", params(parameters::Limit),
+    responses((status = 200, description = "The events.", body = Document<'_>, content_type = "application/json"), OfParameter)
+)]
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let (rejected, total) = app.rejects.latest(limit(uri.query())?);
     let document = Document { rejected: rejected.iter().map(Item::from).collect(), total };
@@ -96,18 +104,30 @@ fn limit(query: Option<&str>) -> Result<usize, Problem> {
     })
 }
 
-#[derive(Serialize)]
+/// Refused events.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rejected)]
 struct Document<'a> {
     rejected: Vec<Item<'a>>,
+    /// All since the start.
     total: u64,
 }
 
-#[derive(Serialize)]
+/// A refused event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RejectedEvent)]
 struct Item<'a> {
+    /// When its request was there as a whole.
+    #[schema(format = DateTime)]
     received_at: String,
+    /// Its place in the request, from 0 on.
     index: usize,
+    /// Null unless it is a valid id that stands there once.
+    #[schema(required)]
     event_id: Option<&'a str>,
+    #[schema(inline, value_type = VerdictCode)]
     code: &'static str,
+    /// For a person.
     message: String,
 }
 

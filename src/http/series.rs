@@ -2,6 +2,8 @@
 
 use crate::event;
 use crate::http::metrics::serialize_counts;
+use crate::http::openapi::problems::OfWindow;
+use crate::http::openapi::{bodies, parameters};
 use crate::http::problem::Problem;
 use crate::http::window_query::{self, Asked, Takes};
 use crate::http::{App, NO_STORE, body, json_response};
@@ -16,6 +18,10 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 /// The figures of each step of a window that ends now.
+#[utoipa::path(
+    get, path = "/metrics/series", tag = "metrics", operation_id = "series", params(parameters::Window, parameters::Step),
+    responses((status = 200, description = "The figures.", body = bodies::Series, content_type = "application/json"), OfWindow)
+)]
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let Asked { query, step_secs } = window_query::parse(uri.query(), Takes::Step, app.engine.config())?;
     let engine = Arc::clone(&app.engine);

@@ -3,6 +3,8 @@
 //! Each distinct question is computed once a second by one task, whoever is listening, and its latest answer is kept in
 //! one buffer that all its subscribers share. A subscriber that is slow skips answers; it holds up nobody.
 
+use crate::http::openapi::parameters;
+use crate::http::openapi::problems::OfWindow;
 use crate::http::problem::Problem;
 use crate::http::window_query::{self, Asked, Takes};
 use crate::http::{App, NO_STORE, body, metrics};
@@ -45,7 +47,14 @@ impl Streams {
     }
 }
 
-/// Subscribes to the figures of a window.
+/// The figures of a window about once a second.
+///
+/// Server-sent events: `retry: 2000` first, then events named `metrics` whose data is the answer of `/metrics`, and comments
+/// where there is none in time. The stream ends when the server stops.
+#[utoipa::path(
+    get, path = "/metrics/stream", tag = "metrics", operation_id = "stream", params(parameters::Window, parameters::GroupBy),
+    responses((status = 200, description = "The events.", body = String, content_type = "text/event-stream"), OfWindow)
+)]
 pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let Asked { query, .. } = window_query::parse(uri.query(), Takes::GroupBy, app.engine.config())?;
     let subscription = Subscription::begin(&app, query)?;

@@ -1,0 +1,102 @@
+//! Parameters and header fields.
+#![allow(dead_code, reason = "the types describe what is read elsewhere, by hand")]
+
+use utoipa::IntoParams;
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
+
+fn filter_values() -> Array {
+    let value = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
+    ArrayBuilder::new().items(value).min_items(Some(1)).build()
+}
+
+fn attributes() -> Array {
+    let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["{attribute}"]));
+    ArrayBuilder::new().items(name).min_items(Some(1)).unique_items(true).build()
+}
+
+/// The window and the filters.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct Window {
+    /// The window in seconds, which ends now; 300 unless given, or the retention where that is shorter.
+    #[param(minimum = 1, example = 60)]
+    window: Option<u32>,
+    /// Only events of these types; repeated, any of them. A type that is not configured matches nothing.
+    #[param(rename = "type")]
+    #[param(style = Form, explode, schema_with = filter_values)]
+    types: Option<Vec<String>>,
+    /// Only events of users with these values of the attribute; repeated, any of them. Filters of different names hold together.
+    #[param(rename = "{attribute}")]
+    #[param(style = Form, explode, schema_with = filter_values)]
+    attribute: Option<Vec<String>>,
+}
+
+/// The groups.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct GroupBy {
+    /// Count by the combinations of these attributes, too: their names with commas between, each once.
+    #[param(style = Form, explode = false, schema_with = attributes)]
+    group_by: Option<Vec<String>>,
+}
+
+/// The step.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct Step {
+    /// Seconds of a point; they have to divide the window.
+    #[param(minimum = 1, example = 10, default = 1)]
+    step: Option<u32>,
+}
+
+/// The number of refused events.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct Limit {
+    /// How many are shown.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+}
+
+/// The user in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct UserId {
+    /// Percent-encoded.
+    #[param(example = "u-123")]
+    user_id: String,
+}
+
+/// How the body is coded.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(in crate::http) struct Coded {
+    /// The one coding of the body.
+    #[param(rename = "Content-Encoding")]
+    #[param(inline, nullable = false)]
+    content_encoding: Option<super::bodies::ContentCoding>,
+}
+
+/// What the answer may leave out.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(in crate::http) struct Preferred {
+    /// `return=minimal` (RFC 7240) lists refused events only; accepted ones and duplicates are counted.
+    #[param(rename = "Prefer")]
+    #[param(example = "return=minimal")]
+    prefer: Option<String>,
+}
+
+/// Preconditions of a change (RFC 9110, 13.1).
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(in crate::http) struct Conditions {
+    /// Only if one of these is the generation in force.
+    #[param(rename = "If-Match")]
+    #[param(example = "\"7\"")]
+    if_match: Option<String>,
+    /// Only if none of these is; `*` is every generation but 0.
+    #[param(rename = "If-None-Match")]
+    #[param(example = "\"7\"")]
+    if_none_match: Option<String>,
+}
