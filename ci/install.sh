@@ -1,10 +1,22 @@
 #!/usr/bin/env bash
-# What the checks need beside rustup: a C compiler for mimalloc and zstd, and curl for the test of the README's walk.
+# What the checks need beside rustup: a C compiler for mimalloc and zstd, curl for the test of the README's walk, and
+# Prometheus for that of the exposition (ci/prometheus.sh).
 set -euo pipefail
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v curl >/dev/null || missing+=(curl)
+if ! command -v promtool >/dev/null; then
+    missing+=(prometheus)
+    # The package would start a server of its own. 101 is "action forbidden by policy" (invoke-rc.d(8)).
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'as_root rm "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
+fi
 if [ ${#missing[@]} -gt 0 ]; then
-    apt-get update
-    apt-get install --yes --no-install-recommends "${missing[@]}"
+    as_root apt-get update
+    as_root apt-get install --yes --no-install-recommends "${missing[@]}"
 fi

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::memory::Memory;
 use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError, Step};
 use crate::room::Room;
-use crate::sync::{self, MutexGuard, reclaim};
+use crate::sync::{self, AtomicI64, MutexGuard, OnceLock, Ordering, reclaim};
 use crate::timeline::{Metrics, Query, Series, Timeline};
 use crate::window::{Appended, Window};
 use std::cell::{Cell, RefCell};
@@ -19,8 +19,12 @@ use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, TryLockError};
 
+#[path = "engine/observer.rs"]
+mod observer;
 #[path = "engine/stock.rs"]
 mod stock;
+
+pub use observer::{Observer, Stage};
 
 /// Takes events and answers windowed questions about them.
 ///
@@ -50,6 +54,9 @@ pub struct Engine {
     memory: Memory,
     reference: Reference,
     timeline: FairMutex<Timeline>,
+    /// When the last fold began that left nothing behind. A gauge, which orders nothing.
+    caught_up_ms: AtomicI64,
+    observer: OnceLock<Arc<dyn Observer>>,
 }
 
 /// The engine has no room for the batch; nothing of it was taken.
@@ -120,6 +127,8 @@ impl Engine {
             backlog: Room::new(config.max_backlog_events),
             memory: Memory::new(&config),
             timeline: FairMutex::new(timeline),
+            caught_up_ms: AtomicI64::new(clock.now_ms()),
+            observer: OnceLock::new(),
             clock,
             window,
             reference,
@@ -153,7 +162,8 @@ impl Engine {
     /// # Errors
     /// When the body as a whole cannot be taken.
     pub fn decode(&self, body: Vec<u8>, format: Format) -> Result<Batch, DecodeError> {
-        DECODER.with_borrow_mut(|decoder| decoder.decode(body, format, &self.schema, &self.keys))
+        let decode = || DECODER.with_borrow_mut(|decoder| decoder.decode(body, format, &self.schema, &self.keys));
+        self.timed(Stage::Decode, decode)
     }
 
     /// [`decode`](Self::decode) of a body that is of the usual shape throughout, so that it takes at most some tens of
@@ -162,7 +172,8 @@ impl Engine {
     /// # Errors
     /// The body, as it was.
     pub fn decode_usual(&self, body: Vec<u8>, format: Format) -> Result<Batch, Vec<u8>> {
-        Decoder::decode_usual(body, format, &self.schema, &self.keys)
+        let decode = || Decoder::decode_usual(body, format, &self.schema, &self.keys);
+        self.timed_if(Stage::Decode, Result::is_ok, decode)
     }
 
     /// The most memory that [`decode`](Self::decode) takes beside the body and the batch, and
@@ -201,10 +212,12 @@ impl Engine {
         self.clock.observe(received_at_ms);
         batch.judge_skew(received_at_ms, self.config.max_skew_ms());
         let mut columns = COLUMNS.take();
-        self.claim(batch, received_at_ms, &mut columns);
-        self.append(batch, &mut columns);
+        let ((), claim) = self.measured(|| self.claim(batch, received_at_ms, &mut columns));
+        let ((), append) = self.measured(|| self.append(batch, &mut columns));
         self.backlog.give_back(batch.len() - columns.rows.len());
         COLUMNS.set(columns);
+        self.tell(Stage::Claim, claim);
+        self.tell(Stage::Append, append);
         Ok(batch.tally())
     }
 
@@ -229,11 +242,13 @@ impl Engine {
     #[must_use]
     pub fn query(&self, query: &Query) -> Metrics {
         let window_secs = self.cut(query.window_secs);
-        let sums = if query.needs_scan() {
-            self.read(|timeline| timeline.excerpt(window_secs)).sum(query.filter.kinds(&self.config.event_types))
-        } else {
-            self.read(|timeline| timeline.sum(window_secs))
-        };
+        let sums = self.timed(Stage::Query, || {
+            if query.needs_scan() {
+                self.read(|timeline| timeline.excerpt(window_secs)).sum(query.filter.kinds(&self.config.event_types))
+            } else {
+                self.read(|timeline| timeline.sum(window_secs))
+            }
+        });
         sums.answer(query, window_secs, &self.config.event_types)
     }
 
@@ -245,7 +260,7 @@ impl Engine {
     pub fn series(&self, query: &Query, step_secs: u32) -> Series {
         let window_secs = self.cut(query.window_secs);
         Series {
-            excerpt: self.read(|timeline| timeline.excerpt(window_secs)),
+            excerpt: self.timed(Stage::Query, || self.read(|timeline| timeline.excerpt(window_secs))),
             filter: query.filter.clone(),
             step_secs: step_secs.clamp(1, window_secs),
             event_types: self.config.event_types.clone(),
@@ -423,7 +438,11 @@ impl Engine {
 
     /// Returns whether there is more.
     fn fold(&self, timeline: &mut Timeline, limit: u64) -> bool {
-        let consumed = timeline.catch_up(&self.window, limit);
+        let catch_up = || timeline.catch_up(&self.window, limit);
+        let consumed = self.timed_if(Stage::Fold, |consumed| consumed.records > 0, catch_up);
+        if !consumed.more {
+            self.caught_up_ms.store(timeline.now_ms(), Ordering::Relaxed);
+        }
         self.settle(timeline, consumed.records as usize);
         consumed.more
     }

@@ -65,7 +65,7 @@ mod window;
 mod window_tests;
 
 pub use config::{ConfigError, EngineConfig, Horizon};
-pub use engine::{Engine, Overloaded, Sizes};
+pub use engine::{Engine, Observer, Overloaded, Sizes, Stage};
 pub use json::Malformed;
 pub use maintenance::Maintenance;
 pub use memory::MemoryUse;

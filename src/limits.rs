@@ -184,6 +184,12 @@ pub const GZIP_MEMBERS_MAX: usize = 1 << 16;
 /// The largest zstd window, as a power of two: the 8 MiB that RFC 9659 sets for the content coding.
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
+/// Routes that requests are counted by; the router has fewer.
+pub const ROUTES_MAX: usize = 64;
+
+/// Values of an attribute that the exposition shows by themselves, those with the most events; the others are summed up.
+pub const VALUES_EXPOSED_MAX: usize = 20;
+
 /// Queries of the read side that run at once.
 pub const READS_AT_ONCE: usize = 2;
 

@@ -32,8 +32,10 @@ pub struct MemoryUse {
     pub fixed_bytes: usize,
     /// Event ids, in tables that grow.
     pub dedup_bytes: usize,
-    /// Records that are not folded, each at the worst that its event can come to, and folded ones that are not freed yet.
+    /// Records that are not folded, each at the worst that its event can come to.
     pub backlog_bytes: usize,
+    /// Folded records that are unlinked and not freed yet, because a thread may still read them.
+    pub garbage_bytes: usize,
     /// Users, and what they did in each second.
     pub timeline_bytes: usize,
     /// The reference tables in use.
@@ -54,6 +56,7 @@ impl MemoryUse {
             self.fixed_bytes,
             self.dedup_bytes,
             self.backlog_bytes,
+            self.garbage_bytes,
             self.timeline_bytes,
             self.reference_bytes,
             self.reserved_bytes,
@@ -208,12 +211,12 @@ impl Memory {
     }
 
     pub(crate) fn usage(&self, backlog_events: usize) -> MemoryUse {
-        let unfolded_bytes = backlog_events.saturating_mul(UNFOLDED_EVENT_BYTES_MAX);
         MemoryUse {
             max_bytes: self.max_bytes,
             fixed_bytes: self.fixed_bytes,
             dedup_bytes: self.dedup_bytes.load(Ordering::Relaxed),
-            backlog_bytes: unfolded_bytes.saturating_add(self.lingering_bytes.load(Ordering::Relaxed)),
+            backlog_bytes: backlog_events.saturating_mul(UNFOLDED_EVENT_BYTES_MAX),
+            garbage_bytes: self.lingering_bytes.load(Ordering::Relaxed),
             timeline_bytes: self.timeline_bytes.load(Ordering::Relaxed),
             reference_bytes: self.reference_bytes.load(Ordering::Relaxed),
             reserved_bytes: self.reserved_bytes.load(Ordering::Relaxed),

@@ -7,6 +7,8 @@ mod common;
 
 use common::{NOON, Raw, Server, event, problem, table, user};
 use serde_json::Value;
+use std::thread::sleep;
+use std::time::Duration;
 use weir::http::Role;
 
 /// Subscribes, and reads up to the pause before the next connection.
@@ -16,6 +18,7 @@ fn subscribe(server: &Server, query: &str) -> Raw {
     let head = stream.reply_to_head();
     assert_eq!((head.status, head.header("content-type")), (200, "text/event-stream"));
     assert_eq!((head.header("cache-control"), head.header("transfer-encoding")), ("no-store", "chunked"));
+    assert_eq!(head.header("x-accel-buffering"), "no");
     while stream.line() != "retry: 2000" {}
     stream
 }
@@ -57,6 +60,15 @@ fn a_filtered_stream_is_of_what_passes() {
 }
 
 #[test]
+fn a_stream_outlives_what_a_connection_may_rest() {
+    let server = Server::with(|_, http| http.patience.idle = Duration::from_millis(100));
+    let mut stream = subscribe(&server, "window=1");
+    for _ in 0..3 {
+        next(&mut stream);
+    }
+}
+
+#[test]
 fn bad_parameters_and_missing_tokens_are_refused() {
     let server = Server::start();
     assert_eq!(server.get("/metrics/stream?window=0").problem(), problem(400, "invalid_window"));
@@ -78,7 +90,7 @@ fn so_many_streams_are_served_and_a_place_is_free_when_one_leaves() {
     drop(leaves);
     // Whoever has left is found out when the next answers are written.
     while server.head("/metrics/stream").status != 200 {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        sleep(Duration::from_millis(20));
     }
     drop(stays);
 }

@@ -187,6 +187,10 @@ fn real_answers_are_as_described_and_every_status_is_met() {
     for query in ["", "?window=60&type=click&plan=pro&plan=free", "?group_by=plan,region", "?window=0", "?windw=1"] {
         send("get", "/metrics", &format!("/metrics{query}"), &[], None);
     }
+    for (path, accept) in [("/metrics", "text/plain"), ("/metrics/prometheus", "application/openmetrics-text")] {
+        send("get", path, path, &[("accept", accept)], None);
+        send("get", path, &format!("{path}?limit=1"), &[("accept", accept)], None);
+    }
     for query in ["?window=60&step=30&region=eu", "?step=7"] {
         send("get", "/metrics/series", &format!("/metrics/series{query}"), &[], None);
     }
@@ -240,7 +244,9 @@ fn assert_described(description: &Value, path: &str, method: &str, reply: &Reply
     }
     let content = &response["content"][reply.header("content-type")];
     assert!(content.is_object(), "{what} is not of a described type");
-    assert_valid(description, &content["schema"], &reply.json(), &what);
+    let is_json = reply.header("content-type").contains("json");
+    let value = if is_json { reply.json() } else { Value::String(reply.text().to_owned()) };
+    assert_valid(description, &content["schema"], &value, &what);
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Header fields: lists and parameters a character at a time (RFC 9110, 5.6), and what `Prefer`, `Content-Type` and
-//! `Content-Encoding` come to. The input is the fields of one header, one a line.
+//! Header fields: lists and parameters a character at a time (RFC 9110, 5.6), and what `Prefer`, `Content-Type`,
+//! `Accept` and `Content-Encoding` come to. The input is the fields of one header, one a line.
 
 use crate::{Target, fields};
 use http::HeaderValue;
 use weir::http::parsers::{self, BodyCoding};
 
-/// Lists, parameters, media types, content codings.
+/// Lists, parameters, media types and preferences among them, content codings.
 pub const HEADER: Target = Target { name: "header", words: WORDS, check };
 
 const WORDS: &[&[u8]] = &[
@@ -21,6 +21,16 @@ const WORDS: &[&[u8]] = &[
     b"application/x-ndjson",
     b"Application/JSON",
     b"text/plain",
+    b"application/openmetrics-text",
+    b"text/*",
+    b"application/*",
+    b"*/*",
+    b";q=0.5",
+    b";Q=0.499",
+    b";q=1.000",
+    b";q=0",
+    b";version=1.0.0",
+    b";version=0.0.4",
     b"charset=utf-8",
     b"charset=\"UTF\\-8\"",
     b"; charset=latin1",
@@ -49,6 +59,7 @@ fn check(input: &[u8]) {
     }
     assert_eq!(parsers::prefers_minimal(&fields), prefers_minimal(&readable));
     assert_eq!(parsers::media_type(&fields), media_type(&fields, &readable).ok_or("unsupported_media_type"));
+    assert_eq!(parsers::preferred(&fields), preferred(&readable));
     check_coding(&fields, &readable);
 }
 
@@ -122,6 +133,54 @@ fn media_type(fields: &[HeaderValue], readable: &[&str]) -> Option<&'static str>
     let charsets = parameters.iter().map(|text| parameter(text)).filter(|(name, _)| name.to_lowercase() == "charset");
     let is_utf8 = charsets.map(|(_, charset)| charset.to_lowercase()).all(|charset| charset == "utf-8");
     ["application/json", "application/x-ndjson"].into_iter().find(|known| is_utf8 && *known == given)
+}
+
+/// Kind, subtype and version of the forms among which one is preferred.
+const FORMS: [(&str, &str, Option<&str>); 3] = [
+    ("application", "json", None),
+    ("application", "openmetrics-text", Some("1.0.0")),
+    ("text", "plain", Some("0.0.4")),
+];
+
+/// RFC 9110, 12.5.1: the closest range of a form gives its weight, and the first of the heaviest forms is preferred.
+fn preferred(readable: &[&str]) -> usize {
+    let ranges: Vec<_> = readable.iter().flat_map(|field| split(field, ',')).map(|range| split(&range, ';')).collect();
+    let weights = FORMS.map(|form| {
+        let mut ranks: Vec<_> = ranges.iter().filter_map(|range| rank(range, form)).collect();
+        ranks.sort_unstable();
+        ranks.last().map_or(0, |(_, _, weight)| *weight)
+    });
+    let heaviest = weights.into_iter().max();
+    weights.iter().position(|weight| Some(*weight) == heaviest).expect("the heaviest is one of them")
+}
+
+/// How closely a range names a form, without and with its version, and how heavily, in thousandths.
+fn rank(range: &[String], (kind, subtype, version): (&str, &str, Option<&str>)) -> Option<(u8, u8, u32)> {
+    let (range, parameters) = range.split_first()?;
+    let range = range.to_lowercase();
+    let names = ["*/*".to_owned(), format!("{kind}/*"), format!("{kind}/{subtype}")];
+    let closeness = (0..).zip(names).find(|(_, name)| *name == range)?.0;
+    let (mut versions, mut weight) = (0, 1_000);
+    for (name, value) in parameters.iter().map(|text| parameter(text)) {
+        match &*name.to_lowercase() {
+            "q" => weight = thousandths(&value)?,
+            "version" if version == Some(&*value) => versions = 1,
+            "version" => return None,
+            "charset" if value.to_lowercase() != "utf-8" => return None,
+            _ => {}
+        }
+    }
+    Some((closeness, versions, weight))
+}
+
+fn thousandths(weight: &str) -> Option<u32> {
+    let is_weight = match weight.as_bytes() {
+        [b'0' | b'1'] => true,
+        [b'0' | b'1', b'.', rest @ ..] => rest.len() <= 3 && rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    let thousandths = is_weight.then(|| weight.parse::<f64>().expect("digits") * 1_000.0)?.round() as u32;
+    (thousandths <= 1_000).then_some(thousandths)
 }
 
 fn check_coding(fields: &[HeaderValue], readable: &[&str]) {

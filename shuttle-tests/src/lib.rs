@@ -37,7 +37,7 @@ mod timeline;
 mod window;
 
 pub use config::{ConfigError, EngineConfig, Horizon};
-pub use engine::{Engine, Overloaded, Sizes};
+pub use engine::{Engine, Observer, Overloaded, Sizes, Stage};
 pub use json::Malformed;
 pub use memory::MemoryUse;
 pub use sync::reclaim::{begin, finish};

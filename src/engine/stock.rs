@@ -1,6 +1,7 @@
 //! What the engine holds in memory: when it is counted, and who may know.
 
 use super::Engine;
+use crate::dedup::Preallocated;
 use crate::limits;
 use crate::memory::{MemoryUse, Parts};
 use crate::reference::{Change, Generation};
@@ -12,6 +13,14 @@ impl Engine {
     #[must_use]
     pub fn memory(&self) -> MemoryUse {
         self.memory.usage(self.backlog.taken())
+    }
+
+    /// What the remembered event ids take, in bytes, as far as it was counted: in tables that grow, as much as they have
+    /// grown to; preallocated tables, of which the system gives no more than was touched, whole from the start.
+    #[must_use]
+    pub fn dedup_bytes(&self) -> usize {
+        let tables = |capacity| Preallocated::bytes_for(self.config.horizon_secs(), capacity);
+        self.memory().dedup_bytes + self.config.dedup_capacity.map_or(0, tables)
     }
 
     /// Tells the engine what its process takes in all, in bytes. With a limit, what it does not count itself (the allocator's
@@ -29,9 +38,11 @@ impl Engine {
 
     /// Records have left the backlog: what has become of them is counted before their room is given back.
     pub(super) fn settle(&self, timeline: &Timeline, records: usize) {
-        if self.memory.is_limited() && records > 0 {
+        if records > 0 {
             self.memory.linger(records);
-            self.hold(timeline);
+            if self.memory.is_limited() {
+                self.hold(timeline);
+            }
         }
         self.backlog.give_back(records);
     }

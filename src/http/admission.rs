@@ -6,7 +6,7 @@
 //! refused before their bodies are read, which costs a fraction of taking them. One long wait is no queue: the system may
 //! have given the time to somebody else.
 
-use crate::http::problem::Problem;
+use crate::http::problem::{Overload, Problem};
 use crate::limits;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,7 +49,11 @@ impl Admission {
     pub(super) fn admit(&self) -> Result<Admitted<'_>, Problem> {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let admitted = Admitted(self);
-        if before < self.limit.load(Ordering::Relaxed) { Ok(admitted) } else { Err(Problem::Overloaded) }
+        if before < self.limit.load(Ordering::Relaxed) {
+            Ok(admitted)
+        } else {
+            Err(Problem::Overloaded(Overload::Admission))
+        }
     }
 
     /// Sets a timer every few milliseconds, waits behind the queue when it goes off, and moves the limit by how long that
@@ -126,7 +130,7 @@ mod tests {
         probed(&admission, &[LATE, LATE, MAX_WAIT, LATE, LATE]);
         admitted.push(admission.admit().unwrap());
         probed(&admission, &[LATE * 9, LATE, LATE * 2]);
-        assert!(matches!(admission.admit(), Err(Problem::Overloaded)));
+        assert!(matches!(admission.admit(), Err(Problem::Overloaded(Overload::Admission))));
         drop(admitted);
         assert_eq!(fill(&admission, 100).len(), 25, "a quarter of the shortest wait, a quarter of the queue");
         assert_eq!(admission.in_flight.load(Ordering::Relaxed), 0);

@@ -1,7 +1,7 @@
 //! Request bodies: from frames to one buffer, within bounds of size, time and memory.
 
 use crate::http::App;
-use crate::http::problem::Problem;
+use crate::http::problem::{Overload, Problem};
 use crate::limits;
 use crate::pace::Pace;
 use axum::body::Body as AnyBody;
@@ -75,8 +75,8 @@ pub(crate) fn room(app: &App, bytes: usize, held_bytes: usize) -> Result<OwnedSe
 }
 
 fn share(app: &App, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-    let permits = u32::try_from(bytes).map_err(|_| Problem::Overloaded)?;
-    Arc::clone(&app.bodies).try_acquire_many_owned(permits).map_err(|_| Problem::Overloaded)
+    let permits = u32::try_from(bytes).map_err(|_| Problem::Overloaded(Overload::Bodies))?;
+    Arc::clone(&app.bodies).try_acquire_many_owned(permits).map_err(|_| Problem::Overloaded(Overload::Bodies))
 }
 
 /// An answer in memory, which keeps its share until the client has taken it.
@@ -186,7 +186,7 @@ mod tests {
         let body = || AnyBody::from("123456");
         let first = read(&app, body()).await.unwrap();
         assert_eq!(first.bytes, b"123456");
-        assert!(matches!(read(&app, body()).await, Err(Problem::Overloaded)));
+        assert!(matches!(read(&app, body()).await, Err(Problem::Overloaded(Overload::Bodies))));
         drop(first);
         assert!(read(&app, body()).await.is_ok());
     }

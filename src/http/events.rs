@@ -75,6 +75,7 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
         let room = body::room(&app, reply_bytes(batch, batch.len(), 0, listing), share.num_permits())?;
         let tally = app.engine.ingest_prompt(batch, received_at_ms)?;
         app.rejects.record(batch, received_at_ms, tally.rejected);
+        app.instruments.verdicts.count(batch, tally);
         return Ok(answer(&app, batch, tally, listing, room));
     }
     let shared = Arc::clone(&app);
@@ -86,6 +87,7 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
         let room = body::room(&shared, reply_bytes(&batch, batch.len(), 0, listing), share.num_permits())?;
         let tally = shared.engine.ingest(&mut batch, received_at_ms)?;
         shared.rejects.record(&batch, received_at_ms, tally.rejected);
+        shared.instruments.verdicts.count(&batch, tally);
         Ok(answer(&shared, &batch, tally, listing, room))
     };
     app.ingest.run(work).await?

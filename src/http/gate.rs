@@ -1,6 +1,6 @@
 //! Work that must not hold up the runtime's workers.
 
-use crate::http::problem::Problem;
+use crate::http::problem::{Overload, Problem};
 use crate::limits;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -28,9 +28,9 @@ impl Gate {
     /// # Errors
     /// [`Problem::Overloaded`] when too many wait already, or the turn does not come in time.
     pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-        let _place = self.places.try_acquire().map_err(|_| Problem::Overloaded)?;
+        let _place = self.places.try_acquire().map_err(|_| Problem::Overloaded(Overload::Turns))?;
         let turn = timeout(limits::TURN_TIMEOUT, Arc::clone(&self.turns).acquire_owned()).await;
-        let turn = turn.map_err(|_| Problem::Overloaded)?.expect("nobody closes the semaphore");
+        let turn = turn.map_err(|_| Problem::Overloaded(Overload::Turns))?.expect("nobody closes the semaphore");
         let done = spawn_blocking(move || {
             let result = work();
             drop(turn);
@@ -39,7 +39,7 @@ impl Gate {
         done.await.map_err(|failed| match failed.try_into_panic() {
             // As if it had panicked here, so that a panic has one place where it becomes an answer.
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Problem::Overloaded,
+            Err(_) => Problem::Overloaded(Overload::Turns),
         })
     }
 }
@@ -65,7 +65,10 @@ mod tests {
         let (started, starts) = mpsc::channel();
         let mut waiting = Box::pin(gate.run(move || started.send(()).unwrap()));
         assert!(poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
-        assert!(matches!(gate.run(|| 7).await, Err(Problem::Overloaded)), "one has the turn and one waits");
+        assert!(
+            matches!(gate.run(|| 7).await, Err(Problem::Overloaded(Overload::Turns))),
+            "one has the turn and one waits"
+        );
         drop(waiting);
         open.send(()).unwrap();
         holder.await.unwrap().unwrap().unwrap();
@@ -86,7 +89,7 @@ mod tests {
         let gate = Gate::new(1, 1);
         let _turn = gate.turns.acquire().await.unwrap();
         let start = tokio::time::Instant::now();
-        assert!(matches!(gate.run(|| 7).await, Err(Problem::Overloaded)));
+        assert!(matches!(gate.run(|| 7).await, Err(Problem::Overloaded(Overload::Turns))));
         assert_eq!(start.elapsed().as_secs(), limits::TURN_TIMEOUT.as_secs());
         assert_eq!(gate.places.available_permits(), 2);
     }

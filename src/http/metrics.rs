@@ -1,8 +1,6 @@
 //! `GET /metrics`.
 
 use crate::event;
-use crate::http::openapi::problems::OfWindow;
-use crate::http::openapi::{bodies, parameters};
 use crate::http::problem::Problem;
 use crate::http::window_query::{self, Asked, Takes};
 use crate::http::{App, NO_STORE, body, json_response};
@@ -15,10 +13,6 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use std::sync::Arc;
 
 /// The figures of a window that ends now.
-#[utoipa::path(
-    get, path = "/metrics", tag = "metrics", operation_id = "metrics", params(parameters::Window, parameters::GroupBy),
-    responses((status = 200, description = "The figures.", body = bodies::Metrics, content_type = "application/json"), OfWindow)
-)]
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let Asked { query, .. } = window_query::parse(uri.query(), Takes::GroupBy, app.engine.config())?;
     let json = json(&app, query).await?;

@@ -1,13 +1,16 @@
 //! The HTTP interface: one file per resource, over an engine that knows nothing of it.
 
+mod accept;
 mod admission;
 mod auth;
 mod body;
 mod coding;
 mod events;
+mod exposition;
 mod gate;
 mod header;
 mod health;
+mod instruments;
 mod media_type;
 mod metrics;
 mod openapi;
@@ -28,19 +31,19 @@ use crate::process;
 use admission::Admission;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use gate::Gate;
-use problem::Problem;
+use instruments::Instruments;
+use problem::{Overload, Problem};
 use rejected::Rejects;
 use std::any::Any;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use stream::Streams;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -91,6 +94,9 @@ pub struct App {
     tokens: auth::Guard,
     /// Whether the server is about to stop.
     draining: watch::Sender<bool>,
+    instruments: Arc<Instruments>,
+    /// Places for connections.
+    pub(crate) places: Arc<Semaphore>,
     /// How far behind the runtime is.
     admission: Admission,
     /// Bytes of bodies that may still be taken in.
@@ -113,12 +119,17 @@ impl App {
     /// The interface of `engine`.
     #[must_use]
     pub fn new(engine: Arc<Engine>, config: HttpConfig) -> Self {
+        let instruments = Arc::new(Instruments::new(engine.now_ms()));
+        // An engine that has an observer keeps it, and shows its stages there.
+        engine.set_observer(Arc::clone(&instruments.stages) as _);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             description: openapi::describe(routes().get_openapi(), engine.config()),
             engine,
             tokens: auth::Guard::default(),
             draining: watch::Sender::new(false),
+            instruments,
+            places: Arc::new(Semaphore::new(config.max_connections)),
             admission: Admission::new(config.max_wait),
             bodies: Arc::new(Semaphore::new(config.max_bodies_bytes.min(Semaphore::MAX_PERMITS))),
             ingest: Gate::new(cores, limits::WAITING_PER_TURN),
@@ -142,6 +153,16 @@ impl App {
         self.tokens.replace(tokens);
     }
 
+    /// Connections that are open.
+    fn connections(&self) -> usize {
+        self.config.max_connections - self.places.available_permits()
+    }
+
+    /// A connection was refused for want of a place.
+    pub(crate) fn refused_connection(&self) {
+        self.instruments.refused(Overload::Connections);
+    }
+
     /// From now on the server says that it is not ready.
     pub(crate) fn start_draining(&self) {
         self.draining.send_replace(true);
@@ -159,8 +180,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::check))
-        .layer(middleware::from_fn(log_request))
         .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), instruments::watch))
         .with_state(app)
 }
 
@@ -171,7 +192,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(rejected::show))
         .routes(routes!(reference::show, reference::replace, reference::merge))
         .routes(routes!(reference::show_user))
-        .routes(routes!(metrics::show))
+        .routes(routes!(exposition::negotiate))
+        .routes(routes!(exposition::show))
         .routes(routes!(series::show))
         .routes(routes!(stream::subscribe))
         .routes(routes!(health::healthy))
@@ -203,17 +225,6 @@ async fn watch_process(engine: &Engine) -> Infallible {
         }
         sleep(limits::PROCESS_LOOK_PERIOD).await;
     }
-}
-
-/// What was asked, and how it went.
-async fn log_request(request: Request, next: Next) -> Response {
-    if !tracing::enabled!(tracing::Level::DEBUG) {
-        return next.run(request).await;
-    }
-    let (method, path, start) = (request.method().clone(), request.uri().path().to_owned(), Instant::now());
-    let response = next.run(request).await;
-    tracing::debug!(%method, path, status = response.status().as_u16(), elapsed_us = start.elapsed().as_micros() as u64);
-    response
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]

@@ -2,6 +2,7 @@
 //! interface. An error is the stable code of its problem.
 
 use crate::config::EngineConfig;
+use crate::http::accept::{self, Form};
 use crate::http::coding::Coding;
 use crate::http::media_type::Accepts;
 use crate::http::problem::Problem;
@@ -62,6 +63,17 @@ pub fn media_type(fields: &[HeaderValue]) -> Result<&'static str, &'static str> 
         default: Some("application/json"),
     };
     ACCEPTS.negotiate(&headers(&CONTENT_TYPE, fields)).map_err(|problem| problem.code())
+}
+
+/// Which of three forms (JSON, OpenMetrics 1.0.0, text 0.0.4) these fields of `Accept` prefer: its index.
+#[must_use]
+pub fn preferred(fields: &[HeaderValue]) -> usize {
+    const FORMS: [Form; 3] = [
+        Form { media_type: "application/json", version: None },
+        Form { media_type: "application/openmetrics-text", version: Some("1.0.0") },
+        Form { media_type: "text/plain", version: Some("0.0.4") },
+    ];
+    accept::preferred(&headers(&ACCEPT, fields), &FORMS)
 }
 
 /// A content coding.

@@ -54,11 +54,46 @@ pub(crate) enum Problem {
     /// The reference table does not hold this user.
     UnknownUser,
     /// There is no room now.
-    Overloaded,
+    Overloaded(Overload),
     /// The server should get no new traffic, for the reason given.
     NotReady(String),
     /// The server is at fault.
     Internal,
+}
+
+/// What there is no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overload {
+    /// The runtime has more batches than it keeps up with.
+    Admission,
+    /// The memory for bodies is taken.
+    Bodies,
+    /// Too many wait for a turn, or for too long.
+    Turns,
+    /// The engine has no room for a batch or a table: memory, the dedup table, or what is not folded yet.
+    Room,
+    /// There are as many live streams as there may be.
+    Streams,
+    /// There are as many connections as there may be.
+    Connections,
+}
+
+impl Overload {
+    /// All of them, in order.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Admission, Self::Bodies, Self::Turns, Self::Room, Self::Streams, Self::Connections];
+
+    /// Its name, in lower case.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Admission => "admission",
+            Self::Bodies => "bodies",
+            Self::Turns => "turns",
+            Self::Room => "room",
+            Self::Streams => "streams",
+            Self::Connections => "connections",
+        }
+    }
 }
 
 /// What went wrong with a request as a whole (RFC 9457).
@@ -135,7 +170,7 @@ impl Problem {
                 (StatusCode::CONFLICT, "stale_reference", "Stale reference table")
             }
             Self::UnknownUser => (StatusCode::NOT_FOUND, "unknown_user", "Unknown user"),
-            Self::Overloaded | Self::Reference(ReferenceError::Overloaded) => {
+            Self::Overloaded(_) | Self::Reference(ReferenceError::Overloaded) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
             }
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready", "Not ready"),
@@ -183,7 +218,7 @@ impl Problem {
             Self::InvalidParameter(detail) | Self::NotReady(detail) => detail.clone(),
             Self::Reference(error) => error.to_string(),
             Self::UnknownUser => "the reference table does not hold this user".to_owned(),
-            Self::Overloaded => "there is no room for this request now; nothing of it was taken".to_owned(),
+            Self::Overloaded(_) => "there is no room for this request now; nothing of it was taken".to_owned(),
             Self::Internal => "the server failed; this is a fault of its own".to_owned(),
         }
     }
@@ -206,6 +241,15 @@ impl Problem {
                 ..Extra::default()
             },
             _ => Extra::default(),
+        }
+    }
+
+    /// What there was no room for, if that is it.
+    fn overload(&self) -> Option<Overload> {
+        match self {
+            Self::Overloaded(overload) => Some(*overload),
+            Self::Reference(ReferenceError::Overloaded) => Some(Overload::Room),
+            _ => None,
         }
     }
 
@@ -240,7 +284,7 @@ impl Problem {
                 let challenge = r#"Bearer realm="weir", error="insufficient_scope""#;
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
-            Self::Overloaded | Self::Reference(ReferenceError::Overloaded) | Self::NotReady(_) => {
+            Self::Overloaded(_) | Self::Reference(ReferenceError::Overloaded) | Self::NotReady(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The rest of the body may never come, so the connection is of no further use (RFC 9110, 15.5.9).
@@ -261,6 +305,10 @@ impl IntoResponse for Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         self.add_headers(headers);
+        // For whoever counts the refusals.
+        if let Some(overload) = self.overload() {
+            response.extensions_mut().insert(overload);
+        }
         response
     }
 }
@@ -276,7 +324,7 @@ impl From<DecodeError> for Problem {
 
 impl From<Overloaded> for Problem {
     fn from(Overloaded: Overloaded) -> Self {
-        Self::Overloaded
+        Self::Overloaded(Overload::Room)
     }
 }
 
@@ -333,7 +381,7 @@ mod tests {
     fn refusals_say_what_would_be_taken() {
         let headers = |problem: Problem| problem.into_response().into_parts().0.headers;
         assert_eq!(headers(Problem::UnsupportedEncoding)["accept-encoding"], "gzip, zstd, identity");
-        assert_eq!(headers(Problem::Overloaded)["retry-after"], "1");
+        assert_eq!(headers(Problem::Overloaded(Overload::Room))["retry-after"], "1");
         assert_eq!(headers(ReferenceError::Overloaded.into())["retry-after"], "1");
         assert_eq!(headers(Problem::RequestTimeout(Duration::ZERO))["connection"], "close");
         assert_eq!(headers(Problem::NotFound)["content-type"], "application/problem+json");

@@ -5,7 +5,7 @@
 
 use crate::http::openapi::parameters;
 use crate::http::openapi::problems::OfWindow;
-use crate::http::problem::Problem;
+use crate::http::problem::{Overload, Problem};
 use crate::http::window_query::{self, Asked, Takes};
 use crate::http::{App, NO_STORE, body, metrics};
 use crate::limits;
@@ -53,7 +53,13 @@ impl Streams {
 /// where there is none in time. The stream ends when the server stops.
 #[utoipa::path(
     get, path = "/metrics/stream", tag = "metrics", operation_id = "stream", params(parameters::Window, parameters::GroupBy),
-    responses((status = 200, description = "The events.", body = String, content_type = "text/event-stream"), OfWindow)
+    responses(
+        (
+            status = 200, description = "The events.", body = String, content_type = "text/event-stream",
+            headers(("X-Accel-Buffering" = String, description = "`no`: a proxy is to pass them on as they come"))
+        ),
+        OfWindow
+    )
 )]
 pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let Asked { query, .. } = window_query::parse(uri.query(), Takes::GroupBy, app.engine.config())?;
@@ -66,6 +72,8 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri) -> Result<R
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, NO_STORE);
+    // Or nginx would wait for more of it than ever comes.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
 }
 
@@ -80,7 +88,8 @@ struct Subscription {
 impl Subscription {
     fn begin(app: &Arc<App>, query: Query) -> Result<Self, Problem> {
         let draining = app.draining.subscribe();
-        let place = Arc::clone(&app.streams.places).try_acquire_owned().map_err(|_| Problem::Overloaded)?;
+        let place =
+            Arc::clone(&app.streams.places).try_acquire_owned().map_err(|_| Problem::Overloaded(Overload::Streams))?;
         let mut topics = app.streams.topics();
         let events = match topics.get(&query) {
             Some(topic) => {
@@ -90,7 +99,7 @@ impl Subscription {
                 }
                 events
             }
-            None if topics.len() == limits::STREAM_QUERIES_MAX => return Err(Problem::Overloaded),
+            None if topics.len() == limits::STREAM_QUERIES_MAX => return Err(Problem::Overloaded(Overload::Streams)),
             None => {
                 let (topic, events) = watch::channel(Bytes::new());
                 topics.insert(query.clone(), topic.clone());

@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub struct Generation {
     number: u64,
     ts_ms: Option<i64>,
+    received_at_ms: Option<i64>,
     attributes: Arc<[Box<str>]>,
     table: Arc<Table>,
     /// Groups of the users that the timeline knew shortly before publication, by its user index: computed off its lock,
@@ -38,6 +39,12 @@ impl Generation {
     #[must_use]
     pub fn ts_ms(&self) -> Option<i64> {
         self.ts_ms
+    }
+
+    /// When the change that made it was received, in milliseconds of the engine's time; none before the first table.
+    #[must_use]
+    pub fn received_at_ms(&self) -> Option<i64> {
+        self.received_at_ms
     }
 
     /// Users in the table.
@@ -80,6 +87,7 @@ impl Generation {
         Self {
             number: 0,
             ts_ms: None,
+            received_at_ms: None,
             attributes: attributes.iter().map(|name| name.as_str().into()).collect(),
             table: Arc::new(Table::empty(attributes.len())),
             prepared: Mutex::new(None),
@@ -87,10 +95,11 @@ impl Generation {
     }
 
     /// The generation after this one.
-    pub(super) fn successor(&self, draft: Draft) -> Self {
+    pub(super) fn successor(&self, draft: Draft, received_at_ms: i64) -> Self {
         Self {
             number: self.number + 1,
             ts_ms: Some(draft.ts_ms),
+            received_at_ms: Some(received_at_ms),
             attributes: Arc::clone(&self.attributes),
             table: draft.table,
             prepared: Mutex::new(None),

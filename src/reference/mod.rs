@@ -134,14 +134,14 @@ impl Reference {
         json::with_nodes(&mut body, &mut json::Scratch::default(), |nodes| match change {
             Change::Replace => {
                 let draft = Reader { attributes, keys, base: None }.read(nodes)?;
-                self.publish(|_| Ok(draft.clone()), judge, before)
+                self.publish(|_| Ok(draft.clone()), judge, received_at_ms, before)
             }
             Change::Merge => {
                 let draft = |current: &Generation| {
                     let reader = Reader { attributes, keys, base: Some(current.table()) };
                     Ok(reader.read(nodes)?)
                 };
-                self.publish(draft, judge, before)
+                self.publish(draft, judge, received_at_ms, before)
             }
         })
         .map_err(ReferenceError::Malformed)?
@@ -152,6 +152,7 @@ impl Reference {
         &self,
         draft: impl Fn(&Generation) -> Result<Draft, ReferenceError>,
         judge: impl Fn(&Draft, &Generation) -> Result<Succession, ReferenceError>,
+        received_at_ms: i64,
         mut before: impl FnMut(Step<'_>) -> Result<(), ReferenceError>,
     ) -> Result<Arc<Generation>, ReferenceError> {
         self.current.publish(|current| {
@@ -160,7 +161,7 @@ impl Reference {
             if judge(&draft, current)? == Succession::Unchanged {
                 return Ok(None);
             }
-            let candidate = current.successor(draft);
+            let candidate = current.successor(draft, received_at_ms);
             before(Step::Publish { candidate: &candidate })?;
             Ok(Some(candidate))
         })

@@ -28,7 +28,7 @@ use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Where a server listens, and how it is spoken to there.
@@ -83,8 +83,8 @@ async fn accept(
     connections: &GracefulShutdown,
 ) -> Infallible {
     let patience = app.config().patience.clone();
-    let places = Arc::new(Semaphore::new(app.config().max_connections));
-    let router = TowerToHyperService::new(http::router(app));
+    let places = Arc::clone(&app.places);
+    let router = TowerToHyperService::new(http::router(Arc::clone(&app)));
     let mut pause = *limits::ACCEPT_PAUSE.start();
     let mut warned_at: Option<Instant> = None;
     loop {
@@ -92,6 +92,7 @@ async fn accept(
             Ok((stream, _)) => {
                 pause = *limits::ACCEPT_PAUSE.start();
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    app.refused_connection();
                     refuse(&stream, tls.is_none(), &mut warned_at);
                     continue;
                 };

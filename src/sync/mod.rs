@@ -7,7 +7,7 @@ pub(crate) mod cells;
 pub(crate) mod reclaim;
 
 pub(crate) use std::sync::atomic::{AtomicI64, AtomicIsize, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
-pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
 
 /// A value that is written while it is owned and only read once its address is published.
 ///

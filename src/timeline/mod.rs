@@ -74,6 +74,11 @@ impl Timeline {
         }
     }
 
+    /// The time that it has advanced to, in milliseconds since the Unix epoch.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
     /// Moves to `now_ms`, or stays where that is earlier. Seconds that the clock has reached fall due, those that no
     /// event can enter any more are sealed, those that have left the retention go, and their users with them. Returns
     /// the records that the window dropped unfolded.

@@ -4,6 +4,8 @@
 #![allow(dead_code, unreachable_pub, reason = "every test file includes this as a module and uses its own part of it")]
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
+pub mod samples;
+
 use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -8,6 +8,8 @@ pub mod reclaim;
 
 pub(crate) use shuttle::sync::atomic::{AtomicI64, AtomicIsize, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+/// Of the observer, which no scenario sets.
+pub(crate) use std::sync::OnceLock;
 
 /// A value that is written while it is owned and only read once its address is published.
 pub(crate) struct Published<T>(T);

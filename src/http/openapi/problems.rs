@@ -1,7 +1,7 @@
 //! The answers of refusals, made of the refusals themselves.
 
 use crate::http::auth::Role;
-use crate::http::problem::{Document, Problem};
+use crate::http::problem::{Document, Overload, Problem};
 use crate::reference::ReferenceError;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
@@ -54,7 +54,7 @@ sets! {
         Problem::TooManyEvents { max: crate::limits::BATCH_EVENTS_DEFAULT },
         Problem::UnsupportedMediaType(&crate::http::events::ACCEPTS),
         Problem::UnsupportedEncoding,
-        Problem::Overloaded,
+        Problem::Overloaded(Overload::Admission),
     ];
     /// Of a table that replaces the one in force.
     OfTable: [
@@ -71,23 +71,28 @@ sets! {
             detail: "the value is not a string".to_owned(),
         }),
         Problem::Reference(ReferenceError::TimestampInFuture { ahead_ms: 120_001, max_skew_ms: 120_000 }),
-        Problem::Overloaded,
+        Problem::Overloaded(Overload::Room),
     ];
     /// Of a patch of the table, beside those of a table.
     OfPatch: [Problem::UnsupportedMediaType(&crate::http::reference::MERGE_ACCEPTS), Problem::UnsupportedEncoding];
     /// Of a look at the table.
-    OfSummary: [Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }), Problem::Overloaded];
+    OfSummary: [Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }), Problem::Overloaded(Overload::Turns)];
     /// Of a look at one user.
     OfUser: [
         Problem::InvalidParameter("the user id in the path is not UTF-8".to_owned()),
         Problem::UnknownUser,
-        Problem::Overloaded,
+        Problem::Overloaded(Overload::Turns),
     ];
     /// Of a question about a window.
     OfWindow: [
         Problem::InvalidWindow { max_secs: 1_800 },
         Problem::InvalidParameter("\"windw\" is not a parameter here".to_owned()),
-        Problem::Overloaded,
+        Problem::Overloaded(Overload::Turns),
+    ];
+    /// Of a look at the service's own figures.
+    OfExposition: [
+        Problem::InvalidParameter("\"windw\" is not a parameter here".to_owned()),
+        Problem::Overloaded(Overload::Turns),
     ];
     /// Of a question about anything else.
     OfParameter: [Problem::InvalidParameter("limit must be a whole number, 1 to 1000".to_owned())];

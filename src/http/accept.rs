@@ -1,0 +1,179 @@
+//! `Accept`: which of the forms of an answer a client prefers (RFC 9110, 12.5.1).
+
+use crate::http::header;
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
+
+/// A form in which there is an answer; in lower case.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    pub(crate) media_type: &'static str,
+    /// Its `version` parameter.
+    pub(crate) version: Option<&'static str>,
+}
+
+/// How closely a range names a form, whether with its version, and then its weight in thousandths.
+type Match = (u8, bool, u16);
+
+/// The index of the form that the client prefers: the first of those that it likes best, or the first of all where it says
+/// nothing or would have none of them (which a server may disregard; RFC 9110, 12.4.1).
+///
+/// Of several ranges that name a form the closest counts. A range whose weight is malformed is left out, a `charset` must be
+/// UTF-8, and parameters that no form has are not looked at: Prometheus sends `escaping`, which makes no difference here.
+pub(crate) fn preferred(headers: &HeaderMap, forms: &[Form]) -> usize {
+    let mut best = (0, 0);
+    for (index, form) in forms.iter().enumerate() {
+        let matches = header::members(headers, &ACCEPT).filter_map(|range| range_match(range, *form));
+        let (_, _, weight) = matches.max().unwrap_or_default();
+        if weight > best.1 {
+            best = (index, weight);
+        }
+    }
+    best.0
+}
+
+/// How a range matches a form, if it does.
+fn range_match(range: &str, form: Form) -> Option<Match> {
+    let mut parts = header::split(range, b';');
+    let closeness = closeness(parts.next()?, form.media_type)?;
+    let (mut is_versioned, mut weight) = (false, 1_000);
+    for (name, value) in parts.map(header::parameter) {
+        if name.eq_ignore_ascii_case("q") {
+            weight = thousandths(&value)?;
+        } else if name.eq_ignore_ascii_case("version") {
+            is_versioned = form.version == Some(&*value);
+            is_versioned.then_some(())?;
+        } else if name.eq_ignore_ascii_case("charset") && !value.eq_ignore_ascii_case("utf-8") {
+            return None;
+        }
+    }
+    Some((closeness, is_versioned, weight))
+}
+
+fn closeness(range: &str, media_type: &str) -> Option<u8> {
+    let (kind, _) = media_type.split_once('/')?;
+    match range.split_once('/')? {
+        ("*", "*") => Some(0),
+        (given, "*") if given.eq_ignore_ascii_case(kind) => Some(1),
+        _ if range.eq_ignore_ascii_case(media_type) => Some(2),
+        _ => None,
+    }
+}
+
+/// A weight (RFC 9110, 12.4.2): 0 to 1 with up to three digits after the point.
+fn thousandths(weight: &str) -> Option<u16> {
+    let (whole, fraction) = weight.split_once('.').unwrap_or((weight, ""));
+    if !["0", "1"].contains(&whole) || fraction.len() > 3 || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let thousandths: u16 = format!("{whole}{fraction:0<3}").parse().ok()?;
+    (thousandths <= 1_000).then_some(thousandths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    const FORMS: [Form; 3] = [
+        Form { media_type: "application/json", version: None },
+        Form { media_type: "application/openmetrics-text", version: Some("1.0.0") },
+        Form { media_type: "text/plain", version: Some("0.0.4") },
+    ];
+    const JSON: usize = 0;
+    const OPEN: usize = 1;
+    const CLASSIC: usize = 2;
+
+    fn chosen(fields: &[&[u8]]) -> usize {
+        let mut headers = HeaderMap::new();
+        fields.iter().for_each(|field| _ = headers.append(ACCEPT, HeaderValue::from_bytes(field).unwrap()));
+        preferred(&headers, &FORMS)
+    }
+
+    #[test]
+    fn who_does_not_care_gets_the_first_form() {
+        assert_eq!(chosen(&[]), JSON);
+        for field in [
+            "",
+            "*/*",
+            "application/*",
+            "application/json, text/plain, */*",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "image/png",
+            "application/*;q=0.5, text/*;q=0.5",
+            "*/*;q=0",
+        ] {
+            assert_eq!(chosen(&[field.as_bytes()]), JSON, "{field}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_the_greatest_weight_is_chosen() {
+        for (field, form) in [
+            ("text/plain", CLASSIC),
+            ("text/*", CLASSIC),
+            ("TEXT/Plain; Version=0.0.4; CHARSET=\"UTF-8\"; Q=1", CLASSIC),
+            ("application/openmetrics-text", OPEN),
+            ("application/json;q=0.5, text/plain;q=0.6, application/openmetrics-text;q=0.55", CLASSIC),
+            ("application/json;q=0.499, application/openmetrics-text;q=0.5", OPEN),
+            ("application/json;q=0, */*", OPEN),
+            ("*/*, application/*;q=0.1", CLASSIC),
+            ("*/*;q=0.1, application/openmetrics-text", OPEN),
+            ("application/json;q=0.9, */*;q=0.9, application/openmetrics-text;q=0.1", JSON),
+            // What Prometheus 2 and 3 send.
+            (
+                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                OPEN,
+            ),
+            (
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+                OPEN,
+            ),
+            ("text/plain;version=0.0.4;q=1,*/*;q=0.1", CLASSIC),
+        ] {
+            assert_eq!(chosen(&[field.as_bytes()]), form, "{field}");
+        }
+        assert_eq!(chosen(&[b"application/json;q=0.1", b"\xff", b"text/plain;q=0.2"]), CLASSIC, "fields are one list");
+    }
+
+    #[test]
+    fn of_several_ranges_the_closest_counts() {
+        for (field, form) in [
+            ("text/plain;q=0.1, text/*, */*;q=0.5", JSON),
+            ("text/plain;version=0.0.4;q=0.1, text/plain, application/json;q=0.5", JSON),
+            ("text/plain;q=0.1, text/plain;q=0.9, application/json;q=0.5", CLASSIC),
+        ] {
+            assert_eq!(chosen(&[field.as_bytes()]), form, "{field}");
+        }
+    }
+
+    #[test]
+    fn what_there_is_not_does_not_count() {
+        for field in [
+            "text/plain;version=1.0.0",
+            "application/openmetrics-text;version=0.0.1",
+            "text/plain;charset=latin1",
+            "text/plain;version",
+            "text",
+            "*/plain",
+            "text/plain/x",
+            "text /plain",
+        ] {
+            assert_eq!(chosen(&[format!("{field}, */*;q=0.1").as_bytes()]), JSON, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_weight_is_no_preference() {
+        for weight in
+            ["", "2", "1.001", "1.1", "0.1234", ".5", "-1", "+1", "0,5", "01", "1e0", "0.x", "NaN", "0.\u{e9}"]
+        {
+            assert_eq!(thousandths(weight), None, "{weight:?}");
+        }
+        assert_eq!(
+            ["0", "1", "0.", "1.", "1.000", "0.5", "0.05", "0.999"].map(thousandths),
+            [0, 1_000, 0, 1_000, 1_000, 500, 50, 999].map(Some)
+        );
+        assert_eq!(chosen(&[b"text/plain;q=2"]), JSON);
+    }
+}
