@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# What the checks need beside rustup: a C compiler for mimalloc and zstd, curl for the test of the README's walk, and
-# Prometheus for that of the exposition (ci/prometheus.sh).
+# What the checks need beside rustup: a C compiler for mimalloc and zstd, curl and python3 for the README's walk and the
+# examples, and Prometheus for the test of the exposition (ci/prometheus.sh).
 set -euo pipefail
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v curl >/dev/null || missing+=(curl)
+command -v python3 >/dev/null || missing+=(python3)
 if ! command -v promtool >/dev/null; then
     missing+=(prometheus)
     # The package would start a server of its own. 101 is "action forbidden by policy" (invoke-rc.d(8)).

@@ -1,24 +1,41 @@
 //! The command line: arguments as typed, then as one validated [`Command`].
 
+mod access;
+mod demo;
+mod duration;
+mod generate;
 mod load;
 mod memory;
+mod reference;
+mod send;
 mod tokens;
+mod top;
 
+pub use clap_complete::Shell;
+pub use generate::{completions, man_page, shells, write_man_pages};
 pub use load::LoadSettings;
 pub use tokens::TokenSources;
 
+use crate::client::Source;
+use crate::client::reference::{PutOptions, ShowOptions};
 use crate::config::{ConfigError, EngineConfig, Horizon, within};
+use crate::demo::DemoSettings;
 use crate::http::{HttpConfig, Role};
 use crate::limits;
 use crate::pace::Patience;
 use crate::telemetry::LogFormat;
+use crate::{client, top as top_command};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use demo::DemoArgs;
 use load::LoadArgs;
 use memory::Shares;
+use reference::ReferenceArgs;
+use send::SendArgs;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+use top::TopArgs;
 
 /// What the command is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +44,20 @@ pub enum Command {
     Serve(Settings),
     /// Send load to a server.
     Load(LoadSettings),
+    /// Send events to a server.
+    Send(client::send::Options),
+    /// Replace a server's reference table.
+    ReferencePut(PutOptions),
+    /// Show a server's reference table.
+    ReferenceShow(ShowOptions),
+    /// Show a server's figures.
+    Top(top_command::Options),
+    /// Serve, and send traffic of its own.
+    Demo(DemoSettings),
+    /// Print a shell's completions.
+    Completions(Shell),
+    /// Write the manual pages to a directory, or print the first.
+    Man(Option<PathBuf>),
 }
 
 /// A server's settings, checked.
@@ -77,18 +108,55 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
+Examples:
+  weir
+  weir serve --listen 0.0.0.0:3443 --tls-cert cert.pem --tls-key key.pem --max-memory 4GiB
+  WEIR_INGEST_TOKEN=$(openssl rand -base64 32) weir --retention 3600
+
+Environment:
 Each option of serve can be set by the environment variable named with it; the command line wins. WEIR_LOG sets the log \
 level: error, warn, info (the default), debug or trace. WEIR_INGEST_TOKEN, WEIR_ADMIN_TOKEN and WEIR_READ_TOKEN hold the \
 tokens of a role, several with commas between them; they are no options, because every user of a machine can read those. \
 SIGTERM or SIGINT answers what is in flight and exits with 0; a second one exits at once. SIGHUP reads the files of tokens \
-and of the certificate again.";
+and of the certificate again.
+
+Exit codes:
+  0  it was ended by SIGTERM or SIGINT, and what was in flight was answered
+  1  there is nothing to serve with, or nowhere to; the line on stderr says why";
 
 #[derive(Debug, Subcommand)]
 enum CommandArgs {
     /// Serve over HTTP; this is also what weir does without a command.
+    #[command(after_help = AFTER_HELP)]
     Serve(ServeArgs),
-    /// Send events to a server, measure its answers, and check that it counts what was sent.
+    /// Send a file or a pipe of events to a server, in batches, until each has a verdict.
+    #[command(after_help = send::AFTER_HELP)]
+    Send(SendArgs),
+    /// Replace or show the table of users.
+    #[command(subcommand, arg_required_else_help = false, after_help = reference::AFTER_HELP)]
+    Reference(ReferenceArgs),
+    /// Show the live figures in the terminal.
+    #[command(after_help = top::AFTER_HELP)]
+    Top(TopArgs),
+    /// Serve, with made-up traffic, so that there is something to look at.
+    #[command(after_help = demo::AFTER_HELP)]
+    Demo(DemoArgs),
+    /// Send made-up events to a server, measure its answers, and check that it counts what was sent.
+    #[command(after_help = load::AFTER_HELP)]
     Load(LoadArgs),
+    /// Print the completions of a shell.
+    #[command(after_help = generate::COMPLETIONS_AFTER_HELP)]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page, or write those of all commands.
+    #[command(after_help = generate::MAN_AFTER_HELP)]
+    Man {
+        /// Write a page for each command to this directory.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
 }
 
 /// The arguments as typed.
@@ -205,8 +273,20 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> 
     let command = match cli.command.unwrap_or(CommandArgs::Serve(cli.serve)) {
         CommandArgs::Serve(args) => args.validate(variable).map(Command::Serve),
         CommandArgs::Load(args) => args.validate(variable).map(Command::Load),
+        CommandArgs::Send(args) => args.validate(variable).map(Command::Send),
+        CommandArgs::Reference(ReferenceArgs::Put(args)) => args.validate(variable).map(Command::ReferencePut),
+        CommandArgs::Reference(ReferenceArgs::Show(args)) => args.validate(variable).map(Command::ReferenceShow),
+        CommandArgs::Top(args) => args.validate(variable).map(Command::Top),
+        CommandArgs::Demo(args) => args.validate(variable).map(Command::Demo),
+        CommandArgs::Completions { shell } => Ok(Command::Completions(shell)),
+        CommandArgs::Man { out } => Ok(Command::Man(out)),
     };
     command.map_err(Stop::Refused)
+}
+
+/// What a command that reads a file reads: the file, or standard input for `-`.
+fn source(file: String) -> Source {
+    if file == "-" { Source::Stdin } else { Source::File(file.into()) }
 }
 
 /// A variable of the environment, if it is set.
@@ -328,11 +408,19 @@ mod tests {
         assert!(line.contains(named) && !line.contains('\n') && !line.starts_with("error"), "{named}: {line}");
     }
 
-    fn settings(args: &[&str]) -> Result<Settings, String> {
+    /// The command that these arguments ask for, or why there is none.
+    pub(super) fn parsed(args: &[&str]) -> Result<Command, String> {
         let args = std::iter::once("weir").chain(args.iter().copied()).map(OsString::from);
         match parse(args) {
-            Ok(Command::Serve(settings)) => Ok(settings),
+            Ok(command) => Ok(command),
             Err(Stop::Refused(line)) => Err(line),
+            Err(Stop::Shown(text)) => panic!("{text}"),
+        }
+    }
+
+    fn settings(args: &[&str]) -> Result<Settings, String> {
+        match parsed(args)? {
+            Command::Serve(settings) => Ok(settings),
             other => panic!("{other:?}"),
         }
     }

@@ -17,16 +17,21 @@
 //! - [`clock`], [`limits`]: time as a value, and every bound in one place.
 //!
 //! The server (feature `server`, on by default) is a shell around the engine: `cli`, `serve`, `server`, `http`, `telemetry`. The load generator,
-//! `load`, comes with it.
+//! `load`, comes with it, and so do the commands that speak to a running server: `client` and `top`; `demo` is a server with
+//! traffic of its own.
 
 #[cfg(feature = "server")]
 pub mod cli;
+#[cfg(feature = "server")]
+pub mod client;
 pub mod clock;
 mod config;
 mod dedup;
 #[cfg(test)]
 #[path = "dedup/tests.rs"]
 mod dedup_tests;
+#[cfg(feature = "server")]
+pub mod demo;
 mod engine;
 pub mod event;
 mod fair;
@@ -59,6 +64,8 @@ mod sync;
 #[cfg(feature = "server")]
 pub mod telemetry;
 mod timeline;
+#[cfg(feature = "server")]
+pub mod top;
 mod window;
 #[cfg(test)]
 #[path = "window/tests.rs"]

@@ -314,3 +314,51 @@ pub const LOAD_REPLY_HEAD_BYTES_MAX: u64 = 64 << 10;
 /// Bytes of a reply's body that the load generator reads: a verdict of 200 bytes for each event of the largest batch is a
 /// third of this.
 pub const LOAD_REPLY_BODY_BYTES_MAX: u64 = 64 << 20;
+
+/// How long a client command waits for a connection.
+pub const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client command gives a request and its answer together.
+pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of an answer that a client command reads: see [`LOAD_REPLY_BODY_BYTES_MAX`].
+pub const CLIENT_REPLY_BYTES_MAX: u64 = LOAD_REPLY_BODY_BYTES_MAX;
+
+/// Events in a request of `weir send`.
+pub const SEND_BATCH_EVENTS: RangeInclusive<usize> = 1..=100_000;
+
+/// What the bytes of a request of `weir send` may be bounded to; a line is never longer than a request.
+pub const SEND_BATCH_BYTES: RangeInclusive<usize> = 1 << 10..=BODY_BYTES_DEFAULT;
+
+/// How long a line may be asked to wait for others.
+pub const SEND_LINGER: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
+
+/// How long `weir send` may be asked to try a batch again.
+pub const SEND_RETRY_FOR: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(86_400);
+
+/// The first pause of `weir send` before it tries again, and the longest that it doubles to.
+pub const SEND_PAUSE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(5);
+
+/// Refused events that `weir send` lists one by one.
+pub const SEND_REFUSED_LISTED: usize = 10;
+
+/// How often a live picture is asked for and drawn.
+pub const TOP_PERIOD: Duration = Duration::from_secs(1);
+
+/// The part of the past that `weir top` draws as a line, in seconds.
+pub const TOP_SPARKLINE_SECS: u32 = 60;
+
+/// Events a second that `weir demo` may be asked for, on average.
+pub const DEMO_EVENTS_PER_SEC: RangeInclusive<u32> = 1..=100_000;
+
+/// Users in the reference table of `weir demo`.
+pub const DEMO_USERS: RangeInclusive<u32> = 1..=100_000;
+
+/// How often `weir demo` sends events.
+pub const DEMO_TICK: Duration = Duration::from_millis(100);
+
+/// Events in a request of `weir demo`.
+pub const DEMO_BATCH_EVENTS: usize = 25;
+
+/// How often `weir demo` replaces the reference table.
+pub const DEMO_TABLE_PERIOD: Duration = Duration::from_secs(30);

@@ -1,11 +1,12 @@
-//! The `weir` command: parse the arguments; build the runtime and serve, or send load.
+//! The `weir` command: parse the arguments, and do what they ask for.
 
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 use weir::cli::{self, Command, LoadSettings, Settings, Stop};
-use weir::{limits, load, serve, telemetry};
+use weir::client::{reference, send};
+use weir::{demo, limits, load, serve, telemetry, top};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -30,17 +31,32 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Serve(settings) => run_server(settings),
+        Command::Serve(settings) => serving(&settings.clone(), serve::serve(settings)),
+        Command::Demo(settings) => serving(&settings.serve.clone(), demo::run(settings)),
+        Command::Send(options) => send::run(&options),
+        Command::ReferencePut(options) => reference::put(&options),
+        Command::ReferenceShow(options) => reference::show(&options),
+        Command::Top(options) => top::run(&options),
         Command::Load(settings) => run_load(&settings),
+        Command::Completions(shell) => print(&cli::completions(shell)),
+        Command::Man(None) => print(&cli::man_page()?),
+        Command::Man(Some(directory)) => {
+            let written = cli::write_man_pages(&directory);
+            Ok(written.map_err(|error| format!("cannot write to {}: {error}", directory.display()))?)
+        }
     }
 }
 
-fn run_server(settings: Settings) -> Result<(), Box<dyn Error>> {
+/// Runs a server on a runtime of its own.
+fn serving(
+    settings: &Settings,
+    server: impl Future<Output = Result<(), Box<dyn Error>>>,
+) -> Result<(), Box<dyn Error>> {
     telemetry::init(settings.log_format)?;
     let is_limited = settings.engine.max_memory_bytes.is_some();
     keep_freed_memory(if is_limited { Duration::ZERO } else { limits::FREED_MEMORY_KEPT });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.workers).enable_all().build()?;
-    let served = runtime.block_on(serve::serve(settings));
+    let served = runtime.block_on(server);
     runtime.shutdown_timeout(limits::LEFTOVERS_TIMEOUT);
     served
 }
@@ -64,5 +80,11 @@ fn run_load(settings: &LoadSettings) -> Result<(), Box<dyn Error>> {
         report.write(directory).map_err(|error| format!("cannot write to {}: {error}", directory.display()))?;
     }
     report.check()?;
+    Ok(())
+}
+
+fn print(text: &[u8]) -> Result<(), Box<dyn Error>> {
+    // A closed stdout is the reader's choice.
+    let _ = std::io::stdout().write_all(text);
     Ok(())
 }

@@ -19,6 +19,17 @@ use tokio::net::TcpListener;
 /// # Errors
 /// One line, when there is nothing to serve with, or nowhere to.
 pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
+    serve_and_tell(settings, |_| Ok(())).await
+}
+
+/// The same, and tells the address as soon as connections are queued there.
+///
+/// # Errors
+/// As [`serve`], and what `tell` returns.
+pub(crate) async fn serve_and_tell(
+    settings: Settings,
+    tell: impl FnOnce(SocketAddr) -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
     let (mut stops, reloads) = (Stops::new()?, Reloads::new()?);
     let Settings { listen, engine, http, tls, tokens: sources, .. } = settings;
     let tls = tls.map(|files| Tls::from_files(files.certificates, files.key)).transpose()?.map(Arc::new);
@@ -36,6 +47,7 @@ pub async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         stops.next().await;
         tokio::spawn(end_on_next(stops));
     };
+    tell(listener.local_addr()?)?;
     server::serve(app, Endpoint { listener, tls }, stop).await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The README's walk, run as it stands: each command in bash, each answer compared.
+//! The walks of the README and of docs/cli.md, run as they stand: each command in bash, each answer compared.
 
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
@@ -9,19 +9,23 @@ use common::Server;
 use std::process::Command;
 use weir::clock::SystemClock;
 
-/// A command of the walk and what the README says it prints.
+/// A command of a walk and what the page says it prints.
 struct Step {
     command: String,
     prints: String,
 }
 
-fn steps(readme: &str) -> Vec<Step> {
-    let blocks = readme.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+fn steps(page: &str) -> Vec<Step> {
+    let blocks = page.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let mut steps: Vec<Step> = vec![];
     for line in blocks.flat_map(str::lines) {
         match line.strip_prefix("$ ") {
             Some(command) => steps.push(Step { command: command.to_owned(), prints: String::new() }),
-            None => steps.last_mut().unwrap().prints.push_str(line),
+            None => {
+                let prints = &mut steps.last_mut().unwrap().prints;
+                prints.push_str(line);
+                prints.push('\n');
+            }
         }
     }
     steps
@@ -46,21 +50,34 @@ fn without_times(text: &str) -> String {
     String::from_utf8(out).unwrap()
 }
 
-#[test]
-fn the_walk_gives_the_answers_that_it_shows() {
+/// Runs the walk of a page, in which so many commands have `word` in them.
+fn walk(page: &str, word: &str, count: usize) {
     let server = Server::on(SystemClock, 2, |_, _| {});
-    let steps = steps(&std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap());
-    assert!(steps.iter().filter(|step| step.command.contains("curl ")).count() >= 12, "the walk was not found");
-    let mut script = String::from("set -u\n");
+    let url = format!("http://{}", server.address);
+    let page = std::fs::read_to_string(format!("{}/{page}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let steps = steps(&page.replace("http://127.0.0.1:3000", &url));
+    assert!(steps.iter().filter(|step| step.command.contains(word)).count() >= count, "the walk was not found");
+    let mut script = String::from("set -u\nexec 2>&1\n");
     for step in &steps {
-        let command = step.command.replace("http://127.0.0.1:3000", &format!("http://{}", server.address));
-        script.push_str(&format!("{command}\nprintf '\\0'\n"));
+        script.push_str(&format!("{}\nprintf '\\0'\n", step.command));
     }
-    let output = Command::new("bash").arg("-c").arg(script).output().unwrap();
+    let weir = std::path::Path::new(env!("CARGO_BIN_EXE_weir")).parent().unwrap();
+    let path = format!("{}:{}", weir.display(), std::env::var("PATH").unwrap_or_default());
+    let output = Command::new("bash").arg("-c").arg(script).env("WEIR_URL", &url).env("PATH", path).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     let printed: Vec<&str> = printed.split('\0').collect();
-    assert_eq!(printed.len(), steps.len() + 1, "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(printed.len(), steps.len() + 1, "{printed:?}");
     for (step, printed) in steps.iter().zip(printed) {
-        assert_eq!(without_times(printed.trim_end()), without_times(&step.prints), "{}", step.command);
+        assert_eq!(without_times(printed.trim_end()), without_times(step.prints.trim_end()), "{}", step.command);
     }
+}
+
+#[test]
+fn the_walk_gives_the_answers_that_it_shows() {
+    walk("README.md", "curl ", 12);
+}
+
+#[test]
+fn the_walk_of_the_command_line_prints_what_it_shows() {
+    walk("docs/cli.md", "weir ", 6);
 }

@@ -1,15 +1,27 @@
 //! The arguments of `weir load`.
 
-use crate::cli::token_variable;
+use crate::cli::{access, duration};
 use crate::config::within;
 use crate::event::Format;
 use crate::http::Role;
 use crate::limits;
-use crate::load::{Options, Rate, Target, Token, Workload};
+use crate::load::{Options, Rate, Target, Workload};
 use clap::{Args, ValueEnum};
-use jiff::SignedDuration;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// What the help ends with.
+pub(super) const AFTER_HELP: &str = "\
+Examples:
+  weir load --rate max --duration 10s
+  weir load --rate 100000 --batch 1000 --users 100000 --zipf 1.1 --duplicates 0.05 --late 0.01 --report out
+
+Environment:
+  WEIR_INGEST_TOKEN  the token, where the server asks for one
+
+Exit codes:
+  0  the server has counted what was sent
+  1  it has not, a request failed, or nothing could be sent";
 
 /// The settings of a run of the load generator, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +52,7 @@ pub(super) struct LoadArgs {
     connections: usize,
 
     /// How long to send, such as 500ms, 30s or 2m (up to 24h).
-    #[arg(long, default_value = "30s", value_parser = duration, allow_negative_numbers = true)]
+    #[arg(long, default_value = "30s", value_parser = sending_time, allow_negative_numbers = true)]
     duration: Duration,
 
     /// Users that the events are drawn from, named u and eight hexadecimal digits from u00000000 on.
@@ -107,9 +119,7 @@ impl LoadArgs {
         if self.duplicates + self.late > 1.0 {
             return Err("duplicates and late must be at most 1 together".to_owned());
         }
-        let name = token_variable(Role::Ingest);
-        let token = variable(&name)?.map(|list| Token::first_of(&list)).transpose();
-        let token = token.map_err(|error| format!("{name}: {error}"))?;
+        let token = access::token_of(Role::Ingest, variable)?;
         let seed = match self.seed {
             Some(seed) => seed,
             None => getrandom::u64().map_err(|error| error.to_string())?,
@@ -138,24 +148,19 @@ impl LoadArgs {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration: SignedDuration = text.parse().map_err(|_| "not a duration such as 500ms, 30s or 2m".to_owned())?;
-    let duration = Duration::try_from(duration).ok().filter(|duration| limits::LOAD_DURATION.contains(duration));
-    duration.ok_or_else(|| "not within 1ms to 24h".to_owned())
+fn sending_time(text: &str) -> Result<Duration, String> {
+    duration::within(text, &limits::LOAD_DURATION)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::tests::assert_is_one_line;
-    use crate::cli::{Command, Stop, parse};
-    use std::ffi::OsString;
+    use crate::cli::Command;
+    use crate::cli::tests::{assert_is_one_line, parsed};
 
     fn load(args: &[&str]) -> Result<LoadSettings, String> {
-        let args = ["weir", "load"].iter().chain(args).map(OsString::from);
-        match parse(args) {
-            Ok(Command::Load(settings)) => Ok(settings),
-            Err(Stop::Refused(line)) => Err(line),
+        match parsed(&[&["load"], args].concat())? {
+            Command::Load(settings) => Ok(settings),
             other => panic!("{other:?}"),
         }
     }

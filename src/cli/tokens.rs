@@ -26,6 +26,17 @@ impl TokenSources {
         self.files.push((role, path));
     }
 
+    /// Whether no token of a role was given.
+    pub(super) fn is_open(&self, role: Role) -> bool {
+        self.given.is_open(role) && self.files.iter().all(|(of, _)| *of != role)
+    }
+
+    /// The first token in a file: the one that a client shows.
+    pub(super) fn first_of_file(path: &Path) -> Result<String, String> {
+        let text = text_of(path)?;
+        tokens_in(&text).next().map(str::to_owned).ok_or_else(|| format!("{}: no token in it", path.display()))
+    }
+
     /// All tokens: those that were given, and what the files hold now.
     ///
     /// # Errors
@@ -33,8 +44,8 @@ impl TokenSources {
     pub fn read(&self) -> Result<Tokens, String> {
         let mut tokens = self.given.clone();
         for (role, path) in &self.files {
-            let text = read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            let mut lines = text.lines().map(str::trim_ascii).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            let text = text_of(path)?;
+            let mut lines = tokens_in(&text);
             let first = lines.next().ok_or_else(|| format!("{}: no token in it", path.display()))?;
             for token in std::iter::once(first).chain(lines) {
                 tokens.add(*role, token).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -42,6 +53,15 @@ impl TokenSources {
         }
         Ok(tokens)
     }
+}
+
+fn text_of(path: &Path) -> Result<String, String> {
+    read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// One a line, among empty lines and comments.
+fn tokens_in(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim_ascii).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// A file's text, if it is not too long.

@@ -26,7 +26,8 @@ pub use options::{Options, Rate, Workload};
 pub use recorder::{Records, Second};
 pub use reply::Failure;
 pub use report::{Report, Unsound};
-pub use target::{Target, Token};
+pub use target::Target;
+pub(crate) use users::Users;
 pub use verdicts::Verdicts;
 
 use crate::clock::{Clock as _, SystemClock};
@@ -44,7 +45,6 @@ use std::sync::RwLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
-use users::Users;
 
 /// How often the progress bar is drawn.
 const PROGRESS_TICK: Duration = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// A source of users, numbered from 0.
 #[derive(Clone, Debug)]
-pub(super) enum Users {
+pub(crate) enum Users {
     /// Each of so many is equally likely.
     Uniform(u32),
     /// The more likely the lower the number.
@@ -18,7 +18,7 @@ pub(super) enum Users {
 /// Draws made in advance, since one costs more than all else that is done for an event. They come round in order: a
 /// population's rarest members may be missing from them.
 #[derive(Clone, Debug)]
-pub(super) struct Ring {
+pub(crate) struct Ring {
     draws: Arc<[u32]>,
     next: usize,
 }
@@ -26,7 +26,7 @@ pub(super) struct Ring {
 impl Users {
     /// `count` users, with likelihoods proportional to the `-exponent`th power of 1, 2, 3 and so on, if there is an
     /// exponent.
-    pub(super) fn new(count: u32, zipf_exponent: Option<f64>, seed: u64) -> Self {
+    pub(crate) fn new(count: u32, zipf_exponent: Option<f64>, seed: u64) -> Self {
         let Some(exponent) = zipf_exponent else { return Self::Uniform(count) };
         let zipf = Zipf::new(f64::from(count), exponent).expect("the count is positive, the exponent not negative");
         let draws = zipf.sample_iter(SmallRng::seed_from_u64(seed)).take(limits::LOAD_ZIPF_DRAWS);
@@ -34,7 +34,7 @@ impl Users {
     }
 
     /// The same users, from another place on.
-    pub(super) fn starting_anywhere(mut self, rng: &mut SmallRng) -> Self {
+    pub(crate) fn starting_anywhere(mut self, rng: &mut SmallRng) -> Self {
         if let Self::Zipf(ring) = &mut self {
             ring.next = rng.random_range(0..ring.draws.len());
         }
@@ -43,7 +43,7 @@ impl Users {
 
     /// The next event's user.
     #[inline]
-    pub(super) fn draw(&mut self, rng: &mut SmallRng) -> u32 {
+    pub(crate) fn draw(&mut self, rng: &mut SmallRng) -> u32 {
         match self {
             Self::Uniform(count) => rng.random_range(0..*count),
             Self::Zipf(Ring { draws, next }) => {

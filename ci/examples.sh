@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# The producer in TypeScript: its types are checked, and it is run as the JavaScript that is left when they are erased. Needs
+# Node 20 or later and npm.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=${WEIR_EXAMPLES_DIR:-target/examples-ts}
+mkdir -p "$work"
+npm install --no-save --no-audit --no-fund --prefix "$work" typescript@5.9 @types/node@20
+"$work/node_modules/.bin/tsc" examples/producer.ts --outDir "$work" --target es2022 --module es2022 --moduleResolution bundler --skipLibCheck --strict \
+    --isolatedModules --erasableSyntaxOnly --types node --typeRoots "$work/node_modules/@types"
+mv "$work/producer.js" "$work/producer.mjs"
+WEIR_PRODUCER_JS=$(realpath "$work/producer.mjs") cargo test --release --locked --test examples -- --ignored

@@ -1,0 +1,45 @@
+//! The engine as a library: no server, no runtime, and a clock of one's own.
+//!
+//! ```sh
+//! cargo run --example embed
+//! ```
+
+use std::error::Error;
+use std::sync::Arc;
+use weir::clock::SystemClock;
+use weir::event::{Format, format_ms};
+use weir::reference::{Change, Preconditions};
+use weir::{Engine, EngineConfig, Maintenance};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let config = EngineConfig { attributes: vec!["plan".to_owned()], ..EngineConfig::default() };
+    let engine = Arc::new(Engine::new(config, SystemClock)?);
+    // Folds what is new and forgets what is old, on threads of its own, until it is dropped.
+    let _maintenance = Maintenance::start(&engine)?;
+
+    // A batch, as it would come over a wire: one event a line, the second of them twice.
+    let now_ms = engine.now_ms();
+    let ts = format_ms(now_ms);
+    let line = |id: &str, user: &str| format!(r#"{{"event_id":"{id}","user_id":"{user}","type":"click","ts":"{ts}"}}"#);
+    let lines = [line("e-1", "ann"), line("e-2", "bob"), line("e-2", "bob")].join("\n");
+    let mut batch = engine.decode(lines.into_bytes(), Format::Ndjson).expect("a faulty line is that line's own error");
+    let tally = engine.ingest(&mut batch, now_ms)?;
+    println!("{} accepted, {} duplicates, {} rejected", tally.accepted, tally.duplicates, tally.rejected);
+    for index in 0..batch.len() {
+        println!("  {}: {}", batch.event_id(index).unwrap_or("-"), batch.verdict(index));
+    }
+
+    // Who they are may be told later: figures are grouped when they are asked for.
+    let table = format!(r#"{{"user_metadata":{{"ann":{{"plan":"pro"}}}},"ts":"{ts}"}}"#);
+    engine.change_reference(Change::Replace, table.into_bytes(), &Preconditions::default(), now_ms)?;
+    let figures = engine.metrics(60).figures;
+    println!("{} events of {} users, {} unknown", figures.events, figures.unique_users, figures.unknown);
+    println!("by type: {:?}, by attribute: {:?}", figures.by_type, figures.by_attribute);
+    assert_eq!((figures.events, figures.unique_users, figures.unknown), (2, 2, 1));
+    Ok(())
+}
+
+#[test]
+fn it_runs() {
+    main().unwrap();
+}

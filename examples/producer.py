@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Sends a thousand events to weir in batches, and tries again while the server is away or has no room.
+
+Standard library only. The server is that in WEIR_URL, the token that in WEIR_INGEST_TOKEN.
+"""
+
+import http.client
+import json
+import os
+import random
+import time
+import urllib.error
+import urllib.request
+import uuid
+from datetime import datetime, timezone
+
+URL = os.environ.get("WEIR_URL", "http://127.0.0.1:3000") + "/events"
+TOKEN = os.environ.get("WEIR_INGEST_TOKEN")
+TRIES, BATCH = 8, 100
+
+
+def event():
+    user, kind = f"user-{random.randrange(50)}", random.choice(["click", "view", "purchase"])
+    ts = datetime.now(timezone.utc).isoformat()
+    return {"event_id": str(uuid.uuid4()), "user_id": user, "type": kind, "ts": ts}
+
+
+def send(events):
+    """Returns the server's verdicts. A batch can be sent again safely: what was taken before is a duplicate then."""
+    headers = {"Content-Type": "application/json", "Prefer": "return=minimal"}
+    if TOKEN:
+        headers["Authorization"] = f"Bearer {TOKEN}"
+    request = urllib.request.Request(URL, json.dumps(events).encode(), headers)
+    for attempt in range(TRIES):
+        pause = random.uniform(0.5, 1) * min(0.1 * 2**attempt, 5)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            if error.code != 503:
+                raise SystemExit(f"{error.code}: {error.read().decode()}") from error
+            pause = max(pause, float(error.headers.get("Retry-After", 0)))
+        except (OSError, http.client.HTTPException) as error:
+            print(f"no answer ({error}), trying again")
+        time.sleep(pause)
+    raise SystemExit("the server did not take the events")
+
+
+for _ in range(10):
+    verdicts = send([event() for _ in range(BATCH)])
+    print({name: verdicts[name] for name in ("accepted", "duplicates", "rejected")})
+    for verdict in verdicts["results"]:
+        print(verdict["code"], verdict["message"])

@@ -1,0 +1,52 @@
+// Sends a thousand events to weir in batches, and tries again while the server is away or has no room.
+//
+// Node 20 or later, no packages. All types can be erased: newer versions of Node run this file as it is, older ones through
+// a tool that does that (`npx tsx examples/producer.ts`, or `tsc` first). The server is that in WEIR_URL, the token that in
+// WEIR_INGEST_TOKEN.
+
+type WeirEvent = { event_id: string; user_id: string; type: string; ts: string };
+type Verdict = { event_id: string | null; code: string; index: number; message: string };
+type Verdicts = { results: Verdict[]; accepted: number; duplicates: number; rejected: number };
+
+const url: string = (process.env.WEIR_URL ?? "http://127.0.0.1:3000") + "/events";
+const token: string | undefined = process.env.WEIR_INGEST_TOKEN;
+const types: string[] = ["click", "view", "purchase"];
+const tries = 8;
+
+const below = (count: number): number => Math.floor(Math.random() * count);
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+function event(): WeirEvent {
+  const [type, user_id] = [types[below(types.length)], `user-${below(50)}`];
+  return { event_id: crypto.randomUUID(), user_id, type, ts: new Date().toISOString() };
+}
+
+/** The server's verdicts. A batch can be sent again safely: what was taken before is a duplicate then. */
+async function send(events: WeirEvent[]): Promise<Verdicts> {
+  const headers: Record<string, string> = { "content-type": "application/json", prefer: "return=minimal" };
+  if (token) headers.authorization = `Bearer ${token}`;
+  const body = JSON.stringify(events);
+  for (let attempt = 0; attempt < tries; attempt++) {
+    let pause = (0.5 + Math.random() / 2) * Math.min(100 * 2 ** attempt, 5000);
+    try {
+      const response = await fetch(url, { method: "POST", headers, body, signal: AbortSignal.timeout(30_000) });
+      const text = await response.text();
+      if (response.ok) return JSON.parse(text) as Verdicts;
+      if (response.status !== 503) throw new RangeError(`${response.status}: ${text}`);
+      pause = Math.max(pause, 1000 * Number(response.headers.get("retry-after") ?? 0));
+    } catch (error) {
+      if (error instanceof RangeError) throw error;
+      console.log(`no answer (${error}), trying again`);
+    }
+    await sleep(pause);
+  }
+  throw new Error("the server did not take the events");
+}
+
+for (let batch = 0; batch < 10; batch++) {
+  const { accepted, duplicates, rejected, results } = await send(Array.from({ length: 100 }, event));
+  console.log({ accepted, duplicates, rejected });
+  for (const { code, message } of results) console.log(code, message);
+}
+
+export {};
