@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# What the checks need beside rustup: a C compiler for mimalloc and zstd, curl and python3 for the README's walk and the
-# examples, and Prometheus for the test of the exposition (ci/prometheus.sh).
+# What the checks need beside rustup: a C compiler for mimalloc and zstd; curl and Python for the README's walk, the examples
+# and schemathesis; Prometheus for the test of the exposition; Node and a browser with its driver for those of the dashboard.
 set -euo pipefail
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v curl >/dev/null || missing+=(curl)
-command -v python3 >/dev/null || missing+=(python3)
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+command -v npm >/dev/null || missing+=(nodejs npm)
+{ command -v chromium || command -v google-chrome; } >/dev/null || missing+=(chromium)
+command -v chromedriver >/dev/null || missing+=(chromium-driver)
 if ! command -v promtool >/dev/null; then
     missing+=(prometheus)
     # The package would start a server of its own. 101 is "action forbidden by policy" (invoke-rc.d(8)).

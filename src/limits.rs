@@ -203,6 +203,9 @@ pub const SERIES_COUNTERS_MAX: usize = 1 << 27;
 /// Bytes of a series as JSON.
 pub const SERIES_BYTES_MAX: usize = 64 << 20;
 
+/// Bytes of an answer to a question that are not charged to the memory for answers: less than a connection takes anyway.
+pub const ANSWER_BYTES_FREE: usize = 64 << 10;
+
 /// Live streams of figures at once, unless configured.
 pub const STREAMS_DEFAULT: usize = 1_000;
 

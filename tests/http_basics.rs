@@ -19,7 +19,8 @@ fn an_unknown_path_is_a_problem_with_its_members_in_order() {
             r#""detail":"there is nothing at this path","code":"not_found"}"#
         )
     );
-    let paths = ["/", "/events/", "/Events", "/metrics/x", "/reference", "/reference/users/", "/reference/users/a/b"];
+    let paths =
+        ["/dashboard", "/events/", "/Events", "/metrics/x", "/reference", "/reference/users/", "/reference/users/a/b"];
     for (method, path) in ["GET", "POST", "DELETE"].into_iter().flat_map(|m| paths.map(|path| (m, path))) {
         let body = (method == "POST").then_some(&b"{}"[..]);
         assert_eq!(server.request(method, path, &[], body).problem(), problem(404, "not_found"), "{method} {path}");

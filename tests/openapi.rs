@@ -24,7 +24,7 @@ fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 /// A path with its parameters filled in.
 fn filled(path: &str) -> String {
-    path.replace("{user_id}", "u-1")
+    path.replace("{user_id}", "u-1").replace("{file}", "style.css")
 }
 
 /// Validates `value` by a schema of the description, which may name others.
@@ -200,6 +200,14 @@ fn real_answers_are_as_described_and_every_status_is_met() {
     }
     for path in ["/healthz", "/livez", "/readyz", "/openapi.json"] {
         send("get", path, path, &[], None);
+    }
+    for (path, target) in [("/", "/"), ("/dashboard/{file}", "/dashboard/style.css")] {
+        let tag = server.get(target).header("etag").to_owned();
+        send("get", path, target, &[], None);
+        send("get", path, target, &[("if-none-match", &tag)], None);
+    }
+    for file in ["main.js", "icon.svg", "nothing.js"] {
+        send("get", "/dashboard/{file}", &format!("/dashboard/{file}"), &[], None);
     }
     server.set_tokens(&[(Role::Ingest, "i"), (Role::Admin, "a"), (Role::Read, "r")]);
     for (path, operations) in members(&description["paths"]) {

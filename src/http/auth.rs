@@ -9,6 +9,7 @@
 //! A role without a token is open to everyone.
 
 use crate::http::App;
+use crate::http::dashboard;
 use crate::http::problem::Problem;
 use crate::limits;
 use axum::extract::{Request, State};
@@ -51,14 +52,18 @@ impl Role {
         match *method {
             Method::POST => Some(Self::Ingest),
             Method::PUT | Method::PATCH => Some(Self::Admin),
-            Method::GET | Method::HEAD if !OPEN_PATHS.contains(&path) => Some(Self::Read),
+            Method::GET | Method::HEAD if !is_open(path) => Some(Self::Read),
             _ => None,
         }
     }
 }
 
-/// What anyone may read.
-const OPEN_PATHS: [&str; 5] = ["/", "/healthz", "/livez", "/readyz", "/openapi.json"];
+/// What anyone may read, beside the dashboard.
+const OPEN_PATHS: [&str; 4] = ["/healthz", "/livez", "/readyz", "/openapi.json"];
+
+fn is_open(path: &str) -> bool {
+    OPEN_PATHS.contains(&path) || dashboard::is_path(path)
+}
 
 /// The tokens of each role. Kept as SHA-256 digests only, so that neither a log nor a dump of the memory tells one.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -223,10 +228,18 @@ mod tests {
             [Method::PUT, Method::PATCH].map(|method| needed(method, "/reference/users")),
             [Some(Role::Admin); 2]
         );
-        for path in ["/metrics", "/metrics/stream", "/reference/users", "/reference/users/u", "/nowhere", "/healthz/"] {
+        for path in [
+            "/metrics",
+            "/metrics/stream",
+            "/reference/users",
+            "/reference/users/u",
+            "/nowhere",
+            "/healthz/",
+            "/dashboard",
+        ] {
             assert_eq!([Method::GET, Method::HEAD].map(|method| needed(method, path)), [Some(Role::Read); 2], "{path}");
         }
-        for path in OPEN_PATHS {
+        for path in OPEN_PATHS.into_iter().chain(["/", "/dashboard/style.css"]) {
             assert_eq!(needed(Method::GET, path), None);
             assert_eq!(needed(Method::PUT, path), Some(Role::Admin));
         }

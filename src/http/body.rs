@@ -13,7 +13,7 @@ use hyper::header::EXPECT;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// A body as it was sent, and its share of the memory set aside for bodies.
@@ -75,8 +75,13 @@ pub(crate) fn room(app: &App, bytes: usize, held_bytes: usize) -> Result<OwnedSe
 }
 
 fn share(app: &App, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-    let permits = u32::try_from(bytes).map_err(|_| Problem::Overloaded(Overload::Bodies))?;
-    Arc::clone(&app.bodies).try_acquire_many_owned(permits).map_err(|_| Problem::Overloaded(Overload::Bodies))
+    take(&app.bodies, bytes)
+}
+
+fn take(bytes_left: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+    let refuse = || Problem::Overloaded(Overload::Bodies);
+    let permits = u32::try_from(bytes).map_err(|_| refuse())?;
+    Arc::clone(bytes_left).try_acquire_many_owned(permits).map_err(|_| refuse())
 }
 
 /// An answer in memory, which keeps its share until the client has taken it.
@@ -104,17 +109,27 @@ pub(crate) fn hold(app: &App, bytes: Vec<u8>, mut share: OwnedSemaphorePermit) -
     Bytes::from_owner(Held { bytes, _share: share }).into()
 }
 
-/// The body of an answer that was made already, if there is a share for it.
+/// The body of an answer to a question, if there is a share for it of the memory set aside for those.
 ///
 /// # Errors
-/// [`Problem::Overloaded`] when there is none.
+/// When there is none now, or could never be.
 pub(crate) fn answer(app: &App, bytes: Vec<u8>) -> Result<AnyBody, Problem> {
     shared(app, bytes).map(AnyBody::from)
 }
 
 /// The same for bytes that go into several bodies.
 pub(crate) fn shared(app: &App, bytes: Vec<u8>) -> Result<Bytes, Problem> {
-    let share = share(app, bytes.capacity())?;
+    // What is small is answered whatever others hold.
+    if bytes.capacity() <= limits::ANSWER_BYTES_FREE {
+        return Ok(bytes.into());
+    }
+    let max_bytes = app.config.max_answers_bytes();
+    if bytes.capacity() > max_bytes {
+        return Err(Problem::InvalidParameter(format!(
+            "the answer would be larger than {max_bytes} bytes; ask for less"
+        )));
+    }
+    let share = take(&app.answers, bytes.capacity())?;
     Ok(Bytes::from_owner(Held { bytes, _share: share }))
 }
 
@@ -207,5 +222,20 @@ mod tests {
         assert_eq!(capacities(1_000_000_000, &[1_000])[..], [4_000], "a lie takes no room");
         let unannounced = capacities(0, &[1_000; 64]);
         assert!((64_000..=128_000).contains(&unannounced[63]) && unannounced[62] == unannounced[63]);
+    }
+
+    #[test]
+    fn large_answers_have_a_share_until_they_are_taken_and_small_ones_need_none() {
+        let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
+        let config = HttpConfig { max_bodies_bytes: 4 << 20, ..HttpConfig::default() };
+        let app = App::new(Arc::new(engine), config);
+        let refusal = |bytes: usize| shared(&app, vec![0; bytes]).err().map(|problem| problem.code());
+        assert_eq!(refusal((1 << 20) + 1), Some("invalid_parameter"), "it would never fit");
+        let held = shared(&app, vec![0; 1 << 20]).unwrap();
+        assert_eq!(refusal(limits::ANSWER_BYTES_FREE + 1), Some("overloaded"));
+        assert_eq!(refusal(limits::ANSWER_BYTES_FREE), None);
+        assert_eq!(app.bodies.available_permits(), 4 << 20, "bodies have their room for themselves");
+        drop(held);
+        assert_eq!(refusal(1 << 20), None);
     }
 }

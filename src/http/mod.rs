@@ -5,6 +5,7 @@ mod admission;
 mod auth;
 mod body;
 mod coding;
+mod dashboard;
 mod events;
 mod exposition;
 mod gate;
@@ -87,6 +88,14 @@ impl Default for HttpConfig {
     }
 }
 
+impl HttpConfig {
+    /// Bytes of memory for large answers to questions until they are taken, beside that for bodies: so whoever sends keeps
+    /// nobody from reading.
+    pub(crate) fn max_answers_bytes(&self) -> usize {
+        self.max_bodies_bytes / 4
+    }
+}
+
 /// What the handlers share.
 pub struct App {
     pub(crate) engine: Arc<Engine>,
@@ -101,6 +110,8 @@ pub struct App {
     admission: Admission,
     /// Bytes of bodies that may still be taken in.
     bodies: Arc<Semaphore>,
+    /// Bytes of answers to questions that may still be held until they are taken.
+    answers: Arc<Semaphore>,
     /// Batches too large for a runtime worker.
     ingest: Gate,
     /// Queries that sum seconds up.
@@ -132,6 +143,7 @@ impl App {
             places: Arc::new(Semaphore::new(config.max_connections)),
             admission: Admission::new(config.max_wait),
             bodies: Arc::new(Semaphore::new(config.max_bodies_bytes.min(Semaphore::MAX_PERMITS))),
+            answers: Arc::new(Semaphore::new(config.max_answers_bytes().min(Semaphore::MAX_PERMITS))),
             ingest: Gate::new(cores, limits::WAITING_PER_TURN),
             reads: Gate::new(limits::READS_AT_ONCE, limits::READS_WAITING_PER_TURN),
             scans: Gate::new(limits::SCANS_AT_ONCE, limits::WAITING_PER_TURN),
@@ -200,6 +212,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(openapi::show))
+        .routes(routes!(dashboard::page))
+        .routes(routes!(dashboard::file))
 }
 
 /// Watches the clock and the runtime while the interface is served.

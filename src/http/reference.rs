@@ -31,7 +31,7 @@ pub(super) static MERGE_ACCEPTS: Accepts = Accepts {
 };
 
 /// Caches may keep the answer but must ask whether it still holds.
-const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Replaces the table of users.
 #[utoipa::path(
@@ -148,7 +148,7 @@ pub(super) async fn show_user(State(app): State<Arc<App>>, uri: Uri) -> Result<R
     app.reads.run(work).await?
 }
 
-fn preconditions(headers: &HeaderMap) -> Preconditions {
+pub(super) fn preconditions(headers: &HeaderMap) -> Preconditions {
     let fields = |name: HeaderName| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
     Preconditions {
         if_match: Tags::if_match(fields(IF_MATCH)),
@@ -167,7 +167,7 @@ fn tagged(generation: &Generation, document: &impl Serialize) -> Response {
 
 /// The same answer without its body and what describes that. A length, if there were one, would have to be the full
 /// answer's (RFC 9110, 8.6), so the empty body says nothing of its own, which the router would announce.
-fn not_modified(mut response: Response) -> Response {
+pub(super) fn not_modified(mut response: Response) -> Response {
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response.headers_mut().remove(CONTENT_TYPE);
     *response.body_mut() = Body::new(Empty::<Bytes>::new().map_frame(|frame| frame));

@@ -7,7 +7,7 @@ use crate::http::openapi::problems::OfParameter;
 use crate::http::problem::Problem;
 use crate::http::query::parameters;
 use crate::http::window_query::whole_number;
-use crate::http::{App, NO_STORE, json_response};
+use crate::http::{App, NO_STORE, body, json_response};
 use crate::limits;
 use axum::extract::State;
 use axum::http::Uri;
@@ -81,7 +81,8 @@ impl Rejects {
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let (rejected, total) = app.rejects.latest(limit(uri.query())?);
     let document = Document { rejected: rejected.iter().map(Item::from).collect(), total };
-    let mut response = json_response(serde_json::to_vec(&document).expect("strings and numbers always serialise"));
+    let json = serde_json::to_vec(&document).expect("strings and numbers always serialise");
+    let mut response = json_response(body::answer(&app, json)?);
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     Ok(response)
 }

@@ -67,6 +67,23 @@ pub(in crate::http) struct UserId {
     user_id: String,
 }
 
+/// The file in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct FileName {
+    #[param(example = "style.css")]
+    file: String,
+}
+
+/// What the client has already.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(in crate::http) struct Known {
+    /// 304 if one of these is the tag of what is there.
+    #[param(rename = "If-None-Match")]
+    if_none_match: Option<String>,
+}
+
 /// How the body is coded.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]

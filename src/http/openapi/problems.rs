@@ -77,6 +77,8 @@ sets! {
     OfPatch: [Problem::UnsupportedMediaType(&crate::http::reference::MERGE_ACCEPTS), Problem::UnsupportedEncoding];
     /// Of a look at the table.
     OfSummary: [Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }), Problem::Overloaded(Overload::Turns)];
+    /// Of a look at a file.
+    OfFile: [Problem::NotFound];
     /// Of a look at one user.
     OfUser: [
         Problem::InvalidParameter("the user id in the path is not UTF-8".to_owned()),
@@ -95,7 +97,10 @@ sets! {
         Problem::Overloaded(Overload::Turns),
     ];
     /// Of a question about anything else.
-    OfParameter: [Problem::InvalidParameter("limit must be a whole number, 1 to 1000".to_owned())];
+    OfParameter: [
+        Problem::InvalidParameter("limit must be a whole number, 1 to 1000".to_owned()),
+        Problem::Overloaded(Overload::Bodies),
+    ];
     /// Of a server that should get no traffic.
     OfReadiness: [Problem::NotReady("draining: the server is about to stop".to_owned())];
 }

@@ -1,0 +1,136 @@
+// The pickers of the window and the step, and the filters in force.
+
+import { byId, element, setAttribute } from "./dom.js";
+import { span } from "./format.js";
+import { STEPS_SECS, WINDOWS_SECS, stepSecs, stepsFor } from "./view.js";
+
+export class Controls {
+  #onChange;
+  #onToggle;
+  #windowSecsMax = null;
+  #view = null;
+  #forget = () => {};
+
+  // `onChange({ windowSecs } or { step } or { filters })`, `onToggle(name, value)`.
+  constructor({ onChange, onToggle }) {
+    this.#onChange = onChange;
+    this.#onToggle = onToggle;
+    byId("step").addEventListener("change", ({ target }) =>
+      onChange({ step: target.value === "auto" ? "auto" : Number(target.value) }),
+    );
+    byId("windows").addEventListener("change", ({ target }) => onChange({ windowSecs: Number(target.value) }));
+    byId("clear-filters").addEventListener("click", () => onChange({ filters: new Map() }));
+    byId("forget-token").addEventListener("click", () => this.#forget());
+    byId("copy").addEventListener("click", copyCommand);
+    byId("command").textContent = exampleCommand(location.origin);
+  }
+
+  // The server keeps no more seconds than this.
+  limitWindow(secs) {
+    this.#windowSecsMax = secs;
+    this.update(this.#view);
+  }
+
+  // The largest window that is possible, up to this one.
+  largestWindow(secs) {
+    return Math.min(secs, this.#windowSecsMax ?? secs);
+  }
+
+  update(view) {
+    this.#view = view;
+    this.#showWindows(view.windowSecs);
+    this.#showSteps(view);
+    this.#showFilters(view.filters);
+  }
+
+  // Says whether there is a token, which can be forgotten.
+  showToken(isThere, forget) {
+    this.#forget = forget;
+    byId("forget-token").hidden = !isThere;
+  }
+
+  #showWindows(picked) {
+    const largest = this.#windowSecsMax ?? Math.max(picked, ...WINDOWS_SECS);
+    const choices = new Set([...WINDOWS_SECS, picked, largest].filter((secs) => secs <= largest));
+    const sorted = [...choices].sort((a, b) => a - b);
+    const box = byId("windows");
+    if (box.dataset.choices !== sorted.join()) {
+      box.dataset.choices = sorted.join();
+      box.replaceChildren(...sorted.map(windowChoice));
+    }
+    for (const input of box.querySelectorAll("input")) input.checked = Number(input.value) === picked;
+  }
+
+  #showSteps(view) {
+    const possible = stepsFor(view.windowSecs);
+    const select = byId("step");
+    const options = STEPS_SECS.map((step) => {
+      const option = element("option", { value: step }, span(step));
+      option.disabled = !possible.includes(step);
+      return option;
+    });
+    select.replaceChildren(
+      element("option", { value: "auto" }, `auto (${span(stepSecs({ ...view, step: "auto" }))})`),
+      ...options,
+    );
+    select.value = possible.includes(view.step) ? view.step : "auto";
+  }
+
+  #showFilters(filters) {
+    const chips = [...filters].flatMap(([name, values]) => [...values].map((value) => this.#chip(name, value)));
+    const hadFocus = byId("filters").contains(document.activeElement);
+    byId("filter-chips").replaceChildren(...chips);
+    byId("filters").hidden = chips.length === 0;
+    // Whoever removes a chip by the keyboard goes on with the next one.
+    if (hadFocus) (byId("filter-chips").querySelector("button") ?? byId("windows").querySelector(":checked"))?.focus();
+  }
+
+  #chip(name, value) {
+    const label = `${name.replaceAll("_", " ")}: ${value}`;
+    const remove = () => this.#onToggle(name, value);
+    return element(
+      "li",
+      {},
+      element(
+        "button",
+        { type: "button", class: "chip", "aria-label": `Remove the filter ${label}`, click: remove },
+        element("span", { class: "chip-name" }, name.replaceAll("_", " ")),
+        ` ${value}`,
+        element("span", { class: "chip-cross", "aria-hidden": "true" }, "×"),
+      ),
+    );
+  }
+}
+
+function windowChoice(secs) {
+  return element(
+    "label",
+    { class: "choice" },
+    element("input", { type: "radio", name: "window", value: secs }),
+    element("span", {}, span(secs)),
+  );
+}
+
+// A command that sends one event, as a shell takes it.
+export function exampleCommand(origin) {
+  return [
+    `curl ${origin}/events --json '{`,
+    `  "event_id": "'$(date +%s%N)'",`,
+    `  "user_id": "ann",`,
+    `  "type": "click",`,
+    `  "ts": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'"`,
+    `}'`,
+  ].join("\n");
+}
+
+// Where the clipboard is closed to the page, as it is without TLS, the command is at least selected.
+async function copyCommand() {
+  const command = byId("command");
+  try {
+    await navigator.clipboard.writeText(command.textContent);
+    setAttribute(byId("copy"), "data-copied", "yes");
+    byId("copy").textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(command);
+  }
+}

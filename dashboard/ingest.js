@@ -1,0 +1,79 @@
+// What the service's own figures say about ingest: rates of verdicts, and percentiles of how long POST /events takes.
+
+const HISTORY_MS = 60_000;
+const RATE_MS = 10_000;
+const SAMPLES_MAX = 64;
+
+// The verdict counters and the latency histogram of a parsed exposition, at a time.
+export function readIngest(samples, atMs) {
+  const verdicts = new Map();
+  for (const { labels, value } of samples.get("weir_ingest_events_total") ?? []) {
+    if (labels.has("verdict")) verdicts.set(labels.get("verdict"), value);
+  }
+  const buckets = new Map();
+  for (const { labels, value } of samples.get("weir_http_request_duration_seconds_bucket") ?? []) {
+    if (labels.get("route") !== "/events" || labels.get("method") !== "POST" || !labels.has("le")) continue;
+    const text = labels.get("le");
+    const bound = text === "+Inf" ? Infinity : Number(text);
+    // One request may be counted under several statuses.
+    if (!Number.isNaN(bound)) buckets.set(bound, (buckets.get(bound) ?? 0) + value);
+  }
+  return { atMs, verdicts, buckets };
+}
+
+// The last minute of readings.
+export class IngestHistory {
+  #readings = [];
+
+  add(reading) {
+    const last = this.#readings.at(-1);
+    // A counter that has become less is of another process.
+    if (last && (isReset(last.verdicts, reading.verdicts) || isReset(last.buckets, reading.buckets))) this.clear();
+    this.#readings.push(reading);
+    while (this.#readings.length > SAMPLES_MAX || this.#readings[0].atMs < reading.atMs - HISTORY_MS) {
+      this.#readings.shift();
+    }
+  }
+
+  clear() {
+    this.#readings = [];
+  }
+
+  // Events a second with each verdict over the last ten seconds; null as long as there is nothing to compare with.
+  rates() {
+    const last = this.#readings.at(-1);
+    const first = this.#readings.find((reading) => last && reading.atMs >= last.atMs - RATE_MS);
+    if (!first || first === last) return null;
+    const secs = (last.atMs - first.atMs) / 1000;
+    const rate = ([verdict, total]) => [verdict, (total - (first.verdicts.get(verdict) ?? 0)) / secs];
+    return new Map([...last.verdicts].map(rate));
+  }
+
+  // Seconds within which this share of the last minute's requests was answered; null where there was none.
+  latencySecs(share) {
+    const [first, last] = [this.#readings[0], this.#readings.at(-1)];
+    if (!first || first === last) return null;
+    const gained = [...last.buckets].map(([bound, total]) => [bound, total - (first.buckets.get(bound) ?? 0)]);
+    return quantile(share, gained);
+  }
+}
+
+function isReset(before, after) {
+  return [...before].some(([key, total]) => (after.get(key) ?? 0) < total);
+}
+
+// The quantile of a histogram with cumulative [upper bound, count] buckets, even within a bucket, as Prometheus does it.
+export function quantile(share, buckets) {
+  const sorted = [...buckets].sort(([a], [b]) => a - b);
+  const total = sorted.at(-1)?.[1] ?? 0;
+  if (!(total > 0)) return null;
+  const rank = share * total;
+  let [lower, below] = [0, 0];
+  for (const [bound, count] of sorted) {
+    if (count >= rank && count > below) {
+      return bound === Infinity ? lower : lower + (bound - lower) * ((rank - below) / (count - below));
+    }
+    [lower, below] = [bound, count];
+  }
+  return lower;
+}

@@ -1,0 +1,151 @@
+// The figures of the moment, from /metrics/stream, for as long as anyone looks. EventSource cannot send a token, so the
+// stream is read with fetch.
+
+import { ApiError } from "./api.js";
+import { EventReader } from "./sse.js";
+
+const RETRY_MS = 2000;
+const RETRY_MAX_MS = 15_000;
+// The server sends something about once a second.
+const SILENCE_MS = 6000;
+// How often to ask where there is no stream.
+const POLL_MS = 1000;
+
+// How long to wait before the next attempt, after so many that failed. `random` is from 0 to 1.
+export function retryDelayMs(baseMs, failures, random) {
+  const grown = Math.min(baseMs * 1.5 ** Math.max(0, failures - 1), Math.max(baseMs, RETRY_MAX_MS));
+  return grown * (0.8 + 0.4 * random);
+}
+
+export class Live {
+  #api;
+  #onMetrics;
+  #onState;
+  #stop = null;
+  #wake = () => {};
+
+  // Calls `onMetrics(metrics)`, and `onState(state, detail)` with one of: `connecting`, `live`, `lost` (no answer),
+  // `draining` (the server is about to stop), `busy`, `token` (none, or one of no use), `refused` (the question is wrong).
+  constructor(api, onMetrics, onState) {
+    this.#api = api;
+    this.#onMetrics = onMetrics;
+    this.#onState = onState;
+  }
+
+  // Asks this from now on, instead of what was asked before.
+  start(query) {
+    this.stop();
+    this.#stop = new AbortController();
+    this.#run(query, this.#stop.signal);
+  }
+
+  stop() {
+    this.#stop?.abort();
+  }
+
+  // Does not wait any longer before the next attempt.
+  retryNow() {
+    this.#wake();
+  }
+
+  async #run(query, stopped) {
+    const attempt = { failures: 0, retryMs: RETRY_MS, hasStream: true };
+    this.#onState("connecting", "");
+    while (!stopped.aborted) {
+      let outcome = { state: "lost", detail: "" };
+      try {
+        await (attempt.hasStream ? this.#listen(query, stopped, attempt) : this.#poll(query, stopped, attempt));
+        outcome = await this.#readiness(stopped);
+      } catch (error) {
+        if (stopped.aborted) return;
+        if (error instanceof ApiError && [404, 405, 406].includes(error.status) && attempt.hasStream) {
+          attempt.hasStream = false;
+          continue;
+        }
+        outcome = error instanceof ApiError ? judge(error) : await this.#readiness(stopped);
+      }
+      if (stopped.aborted) return;
+      this.#onState(outcome.state, outcome.detail);
+      // A person has to act before it makes sense to ask again.
+      if (outcome.state === "token" || outcome.state === "refused") return;
+      attempt.failures += 1;
+      await this.#pause(retryDelayMs(attempt.retryMs, attempt.failures, Math.random()), stopped);
+    }
+  }
+
+  // Reads the stream to its end, which a server that stops makes, or until it has been silent for too long.
+  async #listen(query, stopped, attempt) {
+    const silence = new AbortController();
+    let timer;
+    const heard = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(new Error("silent")), SILENCE_MS);
+    };
+    heard();
+    try {
+      const signal = AbortSignal.any([stopped, silence.signal]);
+      const response = await this.#api.get(`/metrics/stream?${query}`, signal, "text/event-stream");
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      const events = new EventReader();
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        heard();
+        for (const { type, data } of events.push(value)) {
+          if (type === "metrics") this.#tell(JSON.parse(data), stopped, attempt);
+        }
+        attempt.retryMs = Math.min(Math.max(events.retryMs ?? RETRY_MS, 100), 60_000);
+      }
+    } finally {
+      clearTimeout(timer);
+      silence.abort();
+    }
+  }
+
+  // Where the server has no stream.
+  async #poll(query, stopped, attempt) {
+    while (!stopped.aborted) {
+      const signal = AbortSignal.any([stopped, AbortSignal.timeout(SILENCE_MS)]);
+      this.#tell(await this.#api.json(`/metrics?${query}`, signal), stopped, attempt);
+      await this.#pause(POLL_MS, stopped);
+    }
+  }
+
+  #tell(metrics, stopped, attempt) {
+    if (stopped.aborted) return;
+    attempt.failures = 0;
+    this.#onState("live", "");
+    this.#onMetrics(metrics);
+  }
+
+  // Why there are no figures: the server is about to stop, or cannot be reached, or neither, and they will come again.
+  async #readiness(stopped) {
+    try {
+      await this.#api.get("/readyz", AbortSignal.any([stopped, AbortSignal.timeout(SILENCE_MS)]));
+      return { state: "connecting", detail: "" };
+    } catch (error) {
+      const isDraining = error instanceof ApiError && error.message.startsWith("draining");
+      if (isDraining) return { state: "draining", detail: "" };
+      return error instanceof ApiError ? { state: "busy", detail: error.message } : { state: "lost", detail: "" };
+    }
+  }
+
+  #pause(ms, stopped) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(end, ms);
+      stopped.addEventListener("abort", end);
+      this.#wake = end;
+      function end() {
+        clearTimeout(timer);
+        stopped.removeEventListener("abort", end);
+        resolve();
+      }
+    });
+  }
+}
+
+function judge(error) {
+  if (error.status === 401 || error.status === 403) return { state: "token", detail: error.message };
+  if (error.status === 400) return { state: "refused", detail: error.message };
+  return { state: "busy", detail: error.message };
+}

@@ -1,0 +1,71 @@
+// What the server says about itself: ingest, the reference table, what was rejected last, and the process.
+
+import { byId, element, setText } from "./dom.js";
+import { ago, clock, count, date, latency, rate } from "./format.js";
+
+// The verdicts that have a place of their own; all others are rejections.
+const ACCEPTED = "accepted";
+const DUPLICATE = "duplicate_event";
+
+// Shows the rates of an IngestHistory; `problem` says why there are none.
+export function showIngest(history, problem) {
+  const rates = history.rates();
+  const rejections = [...(rates ?? [])].filter(([verdict]) => verdict !== ACCEPTED && verdict !== DUPLICATE);
+  const rejected = rejections.reduce((sum, [, perSec]) => sum + perSec, 0);
+  setText(byId("rate-accepted"), rates ? rate(rates.get(ACCEPTED) ?? 0) : "–");
+  setText(byId("rate-duplicate"), rates ? rate(rates.get(DUPLICATE) ?? 0) : "–");
+  setText(byId("rate-rejected"), rates ? rate(rejected) : "–");
+  for (const percentile of [50, 90, 99]) {
+    setText(byId(`latency-p${percentile}`), latency(history.latencySecs(percentile / 100)));
+  }
+  setText(byId("ingest-problem"), problem);
+  byId("ingest-problem").hidden = problem === "";
+}
+
+// Shows the answer of GET /reference/users.
+export function showReference({ generation, ts, users }, nowMs) {
+  const isThere = generation > 0;
+  setText(byId("reference-generation"), isThere ? count(generation) : "none yet");
+  setText(byId("reference-users"), count(users ?? 0));
+  const tsMs = Date.parse(ts ?? "");
+  setText(byId("reference-changed"), isThere && Number.isFinite(tsMs) ? ago((nowMs - tsMs) / 1000) : "–");
+  byId("reference-changed").title = Number.isFinite(tsMs) ? date(tsMs) : "";
+}
+
+// Shows the answer of GET /events/rejected.
+export function showRejects({ rejected, total }) {
+  const rows = rejected.map(({ received_at, code, event_id, message, index }) =>
+    element(
+      "tr",
+      {},
+      element("td", { class: "reject-time" }, clock(Date.parse(received_at))),
+      element("td", { class: "reject-code" }, element("code", {}, code ?? "")),
+      element(
+        "td",
+        { class: "reject-id", title: event_id ?? "" },
+        event_id ?? `no id, number ${count(index ?? 0)} of its batch`,
+      ),
+      element("td", { class: "reject-message" }, message ?? ""),
+    ),
+  );
+  byId("rejects-body").replaceChildren(...rows);
+  byId("rejects-table").hidden = rows.length === 0;
+  setText(
+    byId("rejects-total"),
+    rows.length === 0 ? "Nothing has been rejected since the start." : `${count(total)} since the start`,
+  );
+}
+
+// Shows what the process takes, from a parsed exposition.
+export function showProcess(samples, nowMs) {
+  const value = (name) => samples.get(name)?.[0]?.value;
+  const version = samples.get("weir_build_info")?.[0]?.labels.get("version");
+  const startedSecs = value("process_start_time_seconds");
+  const bytes = value("process_resident_memory_bytes");
+  const facts = [
+    version && `weir ${version}`,
+    startedSecs && `started ${ago(nowMs / 1000 - startedSecs)}`,
+    bytes && `${count(bytes / 2 ** 20)} MiB of memory`,
+  ];
+  setText(byId("process"), facts.filter(Boolean).join(" · "));
+}

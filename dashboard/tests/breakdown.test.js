@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { breakdownsOf, ranked } from "../breakdown.js";
+
+test("breakdowns are those that the answer has, whatever their names", () => {
+  const metrics = JSON.parse(
+    '{"total_events":9,"unknown":2,"by_tier":{"b":3,"__proto__":4},"by_land":{},"by_x":null,"by_type":{"view":9}}',
+  );
+  const breakdowns = breakdownsOf(metrics);
+  assert.deepEqual(
+    breakdowns.map(({ name, unknown }) => [name, unknown]),
+    [
+      ["type", 0],
+      ["tier", 2],
+      ["land", 2],
+    ],
+  );
+  assert.deepEqual(
+    [...breakdowns[1].counts],
+    [
+      ["b", 3],
+      ["__proto__", 4],
+    ],
+  );
+  assert.deepEqual(breakdownsOf({ window_sec: 60 }), []);
+});
+
+test("bars go from many events to few, then by name, and a value that is filtered by is always there", () => {
+  const counts = new Map([
+    ["a", 1],
+    ["c", 5],
+    ["b", 5],
+  ]);
+  assert.deepEqual(ranked({ counts }, new Set(["z", "a"])), [
+    ["b", 5],
+    ["c", 5],
+    ["a", 1],
+    ["z", 0],
+  ]);
+});

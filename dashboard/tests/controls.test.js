@@ -1,0 +1,8 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { exampleCommand } from "../controls.js";
+
+test("the example sends to the address that the page came from", () => {
+  const command = exampleCommand("https://weir.example:3443");
+  assert.ok(command.startsWith("curl https://weir.example:3443/events --json '{"));
+});
