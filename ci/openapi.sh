@@ -2,7 +2,7 @@
 # Schemathesis against a running server: what its description says of every request, valid or not, holds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --release --locked --bin weir
+cargo build --workspace --release --locked --bin weir
 target=$(realpath "${CARGO_TARGET_DIR:-target}")
 tools=$target/schemathesis
 if ! "$tools/bin/pip" freeze 2>/dev/null | grep -qxFf ci/schemathesis/requirements.txt; then

@@ -17,18 +17,20 @@ SUBSCRIBERS, WINDOW_SECS = 500, 300
 # Beside the subscribers: nothing at first, for what they cost alone; then as much as the server takes.
 IDLE_SECS, LOAD_SECS, BATCH, CONNECTIONS = 10, 8, 2_000, 16
 COST_MAX, LOSS_MAX = 0.05, 0.05
-REQUEST = f"GET /metrics/stream?window={WINDOW_SECS} HTTP/1.1\r\nhost: weir\r\n\r\n".encode()
+# So that ids are claimed and expire as in a server that has run for long.
+LOADED_RETENTION_SECS = 5
 
 
 class Subscribers(threading.Thread):
     """Reads all streams to their end, and counts what each was told."""
 
-    def __init__(self, port, count):
+    def __init__(self, port, count, window_secs):
         super().__init__(daemon=True)
         self.stopped, self.told = threading.Event(), [0] * count
         self.socks = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(count)]
+        request = f"GET /metrics/stream?window={window_secs} HTTP/1.1\r\nhost: weir\r\n\r\n".encode()
         for sock in self.socks:
-            sock.sendall(REQUEST)
+            sock.sendall(request)
             sock.setblocking(False)
 
     def __enter__(self):
@@ -79,8 +81,8 @@ def run(section, quick):
         section.judge(
             "cost of the others, of a core", f"{100 * cost:.1f}% ({spread})", f"{100 * COST_MAX:.0f}%", cost <= COST_MAX, False
         )
-    # Ids are claimed and expire as in a server that has run for long; the rates of neighbours in time are compared.
-    with serving("--retention", "5", "--max-skew", "1") as server:
+    # The rates of neighbours in time are compared.
+    with serving("--retention", str(LOADED_RETENTION_SECS), "--max-skew", "1") as server:
         send(server.port, "max", BATCH, CONNECTIONS, LOAD_SECS)
         pairs = [(loaded(server, 1), loaded(server, SUBSCRIBERS), loaded(server, 1)) for _ in range(rounds)]
     ratios = [2 * beside / (before + after) for before, beside, after in pairs]
@@ -93,7 +95,7 @@ def run(section, quick):
 
 def idle(server, count):
     """The share of a core that the server takes with so many subscribers, and what the least of them was told."""
-    with Subscribers(server.port, count) as subscribers:
+    with Subscribers(server.port, count, WINDOW_SECS) as subscribers:
         before_ns, before = cpu_ns(server.process), list(subscribers.told)
         begun = time.monotonic()
         time.sleep(IDLE_SECS)
@@ -103,5 +105,6 @@ def idle(server, count):
 
 def loaded(server, count):
     """Events a second that were taken beside so many subscribers."""
-    with Subscribers(server.port, count), sending(server.port, "max", BATCH, CONNECTIONS, LOAD_SECS) as report:
+    subscribers = Subscribers(server.port, count, LOADED_RETENTION_SECS)
+    with subscribers, sending(server.port, "max", BATCH, CONNECTIONS, LOAD_SECS) as report:
         return report()["told"]["accepted"] / LOAD_SECS
