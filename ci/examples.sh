@@ -9,4 +9,4 @@ npm install --no-save --no-audit --no-fund --prefix "$work" typescript@5.9 @type
 "$work/node_modules/.bin/tsc" examples/producer.ts --outDir "$work" --target es2022 --module es2022 --moduleResolution bundler --skipLibCheck --strict \
     --isolatedModules --erasableSyntaxOnly --types node --typeRoots "$work/node_modules/@types"
 mv "$work/producer.js" "$work/producer.mjs"
-WEIR_PRODUCER_JS=$(realpath "$work/producer.mjs") cargo test --workspace --release --locked --test examples -- --ignored
+WEIR_PRODUCER_JS=$(realpath "$work/producer.mjs") cargo test --workspace --release --locked --test server commands::examples:: -- --ignored

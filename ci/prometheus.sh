@@ -3,4 +3,4 @@
 # scrape. Needs Debian's package `prometheus` (ci/install.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo test --workspace --release --locked --test prometheus -- --include-ignored
+cargo test --workspace --release --locked --test server prometheus:: -- --include-ignored

@@ -1,5 +1,5 @@
 //! What is sent, and the answers that are written by hand: for speed, or because their members depend on the
-//! configuration. Real answers are held against these by `tests/openapi.rs`.
+//! configuration. Real answers are held against these by `tests/server/http/openapi.rs`.
 #![allow(dead_code, reason = "the types describe what is read and written elsewhere, by hand")]
 
 use std::collections::BTreeMap;

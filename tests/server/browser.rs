@@ -1,0 +1,347 @@
+//! The page at `/` in a real browser, with a real server behind it.
+
+use crate::common::{agent, array, event_of, table, user};
+use crate::webdriver::Browser;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use ureq::http::Request;
+use weir::clock::{Clock, SystemClock};
+use weir::event::format_ms;
+
+/// A running server. Dropped, it is killed.
+struct Weir {
+    child: Child,
+    address: SocketAddr,
+    _log: BufReader<ChildStderr>,
+}
+
+impl Weir {
+    fn start() -> Self {
+        Self::with("127.0.0.1:0", &[])
+    }
+
+    /// At an address, with these environment variables.
+    fn with(listen: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(["serve", "--listen", listen]).env_clear().envs(variables.iter().copied());
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let address = loop {
+            let mut line = String::new();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "the server ended");
+            if let Some((_, address)) = line.split_once("listening on http://") {
+                break address.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
+            }
+        };
+        Self { child, address, _log: log }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    fn send(&self, method: &str, path: &str, body: String) {
+        let request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let response = agent().run(request.body(body).unwrap()).unwrap();
+        assert_eq!(response.status(), 200, "{response:?}");
+    }
+
+    /// Posts an event of now for each of these, `(user, type)`, under ids that begin with `prefix`.
+    fn post(&self, prefix: &str, events: &[(&str, &str)]) {
+        let now = now();
+        let events = events.iter().enumerate();
+        self.send(
+            "POST",
+            "/events",
+            array(events.map(|(i, (user, kind))| event_of(&format!("{prefix}-{i}"), user, kind, &now))),
+        );
+    }
+
+    fn put_users(&self, users: &[(&str, &str, &str)]) {
+        let users: Vec<_> = users.iter().map(|(id, plan, region)| user(id, plan, region)).collect();
+        self.send("PUT", "/reference/users", table(users.join(","), &now()));
+    }
+}
+
+impl Drop for Weir {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn now() -> String {
+    format_ms(SystemClock.now_ms())
+}
+
+const WIDE: (u32, u32) = (1440, 1000);
+
+/// A browser that looks at the page and has its first figures.
+fn look_at(weir: &Weir, (width, height): (u32, u32)) -> Browser {
+    let browser = Browser::start(width, height);
+    browser.open(&weir.url());
+    browser.wait_for("document.documentElement.dataset.connection === 'live'");
+    browser
+}
+
+/// The bars of a breakdown, with their counts, in order.
+fn bars(browser: &Browser, name: &str) -> Value {
+    browser.value(&bars_expression(name))
+}
+
+fn bars_expression(name: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('[aria-labelledby=breakdown-{name}] .bar')].map((bar) => \
+         [bar.querySelector('.bar-name').textContent, bar.querySelector('.bar-count').textContent])"
+    )
+}
+
+fn wait_for_bars(browser: &Browser, name: &str, bars: &Value) {
+    browser.wait_for(&format!("JSON.stringify({}) === {}", bars_expression(name), json!(bars.to_string())));
+}
+
+fn bar(name: &str, value: &str) -> String {
+    format!("[aria-labelledby=breakdown-{name}] .bar[title=\"{value}\"]")
+}
+
+fn assert_no_complaints(browser: &Browser) {
+    let complaints = browser.complaints();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[test]
+#[ignore = "needs chromium and its driver"]
+fn events_appear_as_they_come_and_rejects_with_their_reasons() {
+    let weir = Weir::start();
+    let browser = look_at(&weir, WIDE);
+    browser.wait_for_text("#total-events", "0");
+    assert!(browser.is_visible("#empty"));
+    assert!(browser.text("#command").starts_with(&format!("curl {}events --json ", weir.url())));
+    browser.wait_for_text("#rejects-total", "Nothing has been rejected since the start.");
+
+    let markup = "<img src=x onerror=document.title=1>";
+    weir.post("e", &[("ann", "click"), ("ann", "click"), ("bob", "view")]);
+    weir.post(markup, &[("ann", "click"), ("ann", "nonsense")]);
+    browser.wait_for_text("#total-events", "4");
+    assert!(!browser.is_visible("#empty"));
+    assert_eq!([browser.text("#unique-users"), browser.text("#unknown-share")], ["2", "100.0%"]);
+    wait_for_bars(&browser, "type", &json!([["click", "3"], ["view", "1"]]));
+    browser.wait_for_text("#rejects-body .reject-code", "invalid_event");
+    assert_eq!(browser.text("#rejects-body .reject-id"), format!("{markup}-1"));
+    assert_eq!(browser.text("#rejects-body .reject-message"), "type is not one of the configured event types");
+    assert_eq!(browser.value("document.querySelectorAll('main img').length"), 0);
+    // Rates and percentiles need two readings of the service's figures, and requests between.
+    let has_figures = |id: &str| format!("/[0-9]/.test(document.querySelector('{id}').textContent)");
+    browser.wait_for(&has_figures("#rate-accepted"));
+    weir.post("f", &[("ann", "nonsense")]);
+    for id in ["#latency-p50", "#latency-p99", "#process"] {
+        browser.wait_for(&has_figures(id));
+    }
+    assert!(!browser.is_visible("#ingest-problem"));
+    // The line of the chart rises where they came.
+    browser
+        .wait_for("new Set(document.querySelector('.chart-line.rate').getAttribute('d').match(/,[0-9.]+/g)).size > 1");
+    browser.click("#values summary");
+    browser.wait_for("[...document.querySelectorAll('#values-body td')].some((cell) => Number(cell.textContent) > 0)");
+    assert_no_complaints(&browser);
+}
+
+#[test]
+#[ignore = "needs chromium and its driver"]
+fn a_pressed_bar_filters_and_the_address_shares_it() {
+    let weir = Weir::start();
+    weir.put_users(&[("ann", "pro", "eu"), ("bob", "free", "eu"), ("cat", "a&b=<i>", "us")]);
+    weir.post("e", &[("ann", "click"), ("ann", "view"), ("bob", "click"), ("cat", "view"), ("dan", "view")]);
+    let browser = look_at(&weir, WIDE);
+    wait_for_bars(&browser, "plan", &json!([["pro", "2"], ["a&b=<i>", "1"], ["free", "1"], ["unknown user", "1"]]));
+    assert!(!browser.is_visible("#filters"));
+
+    browser.click(&bar("plan", "pro"));
+    browser.wait_for_text("#total-events", "2");
+    browser.click(&bar("plan", "a&b=<i>"));
+    browser.wait_for_text("#total-events", "3");
+    browser.click(&bar("type", "view"));
+    browser.wait_for_text("#total-events", "2");
+    let pressed = "[...document.querySelectorAll('.bar[aria-pressed=true]')].map((bar) => bar.title).sort().join()";
+    assert_eq!(browser.value(pressed), "a&b=<i>,pro,view");
+    // What is left out keeps its bar, counted without the filters of its own breakdown.
+    browser.wait_for(&format!("JSON.stringify({}).includes('[\"click\",\"1\"]')", bars_expression("type")));
+    wait_for_bars(&browser, "region", &json!([["eu", "1"], ["us", "1"]]));
+
+    assert!(browser.url().ends_with("#plan=pro&plan=a%26b%3D%3Ci%3E&type=view"), "{}", browser.url());
+    browser.reload();
+    browser.wait_for_text("#total-events", "2");
+    assert_eq!(browser.value("document.querySelectorAll('.chip').length"), 3);
+
+    browser.click("button[aria-label='Remove the filter type: view']");
+    browser.wait_for_text("#total-events", "3");
+    browser.back();
+    browser.wait_for_text("#total-events", "2");
+    browser.click("#clear-filters");
+    browser.wait_for_text("#total-events", "5");
+    assert!(!browser.is_visible("#filters"));
+    assert_no_complaints(&browser);
+}
+
+#[test]
+#[ignore = "needs chromium and its driver"]
+fn a_new_table_regroups_what_has_been_counted() {
+    let weir = Weir::start();
+    weir.put_users(&[("ann", "pro", "eu"), ("bob", "free", "us")]);
+    weir.post("e", &[("ann", "click"), ("ann", "view"), ("bob", "click")]);
+    let browser = look_at(&weir, WIDE);
+    wait_for_bars(&browser, "plan", &json!([["pro", "2"], ["free", "1"]]));
+    browser.wait_for_text("#reference-generation", "1");
+    weir.put_users(&[("ann", "team", "eu")]);
+    wait_for_bars(&browser, "plan", &json!([["team", "2"], ["unknown user", "1"]]));
+    browser.wait_for_text("#reference-generation", "2");
+    browser.wait_for_text("#reference-users", "1");
+    assert_no_complaints(&browser);
+}
+
+#[test]
+#[ignore = "needs chromium and its driver"]
+fn the_page_says_that_the_server_is_gone_and_comes_back_by_itself() {
+    let weir = Weir::start();
+    let address = weir.address;
+    let browser = look_at(&weir, WIDE);
+    weir.post("e", &[("ann", "click"), ("ann", "click")]);
+    browser.wait_for_text("#total-events", "2");
+    drop(weir);
+    browser.wait_for("document.documentElement.dataset.connection === 'lost'");
+    assert_eq!(browser.text("#status-text"), "Reconnecting");
+    assert!(browser.is_visible("#notice") && browser.is_visible("#retry"));
+    assert_eq!(browser.text("#total-events"), "2", "the last figures stay");
+
+    let weir = Weir::with(&address.to_string(), &[]);
+    browser.wait_for("document.documentElement.dataset.connection === 'live'");
+    browser.wait_for_text("#total-events", "0");
+    assert!(!browser.is_visible("#notice"));
+    weir.post("e", &[("ann", "click")]);
+    browser.wait_for_text("#total-events", "1");
+    assert_no_complaints(&browser);
+}
+
+#[test]
+#[ignore = "needs chromium and its driver"]
+fn a_token_is_asked_for_and_kept_for_the_tab() {
+    let tokens = [("WEIR_READ_TOKEN", "reader"), ("WEIR_ADMIN_TOKEN", "admin")];
+    let weir = Weir::with("127.0.0.1:0", &tokens);
+    weir.post("e", &[("ann", "click")]);
+    let browser = Browser::start(WIDE.0, WIDE.1);
+    browser.open(&weir.url());
+    browser.wait_for("document.documentElement.dataset.connection === 'token'");
+    browser.wait_for("document.activeElement.id === 'token'");
+    for (token, problem) in [("nonsense", "nobody has this token"), ("admin", "does not have the role")] {
+        browser.enter("#token", token);
+        browser.click("#token-form button");
+        browser.wait_for(&format!("document.querySelector('#token-problem').textContent.includes('{problem}')"));
+    }
+    const ENTER: &str = "\u{e007}";
+    browser.enter("#token", &format!("reader{ENTER}"));
+    browser.wait_for_text("#total-events", "1");
+    assert!(!browser.is_visible("#token-panel"));
+    browser.reload();
+    browser.wait_for_text("#total-events", "1");
+    assert_eq!(browser.url(), weir.url());
+    browser.click("#forget-token");
+    browser.wait_for("document.documentElement.dataset.connection === 'token'");
+    assert_eq!(browser.value("sessionStorage.length"), 0);
+    assert_no_complaints(&browser);
+}
+
+#[test]
+#[ignore = "needs chromium and its driver"]
+fn windows_and_steps_are_those_that_the_server_can_answer() {
+    let weir = Weir::with("127.0.0.1:0", &[("WEIR_RETENTION", "120")]);
+    weir.post("e", &[("ann", "click")]);
+    let browser = look_at(&weir, WIDE);
+    let windows = "[...document.querySelectorAll('#windows input')].map((input) => input.value).join()";
+    browser.wait_for(&format!("{windows} === '60,120'"));
+    browser.wait_for("document.querySelector('#windows :checked').value === '120'");
+    browser.click("#windows .choice");
+    browser.wait_for_text("#window-shown", "in the last 1 min");
+    browser.run(
+        "const step = document.querySelector('#step'); step.value = '10'; \
+         step.dispatchEvent(new Event('change', { bubbles: true }))",
+    );
+    browser.wait_for_text("#chart-step", "10 s a step, the last 1 min");
+    assert!(browser.url().ends_with("#window=60&step=10"), "{}", browser.url());
+    let disabled = "[...document.querySelectorAll('#step option:disabled')].map((option) => option.value).join()";
+    assert_eq!(browser.value(disabled), "60");
+    assert_no_complaints(&browser);
+}
+
+#[test]
+#[ignore = "needs chromium and its driver"]
+fn nothing_is_wider_than_a_phone() {
+    let weir = Weir::start();
+    let long = "w".repeat(120);
+    weir.put_users(&[("ann", &long, "eu"), ("bob", "free", &long)]);
+    weir.post(&long, &[("ann", "click"), ("bob", "view"), ("bob", &long)]);
+    let browser = look_at(&weir, (360, 740));
+    browser.click(&bar("plan", &long));
+    browser.wait_for_text("#total-events", "1");
+    browser.wait_for("document.querySelector('.chart-line') && document.querySelector('#rejects-body tr')");
+    for width in [320, 360, 768, 1440] {
+        browser.resize(width, 740);
+        browser.wait_for(&format!("innerWidth === {width}"));
+        assert_eq!(
+            browser.value("document.documentElement.scrollWidth - document.documentElement.clientWidth"),
+            0,
+            "{width}"
+        );
+    }
+    assert_no_complaints(&browser);
+}
+
+#[test]
+#[ignore = "needs chromium and its driver"]
+fn the_page_can_be_read_and_used_without_seeing_it() {
+    let weir = Weir::start();
+    weir.put_users(&[("ann", "pro", "eu")]);
+    weir.post("e", &[("ann", "click")]);
+    let browser = look_at(&weir, WIDE);
+    browser.wait_for("document.querySelector('.chart-line') && document.querySelector('.bar')");
+    for landmark in ["header", "main", "footer", "h1"] {
+        assert_eq!(browser.value(&format!("document.querySelectorAll('{landmark}').length")), 1, "{landmark}");
+    }
+    let nameless = browser.run(
+        "const name = (node) => node.getAttribute('aria-label') || node.textContent.trim() \
+           || [...(node.labels ?? [])].map((label) => label.textContent.trim()).join(''); \
+         return [...document.querySelectorAll('button, select, input, summary, [role=slider], [role=region]')] \
+           .filter((node) => !name(node) && !node.hasAttribute('aria-labelledby')).map((node) => node.outerHTML)",
+    );
+    assert_eq!(nameless, json!([]));
+    let unnamed = "[...document.querySelectorAll('[aria-labelledby]')] \
+        .filter((node) => !document.getElementById(node.getAttribute('aria-labelledby'))?.textContent.trim()).length";
+    assert_eq!(browser.value(unnamed), 0);
+    assert_eq!(browser.value("document.querySelectorAll('[role=status]').length"), 1);
+
+    // The chart is read with the arrow keys.
+    let (left, home) = ("\u{e012}", "\u{e011}");
+    browser.wait_for("document.querySelector('#chart').getAttribute('aria-valuetext').includes('events a second')");
+    let last = browser.value("Number(document.querySelector('#chart').getAttribute('aria-valuemax'))");
+    browser.enter("#chart", home);
+    browser.wait_for("document.querySelector('#chart').getAttribute('aria-valuenow') === '0'");
+    browser.enter("#chart", "\u{e010}");
+    browser.enter("#chart", left);
+    assert_eq!(
+        browser.value("Number(document.querySelector('#chart').getAttribute('aria-valuenow')) >= 1"),
+        last.as_i64() > Some(1)
+    );
+    assert!(browser.is_visible(".chart-tip"));
+
+    // A bar keeps the focus while figures come, and is pressed with the space bar.
+    browser.run(&format!("document.querySelector({}).focus()", json!(bar("plan", "pro"))));
+    weir.post("f", &[("bob", "view"), ("ann", "click"), ("ann", "click")]);
+    browser.wait_for_text("#total-events", "4");
+    assert_eq!(browser.value("document.activeElement.title"), "pro");
+    browser.enter(&bar("plan", "pro"), " ");
+    browser.wait_for_text("#total-events", "3");
+    assert_eq!(browser.value("document.activeElement.title"), "pro");
+    assert_eq!(bars(&browser, "plan")[0], json!(["pro", "3"]));
+    assert_no_complaints(&browser);
+}

@@ -1,0 +1,102 @@
+//! `weir reference` as a process.
+
+use crate::common::command::{Scratch, failure, success, weir, with_input};
+use crate::common::{NOON, Server};
+use std::process::{Command, Output};
+use weir::http::Role;
+
+/// `weir reference` with a few more arguments, to this server.
+fn reference<C>(server: &Server<C>, args: &[&str]) -> Command {
+    let mut command = weir(&["reference"]);
+    command.args(args).env("WEIR_URL", format!("http://{}", server.address));
+    command
+}
+
+/// Puts what stands on standard input, at a time that the server's clock knows.
+fn put(server: &Server, args: &[&str], input: &str) -> Output {
+    with_input(&mut reference(server, &[&["put", "-", "--ts", NOON], args].concat()), input)
+}
+
+const CSV: &str = "user_id,plan,region\nu-1,pro,eu\n\"u,2\",free,us\n";
+
+#[test]
+fn csv_and_json_make_the_same_table() {
+    let (server, scratch) = (Server::start(), Scratch::new("reference-put"));
+    let csv = scratch.file("users.csv", CSV);
+    let output = reference(&server, &["put", &csv, "--ts", NOON]).output().unwrap();
+    assert_eq!(success(&output), "generation 1, 2 users\n");
+    assert_eq!(server.get("/reference/users/u%2C2").json()["region"], "us");
+    // Equal time and equal content is a safe retry: the generation stays.
+    let map = r#"{"u-1":{"plan":"pro","region":"eu"},"u,2":{"plan":"free","region":"us"}}"#;
+    assert_eq!(success(&put(&server, &[], map)), "generation 1, 2 users\n");
+    let body = format!(r#"{{"user_metadata":{map},"ts":"{NOON}"}}"#);
+    let output = reference(&server, &["put", &scratch.file("users.json", body)]).output().unwrap();
+    assert_eq!(success(&output), "generation 1, 2 users\n");
+    assert_eq!(success(&put(&server, &["--format", "csv"], CSV)), "generation 1, 2 users\n");
+}
+
+#[test]
+fn the_present_is_the_time_unless_one_is_given() {
+    let server = Server::on(weir::clock::SystemClock, 2, |_, _| {});
+    let put = |input: &str| with_input(&mut reference(&server, &["put", "-"]), input);
+    assert_eq!(success(&put("{}")), "generation 1, 0 users\n");
+    assert_eq!(success(&put(r#"{"u":{"plan":"pro","region":"eu"}}"#)), "generation 2, 1 users\n");
+}
+
+#[test]
+fn a_precondition_is_asked_for() {
+    let server = Server::start();
+    assert_eq!(success(&put(&server, &["--if-match", "0"], "{}")), "generation 1, 0 users\n");
+    let output = put(&server, &["--if-match", "7"], "{}");
+    assert!(failure(&output).contains("412 generation_mismatch"), "{output:?}");
+}
+
+#[test]
+fn a_fault_is_told_with_its_place() {
+    let server = Server::start();
+    let output = put(&server, &["--format", "csv"], "user_id,plan,region\nu-1,pro,eu\nu/2,,us\n");
+    let line = failure(&output);
+    assert!(line.starts_with("standard input, line 3: ") && line.ends_with("at /user_metadata/u~12/plan"), "{line}");
+    let output = put(&server, &[], r#"{"u-1":{"plan":7}}"#);
+    assert!(failure(&output).ends_with("(422 invalid_reference), at /user_metadata/u-1/plan"), "{output:?}");
+    let output = put(&server, &["--format", "csv"], "user_id,plan\nu-1,pro,eu\n");
+    assert_eq!(failure(&output), "standard input: line 2: 3 columns, where the header has 2");
+    let output = put(&server, &[], "{\"u-1\":{},\n!");
+    assert!(failure(&output).ends_with("at line 2 column 1"), "{output:?}");
+    assert_eq!(server.get("/reference/users").json()["generation"], 0);
+}
+
+#[test]
+fn a_stale_table_is_refused() {
+    let server = Server::start();
+    success(&put(&server, &[], "{}"));
+    let older = ["put", "-", "--ts", "2025-10-08T11:59:00Z"];
+    let line_of = |output: Output| failure(&output).to_owned();
+    let line = line_of(with_input(&mut reference(&server, &older), "{}"));
+    assert!(line.contains("409 stale_reference") && line.ends_with(&format!("of {NOON}")), "{line}");
+}
+
+#[test]
+fn the_table_and_a_user_are_shown() {
+    let server = Server::start();
+    let show = |args: &[&str]| reference(&server, &[&["show"], args].concat()).output().unwrap();
+    let nothing = "generation  0\nts          -\nusers       0\nattributes  plan, region\n";
+    assert_eq!(success(&show(&[])), nothing);
+    success(&put(&server, &["--format", "csv"], CSV));
+    assert_eq!(success(&show(&["u,2"])), "user_id  u,2\nplan     free\nregion   us\n");
+    assert_eq!(success(&show(&["u-1", "--json"])), "{\"user_id\":\"u-1\",\"plan\":\"pro\",\"region\":\"eu\"}\n");
+    let output = show(&["a/b"]);
+    assert!(failure(&output).contains("404 unknown_user"), "{output:?}");
+}
+
+#[test]
+fn each_command_has_the_token_of_its_role() {
+    let server = Server::start();
+    server.set_tokens(&[(Role::Admin, "changes"), (Role::Read, "reads")]);
+    let mut put = reference(&server, &["put", "-", "--ts", NOON]);
+    assert!(failure(&with_input(&mut put, "{}")).ends_with("set WEIR_ADMIN_TOKEN or --token-file"));
+    success(&with_input(put.env("WEIR_ADMIN_TOKEN", "changes"), "{}"));
+    let mut show = reference(&server, &["show"]);
+    assert!(failure(&show.output().unwrap()).ends_with("set WEIR_READ_TOKEN or --token-file"));
+    success(&show.env("WEIR_READ_TOKEN", "reads").output().unwrap());
+}

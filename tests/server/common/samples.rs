@@ -1,0 +1,39 @@
+//! What an exposition says.
+
+use super::Reply;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The samples of an exposition by their names and labels, as they are written.
+pub(crate) struct Samples {
+    pub text: String,
+    values: BTreeMap<String, f64>,
+}
+
+impl Samples {
+    /// Those of an answer, after a check that each is there once and that its value is a number.
+    pub(crate) fn of(reply: &Reply) -> Self {
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let text = reply.text().to_owned();
+        let mut values = BTreeMap::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(values.insert(name.to_owned(), value.parse().unwrap()).is_none(), "twice: {name}");
+        }
+        Self { text, values }
+    }
+
+    /// The value of a sample that must be there.
+    pub(crate) fn get(&self, name: &str) -> f64 {
+        *self.values.get(name).unwrap_or_else(|| panic!("no {name} in\n{}", self.text))
+    }
+
+    /// How many samples have names and labels that begin so.
+    pub(crate) fn count(&self, prefix: &str) -> usize {
+        self.values.keys().filter(|name| name.starts_with(prefix)).count()
+    }
+
+    /// Their names, without labels.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        self.values.keys().map(|name| name.split('{').next().unwrap().to_owned()).collect()
+    }
+}

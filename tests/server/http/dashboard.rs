@@ -1,0 +1,192 @@
+//! The page at `/` and its files.
+
+use crate::common::{Reply, Server, problem};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use weir::http::Role;
+
+/// The files of the page, as they are in the repository.
+fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard");
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_served = |path: &PathBuf| path.is_file() && !path.ends_with("package.json");
+    let files: Vec<_> = entries.filter(is_served).collect();
+    assert!(files.len() > 10, "{files:?}");
+    files
+}
+
+fn name(file: &Path) -> &str {
+    file.file_name().unwrap().to_str().unwrap()
+}
+
+/// Where a file is served.
+fn path_of(file: &Path) -> String {
+    if name(file) == "index.html" { "/".to_owned() } else { format!("/dashboard/{}", name(file)) }
+}
+
+fn is_page(reply: &Reply) -> bool {
+    reply.status == 200 && reply.text().starts_with("<!doctype html>")
+}
+
+/// What stands between each `before` and the next `after`.
+fn between<'a>(text: &'a str, before: &'a str, after: char) -> impl Iterator<Item = &'a str> {
+    text.split(before).skip(1).filter_map(move |rest| Some(rest.split_once(after)?.0))
+}
+
+#[test]
+fn every_file_is_served_as_it_is_with_its_type() {
+    let server = Server::start();
+    for file in files() {
+        let reply = server.get(&path_of(&file));
+        assert_eq!((reply.status, &reply.body), (200, &fs::read(&file).unwrap()), "{file:?}");
+        let expected = match file.extension().unwrap().to_str().unwrap() {
+            "html" => "text/html; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
+            "svg" => "image/svg+xml",
+            other => panic!("{other}"),
+        };
+        assert_eq!(reply.header("content-type"), expected, "{file:?}");
+    }
+}
+
+#[test]
+fn every_answer_closes_what_a_page_could_do_beyond_its_own_files() {
+    let server = Server::start();
+    for file in files() {
+        let reply = server.get(&path_of(&file));
+        let policy: BTreeSet<_> = reply.header("content-security-policy").split("; ").collect();
+        let expected = BTreeSet::from([
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "connect-src 'self'",
+            "img-src 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]);
+        assert_eq!(policy, expected, "{file:?}");
+        assert_eq!(reply.header("x-content-type-options"), "nosniff");
+        assert_eq!(reply.header("referrer-policy"), "no-referrer");
+        assert_eq!(reply.header("cache-control"), "no-cache");
+    }
+}
+
+#[test]
+fn an_entity_tag_is_of_the_content_and_saves_its_transfer() {
+    let server = Server::start();
+    let mut tags = BTreeSet::new();
+    for file in files() {
+        let path = path_of(&file);
+        let full = server.get(&path);
+        let tag = full.header("etag").to_owned();
+        assert!(tag.len() > 3 && tag.starts_with('"') && tag.ends_with('"'), "{tag}");
+        for known in [tag.as_str(), &format!("W/{tag}"), &format!("\"7\", {tag}"), "*"] {
+            let reply = server.request("GET", &path, &[("if-none-match", known)], None);
+            assert_eq!(
+                (reply.status, reply.body.len(), reply.header("etag")),
+                (304, 0, tag.as_str()),
+                "{path} {known}"
+            );
+            assert_eq!(reply.header("cache-control"), "no-cache");
+            assert_eq!(reply.header("content-type"), "");
+        }
+        let reply = server.request("GET", &path, &[("if-none-match", "\"7\"")], None);
+        assert_eq!((reply.status, reply.body), (200, full.body), "{path}");
+        tags.insert(tag);
+    }
+    assert_eq!(tags.len(), files().len());
+    assert_eq!(server.get("/").header("etag"), Server::start().get("/").header("etag"), "another process agrees");
+}
+
+#[test]
+fn head_tells_the_length_without_the_content() {
+    let server = Server::start();
+    for file in files() {
+        let (full, head) = (server.get(&path_of(&file)), server.head(&path_of(&file)));
+        assert_eq!((head.status, head.body.len()), (200, 0));
+        assert_eq!(head.header("content-length"), full.body.len().to_string());
+        assert_eq!(head.header("etag"), full.header("etag"));
+    }
+}
+
+#[test]
+fn the_page_is_open_when_everything_else_needs_a_token() {
+    let server = Server::start();
+    server.set_tokens(&Role::ALL.map(|role| (role, "secret")));
+    assert!(is_page(&server.get("/")));
+    for file in files() {
+        assert_eq!(server.get(&path_of(&file)).status, 200, "{file:?}");
+    }
+    assert_eq!(server.get("/metrics").status, 401);
+    assert_eq!(server.get("/dashboard").status, 401);
+    assert_eq!(server.request("PUT", "/", &[], Some(b"{}")).status, 401);
+}
+
+#[test]
+fn there_is_nothing_else_beside_the_page() {
+    let server = Server::start();
+    for path in
+        ["/dashboard/", "/dashboard/nothing.js", "/dashboard/tests/sse.test.js", "/dashboard/../Cargo.toml", "/main.js"]
+    {
+        assert_eq!(server.get(path).problem(), problem(404, "not_found"), "{path}");
+    }
+    for path in ["/", "/dashboard/main.js"] {
+        let reply = server.request("POST", path, &[], Some(b"{}"));
+        assert_eq!(reply.problem(), problem(405, "method_not_allowed"), "{path}");
+        assert_eq!(reply.header("allow"), "GET,HEAD", "{path}");
+    }
+}
+
+#[test]
+fn everything_that_a_file_names_is_served() {
+    let server = Server::start();
+    let mut named = BTreeSet::new();
+    let page = server.get("/").text().to_owned();
+    named.extend(
+        between(&page, "src=\"", '"').chain(between(&page, "rel=\"stylesheet\" href=\"", '"')).map(str::to_owned),
+    );
+    named.extend(between(&page, "rel=\"icon\" href=\"", '"').map(str::to_owned));
+    assert!(named.len() >= 3, "{named:?}");
+    for file in files().iter().filter(|file| name(file).ends_with(".js")) {
+        let text = fs::read_to_string(file).unwrap();
+        let imports: Vec<_> = between(&text, "from \"", '"').collect();
+        assert_eq!(imports.len(), text.lines().filter(|line| line.starts_with("import ")).count(), "{file:?}");
+        named.extend(imports.iter().map(|import| format!("/dashboard/{}", import.strip_prefix("./").unwrap())));
+    }
+    for path in &named {
+        assert_eq!(server.get(path).status, 200, "{path}");
+    }
+    let idle: Vec<_> =
+        files().iter().map(|file| path_of(file)).filter(|path| path != "/" && !named.contains(path)).collect();
+    assert!(idle.is_empty(), "nothing names {idle:?}");
+}
+
+#[test]
+fn no_file_names_another_place_or_makes_markup_of_data() {
+    for file in files() {
+        let text = fs::read_to_string(&file).unwrap();
+        // The names of XML namespaces are no addresses.
+        let text = text.replace("http://www.w3.org/2000/svg", "");
+        for outside in ["http:", "https:", "\"//", "'//", "url(//", "@import", "wss:"] {
+            assert!(!text.contains(outside), "{outside} in {file:?}");
+        }
+        for unsafe_use in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "new Function",
+            "style=\"",
+            "onclick",
+        ] {
+            assert!(!text.contains(unsafe_use), "{unsafe_use} in {file:?}");
+        }
+    }
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard/index.html")).unwrap();
+    assert!(!page.contains("<style"));
+    assert!(between(&page, "<script", '>').all(|attributes| attributes.contains("src=")));
+}

@@ -1,0 +1,17 @@
+//! What the service answers over HTTP.
+
+mod auth;
+mod basics;
+mod dashboard;
+mod events;
+mod exposition;
+mod hostile;
+mod metrics;
+mod openapi;
+mod overload;
+mod queries;
+mod races;
+mod reference;
+mod rejected;
+mod stream;
+mod tls;

@@ -1,0 +1,279 @@
+//! `GET /openapi.json`, held against the router and against real answers.
+
+use crate::common::{NOON, NOON_MS, Reply, Server, array, event, gzip, problem, table, user};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use ureq::http::HeaderName;
+use weir::event::format_ms;
+use weir::http::Role;
+
+fn description(server: &Server) -> Value {
+    let reply = server.get("/openapi.json");
+    assert_eq!((reply.status, reply.header("content-type")), (200, "application/json"));
+    reply.json()
+}
+
+fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().unwrap().iter()
+}
+
+/// A path with its parameters filled in.
+fn filled(path: &str) -> String {
+    path.replace("{user_id}", "u-1").replace("{file}", "style.css")
+}
+
+/// Validates `value` by a schema of the description, which may name others.
+fn assert_valid(description: &Value, schema: &Value, value: &Value, what: &str) {
+    let mut whole = schema.clone();
+    whole["components"] = description["components"].clone();
+    // What is not described must not be there.
+    for (_, schema) in whole["components"]["schemas"].as_object_mut().unwrap() {
+        if schema.get("properties").is_some() || schema.get("allOf").is_some() {
+            schema["unevaluatedProperties"] = json!(false);
+        }
+    }
+    let validator = jsonschema::draft202012::new(&whole).unwrap();
+    let errors: Vec<_> =
+        validator.iter_errors(value).map(|error| format!("{error} at {}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{what}: {errors:#?}\n{value:#}");
+}
+
+#[test]
+fn the_description_and_the_router_know_the_same_methods() {
+    let server = Server::start();
+    let description = description(&server);
+    assert_eq!(description["openapi"], "3.1.0");
+    for (path, operations) in members(&description["paths"]) {
+        let refused = server.request("DELETE", &filled(path), &[], None);
+        assert_eq!(refused.problem(), problem(405, "method_not_allowed"), "{path}");
+        let allowed: BTreeSet<_> = refused.header("allow").split(',').map(str::to_owned).collect();
+        let mut described: BTreeSet<_> = members(operations).map(|(method, _)| method.to_uppercase()).collect();
+        if described.contains("GET") {
+            described.insert("HEAD".to_owned());
+        }
+        assert_eq!(described, allowed, "{path}");
+    }
+    let paths: Vec<_> = members(&description["paths"]).map(|(path, _)| path.as_str()).collect();
+    for path in
+        ["/events", "/metrics", "/metrics/series", "/metrics/stream", "/reference/users", "/readyz", "/openapi.json"]
+    {
+        assert!(paths.contains(&path), "{path} is not described");
+    }
+}
+
+#[test]
+fn every_operation_says_who_may_use_it() {
+    let server = Server::start();
+    let description = description(&server);
+    server.set_tokens(&[(Role::Ingest, "i"), (Role::Admin, "a"), (Role::Read, "r")]);
+    for (path, operations) in members(&description["paths"]) {
+        for (method, operation) in members(operations) {
+            let is_refused = server.request(&method.to_uppercase(), &filled(path), &[], None).status == 401;
+            assert_eq!(operation.get("security").is_some(), is_refused, "{method} {path}");
+            assert_eq!(operation["responses"].get("401").is_some(), is_refused, "{method} {path}");
+            for (role, _) in operation["security"][0].as_object().into_iter().flatten() {
+                assert_eq!(description["components"]["securitySchemes"][role]["scheme"], "bearer");
+                let authorization = format!("Bearer {}", &role[..1]);
+                let path = if path == "/metrics/stream" { "/metrics" } else { path };
+                let reply =
+                    server.request(&method.to_uppercase(), &filled(path), &[("authorization", &authorization)], None);
+                assert!(![401, 403].contains(&reply.status), "{method} {path}: {reply:?}");
+            }
+        }
+    }
+    assert_eq!(server.get("/openapi.json").status, 200);
+}
+
+#[test]
+fn every_example_is_what_its_schema_says() {
+    let server = Server::start();
+    let description = description(&server);
+    let mut count = 0;
+    for (name, schema) in members(&description["components"]["schemas"]) {
+        if let Some(example) = schema.get("example") {
+            assert_valid(&description, &json!({ "$ref": format!("#/components/schemas/{name}") }), example, name);
+            count += 1;
+        }
+    }
+    for (path, operations) in members(&description["paths"]) {
+        for (method, operation) in members(operations) {
+            for (status, response) in members(&operation["responses"]) {
+                let Some(content) = response["content"].get("application/problem+json") else { continue };
+                for (name, example) in members(&content["examples"]) {
+                    assert_eq!(example["value"]["status"].to_string(), *status, "{method} {path} {name}");
+                    assert_valid(&description, &content["schema"], &example["value"], name);
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert!(count > 50, "{count} examples");
+}
+
+/// Answers that no request alone can bring about: see the tests of overload, slow bodies, faults and readiness.
+const NOT_ASKED_FOR: [&str; 3] = ["408", "500", "503"];
+
+#[test]
+fn real_answers_are_as_described_and_every_status_is_met() {
+    let server = Server::with(|_, http| http.max_body_bytes = 10_000);
+    let description = description(&server);
+    let mut missing: BTreeSet<(String, String, String)> = BTreeSet::new();
+    for (path, operations) in members(&description["paths"]) {
+        for (method, operation) in members(operations) {
+            let statuses = members(&operation["responses"]).map(|(status, _)| status.clone());
+            let asked = statuses.filter(|status| !NOT_ASKED_FOR.contains(&status.as_str()));
+            missing.extend(asked.map(|status| (method.clone(), path.clone(), status)));
+        }
+    }
+    let mut check = |path: &str, method: &str, reply: &Reply| {
+        assert_described(&description, path, method, reply);
+        missing.remove(&(method.to_owned(), path.to_owned(), reply.status.to_string()));
+    };
+    let mut send = |method: &str, path: &str, target: &str, headers: &[(&str, &str)], body: Option<&[u8]>| {
+        let reply = server.request(&method.to_uppercase(), target, headers, body);
+        check(path, method, &reply);
+    };
+
+    let (json, later) = (("content-type", "application/json"), format_ms(NOON_MS + 1));
+    let (first, changed) = (table(user("u-1", "pro", "eu"), NOON), table(user("u-1", "free", "eu"), NOON));
+    let (future, wrong) = (table("", &format_ms(NOON_MS + 120_001)), table(r#""u":7"#, &later));
+    let too_large = vec![b' '; 10_001];
+    let minimal = ("prefer", "return=minimal");
+    let mixed = array([event("a"), event("a"), event("b").replace("click", "refund"), "7".to_owned()]);
+    for headers in [&[json][..], &[json, minimal]] {
+        send("post", "/events", "/events", headers, Some(mixed.as_bytes()));
+    }
+    send("post", "/events", "/events", &[("content-encoding", "gzip")], Some(&gzip(event("c"))));
+    for path in ["/events", "/reference/users"] {
+        let method = if path == "/events" { "post" } else { "put" };
+        send(method, path, path, &[], Some(b"[{"));
+        send(method, path, path, &[("content-encoding", "gzip")], Some(b"x"));
+        send(method, path, path, &[("content-encoding", "br")], Some(b"x"));
+        send(method, path, path, &[("content-type", "text/csv")], Some(b"x"));
+        send(method, path, path, &[], Some(&too_large));
+    }
+    let users = "/reference/users";
+    send("get", users, users, &[], None);
+    send("put", users, users, &[], Some(first.as_bytes()));
+    send("put", users, users, &[], Some(changed.as_bytes()));
+    send("put", users, users, &[], Some(future.as_bytes()));
+    send("put", users, users, &[], Some(wrong.as_bytes()));
+    send("put", users, users, &[("if-match", "\"9\"")], Some(table("", &later).as_bytes()));
+    let merge = ("content-type", "application/merge-patch+json");
+    send(
+        "patch",
+        users,
+        users,
+        &[merge],
+        Some(table(r#""u-2":{"plan":"free","region":"us"},"u-3":null"#, &later).as_bytes()),
+    );
+    send("patch", users, users, &[merge], Some(b"{"));
+    send("patch", users, users, &[merge], Some(first.as_bytes()));
+    send("patch", users, users, &[merge], Some(wrong.as_bytes()));
+    send("patch", users, users, &[merge], Some(&too_large));
+    send("patch", users, users, &[merge, ("if-none-match", "*")], Some(table("", &later).as_bytes()));
+    send("patch", users, users, &[], Some(first.as_bytes()));
+    send("get", users, users, &[], None);
+    send("get", users, users, &[("if-none-match", "\"2\"")], None);
+    send("get", users, users, &[("if-match", "\"9\"")], None);
+    for target in ["/reference/users/u-1", "/reference/users/nobody", "/reference/users/%ff"] {
+        send("get", "/reference/users/{user_id}", target, &[], None);
+    }
+    for query in ["", "?window=60&type=click&plan=pro&plan=free", "?group_by=plan,region", "?window=0", "?windw=1"] {
+        send("get", "/metrics", &format!("/metrics{query}"), &[], None);
+    }
+    for (path, accept) in [("/metrics", "text/plain"), ("/metrics/prometheus", "application/openmetrics-text")] {
+        send("get", path, path, &[("accept", accept)], None);
+        send("get", path, &format!("{path}?limit=1"), &[("accept", accept)], None);
+    }
+    for query in ["?window=60&step=30&region=eu", "?step=7"] {
+        send("get", "/metrics/series", &format!("/metrics/series{query}"), &[], None);
+    }
+    send("get", "/metrics/stream", "/metrics/stream?window=0", &[], None);
+    for query in ["", "?limit=0"] {
+        send("get", "/events/rejected", &format!("/events/rejected{query}"), &[], None);
+    }
+    for path in ["/healthz", "/livez", "/readyz", "/openapi.json"] {
+        send("get", path, path, &[], None);
+    }
+    for (path, target) in [("/", "/"), ("/dashboard/{file}", "/dashboard/style.css")] {
+        let tag = server.get(target).header("etag").to_owned();
+        send("get", path, target, &[], None);
+        send("get", path, target, &[("if-none-match", &tag)], None);
+    }
+    for file in ["main.js", "icon.svg", "nothing.js"] {
+        send("get", "/dashboard/{file}", &format!("/dashboard/{file}"), &[], None);
+    }
+    server.set_tokens(&[(Role::Ingest, "i"), (Role::Admin, "a"), (Role::Read, "r")]);
+    for (path, operations) in members(&description["paths"]) {
+        for (method, operation) in members(operations).filter(|(_, operation)| operation.get("security").is_some()) {
+            let other = if operation["security"][0].get("read").is_some() { "Bearer i" } else { "Bearer r" };
+            send(method, path, &filled(path), &[], None);
+            send(method, path, &filled(path), &[("authorization", other)], None);
+        }
+    }
+    missing.remove(&("get".to_owned(), "/metrics/stream".to_owned(), "200".to_owned()));
+    assert!(missing.is_empty(), "described, and not met: {missing:#?}");
+    assert!(!members_named(&description, "parameters").contains(&&Value::Null), "a list is never null");
+}
+
+/// The members of this name, of everything in a document.
+fn members_named<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
+    let within: Vec<&Value> = match value {
+        Value::Object(members) => members.values().collect(),
+        Value::Array(elements) => elements.iter().collect(),
+        _ => vec![],
+    };
+    let deeper = within.into_iter().flat_map(|value| members_named(value, name));
+    value.get(name).into_iter().chain(deeper).collect()
+}
+
+fn assert_described(description: &Value, path: &str, method: &str, reply: &Reply) {
+    let response = &description["paths"][path][method]["responses"][reply.status.to_string()];
+    let what = format!("{method} {path}: {} {}", reply.status, reply.text());
+    assert!(response.is_object(), "{what} is not described");
+    // Fields that say how an answer is sent, and not what it is.
+    let of_transport = ["cache-control", "content-length", "content-type", "date", "connection", "vary"];
+    for name in reply.headers.keys().map(HeaderName::as_str).filter(|name| !of_transport.contains(name)) {
+        let described = response["headers"].as_object().into_iter().flatten();
+        assert!(
+            described.map(|(name, _)| name.to_lowercase()).any(|known| known == name),
+            "{what}: {name} is not described"
+        );
+    }
+    if reply.body.is_empty() {
+        assert!(response.get("content").is_none(), "{what} has no content");
+        return;
+    }
+    let content = &response["content"][reply.header("content-type")];
+    assert!(content.is_object(), "{what} is not of a described type");
+    let is_json = reply.header("content-type").contains("json");
+    let value = if is_json { reply.json() } else { Value::String(reply.text().to_owned()) };
+    assert_valid(description, &content["schema"], &value, &what);
+}
+
+#[test]
+fn the_description_is_of_the_configured_attributes_and_types() {
+    let server = Server::with(|engine, _| {
+        engine.attributes = vec!["tier".to_owned()];
+        engine.event_types = vec!["buy".to_owned()];
+        engine.retention_secs = 60;
+    });
+    let description = description(&server);
+    let text = description.to_string();
+    assert!(!text.contains("{attribute}") && !text.contains("{event_type}") && !text.contains("by_plan"));
+    let parameters = description["paths"]["/metrics"]["get"]["parameters"].as_array().unwrap();
+    let names: Vec<_> = parameters.iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["window", "type", "tier", "group_by"]);
+    assert_eq!(parameters[0]["schema"]["maximum"], 60);
+    server.put_users(&[], table(r#""u-1":{"tier":"gold"}"#, NOON));
+    for (path, target) in [
+        ("/metrics", "/metrics?group_by=tier"),
+        ("/metrics/series", "/metrics/series"),
+        ("/reference/users/{user_id}", "/reference/users/u-1"),
+    ] {
+        let reply = server.get(target);
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_described(&description, path, "get", &reply);
+    }
+}

@@ -1,0 +1,115 @@
+//! `GET /metrics/stream`: the figures of a window once a second.
+
+use crate::common::{NOON, Raw, Server, event, problem, table, user};
+use serde_json::Value;
+use std::thread::sleep;
+use std::time::Duration;
+use weir::http::Role;
+
+/// Subscribes, and reads up to the pause before the next connection.
+fn subscribe(server: &Server, query: &str) -> Raw {
+    let mut stream = server.connect();
+    stream.send(format!("GET /metrics/stream?{query} HTTP/1.1\r\nhost: weir\r\n\r\n"));
+    let head = stream.reply_to_head();
+    assert_eq!((head.status, head.header("content-type")), (200, "text/event-stream"));
+    assert_eq!((head.header("cache-control"), head.header("transfer-encoding")), ("no-store", "chunked"));
+    assert_eq!(head.header("x-accel-buffering"), "no");
+    while stream.line() != "retry: 2000" {}
+    stream
+}
+
+/// The data of the next event.
+fn next(stream: &mut Raw) -> String {
+    while stream.line() != "event: metrics" {}
+    stream.line().strip_prefix("data: ").expect("data comes after the name").to_owned()
+}
+
+fn next_json(stream: &mut Raw) -> Value {
+    serde_json::from_str(&next(stream)).unwrap()
+}
+
+#[test]
+fn the_figures_come_again_and_again_as_the_metrics_show_them() {
+    let server = Server::start();
+    let mut stream = subscribe(&server, "window=60&group_by=plan");
+    assert_eq!(next(&mut stream), server.get("/metrics?window=60&group_by=plan").text());
+    server.put_users(&[], table(user("u-1", "pro", "eu"), NOON));
+    server.post(event("a"));
+    server.clock.advance(1_234);
+    // One that was on its way may be older.
+    let now = server.get("/metrics?window=60&group_by=plan");
+    assert!((0..3).any(|_| next(&mut stream) == now.text()), "{now:?}");
+    assert!(now.text().ends_with(r#""groups":[{"plan":"pro","events":1,"unique_users":1}]}"#), "{now:?}");
+}
+
+#[test]
+fn a_filtered_stream_is_of_what_passes() {
+    let server = Server::start();
+    server.post(event("a"));
+    let mut clicks = subscribe(&server, "type=click");
+    let mut views = subscribe(&server, "type=view&window=1");
+    assert_eq!(
+        (&next_json(&mut clicks)["total_events"], &next_json(&mut views)["total_events"]),
+        (&1.into(), &0.into())
+    );
+}
+
+#[test]
+fn a_stream_outlives_what_a_connection_may_rest() {
+    let server = Server::with(|_, http| http.patience.idle = Duration::from_millis(100));
+    let mut stream = subscribe(&server, "window=1");
+    for _ in 0..3 {
+        next(&mut stream);
+    }
+}
+
+#[test]
+fn bad_parameters_and_missing_tokens_are_refused() {
+    let server = Server::start();
+    assert_eq!(server.get("/metrics/stream?window=0").problem(), problem(400, "invalid_window"));
+    assert_eq!(server.get("/metrics/stream?step=1").problem(), problem(400, "invalid_parameter"));
+    let head = server.head("/metrics/stream");
+    assert_eq!((head.status, head.header("content-type")), (200, "text/event-stream"));
+    server.set_tokens(&[(Role::Read, "secret")]);
+    assert_eq!(server.get("/metrics/stream").problem(), problem(401, "unauthorized"));
+}
+
+#[test]
+fn so_many_streams_are_served_and_a_place_is_free_when_one_leaves() {
+    let server = Server::with(|_, http| http.max_streams = 2);
+    let streams = [subscribe(&server, "window=1"), subscribe(&server, "window=2")];
+    let refused = server.get("/metrics/stream");
+    assert_eq!(refused.problem(), problem(503, "overloaded"));
+    assert_eq!(refused.header("retry-after"), "1");
+    let [stays, leaves] = streams;
+    drop(leaves);
+    // Whoever has left is found out when the next answers are written.
+    while server.head("/metrics/stream").status != 200 {
+        sleep(Duration::from_millis(20));
+    }
+    drop(stays);
+}
+
+#[test]
+fn so_many_questions_are_answered_at_once() {
+    let server = Server::start();
+    let streams: Vec<_> = (1..=weir::limits::STREAM_QUERIES_MAX)
+        .map(|window_secs| subscribe(&server, &format!("window={window_secs}")))
+        .collect();
+    assert_eq!(server.get("/metrics/stream?window=1000").problem(), problem(503, "overloaded"));
+    let mut same = subscribe(&server, "window=7");
+    assert_eq!(next_json(&mut same)["window_sec"], 7);
+    drop(streams);
+}
+
+#[test]
+fn streams_end_cleanly_when_the_server_stops() {
+    let mut server = Server::start();
+    let mut streams = [subscribe(&server, "window=1"), subscribe(&server, "window=1"), subscribe(&server, "type=view")];
+    next(&mut streams[0]);
+    server.begin_stop();
+    for stream in &mut streams {
+        let rest = stream.rest();
+        assert!(rest.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&rest));
+    }
+}
