@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 const ALERTS: &str = include_str!("../../deploy/alerts.yml");
+const ALERTS_CASES: &str = include_str!("alerts.test.yml");
 const DASHBOARD: &str = include_str!("../../deploy/grafana-dashboard.json");
 
 /// A server that has something of everything to tell.
@@ -90,6 +91,22 @@ fn promtool_has_no_complaint_of_the_classic_form() {
 fn promtool_has_no_complaint_of_the_alerts() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/alerts.yml");
     let (is_fine, said) = promtool(&["check", "rules", path.to_str().unwrap()], "");
+    assert!(is_fine && said.contains("SUCCESS"), "{said}");
+}
+
+#[test]
+#[ignore = "needs promtool: ci/prometheus.sh"]
+fn each_alert_fires_when_it_should_and_no_other() {
+    for line in ALERTS.lines() {
+        if let Some(alert) = line.trim().strip_prefix("- alert: ") {
+            let fires = format!("alertname=\"{alert}\"");
+            assert!(ALERTS_CASES.contains(&fires), "no case in which {alert} fires");
+        }
+    }
+    let folder = Folder::new("alerts");
+    folder.write("alerts.yml", ALERTS);
+    let cases = folder.write("alerts.test.yml", ALERTS_CASES);
+    let (is_fine, said) = promtool(&["test", "rules", cases.to_str().unwrap()], "");
     assert!(is_fine && said.contains("SUCCESS"), "{said}");
 }
 
