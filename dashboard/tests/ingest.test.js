@@ -11,6 +11,7 @@ weir_http_request_duration_seconds_bucket{route="/events",method="POST",le="0.1"
 weir_http_request_duration_seconds_bucket{route="/events",method="POST",le="0.2"} ${all}
 weir_http_request_duration_seconds_bucket{route="/events",method="POST",le="+Inf"} ${all}
 weir_http_request_duration_seconds_bucket{route="/metrics",method="GET",le="0.05"} ${all * 9}
+weir_http_request_duration_seconds_bucket{route="/events",method="GET",le="0.05"} ${all * 9}
 weir_http_request_duration_seconds_bucket{route="/other",method="POST",le="0.05"} ${all * 9}
 `),
     atMs,
