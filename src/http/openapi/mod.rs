@@ -27,7 +27,7 @@ use utoipa::openapi::OpenApi as Document;
 #[openapi(
     info(
         title = "weir",
-        description = "Takes events and answers exact questions about the last minutes.\n\nEvery answer that is neither 2xx nor 304 is a problem document (RFC 9457) with a stable `code`. A head that is not HTTP/1.1 gets 400 or 431 and the end of the connection. `HEAD` works wherever `GET` does."
+        description = "Takes events and answers exact questions about the last minutes.\n\nEvery answer that is neither 2xx nor 304 is a problem document (RFC 9457) with a stable `code`. A head that is not one of HTTP/1.1 or 1.0 gets 400 or 431 and the end of the connection. `HEAD` works wherever `GET` does. Query strings are read as HTML forms write them: `+` is a space, and a `%` that begins no escape stands for itself."
     ),
     components(schemas(Problem)),
     tags(

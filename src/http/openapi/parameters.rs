@@ -2,42 +2,60 @@
 #![allow(dead_code, reason = "the types describe what is read elsewhere, by hand")]
 
 use utoipa::IntoParams;
-use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 
-fn filter_values() -> Array {
-    let value = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
-    ArrayBuilder::new().items(value).min_items(Some(1)).build()
-}
-
-fn attributes() -> Array {
-    let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["{attribute}"]));
-    ArrayBuilder::new().items(name).min_items(Some(1)).unique_items(true).build()
-}
-
-/// The window and the filters.
+/// The window.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Window {
     /// The window in seconds, which ends now; 300 unless given, or the retention where that is shorter.
     #[param(minimum = 1, example = 60)]
     window: Option<u32>,
-    /// Only events of these types; repeated, any of them. A type that is not configured matches nothing.
-    #[param(rename = "type")]
-    #[param(style = Form, explode, schema_with = filter_values)]
-    types: Option<Vec<String>>,
-    /// Only events of users with these values of the attribute; repeated, any of them. Filters of different names hold together.
-    #[param(rename = "{attribute}")]
-    #[param(style = Form, explode, schema_with = filter_values)]
-    attribute: Option<Vec<String>>,
+}
+
+/// The filters.
+pub(in crate::http) struct Filters;
+
+impl IntoParams for Filters {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let value = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
+        let values = ArrayBuilder::new().items(value).min_items(Some(1)).build();
+        let filter =
+            |name, description| list(name, description).explode(Some(true)).schema(Some(values.clone())).build();
+        vec![
+            filter(
+                "type",
+                "Only events of these types; repeated, any of them. A type that is not configured matches nothing.",
+            ),
+            filter(
+                "{attribute}",
+                "Only events of users with these values of the attribute; repeated, any of them. Filters of different names hold together.",
+            ),
+        ]
+    }
 }
 
 /// The groups.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(in crate::http) struct GroupBy {
-    /// Count by the combinations of these attributes, too: their names with commas between, each once.
-    #[param(style = Form, explode = false, schema_with = attributes)]
-    group_by: Option<Vec<String>>,
+pub(in crate::http) struct GroupBy;
+
+impl IntoParams for GroupBy {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["{attribute}"]));
+        let names = ArrayBuilder::new().items(name).min_items(Some(1)).unique_items(true);
+        let description =
+            "Count by the combinations of these attributes, too: their names with commas between, each once.";
+        vec![list("group_by", description).explode(Some(false)).schema(Some(names)).build()]
+    }
+}
+
+/// A parameter with several values. (A derived one with a schema of its own forgets its style and its description.)
+fn list(name: &str, description: &str) -> ParameterBuilder {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .style(Some(ParameterStyle::Form))
+        .description(Some(description))
 }
 
 /// The step.
@@ -71,6 +89,7 @@ pub(in crate::http) struct UserId {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(in crate::http) struct FileName {
+    /// One of those that the dashboard is made of.
     #[param(example = "style.css")]
     file: String,
 }

@@ -1,6 +1,6 @@
 //! `GET /openapi.json`, held against the router and against real answers.
 
-use crate::common::{NOON, NOON_MS, Reply, Server, array, event, gzip, problem, table, user};
+use crate::common::{NOON, NOON_MS, Reply, Server, array, event, event_of, gzip, problem, table, user};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use ureq::http::HeaderName;
@@ -276,4 +276,44 @@ fn the_description_is_of_the_configured_attributes_and_types() {
         assert_eq!(reply.status, 200, "{reply:?}");
         assert_described(&description, path, "get", &reply);
     }
+}
+
+/// What a generated client makes of a parameter with these values (OpenAPI 3.1, 4.8.12: a list is repeated by default).
+fn written(parameter: &Value, values: &[&str]) -> String {
+    let name = parameter["name"].as_str().unwrap();
+    match parameter.get("explode").is_none_or(|explode| *explode == true) {
+        true => values.iter().map(|value| format!("{name}={value}")).collect::<Vec<_>>().join("&"),
+        false => format!("{name}={}", values.join(",")),
+    }
+}
+
+#[test]
+fn every_parameter_is_explained_and_a_list_is_written_as_the_server_reads_it() {
+    let server = Server::start();
+    let description = description(&server);
+    for (path, operations) in members(&description["paths"]) {
+        for (method, operation) in members(operations) {
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let has_text = |member: &str| parameter[member].as_str().is_some_and(|text| !text.is_empty());
+                assert!(has_text("name") && has_text("description"), "{method} {path}: {parameter:#}");
+            }
+        }
+    }
+    server.post(array([event_of("a", "u-1", "click", NOON), event_of("b", "u-1", "view", NOON)]));
+    server.put_users(&[], table(user("u-1", "pro", "eu"), NOON));
+    let parameters = description["paths"]["/metrics"]["get"]["parameters"].as_array().unwrap();
+    let values_of = |name: &str| match name {
+        "window" => &["60"][..],
+        "type" => &["click", "view"],
+        "group_by" => &["plan", "region"],
+        "plan" => &["free", "pro"],
+        _ => &["us", "eu"],
+    };
+    let query: Vec<_> = parameters.iter().map(|of| written(of, values_of(of["name"].as_str().unwrap()))).collect();
+    let figures = server.get(&format!("/metrics?{}", query.join("&"))).json();
+    assert_eq!(
+        figures["groups"],
+        json!([{ "plan": "pro", "region": "eu", "events": 2, "unique_users": 1 }]),
+        "{query:?}"
+    );
 }
