@@ -71,6 +71,14 @@ pub struct Group {
     pub unique_users: u64,
 }
 
+impl Figures {
+    /// Those of no events.
+    pub(crate) fn none(generation: &Generation) -> Self {
+        let by_attribute = generation.attributes().iter().map(|name| (name.to_string(), BTreeMap::new())).collect();
+        Self { events: 0, unique_users: 0, unknown: 0, by_attribute, by_type: BTreeMap::new() }
+    }
+}
+
 impl Sums {
     pub(crate) fn zero(shape: Shape) -> Self {
         Self { events: vec![0; shape.cells()], uniques: vec![0; shape.groups] }

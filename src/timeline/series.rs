@@ -40,6 +40,7 @@ impl Excerpt {
             kinds,
             steps: 0,
             last_steps: vec![0; self.groups.len()],
+            is_clear: true,
             sums: Sums::zero(self.shape),
         }
     }
@@ -54,20 +55,26 @@ pub(crate) struct Scan<'a> {
     steps: u32,
     /// For each user, the number of the last step that they were counted in; they start at 1.
     last_steps: Vec<u32>,
+    /// Nothing is in the sums.
+    is_clear: bool,
     sums: Sums,
 }
 
 impl Scan<'_> {
-    /// The sums of the next step, and the second that it starts with; O(runs + groups x kinds).
-    pub(crate) fn next(&mut self) -> Option<(i64, &mut Sums)> {
+    /// The second that the next step starts with, and its sums unless they are all zero; O(runs + groups x kinds), or
+    /// O(1) for each second of a step without events.
+    pub(crate) fn next(&mut self) -> Option<(i64, Option<&mut Sums>)> {
         let Excerpt { shape, start_secs, seconds, groups, .. } = self.excerpt;
         let from = self.steps as usize * self.step_secs;
         let seconds = seconds.get(from..).filter(|seconds| !seconds.is_empty())?;
         let seconds = &seconds[..self.step_secs.min(seconds.len())];
         self.steps += 1;
-        self.sums.clear();
+        if !std::mem::replace(&mut self.is_clear, true) {
+            self.sums.clear();
+        }
         for run in seconds.iter().flatten().flat_map(|runs| runs.iter()).filter(|run| self.kinds.contains(run.kind())) {
             let group = groups[run.user() as usize];
+            self.is_clear = false;
             self.sums.events[shape.cell(group, run.kind()) as usize] += run.count();
             let last_step = &mut self.last_steps[run.user() as usize];
             if *last_step != self.steps {
@@ -75,7 +82,7 @@ impl Scan<'_> {
                 self.sums.uniques[group as usize] += 1;
             }
         }
-        Some((start_secs + from as i64, &mut self.sums))
+        Some((start_secs + from as i64, (!self.is_clear).then_some(&mut self.sums)))
     }
 }
 
@@ -128,7 +135,8 @@ impl Series {
         self.excerpt.now_ms
     }
 
-    /// The steps, oldest first, each computed when it is asked for: O(its runs + groups x types). Where the steps do not
+    /// The steps, oldest first, each computed when it is asked for: O(its runs + groups x types), or O(its seconds) without
+    /// events. Where the steps do not
     /// come out even, the newest is the shorter one.
     pub fn points(&self) -> impl Iterator<Item = Point> {
         let Self { excerpt, filter, step_secs, event_types } = self;
@@ -136,12 +144,19 @@ impl Series {
         let passes = (0..excerpt.shape.groups as u32).map(|group| filter.passes(generation, group));
         let passes: Option<Vec<bool>> = (!filter.attributes.is_empty()).then(|| passes.collect());
         let mut scan = excerpt.scan(*step_secs as usize, filter.kinds(event_types));
+        let none = Figures::none(generation);
         std::iter::from_fn(move || {
             let (start_secs, sums) = scan.next()?;
-            if let Some(passes) = &passes {
-                sums.retain_groups(event_types.len(), |group| passes[group as usize]);
-            }
-            Some(Point { start_ms: start_secs * 1_000, figures: sums.figures(generation, event_types) })
+            let figures = sums.map_or_else(
+                || none.clone(),
+                |sums| {
+                    if let Some(passes) = &passes {
+                        sums.retain_groups(event_types.len(), |group| passes[group as usize]);
+                    }
+                    sums.figures(generation, event_types)
+                },
+            );
+            Some(Point { start_ms: start_secs * 1_000, figures })
         })
     }
 }
