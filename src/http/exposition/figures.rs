@@ -169,8 +169,10 @@ fn write_counts(instruments: &Instruments, writer: &mut Writer<'_>) -> fmt::Resu
         statuses.iter().map(move |(status, count)| (labels(*status), *count))
     });
     writer.counters("weir_http_requests", "Requests that were answered.", requests)?;
-    let durations =
-        asked.iter().map(|asked| ([("route", asked.route), ("method", asked.method)], asked.durations.clone()));
+    let durations = asked
+        .iter()
+        .filter(|asked| asked.durations.count > 0)
+        .map(|asked| ([("route", asked.route), ("method", asked.method)], asked.durations.clone()));
     let help = "Time from a request's head to its answer's, its body included.";
     writer.histograms("weir_http_request_duration_seconds", help, durations)?;
     let stages = instruments.stages.read().map(|(stage, reading)| ([("stage", stage)], reading));

@@ -10,8 +10,7 @@ use crate::http::openapi::problems::{OfExposition, OfWindow};
 use crate::http::openapi::{bodies, parameters};
 use crate::http::problem::Problem;
 use crate::http::query::parameters;
-use crate::http::{App, NO_STORE, metrics};
-use axum::body::Body;
+use crate::http::{App, NO_STORE, body, metrics};
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, Uri};
@@ -44,7 +43,7 @@ impl Format {
 /// The figures of a window that ends now, as JSON; or, for who prefers one of their types, the service's own figures, which
 /// take no parameters.
 #[utoipa::path(
-    get, path = "/metrics", tag = "metrics", operation_id = "metrics", params(parameters::Window, parameters::GroupBy),
+    get, path = "/metrics", tag = "metrics", operation_id = "metrics", params(parameters::Window, parameters::Filters, parameters::GroupBy),
     responses(
         (
             status = 200, description = "The figures.",
@@ -97,7 +96,10 @@ fn varying(answer: Result<Response, Problem>) -> Response {
 
 async fn expose(app: &Arc<App>, uri: &Uri, format: Format) -> Result<Response, Problem> {
     if let Some(parameter) = parameters(uri.query()).next() {
-        return Err(parameter.unknown());
+        return Err(Problem::InvalidParameter(format!(
+            "{:?}: the service's own figures take no parameters; those of a window are at /metrics, as application/json",
+            String::from_utf8_lossy(&parameter.name)
+        )));
     }
     let shared = Arc::clone(app);
     let work = move || {
@@ -108,7 +110,7 @@ async fn expose(app: &Arc<App>, uri: &Uri, format: Format) -> Result<Response, P
         }
     };
     let text = app.reads.run(work).await?;
-    let mut response = Response::new(Body::from(text));
+    let mut response = Response::new(body::answer(app, text.into_bytes())?);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert(CACHE_CONTROL, NO_STORE);

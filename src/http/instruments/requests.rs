@@ -14,6 +14,10 @@ const OTHER: &str = "other";
 /// The methods that are told from each other (RFC 9110, 9.1, and RFC 5789); the last label is for all the rest.
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", OTHER];
 
+/// The statuses of requests that never reach a resource. They are not timed: they would make the others look fast, and a
+/// histogram for every method that anyone tries is what a stranger could fill the exposition with.
+const TURNED_AWAY: [StatusCode; 3] = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::METHOD_NOT_ALLOWED];
+
 /// The statuses of final answers.
 const STATUSES: Range<u16> = 200..600;
 
@@ -64,7 +68,9 @@ impl Requests {
         if STATUSES.contains(&status.as_u16()) {
             exchanges.statuses[usize::from(status.as_u16() - STATUSES.start)].fetch_add(1, Ordering::Relaxed);
         }
-        exchanges.durations.observe(elapsed);
+        if !TURNED_AWAY.contains(&status) {
+            exchanges.durations.observe(elapsed);
+        }
     }
 
     fn route(&self, template: &str) -> Option<&Route> {
@@ -129,6 +135,8 @@ mod tests {
         for template in [None, Some("/c")] {
             count(template, "BREW", 405);
         }
+        count(Some("/c"), "PUT", 401);
+        count(Some("/c"), "PUT", 403);
         count(None, "get", 404);
         count(Some("/a/{b}"), "POST", 599);
         count(Some("/a/{b}"), "CONNECT", 999);
@@ -138,8 +146,9 @@ mod tests {
                 ("/a/{b}", "GET", vec![(200, 2), (503, 1)], 3),
                 ("/a/{b}", "POST", vec![(599, 1)], 1),
                 ("/a/{b}", "CONNECT", vec![], 1),
-                ("other", "other", vec![(404, 1), (405, 1)], 2),
-                ("/c", "other", vec![(405, 1)], 1),
+                ("other", "other", vec![(404, 1), (405, 1)], 1),
+                ("/c", "PUT", vec![(401, 1), (403, 1)], 0),
+                ("/c", "other", vec![(405, 1)], 0),
             ]
         );
     }
