@@ -19,8 +19,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use subtle::{Choice, ConstantTimeEq};
+use tokio::sync::watch;
 
 /// What a token lets its holder do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,15 +143,25 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// The tokens in force.
 #[derive(Debug, Default)]
-pub(super) struct Guard(RwLock<Tokens>);
+pub(super) struct Guard(watch::Sender<Tokens>);
 
 impl Guard {
     pub(super) fn replace(&self, tokens: Tokens) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+        self.0.send_if_modified(|in_force| {
+            let is_changed = *in_force != tokens;
+            *in_force = tokens;
+            is_changed
+        });
     }
 
-    fn check(&self, role: Role, headers: &HeaderMap) -> Result<(), Problem> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).check(role, headers)
+    /// Tells when other tokens come into force.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Tokens> {
+        self.0.subscribe()
+    }
+
+    /// Whether a request with these header fields may do what takes `role`.
+    pub(super) fn check(&self, role: Role, headers: &HeaderMap) -> Result<(), Problem> {
+        self.0.borrow().check(role, headers)
     }
 }
 

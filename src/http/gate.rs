@@ -22,8 +22,9 @@ impl Gate {
         Self { turns: Arc::new(Semaphore::new(at_once)), places }
     }
 
-    /// Runs `work` when it is its turn. Work whose caller has gone by then is never started; work that has started
-    /// completes.
+    /// Runs `work` when it is its turn. Work whose caller is dropped by then is never started; work that has started
+    /// completes. (A client that closes its connection is not known to be gone before it is answered: who has only
+    /// finished sending looks the same.)
     ///
     /// # Errors
     /// [`Problem::Overloaded`] when too many wait already, or the turn does not come in time.

@@ -160,7 +160,8 @@ impl App {
         &self.config
     }
 
-    /// Makes these the tokens that are asked for, from the next request on. At first there are none.
+    /// Makes these the tokens that are asked for, from the next request on; live streams end, unless they are the same as
+    /// before. At first there are none.
     pub fn set_tokens(&self, tokens: Tokens) {
         self.tokens.replace(tokens);
     }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// The figures of each step of a window that ends now.
 #[utoipa::path(
-    get, path = "/metrics/series", tag = "metrics", operation_id = "series", params(parameters::Window, parameters::Step),
+    get, path = "/metrics/series", tag = "metrics", operation_id = "series", params(parameters::Window, parameters::Filters, parameters::Step),
     responses((status = 200, description = "The figures.", body = bodies::Series, content_type = "application/json"), OfWindow)
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {

@@ -1,8 +1,10 @@
 //! `GET /metrics/stream`: the figures of a window about once a second, as server-sent events (WHATWG HTML, 9.2).
 //!
 //! Each distinct question is computed once a second by one task, whoever is listening, and its latest answer is kept in
-//! one buffer that all its subscribers share. A subscriber that is slow skips answers; it holds up nobody.
+//! one buffer that all its subscribers share. A subscriber that is slow skips answers; it holds up nobody. No answer is
+//! older than the subscription: who has been told that a change is done sees it in the first event.
 
+use crate::http::auth::{Role, Tokens};
 use crate::http::openapi::parameters;
 use crate::http::openapi::problems::OfWindow;
 use crate::http::problem::{Overload, Problem};
@@ -13,15 +15,15 @@ use crate::timeline::Query;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// How long a client is to wait before it connects again, in milliseconds.
 const BEGIN: Bytes = Bytes::from_static(b"retry: 2000\n\n");
@@ -29,30 +31,56 @@ const BEGIN: Bytes = Bytes::from_static(b"retry: 2000\n\n");
 /// What is sent when there is no answer in time: a comment, by which both sides see that the connection holds.
 const HEARTBEAT: Bytes = Bytes::from_static(b": busy\n\n");
 
-/// The questions that somebody listens to, each with the latest answer to it; empty before the first one.
+/// The questions that somebody listens to.
 pub(super) struct Streams {
     places: Arc<Semaphore>,
-    topics: Mutex<HashMap<Query, watch::Sender<Bytes>>>,
+    topics: Mutex<HashMap<Query, Topic>>,
+    /// Of the answers that take a scan, and of the others, one is in the making at a time: so many questions at the same
+    /// moment neither keep each other out of the gate, nor those who ask once.
+    turns: [Semaphore; 2],
+}
+
+/// A question that somebody listens to.
+#[derive(Clone)]
+struct Topic {
+    events: watch::Sender<Event>,
+    /// Answers that have been begun.
+    begun: u64,
+}
+
+/// What subscribers are told.
+#[derive(Clone, Default)]
+struct Event {
+    /// Its place among the answers to its question, from 1 on.
+    number: u64,
+    text: Bytes,
 }
 
 impl Streams {
     /// Room for so many subscribers.
     pub(super) fn new(max_streams: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(max_streams)), topics: Mutex::default() }
+        let turns = [const { Semaphore::const_new(1) }; 2];
+        Self { places: Arc::new(Semaphore::new(max_streams)), topics: Mutex::default(), turns }
     }
 
     /// The topics. No panic leaves them half-way.
-    fn topics(&self) -> MutexGuard<'_, HashMap<Query, watch::Sender<Bytes>>> {
+    fn topics(&self) -> MutexGuard<'_, HashMap<Query, Topic>> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A turn to answer `query`.
+    async fn turn(&self, query: &Query) -> Result<SemaphorePermit<'_>, Problem> {
+        let turn = timeout(limits::TURN_TIMEOUT, self.turns[usize::from(query.needs_scan())].acquire()).await;
+        Ok(turn.map_err(|_| Problem::Overloaded(Overload::Turns))?.expect("nobody closes the semaphore"))
     }
 }
 
 /// The figures of a window about once a second.
 ///
 /// Server-sent events: `retry: 2000` first, then events named `metrics` whose data is the answer of `/metrics`, and comments
-/// where there is none in time. The stream ends when the server stops.
+/// where there is none in time. The stream ends when the server stops, and when the tokens change.
 #[utoipa::path(
-    get, path = "/metrics/stream", tag = "metrics", operation_id = "stream", params(parameters::Window, parameters::GroupBy),
+    get, path = "/metrics/stream", tag = "metrics", operation_id = "stream", params(parameters::Window, parameters::Filters, parameters::GroupBy),
     responses(
         (
             status = 200, description = "The events.", body = String, content_type = "text/event-stream",
@@ -61,9 +89,11 @@ impl Streams {
         OfWindow
     )
 )]
-pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let Asked { query, .. } = window_query::parse(uri.query(), Takes::GroupBy, app.engine.config())?;
     let subscription = Subscription::begin(&app, query)?;
+    // Tokens that changed between the first check and the subscription would not end it.
+    app.tokens.check(Role::Read, &headers)?;
     let events = stream::unfold(subscription, async |mut subscription| {
         let event = subscription.next().await?;
         Some((Ok::<_, Infallible>(event), subscription))
@@ -80,34 +110,31 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri) -> Result<R
 /// A subscriber.
 struct Subscription {
     has_begun: bool,
-    events: watch::Receiver<Bytes>,
+    events: watch::Receiver<Event>,
+    /// The number of the answer that was told last; at first, of the last one that had been begun before.
+    last: u64,
+    tokens: watch::Receiver<Tokens>,
     draining: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Subscription {
     fn begin(app: &Arc<App>, query: Query) -> Result<Self, Problem> {
-        let draining = app.draining.subscribe();
+        let (tokens, draining) = (app.tokens.subscribe(), app.draining.subscribe());
         let place =
             Arc::clone(&app.streams.places).try_acquire_owned().map_err(|_| Problem::Overloaded(Overload::Streams))?;
         let mut topics = app.streams.topics();
-        let events = match topics.get(&query) {
-            Some(topic) => {
-                let mut events = topic.subscribe();
-                if !events.borrow().is_empty() {
-                    events.mark_changed();
-                }
-                events
-            }
+        let (events, last) = match topics.get(&query) {
+            Some(topic) => (topic.events.subscribe(), topic.begun),
             None if topics.len() == limits::STREAM_QUERIES_MAX => return Err(Problem::Overloaded(Overload::Streams)),
             None => {
-                let (topic, events) = watch::channel(Bytes::new());
-                topics.insert(query.clone(), topic.clone());
-                tokio::spawn(Publisher { app: Arc::clone(app), query, topic }.run());
-                events
+                let (events, receiver) = watch::channel(Event::default());
+                topics.insert(query.clone(), Topic { events: events.clone(), begun: 0 });
+                tokio::spawn(Publisher { app: Arc::clone(app), query, events }.run());
+                (receiver, 0)
             }
         };
-        Ok(Self { has_begun: false, events, draining, _place: place })
+        Ok(Self { has_begun: false, events, last, tokens, draining, _place: place })
     }
 
     /// What is to be sent next; none at the end.
@@ -116,11 +143,14 @@ impl Subscription {
             self.has_begun = true;
             return Some(BEGIN);
         }
+        let last = self.last;
         tokio::select! {
             _ = self.draining.wait_for(|draining| *draining) => None,
-            changed = self.events.changed() => {
-                changed.ok()?;
-                Some(self.events.borrow_and_update().clone())
+            _ = self.tokens.changed() => None,
+            event = self.events.wait_for(|event| event.number > last) => {
+                let event = event.ok()?;
+                self.last = event.number;
+                Some(event.text.clone())
             }
         }
     }
@@ -130,28 +160,45 @@ impl Subscription {
 struct Publisher {
     app: Arc<App>,
     query: Query,
-    topic: watch::Sender<Bytes>,
+    events: watch::Sender<Event>,
 }
 
 impl Publisher {
     async fn run(self) {
         let mut ticks = interval(limits::STREAM_PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        for number in 1.. {
             ticks.tick().await;
-            let event = self.event().await.unwrap_or(HEARTBEAT);
-            self.topic.send_replace(event);
-            // Subscribers come under the lock: none is missed.
-            let mut topics = self.app.streams.topics();
-            if self.topic.receiver_count() == 0 {
-                topics.remove(&self.query);
+            // Subscribers come under the lock: none is missed, and none is told what was begun before it came.
+            if !self.begin(number) {
                 return;
             }
+            let text = self.answer().await.unwrap_or_else(|problem| {
+                if let Problem::Overloaded(overload) = problem {
+                    self.app.instruments.refused(overload);
+                }
+                HEARTBEAT
+            });
+            self.events.send_replace(Event { number, text });
         }
     }
 
-    async fn event(&self) -> Result<Bytes, Problem> {
-        let json = metrics::json(&self.app, self.query.clone()).await?;
+    /// Begins the next answer, unless nobody listens any more.
+    fn begin(&self, number: u64) -> bool {
+        let mut topics = self.app.streams.topics();
+        if self.events.receiver_count() == 0 {
+            topics.remove(&self.query);
+            return false;
+        }
+        topics.entry(self.query.clone()).and_modify(|topic| topic.begun = number);
+        true
+    }
+
+    async fn answer(&self) -> Result<Bytes, Problem> {
+        let json = {
+            let _turn = self.app.streams.turn(&self.query).await?;
+            metrics::json(&self.app, self.query.clone()).await?
+        };
         body::shared(&self.app, [b"event: metrics\ndata: ", &json[..], b"\n\n"].concat())
     }
 }
@@ -161,7 +208,7 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         let mut topics = self.app.streams.topics();
         // By now the question may have been asked again.
-        if topics.get(&self.query).is_some_and(|topic| topic.same_channel(&self.topic)) {
+        if topics.get(&self.query).is_some_and(|topic| topic.events.same_channel(&self.events)) {
             topics.remove(&self.query);
         }
     }
@@ -175,6 +222,7 @@ mod tests {
     use crate::engine::Engine;
     use crate::http::HttpConfig;
     use crate::timeline::Filter;
+    use futures_util::FutureExt;
     use tokio::time::sleep;
 
     fn app() -> (Arc<App>, Arc<ManualClock>) {
@@ -202,10 +250,47 @@ mod tests {
             "{shown:?}"
         );
         assert_eq!(shown.as_ptr(), shown_too.as_ptr());
-        let mut late = begin(&app, 60);
-        late.next().await;
-        assert_eq!(late.next().await.unwrap().as_ptr(), shown.as_ptr(), "the latest answer is there at once");
-        assert_ne!(one.next().await.unwrap().as_ptr(), shown.as_ptr(), "and then the next one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_answer_was_begun_before_the_subscription() {
+        let (app, _) = app();
+        let query = Query::window(60);
+        let (events, _receiver) = watch::channel(Event::default());
+        app.streams.topics().insert(query.clone(), Topic { events: events.clone(), begun: 0 });
+        let publisher = Publisher { app: Arc::clone(&app), query: query.clone(), events: events.clone() };
+        let tell = |number, text| events.send_replace(Event { number, text: Bytes::from_static(text) });
+        assert!(publisher.begin(1));
+        tell(1, b"one");
+        let mut after_one = begin(&app, 60);
+        assert!(publisher.begin(2));
+        let mut amid_two = begin(&app, 60);
+        tell(2, b"two");
+        assert_eq!([after_one.next().await, after_one.next().await], [Some(BEGIN), Some("two".into())]);
+        assert_eq!(amid_two.next().await, Some(BEGIN));
+        assert!(amid_two.next().now_or_never().is_none());
+        assert!(publisher.begin(3));
+        tell(3, b"three");
+        assert_eq!([amid_two.next().await, after_one.next().await], [Some("three".into()), Some("three".into())]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn as_many_questions_as_there_may_be_are_all_answered() {
+        let (app, _) = app();
+        let clicks = Filter { types: Some(["click".to_owned()].into()), ..Filter::default() };
+        let query = |window_secs| Query { filter: clicks.clone(), ..Query::window(window_secs) };
+        let questions = 1..=limits::STREAM_QUERIES_MAX as u32;
+        let mut subscriptions: Vec<_> =
+            questions.map(|window_secs| Subscription::begin(&app, query(window_secs)).unwrap()).collect();
+        assert!(matches!(Subscription::begin(&app, query(1_000)), Err(Problem::Overloaded(Overload::Streams))));
+        for subscription in &mut subscriptions {
+            subscription.next().await;
+        }
+        for _ in 0..3 {
+            for subscription in &mut subscriptions {
+                assert!(subscription.next().await.unwrap().starts_with(b"event: metrics"));
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -253,6 +338,8 @@ mod tests {
         let mut subscription = Subscription::begin(&app, query).unwrap();
         subscription.next().await;
         assert_eq!(subscription.next().await, Some(HEARTBEAT));
+        let turns = app.instruments.overloads.read().find(|(reason, _)| *reason == Overload::Turns.name()).unwrap().1;
+        assert!(turns > 0, "it is known why");
         drop(holders);
         assert!(subscription.next().await.unwrap().starts_with(b"event: metrics"));
     }
@@ -262,8 +349,8 @@ mod tests {
         let (app, _) = app();
         let mut subscription = begin(&app, 60);
         let query = Query::window(60);
-        let topic = app.streams.topics()[&query].clone();
-        let publisher = Publisher { app: Arc::clone(&app), query, topic };
+        let events = app.streams.topics()[&query].events.clone();
+        let publisher = Publisher { app: Arc::clone(&app), query, events };
         subscription.next().await;
         drop(publisher);
         assert!(app.streams.topics().is_empty());
@@ -271,5 +358,18 @@ mod tests {
         assert_eq!(next.next().await, Some(BEGIN));
         app.start_draining();
         assert_eq!((next.next().await, subscription.next().await), (None, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_of_the_tokens_ends_the_streams() {
+        let (app, _) = app();
+        let mut subscription = begin(&app, 60);
+        subscription.next().await;
+        app.set_tokens(Tokens::default());
+        assert!(subscription.next().await.unwrap().starts_with(b"event: metrics"), "they are the same as before");
+        let mut tokens = Tokens::default();
+        tokens.add(Role::Read, "r").unwrap();
+        app.set_tokens(tokens);
+        assert_eq!(subscription.next().await, None);
     }
 }
