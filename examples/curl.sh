@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What weir does, by plain curl: events in, who the users are, figures out. The server is that in WEIR_URL, the tokens those
-# in WEIR_INGEST_TOKEN, WEIR_ADMIN_TOKEN and WEIR_READ_TOKEN, where it asks for them.
+# in WEIR_INGEST_TOKEN, WEIR_ADMIN_TOKEN and WEIR_READ_TOKEN, where it asks for them. Its table of users is replaced.
 set -euo pipefail
 
 url=${WEIR_URL:-http://127.0.0.1:3000}

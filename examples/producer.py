@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 URL = os.environ.get("WEIR_URL", "http://127.0.0.1:3000") + "/events"
 TOKEN = os.environ.get("WEIR_INGEST_TOKEN")
 TRIES, BATCH = 8, 100
+PASSING = {408, 429, 502, 503, 504}  # what a busy server says, or a proxy before one that restarts
 
 
 def event():
@@ -26,20 +27,29 @@ def event():
 
 
 def send(events):
-    """Returns the server's verdicts. A batch can be sent again safely: what was taken before is a duplicate then."""
+    """Sends events until each is judged. They can be sent again safely: what was taken before is a duplicate then."""
     headers = {"Content-Type": "application/json", "Prefer": "return=minimal"}
     if TOKEN:
         headers["Authorization"] = f"Bearer {TOKEN}"
-    request = urllib.request.Request(URL, json.dumps(events).encode(), headers)
     for attempt in range(TRIES):
         pause = random.uniform(0.5, 1) * min(0.1 * 2**attempt, 5)
+        request = urllib.request.Request(URL, json.dumps(events).encode(), headers)
         try:
             with urllib.request.urlopen(request, timeout=30) as response:
-                return json.load(response)
+                verdicts = json.load(response)
+            print({name: verdicts[name] for name in ("accepted", "duplicates", "rejected")})
+            refused = [verdict for verdict in verdicts["results"] if verdict["code"] != "overloaded"]
+            for verdict in refused:
+                print(verdict["code"], verdict["message"])
+            # Those for which there was no room come again.
+            events = [events[verdict["index"]] for verdict in verdicts["results"] if verdict not in refused]
+            if not events:
+                return
         except urllib.error.HTTPError as error:
-            if error.code != 503:
+            if error.code not in PASSING:
                 raise SystemExit(f"{error.code}: {error.read().decode()}") from error
-            pause = max(pause, float(error.headers.get("Retry-After", 0)))
+            seconds = error.headers.get("Retry-After", "")
+            pause = max(pause, int(seconds) if seconds.isdecimal() else 0)
         except (OSError, http.client.HTTPException) as error:
             print(f"no answer ({error}), trying again")
         time.sleep(pause)
@@ -47,7 +57,4 @@ def send(events):
 
 
 for _ in range(10):
-    verdicts = send([event() for _ in range(BATCH)])
-    print({name: verdicts[name] for name in ("accepted", "duplicates", "rejected")})
-    for verdict in verdicts["results"]:
-        print(verdict["code"], verdict["message"])
+    send([event() for _ in range(BATCH)])

@@ -12,6 +12,8 @@ const url: string = (process.env.WEIR_URL ?? "http://127.0.0.1:3000") + "/events
 const token: string | undefined = process.env.WEIR_INGEST_TOKEN;
 const types: string[] = ["click", "view", "purchase"];
 const tries = 8;
+// What a busy server says, or a proxy before one that restarts.
+const passing = [408, 429, 502, 503, 504];
 
 const below = (count: number): number => Math.floor(Math.random() * count);
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -21,19 +23,24 @@ function event(): WeirEvent {
   return { event_id: crypto.randomUUID(), user_id, type, ts: new Date().toISOString() };
 }
 
-/** The server's verdicts. A batch can be sent again safely: what was taken before is a duplicate then. */
-async function send(events: WeirEvent[]): Promise<Verdicts> {
+/** Sends events until each is judged. They can be sent again safely: what was taken before is a duplicate then. */
+async function send(events: WeirEvent[]): Promise<void> {
   const headers: Record<string, string> = { "content-type": "application/json", prefer: "return=minimal" };
   if (token) headers.authorization = `Bearer ${token}`;
-  const body = JSON.stringify(events);
   for (let attempt = 0; attempt < tries; attempt++) {
     let pause = (0.5 + Math.random() / 2) * Math.min(100 * 2 ** attempt, 5000);
     try {
+      const body = JSON.stringify(events);
       const response = await fetch(url, { method: "POST", headers, body, signal: AbortSignal.timeout(30_000) });
       const text = await response.text();
-      if (response.ok) return JSON.parse(text) as Verdicts;
-      if (response.status !== 503) throw new RangeError(`${response.status}: ${text}`);
-      pause = Math.max(pause, 1000 * Number(response.headers.get("retry-after") ?? 0));
+      if (response.ok) {
+        events = again(events, JSON.parse(text) as Verdicts);
+        if (events.length === 0) return;
+      } else if (!passing.includes(response.status)) {
+        throw new RangeError(`${response.status}: ${text}`);
+      }
+      const seconds = response.headers.get("retry-after") ?? "";
+      if (/^[0-9]+$/.test(seconds)) pause = Math.max(pause, 1000 * Number(seconds));
     } catch (error) {
       if (error instanceof RangeError) throw error;
       console.log(`no answer (${error}), trying again`);
@@ -43,10 +50,13 @@ async function send(events: WeirEvent[]): Promise<Verdicts> {
   throw new Error("the server did not take the events");
 }
 
-for (let batch = 0; batch < 10; batch++) {
-  const { accepted, duplicates, rejected, results } = await send(Array.from({ length: 100 }, event));
+/** Shows the verdicts; the events for which there was no room are to come again. */
+function again(events: WeirEvent[], { results, accepted, duplicates, rejected }: Verdicts): WeirEvent[] {
   console.log({ accepted, duplicates, rejected });
-  for (const { code, message } of results) console.log(code, message);
+  for (const { code, message } of results) if (code !== "overloaded") console.log(code, message);
+  return results.filter(({ code }) => code === "overloaded").map(({ index }) => events[index]);
 }
+
+for (let batch = 0; batch < 10; batch++) await send(Array.from({ length: 100 }, event));
 
 export {};
