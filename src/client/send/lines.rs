@@ -26,6 +26,9 @@ impl fmt::Display for Stop {
     }
 }
 
+/// Some editors begin a file with it; to the server it is no JSON.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Hands over every line that is not blank, and at last why there are no more.
 pub(super) fn read(input: impl BufRead, handover: &Handover) {
     handover.finish(lines(input, handover));
@@ -48,8 +51,12 @@ fn lines(mut input: impl BufRead, handover: &Handover) -> Result<(), Stop> {
         } else if line.len() > bytes_max {
             return Err(Stop::TooLong { line: number, bytes_max });
         }
-        if !is_blank(&line) {
-            handover.put(number, &line);
+        let line = match number {
+            1 => line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line),
+            _ => &line,
+        };
+        if !is_blank(line) {
+            handover.put(number, line);
         }
     }
     Ok(())
@@ -90,6 +97,7 @@ mod tests {
         let (bytes, numbers, end) = read_all(&b"a\r\n\n \t\r\nb\n\nc"[..]);
         assert_eq!((bytes.as_slice(), numbers.as_slice(), end), (&b"a\r\nb\nc\n"[..], &[1, 4, 6][..], Ok(())));
         assert_eq!(read_all(&b""[..]), (vec![], vec![], Ok(())));
+        assert_eq!(read_all(&b"\xef\xbb\xbfa\n\xef\xbb\xbf"[..]).0, b"a\n\xef\xbb\xbf\n");
     }
 
     #[test]

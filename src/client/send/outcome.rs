@@ -103,7 +103,11 @@ impl Outcome {
     pub(super) fn check(&self, fail_on_duplicates: bool) -> Result<(), String> {
         let (refused, events) = (self.refused(), self.events());
         if refused > 0 {
-            return Err(format!("{refused} of {events} events were refused"));
+            let advice = match refused == events {
+                true => "the reasons are above; is it NDJSON, one event a line?",
+                false => "mend them and send all again, none is counted twice",
+            };
+            return Err(format!("{refused} of {events} events were refused: {advice}"));
         }
         if fail_on_duplicates && self.duplicates > 0 {
             return Err(format!("{} of {events} events were duplicates", self.duplicates));
@@ -165,7 +169,7 @@ mod tests {
             "1 accepted, 1 duplicates, 2 refused\n  1 invalid_event\n  1 too_late\n\
              line 12, b\\u{1b}: ts is late (too_late)\nline 13, -: no id (invalid_event)\n"
         );
-        assert_eq!(outcome.check(false).unwrap_err(), "2 of 4 events were refused");
+        assert!(outcome.check(false).unwrap_err().starts_with("2 of 4 events were refused: mend them"));
     }
 
     #[test]
