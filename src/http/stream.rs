@@ -28,6 +28,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 /// How long a client is to wait before it connects again, in milliseconds.
 const BEGIN: Bytes = Bytes::from_static(b"retry: 2000\n\n");
 
+/// What is sent last when the server is about to stop.
+const END: Bytes = Bytes::from_static(b"event: draining\ndata: {}\n\n");
+
 /// What is sent when there is no answer in time: a comment, by which both sides see that the connection holds.
 const HEARTBEAT: Bytes = Bytes::from_static(b": busy\n\n");
 
@@ -78,7 +81,8 @@ impl Streams {
 /// The figures of a window about once a second.
 ///
 /// Server-sent events: `retry: 2000` first, then events named `metrics` whose data is the answer of `/metrics`, and comments
-/// where there is none in time. The stream ends when the server stops, and when the tokens change.
+/// where there is none in time. The stream ends when the server stops, after an event named `draining`, and when the tokens
+/// change.
 #[utoipa::path(
     get, path = "/metrics/stream", tag = "metrics", operation_id = "stream", params(parameters::Window, parameters::Filters, parameters::GroupBy),
     responses(
@@ -110,6 +114,7 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri, headers: He
 /// A subscriber.
 struct Subscription {
     has_begun: bool,
+    is_over: bool,
     events: watch::Receiver<Event>,
     /// The number of the answer that was told last; at first, of the last one that had been begun before.
     last: u64,
@@ -134,7 +139,7 @@ impl Subscription {
                 (receiver, 0)
             }
         };
-        Ok(Self { has_begun: false, events, last, tokens, draining, _place: place })
+        Ok(Self { has_begun: false, is_over: false, events, last, tokens, draining, _place: place })
     }
 
     /// What is to be sent next; none at the end.
@@ -143,9 +148,15 @@ impl Subscription {
             self.has_begun = true;
             return Some(BEGIN);
         }
+        if self.is_over {
+            return None;
+        }
         let last = self.last;
         tokio::select! {
-            _ = self.draining.wait_for(|draining| *draining) => None,
+            _ = self.draining.wait_for(|draining| *draining) => {
+                self.is_over = true;
+                Some(END)
+            }
             _ = self.tokens.changed() => None,
             event = self.events.wait_for(|event| event.number > last) => {
                 let event = event.ok()?;
@@ -357,7 +368,8 @@ mod tests {
         let mut next = begin(&app, 60);
         assert_eq!(next.next().await, Some(BEGIN));
         app.start_draining();
-        assert_eq!((next.next().await, subscription.next().await), (None, None));
+        assert_eq!([next.next().await, next.next().await], [Some(END), None]);
+        assert_eq!([subscription.next().await, subscription.next().await], [Some(END), None]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -110,6 +110,7 @@ fn streams_end_cleanly_when_the_server_stops() {
     server.begin_stop();
     for stream in &mut streams {
         let rest = stream.rest();
-        assert!(rest.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&rest));
+        let rest = String::from_utf8_lossy(&rest);
+        assert!(rest.ends_with("event: draining\ndata: {}\n\n\r\n0\r\n\r\n"), "{rest}");
     }
 }
