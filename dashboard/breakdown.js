@@ -23,6 +23,14 @@ export function ranked({ counts }, selected) {
   return [...counts, ...missing].sort(byCount);
 }
 
+// The first `limit` of them, in which those that are kept have their place.
+export function cut(all, limit, isKept) {
+  const kept = all.filter(isKept).length;
+  const others = all.filter((entry) => !isKept(entry)).slice(0, Math.max(0, limit - kept));
+  const shown = new Set(others.map(([value]) => value));
+  return all.filter((entry) => isKept(entry) || shown.has(entry[0]));
+}
+
 export class Breakdown {
   #name;
   #onPress;
@@ -55,21 +63,18 @@ export class Breakdown {
   update(breakdown, selected) {
     this.#last = { breakdown, selected };
     const all = ranked(breakdown, selected);
-    const shown = this.#cut(all, selected);
+    // While somebody points at a bar or has the focus in the list, none moves away under them.
+    const isHeld = this.#list.matches(":hover") || this.#list.contains(document.activeElement);
+    const isKept = ([value]) => selected.has(value) || (isHeld && this.#rows.has(keyOf(value)));
+    const shown = cut(all, this.#isOpen ? VALUES_SHOWN_ALL : VALUES_SHOWN, isKept);
     const total = all.reduce((sum, [, events]) => sum + events, breakdown.unknown);
     const most = Math.max(1, breakdown.unknown, ...all.map(([, events]) => events));
     const wanted = shown.map(([value, events]) => this.#row(value, events, total, most, selected));
     if (breakdown.unknown > 0) wanted.push(this.#unknownRow(breakdown.unknown, total, most));
-    this.#place(wanted);
+    this.#place(wanted, isHeld);
     this.#showMore(all.length, shown.length);
     this.#empty.hidden = wanted.length > 0;
     setAttribute(this.node, "data-filtered", selected.size > 0);
-  }
-
-  // The first of them and all that are selected.
-  #cut(all, selected) {
-    const shown = all.slice(0, this.#isOpen ? VALUES_SHOWN_ALL : VALUES_SHOWN);
-    return [...shown, ...all.slice(shown.length).filter(([value]) => selected.has(value))];
   }
 
   #toggleMore() {
@@ -84,7 +89,7 @@ export class Breakdown {
   }
 
   #row(value, events, total, most, selected) {
-    const key = `=${value}`;
+    const key = keyOf(value);
     const row = this.#rows.get(key) ?? newRow(key, value, () => this.#onPress(this.#name, value));
     setAttribute(row.bar, "aria-pressed", selected.has(value));
     return measure(row, events, total, most);
@@ -94,10 +99,9 @@ export class Breakdown {
     return measure(this.#rows.get("unknown") ?? newRow("unknown", "unknown user", null), events, total, most);
   }
 
-  // Puts the rows in order. While somebody points at one or has the focus in the list, none moves away under them.
-  #place(wanted) {
+  // Puts the rows in order, or those that are held where they are.
+  #place(wanted, isHeld) {
     const rank = new Map(wanted.map((row, index) => [row.key, index]));
-    const isHeld = this.#list.matches(":hover") || this.#list.contains(document.activeElement);
     const placed = (key) => this.#order.indexOf(key);
     const known = (key) => this.#order.includes(key);
     if (isHeld) {
@@ -117,6 +121,9 @@ export class Breakdown {
     this.#order = order;
   }
 }
+
+// No value's key is that of the unknown users.
+const keyOf = (value) => `=${value}`;
 
 // A row that filters when it is pressed; without `onPress` it only shows.
 function newRow(key, value, onPress) {

@@ -1,6 +1,6 @@
 // Lines over time, one pane above the other with a common cursor, drawn as SVG.
 
-import { element, setAttribute, shape } from "./dom.js";
+import { element, holdsSelection, setAttribute, shape } from "./dom.js";
 import { clock, minute, compact } from "./format.js";
 import { linear, ticks, timeTicks } from "./scale.js";
 
@@ -160,7 +160,7 @@ export class Chart {
     this.#cursor = index;
     this.#isHeld = index !== null;
     this.#showCursor(this.#layout());
-    this.#describe();
+    this.#describe(true);
   }
 
   #showCursor({ x, panes }) {
@@ -197,8 +197,9 @@ export class Chart {
     this.#tip.style.transform = `translate(${Math.max(0, left)}px, 14px)`;
   }
 
-  // What the slider says to those who do not see it.
-  #describe() {
+  // What the slider says to those who do not see it. Who listens hears what was asked for, not every step of time.
+  #describe(isAsked = false) {
+    if (!isAsked && document.activeElement === this.#root) return;
     const { points } = this.#data;
     const last = Math.max(0, points.length - 1);
     const point = points[this.#cursor ?? last];
@@ -258,5 +259,5 @@ export function fillTable(body, points, panes, rowsMax) {
         ...panes.map(({ key, format }) => element("td", {}, format(point[key]))),
       ),
     );
-  body.replaceChildren(...rows);
+  if (!holdsSelection(body)) body.replaceChildren(...rows);
 }

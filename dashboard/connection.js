@@ -2,6 +2,9 @@
 
 import { byId, setText } from "./dom.js";
 
+// RFC 6750's b64token: what a server may ask for, and a header field can carry.
+const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
+
 const STATES = {
   connecting: { label: "Connecting", title: "", advice: "" },
   live: { label: "Live", title: "", advice: "" },
@@ -37,7 +40,8 @@ export class Connection {
       event.preventDefault();
       const token = byId("token").value.trim();
       byId("token").value = "";
-      if (token) onToken(token);
+      if (TOKEN.test(token)) onToken(token);
+      else setText(byId("token-problem"), "A token has letters, digits and - . _ ~ + / only, and = at its end.");
     });
   }
 
@@ -46,6 +50,7 @@ export class Connection {
     if (state === "connecting" && ["lost", "draining", "busy"].includes(this.#state)) return;
     const { label, title, advice } = STATES[state];
     const changed = state !== this.#state;
+    const focused = document.activeElement;
     this.#state = state;
     document.documentElement.dataset.connection = state;
     setText(byId("status-text"), label);
@@ -57,5 +62,7 @@ export class Connection {
     byId("token-panel").hidden = state !== "token";
     setText(byId("token-problem"), state === "token" ? `The server says: ${detail}.` : "");
     if (state === "token" && changed) byId("token").focus();
+    // Whoever has pressed what is gone now goes on at the figures.
+    else if (focused && !focused.checkVisibility()) byId("figures").focus({ preventScroll: true });
   }
 }

@@ -1,6 +1,6 @@
 // The pickers of the window and the step, and the filters in force.
 
-import { byId, element, setAttribute } from "./dom.js";
+import { byId, element, setAttribute, setText } from "./dom.js";
 import { span } from "./format.js";
 import { STEPS_SECS, WINDOWS_SECS, stepSecs, stepsFor } from "./view.js";
 
@@ -22,7 +22,12 @@ export class Controls {
     byId("clear-filters").addEventListener("click", () => onChange({ filters: new Map() }));
     byId("forget-token").addEventListener("click", () => this.#forget());
     byId("copy").addEventListener("click", copyCommand);
-    byId("command").textContent = exampleCommand(location.origin);
+    this.showExample("click");
+  }
+
+  // Shows how to send an event of this type.
+  showExample(eventType) {
+    setText(byId("command"), exampleCommand(location.origin, eventType));
   }
 
   // The server keeps no more seconds than this.
@@ -112,12 +117,12 @@ function windowChoice(secs) {
 }
 
 // A command that sends one event, as a shell takes it.
-export function exampleCommand(origin) {
+export function exampleCommand(origin, eventType) {
   return [
     `curl ${origin}/events --json '{`,
     `  "event_id": "'$(date +%s%N)'",`,
     `  "user_id": "ann",`,
-    `  "type": "click",`,
+    `  "type": ${JSON.stringify(eventType).replaceAll("'", "'\\''")},`,
     `  "ts": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'"`,
     `}'`,
   ].join("\n");

@@ -8,14 +8,16 @@ const formatter = (options) => {
 export const count = formatter({ maximumFractionDigits: 0 });
 const oneDigit = formatter({ minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const twoDigits = formatter({ maximumFractionDigits: 2 });
+const twoSignificant = formatter({ maximumSignificantDigits: 2 });
 const threeDigits = formatter({ maximumSignificantDigits: 3 });
-export const compact = formatter({ notation: "compact", maximumFractionDigits: 1 });
+export const compact = formatter({ notation: "compact", maximumSignificantDigits: 3 });
 export const percent = formatter({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 // A number that may be below one, with as many digits as tell something.
 export function rate(value) {
   if (value >= 1000) return count(value);
-  return value >= 10 ? oneDigit(value) : twoDigits(value);
+  if (value >= 10) return oneDigit(value);
+  return value >= 1 ? twoDigits(value) : twoSignificant(value);
 }
 
 // A duration in the unit that suits it.

@@ -10,6 +10,11 @@ const RETRY_MAX_MS = 15_000;
 const SILENCE_MS = 6000;
 // How often to ask where there is no stream.
 const POLL_MS = 1000;
+// The answers of a server that has no stream, or none for one more.
+const NO_STREAM = [404, 405, 406, 503];
+
+// A stream that brings nothing, as when a proxy keeps it to itself.
+class Silent extends Error {}
 
 // How long to wait before the next attempt, after so many that failed. `random` is from 0 to 1.
 export function retryDelayMs(baseMs, failures, random) {
@@ -49,22 +54,22 @@ export class Live {
   }
 
   async #run(query, stopped) {
-    const attempt = { failures: 0, retryMs: RETRY_MS, hasStream: true };
+    const attempt = { failures: 0, retryMs: RETRY_MS, hasStream: true, isDraining: false };
     this.#onState("connecting", "");
     while (!stopped.aborted) {
-      let outcome = { state: "lost", detail: "" };
+      let outcome;
+      let hasOther = false;
       try {
         await (attempt.hasStream ? this.#listen(query, stopped, attempt) : this.#poll(query, stopped, attempt));
-        outcome = await this.#readiness(stopped);
+        outcome = attempt.isDraining ? { state: "draining", detail: "" } : await this.#readiness(stopped);
       } catch (error) {
-        if (stopped.aborted) return;
-        if (error instanceof ApiError && [404, 405, 406].includes(error.status) && attempt.hasStream) {
-          attempt.hasStream = false;
-          continue;
-        }
         outcome = error instanceof ApiError ? judge(error) : await this.#readiness(stopped);
+        hasOther = attempt.hasStream && canPollAfter(error, outcome);
       }
       if (stopped.aborted) return;
+      // What has failed while it asked may have its stream back.
+      attempt.hasStream = !hasOther;
+      if (hasOther) continue;
       this.#onState(outcome.state, outcome.detail);
       // A person has to act before it makes sense to ask again.
       if (outcome.state === "token" || outcome.state === "refused") return;
@@ -73,14 +78,16 @@ export class Live {
     }
   }
 
-  // Reads the stream to its end, which a server that stops makes, or until it has been silent for too long.
+  // Reads the stream to its end, which a server that stops makes. Throws Silent where it brings nothing.
   async #listen(query, stopped, attempt) {
     const silence = new AbortController();
     let timer;
+    let hasFigures = false;
     const heard = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => silence.abort(new Error("silent")), SILENCE_MS);
+      timer = setTimeout(() => silence.abort(new Silent()), SILENCE_MS);
     };
+    attempt.isDraining = false;
     heard();
     try {
       const signal = AbortSignal.any([stopped, silence.signal]);
@@ -89,10 +96,14 @@ export class Live {
       const events = new EventReader();
       for (;;) {
         const { done, value } = await reader.read();
+        if (done && !hasFigures && !attempt.isDraining) throw new Silent();
         if (done) return;
         heard();
         for (const { type, data } of events.push(value)) {
-          if (type === "metrics") this.#tell(JSON.parse(data), stopped, attempt);
+          if (type === "draining") attempt.isDraining = true;
+          if (type !== "metrics") continue;
+          hasFigures = true;
+          this.#tell(JSON.parse(data), stopped, attempt);
         }
         attempt.retryMs = Math.min(Math.max(events.retryMs ?? RETRY_MS, 100), 60_000);
       }
@@ -102,7 +113,7 @@ export class Live {
     }
   }
 
-  // Where the server has no stream.
+  // Where there is no stream.
   async #poll(query, stopped, attempt) {
     while (!stopped.aborted) {
       const signal = AbortSignal.any([stopped, AbortSignal.timeout(SILENCE_MS)]);
@@ -142,6 +153,12 @@ export class Live {
       }
     });
   }
+}
+
+// Whether the figures may come by asking for them again and again.
+function canPollAfter(error, { state }) {
+  if (error instanceof ApiError) return NO_STREAM.includes(error.status);
+  return error instanceof Silent && state === "connecting";
 }
 
 function judge(error) {

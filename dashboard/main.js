@@ -15,6 +15,7 @@ import { Poll } from "./poll.js";
 import { Series, untilStepEndsMs } from "./series.js";
 import { formatView, metricsQuery, parseView, seriesQuery, stepSecs, toggleFilter } from "./view.js";
 
+const TITLE = document.title;
 const FIGURES_MS = 2000;
 // What the server does not have, it may have after its next start.
 const ABSENT_MS = 30_000;
@@ -92,7 +93,10 @@ class Page {
   #look(view) {
     this.#view = view;
     this.#series.clear();
-    this.#unfiltered.clear();
+    // Until it is known anew, each value keeps its bar: none moves away under who presses it.
+    const shown = new Map(breakdownsOf(this.#metrics ?? {}).map((breakdown) => [breakdown.name, breakdown]));
+    const kept = [...view.filters.keys()].map((name) => [name, this.#unfiltered.get(name) ?? shown.get(name)]);
+    this.#unfiltered = new Map(kept.filter(([, breakdown]) => breakdown));
     this.#controls.update(view);
     this.#start();
   }
@@ -107,6 +111,7 @@ class Page {
     this.#isRunning = false;
     this.#live.stop();
     this.#polls.forEach((poll) => poll.stop());
+    document.title = TITLE;
   }
 
   #useToken(token) {
@@ -125,8 +130,14 @@ class Page {
     this.#connection.show(state, detail);
     if (state === "live" && !this.#isRunning) {
       this.#isRunning = true;
+      // It may be another process, which knows nothing of the points that are here.
+      this.#wholeSeriesAtMs = 0;
       this.#polls.forEach((poll) => poll.start());
       if (!this.#isDescribed) this.#fetchDescription();
+    }
+    if (state !== "live") {
+      document.title = TITLE;
+      if (state !== "connecting") this.#isDescribed = false;
     }
     if (state !== "live" && this.#isRunning) {
       this.#isRunning = false;
@@ -153,7 +164,7 @@ class Page {
     byId("empty").hidden = metrics.total_events !== 0 || this.#view.filters.size > 0;
     this.#showBreakdowns();
     // A new table is worth a look at once.
-    if (before && before.generation !== metrics.generation) this.#polls.forEach((poll) => poll.start());
+    if (before && before.generation !== metrics.generation) this.#polls.forEach((poll) => poll.hasten());
     else if (this.#reference) showReference(this.#reference, this.#nowMs());
   }
 
@@ -189,6 +200,8 @@ class Page {
     const parameters = description?.paths?.["/metrics"]?.get?.parameters ?? [];
     const largest = parameters.find?.(({ name }) => name === "window")?.schema?.maximum;
     if (Number.isInteger(largest) && largest > 0) this.#controls.limitWindow(largest);
+    const eventType = description?.components?.schemas?.Event?.example?.type;
+    if (typeof eventType === "string") this.#controls.showExample(eventType);
     this.#isDescribed = description !== null;
   }
 

@@ -1,6 +1,6 @@
 // What the server says about itself: ingest, the reference table, what was rejected last, and the process.
 
-import { byId, element, setText } from "./dom.js";
+import { byId, element, holdsSelection, setText } from "./dom.js";
 import { ago, clock, count, date, latency, rate } from "./format.js";
 
 // The verdicts that have a place of their own; all others are rejections.
@@ -32,8 +32,9 @@ export function showReference({ generation, ts, users }, nowMs) {
   byId("reference-changed").title = Number.isFinite(tsMs) ? date(tsMs) : "";
 }
 
-// Shows the answer of GET /events/rejected.
+// Shows the answer of GET /events/rejected; not while somebody marks a part of the last one.
 export function showRejects({ rejected, total }) {
+  if (holdsSelection(byId("rejects-body"))) return;
   const rows = rejected.map(({ received_at, code, event_id, message, index }) =>
     element(
       "tr",
@@ -43,7 +44,7 @@ export function showRejects({ rejected, total }) {
       element(
         "td",
         { class: "reject-id", title: event_id ?? "" },
-        event_id ?? `no id, number ${count(index ?? 0)} of its batch`,
+        event_id ?? `no id, number ${count((index ?? 0) + 1)} of its batch`,
       ),
       element("td", { class: "reject-message" }, message ?? ""),
     ),

@@ -5,6 +5,8 @@ const TIMEOUT_MS = 10_000;
 export class Poll {
   #work;
   #stop = null;
+  // Ends the wait for the next run, or makes there be none.
+  #next = () => {};
 
   // `work(signal)` answers how many milliseconds later it wants to run again.
   constructor(work) {
@@ -20,16 +22,31 @@ export class Poll {
 
   stop() {
     this.#stop?.abort();
+    this.#next();
+  }
+
+  // Runs as soon as the run that is under way, if any, is over. What is stopped stays so.
+  hasten() {
+    this.#next();
   }
 
   async #run(stopped) {
-    const waitMs = await this.#work(AbortSignal.any([stopped, AbortSignal.timeout(TIMEOUT_MS)]));
-    if (stopped.aborted) return;
-    const timer = setTimeout(() => {
-      stopped.removeEventListener("abort", cancel);
-      this.#run(stopped);
-    }, waitMs);
-    const cancel = () => clearTimeout(timer);
-    stopped.addEventListener("abort", cancel, { once: true });
+    while (!stopped.aborted) {
+      let isHastened = false;
+      this.#next = () => (isHastened = true);
+      const waitMs = await this.#work(AbortSignal.any([stopped, AbortSignal.timeout(TIMEOUT_MS)]));
+      if (stopped.aborted) return;
+      if (!isHastened) await this.#wait(waitMs);
+    }
+  }
+
+  #wait(ms) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#next = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 }

@@ -8,6 +8,7 @@ export class Series {
   #stepSecs = 0;
   #windowSecs = 0;
   #asOfMs = 0;
+  #generation = 0;
 
   get stepSecs() {
     return this.#stepSecs;
@@ -24,19 +25,20 @@ export class Series {
 
   // Takes an answer for a whole window.
   replace(answer) {
-    const { points, stepSecs, asOfMs } = readAnswer(answer);
+    const { points, stepSecs, asOfMs, generation } = readAnswer(answer);
     this.#points = points;
+    this.#generation = generation;
     this.#stepSecs = stepSecs;
     this.#windowSecs = points.length * stepSecs;
     this.#asOfMs = asOfMs;
   }
 
-  // Takes an answer for the end of the window. Tells whether it fits: its steps must begin where the known ones do, and
-  // there may be no gap between.
+  // Takes an answer for the end of the window. Tells whether it fits: it must be of the same table of users, its steps must
+  // begin where the known ones do, and there may be no gap between.
   extend(answer) {
-    const { points, stepSecs, asOfMs } = readAnswer(answer);
+    const { points, stepSecs, asOfMs, generation } = readAnswer(answer);
     const last = this.#points.at(-1);
-    if (!last || points.length === 0 || stepSecs !== this.#stepSecs) return false;
+    if (!last || points.length === 0 || stepSecs !== this.#stepSecs || generation !== this.#generation) return false;
     const first = points[0].startMs;
     if (phaseOf(first, stepSecs) !== this.phase || first > last.startMs + stepSecs * 1000) return false;
     const known = this.#points.filter((point) => point.startMs < first);
@@ -75,7 +77,7 @@ function readAnswer(answer) {
   }));
   const stepSecs = answer.step_sec ?? 1;
   const end = (points.at(-1)?.startMs ?? 0) + stepSecs * 1000;
-  return { points, stepSecs, asOfMs: Date.parse(answer.as_of ?? "") || end };
+  return { points, stepSecs, asOfMs: Date.parse(answer.as_of ?? "") || end, generation: answer.generation ?? 0 };
 }
 
 // How long to wait, from a time of the server's, until a step that begins on a whole multiple of the step is nearly over.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { breakdownsOf, ranked } from "../breakdown.js";
+import { breakdownsOf, cut, ranked } from "../breakdown.js";
 
 test("breakdowns are those that the answer has, whatever their names", () => {
   const metrics = JSON.parse(
@@ -37,4 +37,12 @@ test("bars go from many events to few, then by name, and a value that is filtere
     ["a", 1],
     ["z", 0],
   ]);
+});
+
+test("of many bars the first are shown, and those that are held before others", () => {
+  const all = ["a", "b", "c", "d", "e"].map((value) => [value, 1]);
+  const shown = (limit, held) => cut(all, limit, ([value]) => held.includes(value)).map(([value]) => value);
+  assert.deepEqual(shown(3, []), ["a", "b", "c"]);
+  assert.deepEqual(shown(3, ["e", "b"]), ["a", "b", "e"]);
+  assert.deepEqual(shown(2, ["c", "d", "e"]), ["c", "d", "e"]);
 });

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { exampleCommand } from "../controls.js";
 
 test("the example sends to the address that the page came from", () => {
-  const command = exampleCommand("https://weir.example:3443");
+  const command = exampleCommand("https://weir.example:3443", "it's");
   assert.ok(command.startsWith("curl https://weir.example:3443/events --json '{"));
+  assert.ok(command.includes(`\n  "type": "it'\\''s",\n`), command);
 });

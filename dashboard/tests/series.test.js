@@ -46,6 +46,13 @@ test("an end with other steps, or behind a gap, does not fit", () => {
   assert.ok(series.extend(answer(110, 5, [10], 115)));
 });
 
+test("an end that is of another table of users does not fit", () => {
+  const series = new Series();
+  series.replace({ ...answer(100, 1, [1, 2], 102), generation: 3 });
+  assert.equal(series.extend({ ...answer(101, 1, [2, 3], 103), generation: 4 }), false);
+  assert.ok(series.extend({ ...answer(101, 1, [2, 3], 103), generation: 3 }));
+});
+
 test("a step that is not over counts for the time that has passed, once most of it has", () => {
   const series = new Series();
   series.replace(answer(100, 10, [10, 19], 119.5));

@@ -45,7 +45,7 @@ test("text has a contrast of 4.5 to 1 in both schemes", () => {
         assert.ok(ratio >= 4.5, `${scheme}: ${text} on ${ground} is ${ratio.toFixed(2)}`);
       }
     }
-    for (const shape of ["events", "users", "good", "warn", "bad"]) {
+    for (const shape of ["events", "users", "good", "warn", "bad", "field"]) {
       assert.ok(contrast(colours.get(shape), colours.get("surface")) >= 3, `${scheme}: ${shape}`);
     }
   }

@@ -1,6 +1,6 @@
 //! The page at `/` in a real browser, with a real server behind it.
 
-use crate::common::{agent, array, event_of, table, user};
+use crate::common::{agent, array, event_at, event_of, table, user};
 use crate::webdriver::Browser;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -158,6 +158,20 @@ fn a_pressed_bar_filters_and_the_address_shares_it() {
     wait_for_bars(&browser, "plan", &json!([["pro", "2"], ["a&b=<i>", "1"], ["free", "1"], ["unknown user", "1"]]));
     assert!(!browser.is_visible("#filters"));
 
+    // From the press to the answer none moves away, or a second press would meet another.
+    let order = "[...document.querySelectorAll('[aria-labelledby=breakdown-plan] .bar-name')] \
+        .map((name) => name.textContent).join()";
+    browser.run(&format!(
+        "window.orders = []; new MutationObserver(() => orders.push({order})) \
+         .observe(document.querySelector('#breakdowns'), {{ subtree: true, childList: true, characterData: true }})"
+    ));
+    browser.click(&bar("plan", "free"));
+    browser.wait_for_text("#total-events", "1");
+    browser.click(&bar("plan", "free"));
+    browser.wait_for_text("#total-events", "5");
+    browser.wait_for("document.querySelectorAll('.chip').length === 0 && orders.length > 0");
+    assert_eq!(browser.value("[...new Set(orders)]"), json!(["pro,a&b=<i>,free,unknown user"]));
+
     browser.click(&bar("plan", "pro"));
     browser.wait_for_text("#total-events", "2");
     browser.click(&bar("plan", "a&b=<i>"));
@@ -206,12 +220,21 @@ fn a_new_table_regroups_what_has_been_counted() {
 fn the_page_says_that_the_server_is_gone_and_comes_back_by_itself() {
     let weir = Weir::start();
     let address = weir.address;
+    // So long ago that the end of the chart, which is asked for each second, does not reach back to them.
+    let then_ms = SystemClock.now_ms() - 30_000;
+    weir.send("POST", "/events", array([event_at("e-1", then_ms), event_at("e-2", then_ms)]));
     let browser = look_at(&weir, WIDE);
-    weir.post("e", &[("ann", "click"), ("ann", "click")]);
     browser.wait_for_text("#total-events", "2");
+    browser.click("#values summary");
+    let drawn =
+        "[...document.querySelectorAll('#values-body td:first-of-type')].map((cell) => Number(cell.textContent))";
+    browser.wait_for(&format!("{drawn}.includes(2)"));
     drop(weir);
     browser.wait_for("document.documentElement.dataset.connection === 'lost'");
-    assert_eq!(browser.text("#status-text"), "Reconnecting");
+    assert_eq!(
+        [browser.text("#status-text"), browser.value("document.title").as_str().unwrap().to_owned()],
+        ["Reconnecting", "weir"]
+    );
     assert!(browser.is_visible("#notice") && browser.is_visible("#retry"));
     assert_eq!(browser.text("#total-events"), "2", "the last figures stay");
 
@@ -219,6 +242,13 @@ fn the_page_says_that_the_server_is_gone_and_comes_back_by_itself() {
     browser.wait_for("document.documentElement.dataset.connection === 'live'");
     browser.wait_for_text("#total-events", "0");
     assert!(!browser.is_visible("#notice"));
+    // The chart is of this process, too.
+    browser.run(
+        "window.drawings = 0; \
+         new MutationObserver(() => drawings++).observe(document.querySelector('#values-body'), { childList: true })",
+    );
+    browser.wait_for("drawings >= 3");
+    assert_eq!(browser.value(&format!("{drawn}.includes(2)")), false);
     weir.post("e", &[("ann", "click")]);
     browser.wait_for_text("#total-events", "1");
     assert_no_complaints(&browser);
@@ -234,7 +264,11 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
     browser.open(&weir.url());
     browser.wait_for("document.documentElement.dataset.connection === 'token'");
     browser.wait_for("document.activeElement.id === 'token'");
-    for (token, problem) in [("nonsense", "nobody has this token"), ("admin", "does not have the role")] {
+    for (token, problem) in [
+        ("non\u{200b}sense", "letters, digits"),
+        ("nonsense", "nobody has this token"),
+        ("admin", "does not have the role"),
+    ] {
         browser.enter("#token", token);
         browser.click("#token-form button");
         browser.wait_for(&format!("document.querySelector('#token-problem').textContent.includes('{problem}')"));
@@ -243,6 +277,7 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
     browser.enter("#token", &format!("reader{ENTER}"));
     browser.wait_for_text("#total-events", "1");
     assert!(!browser.is_visible("#token-panel"));
+    assert_eq!(browser.value("document.activeElement.id"), "figures");
     browser.reload();
     browser.wait_for_text("#total-events", "1");
     assert_eq!(browser.url(), weir.url());
@@ -344,4 +379,15 @@ fn the_page_can_be_read_and_used_without_seeing_it() {
     assert_eq!(browser.value("document.activeElement.title"), "pro");
     assert_eq!(bars(&browser, "plan")[0], json!(["pro", "3"]));
     assert_no_complaints(&browser);
+}
+
+#[test]
+#[ignore = "needs chromium and its driver"]
+fn the_page_polls_where_there_is_no_place_on_a_stream_and_shows_how_to_send_what_is_configured() {
+    let weir = Weir::with("127.0.0.1:0", &[("WEIR_MAX_STREAMS", "0"), ("WEIR_EVENT_TYPES", "play,pause")]);
+    let browser = look_at(&weir, WIDE);
+    browser.wait_for("document.querySelector('#command').textContent.includes('\"type\": \"play\"')");
+    weir.post("e", &[("ann", "play"), ("bob", "pause")]);
+    browser.wait_for_text("#total-events", "2");
+    assert!(!browser.is_visible("#notice"));
 }
