@@ -4,6 +4,7 @@
 set -euo pipefail
 
 url=${WEIR_URL:-http://127.0.0.1:3000}
+url=${url%/}
 now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 run=$(date +%s%N)
 

@@ -14,7 +14,7 @@ import urllib.request
 import uuid
 from datetime import datetime, timezone
 
-URL = os.environ.get("WEIR_URL", "http://127.0.0.1:3000") + "/events"
+URL = os.environ.get("WEIR_URL", "http://127.0.0.1:3000").rstrip("/") + "/events"
 TOKEN = os.environ.get("WEIR_INGEST_TOKEN")
 TRIES, BATCH = 8, 100
 PASSING = {408, 429, 502, 503, 504}  # what a busy server says, or a proxy before one that restarts

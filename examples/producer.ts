@@ -8,7 +8,7 @@ type WeirEvent = { event_id: string; user_id: string; type: string; ts: string }
 type Verdict = { event_id: string | null; code: string; index: number; message: string };
 type Verdicts = { results: Verdict[]; accepted: number; duplicates: number; rejected: number };
 
-const url: string = (process.env.WEIR_URL ?? "http://127.0.0.1:3000") + "/events";
+const url: string = (process.env.WEIR_URL ?? "http://127.0.0.1:3000").replace(/\/+$/, "") + "/events";
 const token: string | undefined = process.env.WEIR_INGEST_TOKEN;
 const types: string[] = ["click", "view", "purchase"];
 const tries = 8;
