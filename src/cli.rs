@@ -26,7 +26,7 @@ use crate::pace::Patience;
 use crate::telemetry::LogFormat;
 use crate::{client, top as top_command};
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use demo::DemoArgs;
 use load::LoadArgs;
 use memory::Shares;
@@ -122,7 +122,8 @@ and of the certificate again.
 
 Exit codes:
   0  it was ended by SIGTERM or SIGINT, and what was in flight was answered
-  1  there is nothing to serve with, or nowhere to; the line on stderr says why";
+  1  there is nothing to serve with, or nowhere to; the line on stderr says why
+130, 143  a second SIGINT or SIGTERM ended it at once";
 
 #[derive(Debug, Subcommand)]
 enum CommandArgs {
@@ -188,14 +189,15 @@ struct ServeArgs {
     #[arg(allow_negative_numbers = true)]
     dedup_capacity: Option<usize>,
 
-    /// The attributes of users that events are broken down by, in the order of the answers (1 to 8 names).
-    #[arg(long, env = "WEIR_ATTRIBUTES", value_name = "NAMES", value_delimiter = ',')]
-    #[arg(default_values_t = EngineConfig::default().attributes)]
+    /// The attributes of users that events are broken down by, in the order of the answers: 1 to 8 names with commas between
+    /// [default: plan,region].
+    #[arg(long, env = "WEIR_ATTRIBUTES", value_name = "NAME,…", value_delimiter = ',')]
+    #[arg(default_values_t = EngineConfig::default().attributes, hide_default_value = true)]
     attributes: Vec<String>,
 
-    /// The types that an event may have (1 to 64 names).
-    #[arg(long, env = "WEIR_EVENT_TYPES", value_name = "NAMES", value_delimiter = ',')]
-    #[arg(default_values_t = EngineConfig::default().event_types)]
+    /// The types that an event may have: 1 to 64 names with commas between [default: click,view,purchase].
+    #[arg(long, env = "WEIR_EVENT_TYPES", value_name = "NAME,…", value_delimiter = ',')]
+    #[arg(default_values_t = EngineConfig::default().event_types, hide_default_value = true)]
     event_types: Vec<String>,
 
     /// The largest body, as sent and after decompression: bytes, or with a suffix KiB, MiB or GiB (up to 1GiB).
@@ -266,7 +268,11 @@ struct ServeArgs {
 /// # Errors
 /// When there is nothing to run: help was asked for, or something is wrong with the arguments.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
-    let cli = Cli::try_parse_from(args).map_err(|error| match error.kind() {
+    let mut command = without_empty_variables(Cli::command());
+    let matches = command.try_get_matches_from_mut(args);
+    let cli = matches
+        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command)));
+    let cli = cli.map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Shown(Box::new(error)),
         _ => Stop::Refused(one_line(&error.to_string())),
     })?;
@@ -282,6 +288,14 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> 
         CommandArgs::Man { out } => Ok(Command::Man(out)),
     };
     command.map_err(Stop::Refused)
+}
+
+/// A variable that is there and empty sets nothing, as `${NAME:-}` in the files of others means it.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|arg| if arg.get_env().is_some_and(is_empty) { arg.env(None::<&str>) } else { arg })
+        .mut_subcommands(without_empty_variables)
 }
 
 /// What a command that reads a file reads: the file, or standard input for `-`.
@@ -406,6 +420,16 @@ mod tests {
     /// A refusal of arguments is one line that names what is wrong.
     pub(super) fn assert_is_one_line(line: &str, named: &str) {
         assert!(line.contains(named) && !line.contains('\n') && !line.starts_with("error"), "{named}: {line}");
+    }
+
+    #[test]
+    fn the_help_tells_lists_as_they_are_written() {
+        let Err(Stop::Shown(help)) = parse(["weir", "--help"].map(OsString::from)) else { panic!("no help") };
+        let (help, config) = (help.to_string(), EngineConfig::default());
+        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for names in [config.attributes, config.event_types] {
+            assert!(words.contains(&format!("with commas between [default: {}]", names.join(","))), "{help}");
+        }
     }
 
     /// The command that these arguments ask for, or why there is none.

@@ -35,7 +35,8 @@ pub(crate) async fn serve_and_tell(
     let tls = tls.map(|files| Tls::from_files(files.certificates, files.key)).transpose()?.map(Arc::new);
     let tokens = sources.read()?;
     let listener = TcpListener::bind(&listen).await;
-    let listener = listener.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let listener =
+        listener.map_err(|error| format!("cannot listen on {listen}: {error}; --listen ADDR:PORT chooses where"))?;
     warn_of_strangers(listener.local_addr()?, &tokens);
     allow_files(http.max_connections);
     let engine = Arc::new(Engine::new(engine, SystemClock)?);

@@ -15,7 +15,8 @@ Examples:
   weir completions fish > ~/.config/fish/completions/weir.fish
 
 Exit codes:
-  0  they were printed";
+  0  they were printed
+  1  they cannot be written";
 
 /// What the help of `weir man` ends with.
 pub(super) const MAN_AFTER_HELP: &str = "\
@@ -29,10 +30,10 @@ Exit codes:
 
 /// The script that makes a shell complete `weir`'s commands and options.
 #[must_use]
-pub fn completions(shell: Shell) -> Vec<u8> {
+pub fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "weir", &mut script);
-    script
+    String::from_utf8(script).expect("names and help are text")
 }
 
 /// The shells that there are completions for.
@@ -45,10 +46,10 @@ pub fn shells() -> &'static [Shell] {
 ///
 /// # Errors
 /// Never in fact: it is written to memory.
-pub fn man_page() -> io::Result<Vec<u8>> {
+pub fn man_page() -> io::Result<String> {
     let mut page = Vec::new();
     Man::new(Cli::command()).render(&mut page)?;
-    Ok(page)
+    Ok(String::from_utf8(page).expect("names and help are text"))
 }
 
 /// Writes the manual pages of `weir` and of each command to a directory, which is made if it is not there.

@@ -17,11 +17,12 @@ Examples:
   weir load --rate 100000 --batch 1000 --users 100000 --zipf 1.1 --duplicates 0.05 --late 0.01 --report out
 
 Environment:
+  WEIR_URL           the server
   WEIR_INGEST_TOKEN  the token, where the server asks for one
 
 Exit codes:
   0  the server has counted what was sent
-  1  it has not, a request failed, or nothing could be sent";
+  1  it has not, a request failed, or nothing could be sent. A signal ends it at once, without a report";
 
 /// The settings of a run of the load generator, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +37,7 @@ pub struct LoadSettings {
 #[derive(Debug, Args)]
 pub(super) struct LoadArgs {
     /// The server, as http://HOST[:PORT][/PREFIX].
-    #[arg(long, default_value = "http://127.0.0.1:3000")]
+    #[arg(long, env = "WEIR_URL", default_value = "http://127.0.0.1:3000")]
     url: Target,
 
     /// Events a second, sent by a schedule that does not wait for answers, or "max": as fast as answers come.

@@ -34,7 +34,8 @@ Environment:
 
 Exit codes:
   0  the table is in force; its generation is printed
-  1  it is not, and the table is as it was; the line on stderr says why and where";
+  1  it is not, and the table is as it was; the line on stderr says why and where. Only where no answer came it may be in \
+     force all the same, and the line says so";
 
 const SHOW_AFTER_HELP: &str = "\
 Examples:

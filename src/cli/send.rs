@@ -28,7 +28,9 @@ Environment:
 
 Exit codes:
   0  every event was accepted or a duplicate
-  1  an event was refused, or not all could be sent; the last line on stderr says which and what to do";
+  1  an event was refused, or not all could be sent: the summary lists the first that were refused, and the last line on \
+     stderr says what to do
+130, 143  a second SIGINT or SIGTERM ended it at once; the first one sends what has been read by then";
 
 /// The arguments as typed.
 #[derive(Debug, Args)]

@@ -18,6 +18,9 @@ impl TokenSources {
     /// Takes the tokens of a role from a variable's value: one, or several with commas between them. An empty value is
     /// an error, because who sets it hardly means to let everyone in.
     pub(super) fn add_list(&mut self, role: Role, list: &str) -> Result<(), String> {
+        if list.is_empty() {
+            return Err("it is empty; leave it out, or give it a token".to_owned());
+        }
         list.split(',').try_for_each(|token| self.given.add(role, token.trim_ascii()))
     }
 
@@ -33,7 +36,7 @@ impl TokenSources {
 
     /// The first token in a file: the one that a client shows.
     pub(super) fn first_of_file(path: &Path) -> Result<String, String> {
-        let text = text_of(path)?;
+        let text = read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         tokens_in(&text).next().map(str::to_owned).ok_or_else(|| format!("{}: no token in it", path.display()))
     }
 
@@ -44,19 +47,16 @@ impl TokenSources {
     pub fn read(&self) -> Result<Tokens, String> {
         let mut tokens = self.given.clone();
         for (role, path) in &self.files {
-            let text = text_of(path)?;
+            let told = |error: &str| format!("{}-token-file {}: {error}", role.name(), path.display());
+            let text = read(path).map_err(|error| told(&error.to_string()))?;
             let mut lines = tokens_in(&text);
-            let first = lines.next().ok_or_else(|| format!("{}: no token in it", path.display()))?;
+            let first = lines.next().ok_or_else(|| told("no token in it"))?;
             for token in std::iter::once(first).chain(lines) {
-                tokens.add(*role, token).map_err(|error| format!("{}: {error}", path.display()))?;
+                tokens.add(*role, token).map_err(|error| told(&error))?;
             }
         }
         Ok(tokens)
     }
-}
-
-fn text_of(path: &Path) -> Result<String, String> {
-    read(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// One a line, among empty lines and comments.
@@ -110,7 +110,8 @@ mod tests {
         assert_eq!(read(b"# rotated\r\n a \r\n\nb\n"), Ok(two));
         for text in [&b""[..], b"# none\n", b"a\nb c\n", b"\xff", &vec![b'\n'; 200_000]] {
             let error = read(text).unwrap_err();
-            assert!(error.starts_with(&path.display().to_string()) && !error.contains('\n'), "{error}");
+            let named = format!("admin-token-file {}: ", path.display());
+            assert!(error.starts_with(&named) && !error.contains('\n'), "{error}");
         }
         std::fs::remove_file(&path).unwrap();
         assert!(sources.read().is_err());

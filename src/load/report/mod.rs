@@ -60,7 +60,10 @@ impl fmt::Display for Unsound {
                 write!(f, "the server's counts do not match what was sent in {answers} of {of} answers; ")?;
                 write!(f, "the first says {told}, not {expected}")
             }
-            Self::Failed(requests) => write!(f, "{requests} requests failed"),
+            Self::Failed(requests) => write!(
+                f,
+                "{requests} requests failed, as the report says; with status 401 or 403, WEIR_INGEST_TOKEN holds no token that may"
+            ),
             Self::Unchecked => f.write_str("no request was acknowledged"),
         }
     }

@@ -185,10 +185,10 @@ fn a_server_that_miscounts_is_told_of() {
 #[test]
 fn failures_are_told_by_kind_and_fail_the_run() {
     let output = load(parrot("404 Not Found", "{}"), &QUICK);
-    assert!(failure(&output).ends_with("requests failed"));
+    assert!(failure(&output).contains(" requests failed, as the report says; with status 401"));
     assert!(str::from_utf8(&output.stdout).unwrap().contains("status 404"));
     let output = load(parrot("200 OK", "{}"), &QUICK);
-    assert!(failure(&output).ends_with("requests failed"));
+    assert!(failure(&output).contains(" requests failed, as the report says; with status 401"));
     assert!(str::from_utf8(&output.stdout).unwrap().contains("counts are not where they should be"));
 }
 

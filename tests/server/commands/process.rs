@@ -98,9 +98,9 @@ fn bad_environments_are_one_line() {
         ("WEIR_MAX_SKEW", "100000", "max-skew must be 0 to 86400, not 100000"),
         ("WEIR_WORKERS", "many", "--workers"),
         ("WEIR_LOG", "weir=loud", "WEIR_LOG"),
-        ("WEIR_READ_TOKEN", "", "WEIR_READ_TOKEN: a token for read has"),
+        ("WEIR_READ_TOKEN", "", "WEIR_READ_TOKEN: it is empty"),
         ("WEIR_ADMIN_TOKEN", "a,,b", "WEIR_ADMIN_TOKEN: a token for admin has"),
-        ("WEIR_INGEST_TOKEN_FILE", "/nowhere", "/nowhere: "),
+        ("WEIR_INGEST_TOKEN_FILE", "/nowhere", "ingest-token-file /nowhere: "),
         ("WEIR_TLS_CERT", "/nowhere", "--tls-cert and --tls-key go together"),
         ("PORT", "http", "PORT must be 0 to 65535, not \"http\""),
     ] {
@@ -114,7 +114,28 @@ fn a_taken_port_is_one_line() {
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = holder.local_addr().unwrap().to_string();
     let line = refusal(&mut weir(&["--listen", &address]));
-    assert!(line.starts_with(&format!("cannot listen on {address}: ")), "{line}");
+    assert!(line.starts_with(&format!("cannot listen on {address}: ")) && line.contains("--listen"), "{line}");
+}
+
+#[test]
+fn an_empty_variable_sets_nothing() {
+    let mut command = weir(&["serve", "--listen", "127.0.0.1:0"]);
+    for name in ["WEIR_RETENTION", "WEIR_LISTEN", "WEIR_ATTRIBUTES", "WEIR_MAX_MEMORY", "WEIR_LOG_FORMAT"] {
+        command.env(name, "");
+    }
+    let running = Running::start(&mut command);
+    let mut connection = Raw::connect(running.address);
+    connection.send("GET /metrics?window=1800 HTTP/1.1\r\nhost: weir\r\n\r\n");
+    assert_eq!(connection.reply().json()["by_plan"], serde_json::json!({}));
+}
+
+#[test]
+fn what_cannot_be_printed_is_a_failure() {
+    for args in [&["man"][..], &["completions", "bash"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let line = refusal(weir(args).stdout(full));
+        assert!(line.starts_with("cannot write the output: "), "{args:?}: {line}");
+    }
 }
 
 #[test]
