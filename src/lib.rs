@@ -48,6 +48,8 @@ pub mod load;
 mod maintenance;
 mod memory;
 #[cfg(feature = "server")]
+pub mod output;
+#[cfg(feature = "server")]
 mod pace;
 mod prefetch;
 #[cfg(feature = "server")]

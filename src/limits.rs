@@ -342,6 +342,9 @@ pub const SEND_RETRY_FOR: RangeInclusive<Duration> = Duration::ZERO..=Duration::
 /// The first pause of `weir send` before it tries again, and the longest that it doubles to.
 pub const SEND_PAUSE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(5);
 
+/// How often a command looks whether it is to end, or a key was pressed.
+pub const SIGNAL_LOOK_PERIOD: Duration = Duration::from_millis(50);
+
 /// Refused events that `weir send` lists one by one.
 pub const SEND_REFUSED_LISTED: usize = 10;
 

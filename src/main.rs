@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use weir::cli::{self, Command, LoadSettings, Settings, Stop};
 use weir::client::{reference, send};
-use weir::{demo, limits, load, serve, telemetry, top};
+use weir::{demo, limits, load, output, serve, telemetry, top};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -38,8 +38,8 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::ReferenceShow(options) => reference::show(&options),
         Command::Top(options) => top::run(&options),
         Command::Load(settings) => run_load(&settings),
-        Command::Completions(shell) => print(&cli::completions(shell)),
-        Command::Man(None) => print(&cli::man_page()?),
+        Command::Completions(shell) => Ok(output::print(cli::completions(shell))?),
+        Command::Man(None) => Ok(output::print(cli::man_page()?)?),
         Command::Man(Some(directory)) => {
             let written = cli::write_man_pages(&directory);
             Ok(written.map_err(|error| format!("cannot write to {}: {error}", directory.display()))?)
@@ -74,17 +74,10 @@ fn keep_freed_memory(time: Duration) {
 
 fn run_load(settings: &LoadSettings) -> Result<(), Box<dyn Error>> {
     let report = load::run(&settings.options)?;
-    // A closed stdout does not keep the files from being written, nor the counts from being checked.
-    let _ = write!(std::io::stdout(), "{report}");
+    output::print(&report)?;
     if let Some(directory) = &settings.report {
         report.write(directory).map_err(|error| format!("cannot write to {}: {error}", directory.display()))?;
     }
     report.check()?;
-    Ok(())
-}
-
-fn print(text: &[u8]) -> Result<(), Box<dyn Error>> {
-    // A closed stdout is the reader's choice.
-    let _ = std::io::stdout().write_all(text);
     Ok(())
 }

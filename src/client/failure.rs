@@ -91,7 +91,7 @@ impl Failure {
     fn of_io(url: String, error: &io::Error) -> Self {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match (error.kind(), tls) {
-            (_, Some(tls @ rustls::Error::InvalidCertificate(_))) => Self::Untrusted { url, reason: tls.to_string() },
+            (_, Some(tls @ rustls::Error::InvalidCertificate(_))) => Self::Untrusted { url, reason: untrusted(tls) },
             (_, Some(tls)) => Self::Unsound { url, reason: tls.to_string() },
             (ErrorKind::ConnectionRefused, _) => Self::Absent { url, reason: "connection refused".to_owned() },
             (ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable, _) => {
@@ -99,6 +99,10 @@ impl Failure {
             }
             (ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof, _) => {
                 Self::Lost { url, reason: "the connection was lost".to_owned() }
+            }
+            // The standard library gives this one no kind, only these words.
+            _ if error.to_string().starts_with("failed to lookup address") => {
+                Self::Absent { url, reason: "there is no such host".to_owned() }
             }
             _ => Self::Lost { url, reason: error.to_string() },
         }
@@ -131,6 +135,16 @@ impl Failure {
     }
 }
 
+/// Why a certificate is not believed.
+fn untrusted(error: &rustls::Error) -> String {
+    let text = error.to_string();
+    // What `openssl req -x509` makes unless it is told otherwise.
+    match text.contains("CaUsedAsEndEntity") {
+        true => "its certificate is an authority's; make the server's with basicConstraints=CA:FALSE".to_owned(),
+        false => text,
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -139,7 +153,7 @@ impl fmt::Display for Failure {
             }
             Self::Lost { url, reason } => write!(f, "no answer from {url}: {}", Printable(reason)),
             Self::Untrusted { url, reason } => {
-                write!(f, "cannot trust {url}: {}; name the file of its authority with --ca", Printable(reason))
+                write!(f, "cannot trust {url}: {}; --ca names the file of its authority", Printable(reason))
             }
             Self::Unsound { url, reason } => {
                 write!(f, "{url} does not answer as weir does: {}; is the URL right?", Printable(reason))
@@ -216,8 +230,11 @@ mod tests {
         let lost = io::Error::from(ErrorKind::ConnectionReset);
         let lost = Failure::of_transport(String::new(), &ureq::Error::Io(lost));
         assert!(lost.is_passing() && lost.may_be_taken());
-        let absent = io::Error::from(ErrorKind::ConnectionRefused);
-        let absent = Failure::of_transport(String::new(), &ureq::Error::Io(absent));
-        assert!(absent.is_passing() && !absent.may_be_taken());
+        let unknown = std::net::ToSocketAddrs::to_socket_addrs("nowhere.invalid:80").unwrap_err();
+        for absent in [ErrorKind::ConnectionRefused.into(), unknown] {
+            let absent = Failure::of_transport(String::new(), &ureq::Error::Io(absent));
+            assert!(matches!(absent, Failure::Absent { .. }), "{absent}");
+            assert!(absent.is_passing() && !absent.may_be_taken());
+        }
     }
 }

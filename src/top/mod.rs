@@ -13,18 +13,16 @@ mod poll;
 mod screen;
 
 use crate::client::{Access, Client};
+use crate::limits;
+use crate::output;
+use crate::process::stop_on_signals;
 use poll::Poll;
 use screen::{Key, Screen};
 use std::error::Error;
-use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, IsTerminal as _};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
-use std::time::Duration;
-
-/// How often keys, signals and news are looked for.
-const LOOK_PERIOD: Duration = Duration::from_millis(50);
 
 /// Columns of a picture that is printed.
 const PRINTED_COLUMNS: usize = 80;
@@ -57,9 +55,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             text.push_str(line.to_string().trim_end());
             text.push('\n');
         }
-        // A closed stdout is the reader's choice.
-        let _ = io::stdout().write_all(text.as_bytes());
-        return Ok(());
+        return Ok(output::print(text)?);
     }
     watch(poll)
 }
@@ -82,7 +78,7 @@ fn watch(poll: Poll) -> Result<(), Box<dyn Error>> {
                 None => picture::blank(&title, note, columns),
             })?;
         }
-        is_new = match screen.key(LOOK_PERIOD)? {
+        is_new = match screen.key(limits::SIGNAL_LOOK_PERIOD)? {
             Some(Key::Quit) => return Ok(()),
             Some(Key::Resized) => true,
             None => false,
@@ -97,16 +93,4 @@ fn watch(poll: Poll) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-/// A flag that is set when the process is asked to end, so that the terminal is given back before it does. A second signal ends
-/// it at once: a terminal that takes nothing more (ctrl-s) would hold it up.
-fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
-        // In this order: the first signal finds the flag unset.
-        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))?;
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
-    Ok(stop)
 }

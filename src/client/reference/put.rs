@@ -6,10 +6,11 @@ use crate::client::{Access, Client, Source};
 use crate::clock::{Clock as _, SystemClock};
 use crate::event::format_ms;
 use crate::limits;
+use crate::output;
 use serde::Deserialize;
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use ureq::http::Method;
 
 /// What a file of users looks like.
@@ -58,15 +59,22 @@ pub fn put(options: &PutOptions) -> Result<(), Box<dyn Error>> {
     let if_match = options.if_match.map(|generation| format!("\"{generation}\""));
     let mut headers = vec![("content-type", "application/json")];
     headers.extend(if_match.as_deref().map(|tag| ("if-match", tag)));
-    let answer = client.exchange(Method::PUT, "/reference/users", &headers, body.as_bytes());
+    let exchange = || client.exchange(Method::PUT, "/reference/users", &headers, body.as_bytes());
+    let answer = match exchange() {
+        // The same table of the same time leaves what is there as it is. Under a precondition, which the lost try may have
+        // undone, the second one would tell nothing.
+        Err(failure) if failure.may_be_taken() && if_match.is_none() => exchange(),
+        answer => answer,
+    };
     let answer = answer.map_err(|failure| match table.line_of(&failure) {
         Some(line) => format!("{}, line {line}: {failure}", options.source),
+        None if failure.may_be_taken() => {
+            format!("{failure}; the table may be in force all the same: `weir reference show` tells")
+        }
         None => failure.to_string(),
     })?;
     let Replaced { generation, users } = serde_json::from_slice(&answer).map_err(|error| client.unsound(&error))?;
-    // A closed stdout is the reader's choice.
-    let _ = writeln!(io::stdout(), "generation {generation}, {users} users");
-    Ok(())
+    Ok(output::print(format_args!("generation {generation}, {users} users\n"))?)
 }
 
 /// The source's text, if it is not longer than any server takes.

@@ -1,12 +1,12 @@
 //! Shows the table of users, or one of them.
 
 use crate::client::{Access, Client, Printable};
+use crate::output;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Write as _};
 
 /// What to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,9 +39,7 @@ pub fn show(options: &ShowOptions) -> Result<(), Box<dyn Error>> {
         let members: Members = serde_json::from_slice(&answer).map_err(|error| client.unsound(&error))?;
         members.to_string()
     };
-    // A closed stdout is the reader's choice.
-    let _ = writeln!(io::stdout(), "{text}");
-    Ok(())
+    Ok(output::print(format_args!("{text}\n"))?)
 }
 
 /// A value without JSON's marks.

@@ -2,7 +2,7 @@
 //! written; here only its outermost members are told apart.
 
 use crate::client::Failure;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -21,15 +21,22 @@ pub(super) struct Table<'a> {
 /// The body of `PUT /reference/users`.
 #[derive(Deserialize)]
 struct Body<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     user_metadata: Option<&'a RawValue>,
     #[serde(borrow)]
     ts: Option<&'a RawValue>,
 }
 
+/// A member that is there, though it be null.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
+}
+
 impl<'a> Table<'a> {
     /// A whole body, which has a member `user_metadata`, or else just the map of users.
     pub(super) fn from_json(text: &'a str) -> Result<Self, String> {
+        // Some editors begin a file with a byte order mark; to the server it is no JSON.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if !text.trim_ascii_start().starts_with('{') {
             return Err("not a table in JSON: it must be an object".to_owned());
         }
@@ -80,6 +87,7 @@ mod tests {
         assert_eq!(body(whole, None), r#"{"user_metadata":{"a":{"plan":1e400}},"ts":"T"}"#);
         assert_eq!(body(whole, Some("G")), r#"{"user_metadata":{"a":{"plan":1e400}},"ts":"G"}"#);
         assert_eq!(body(r#"{"user_metadata":{}}"#, None), r#"{"user_metadata":{},"ts":"NOW"}"#);
+        assert_eq!(body("\u{feff}{\"user_metadata\":null}", None), r#"{"user_metadata":null,"ts":"NOW"}"#);
         assert_eq!(body("{}", Some("\"")), r#"{"user_metadata":{},"ts":"\""}"#);
         // The server says what is wrong with a time that is none.
         assert_eq!(body(r#"{"user_metadata":{},"ts":7}"#, None), r#"{"user_metadata":{},"ts":7}"#);

@@ -10,27 +10,32 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Backoff {
     pauses: u32,
-    /// When the batch first failed, or was last taken in part.
-    since: Option<Instant>,
+    /// When the batch was first tried, or last taken in part.
+    since: Instant,
     give_up_after: Duration,
 }
 
 impl Backoff {
     pub(super) fn new(give_up_after: Duration) -> Self {
-        Self { pauses: 0, since: None, give_up_after }
+        Self { pauses: 0, since: Instant::now(), give_up_after }
     }
 
     /// The next pause, at least as long as the server asks for; none when it would end too late.
     pub(super) fn next(&mut self, retry_after: Option<Duration>, rng: &mut SmallRng) -> Option<Duration> {
-        let waited = self.since.get_or_insert_with(Instant::now).elapsed();
+        let waited = self.waited();
         let pause = pause(self.pauses, retry_after, rng.random_range(0.0..=1.0));
         self.pauses += 1;
         (waited.saturating_add(pause) <= self.give_up_after).then_some(pause)
     }
 
+    /// How long nothing of the batch has been taken.
+    pub(super) fn waited(&self) -> Duration {
+        self.since.elapsed()
+    }
+
     /// Begins again: the server has taken something.
     pub(super) fn reset(&mut self) {
-        (self.pauses, self.since) = (0, None);
+        (self.pauses, self.since) = (0, Instant::now());
     }
 }
 

@@ -68,7 +68,7 @@ impl Delivery {
             };
             let retry_after = failure.as_ref().and_then(Failure::retry_after);
             let Some(pause) = backoff.next(retry_after, &mut self.rng) else {
-                return Err(gave_up(&batch, self.retry_for, failure.as_ref()));
+                return Err(gave_up(&batch, backoff.waited(), failure.as_ref()));
             };
             self.bar.set_message(format!("waiting {:.1} s to try again", pause.as_secs_f64()));
             thread::sleep(pause);
@@ -115,10 +115,12 @@ fn told(batch: &Batch, failure: &Failure) -> String {
     }
 }
 
-fn gave_up(batch: &Batch, retry_for: Duration, failure: Option<&Failure>) -> String {
+fn gave_up(batch: &Batch, waited: Duration, failure: Option<&Failure>) -> String {
     let reason = failure.map_or_else(|| "the server has no room for these events".to_owned(), Failure::to_string);
-    let secs = retry_for.as_secs_f64();
-    format!("{}: not taken within {secs} s: {reason}; --retry-for waits longer", lines(batch))
+    let asks = failure.and_then(Failure::retry_after);
+    let asks = asks.map_or_else(String::new, |pause| format!(", and asks to wait {} s", pause.as_secs()));
+    let secs = waited.as_secs();
+    format!("{}: not taken within {secs} s: {reason}{asks}; --retry-for waits longer", lines(batch))
 }
 
 /// The lines' numbers.

@@ -39,6 +39,8 @@ struct Growing {
     since: Option<Instant>,
     /// It cannot grow any more: it is full, or a line waits that does not fit.
     is_full: bool,
+    is_ended: bool,
+    /// Until it is taken.
     end: Option<Result<(), Stop>>,
 }
 
@@ -51,7 +53,7 @@ impl Handover {
         self.bounds
     }
 
-    /// Adds a line, which fits into an empty batch; waits until it fits into the growing one.
+    /// Adds a line, which fits into an empty batch; waits until it fits into the growing one. After the end it is dropped.
     pub(super) fn put(&self, number: u64, line: &[u8]) {
         let mut growing = self.lock();
         if !self.fits(&growing, line) {
@@ -60,6 +62,9 @@ impl Handover {
         }
         let has_room = self.changed.wait_while(growing, |growing| growing.is_full);
         let mut growing = has_room.unwrap_or_else(PoisonError::into_inner);
+        if growing.is_ended {
+            return;
+        }
         growing.batch.push(number, line);
         growing.since.get_or_insert_with(Instant::now);
         growing.is_full = growing.batch.len() == self.bounds.events;
@@ -68,10 +73,13 @@ impl Handover {
         }
     }
 
-    /// Says that no more lines will come, and why.
+    /// Says that no more lines will come, and why. The first reason counts.
     pub(super) fn finish(&self, end: Result<(), Stop>) {
-        self.lock().end = Some(end);
-        self.changed.notify_all();
+        let mut growing = self.lock();
+        if !growing.is_ended {
+            (growing.is_ended, growing.end) = (true, Some(end));
+            self.changed.notify_all();
+        }
     }
 
     /// Waits for a batch that is full, that has waited long enough, or that is the last; or for the end.

@@ -19,13 +19,18 @@ mod lines;
 mod outcome;
 
 use crate::client::{Access, Client, Source};
+use crate::limits;
+use crate::output;
+use crate::process::stop_on_signals;
 use delivery::Delivery;
 use handover::{Bounds, Handover, Taken};
 use indicatif::{ProgressBar, ProgressStyle};
 use input::Input;
+use lines::Stop;
 use std::error::Error;
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -50,7 +55,7 @@ pub struct Options {
     pub fail_on_duplicates: bool,
 }
 
-/// Sends everything, prints what became of it, and shows the progress on stderr where that is a terminal.
+/// Sends everything, or at a signal what has been read by then, prints what became of it, and shows the progress on stderr where that is a terminal.
 ///
 /// # Errors
 /// One line: when the input cannot be read, a line is too long, the server cannot be reached or does not take a batch, or when
@@ -64,6 +69,13 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let lines = Arc::clone(&handover);
     // Nobody waits for this thread: where the sending has failed, it ends with the process.
     thread::Builder::new().name("weir-lines".to_owned()).spawn(move || lines::read(input, &lines))?;
+    let (stop, interrupted) = (stop_on_signals()?, Arc::clone(&handover));
+    thread::Builder::new().name("weir-signals".to_owned()).spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            thread::sleep(limits::SIGNAL_LOOK_PERIOD);
+        }
+        interrupted.finish(Err(Stop::Interrupted));
+    })?;
 
     let mut delivery = Delivery::new(client, options, bar);
     let ended = loop {
@@ -78,8 +90,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     };
     let outcome = delivery.finish();
     if ended.is_ok() || outcome.events() > 0 {
-        // A closed stdout is the reader's choice.
-        let _ = write!(io::stdout(), "{outcome}");
+        output::print(&outcome)?;
     }
     ended?;
     Ok(outcome.check(options.fail_on_duplicates)?)

@@ -1,6 +1,6 @@
 //! `weir reference` as a process.
 
-use crate::common::command::{Scratch, failure, success, weir, with_input};
+use crate::common::command::{Scratch, Script, Step, failure, success, weir, with_input};
 use crate::common::{NOON, Server};
 use std::process::{Command, Output};
 use weir::http::Role;
@@ -99,4 +99,22 @@ fn each_command_has_the_token_of_its_role() {
     let mut show = reference(&server, &["show"]);
     assert!(failure(&show.output().unwrap()).ends_with("set WEIR_READ_TOKEN or --token-file"));
     success(&show.env("WEIR_READ_TOKEN", "reads").output().unwrap());
+}
+
+#[test]
+fn a_table_whose_answer_is_lost_is_put_again_unless_it_has_a_precondition() {
+    let answer = || Step::Answer("200 OK", "", r#"{"message":"","generation":7,"users":0}"#.to_owned());
+    let put = |script: &Script, args: &[&str]| {
+        let url = format!("http://{}", script.address);
+        with_input(&mut weir(&[&["reference", "put", "-", "--url", &url], args].concat()), "{}")
+    };
+    let script = Script::start(vec![Step::Hangup, answer()]);
+    assert_eq!(success(&put(&script, &[])), "generation 7, 0 users\n");
+    let bodies: Vec<_> = script.bodies.try_iter().collect();
+    assert!(bodies.len() == 2 && bodies[0] == bodies[1], "the same table of the same time: {bodies:?}");
+
+    let script = Script::start(vec![Step::Hangup, answer()]);
+    let output = put(&script, &["--if-match", "6"]);
+    assert!(failure(&output).ends_with("may be in force all the same: `weir reference show` tells"), "{output:?}");
+    assert_eq!(script.bodies.try_iter().count(), 1);
 }

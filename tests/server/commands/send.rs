@@ -132,6 +132,7 @@ fn a_server_that_stays_without_room_is_given_up() {
     let output = with_input(&mut send(script.address, &["-", "--retry-for", "0s"]), "a\nb\n");
     let line = failure(&output);
     assert!(line.starts_with("lines 1 to 2: not taken within 0 s: ") && line.contains("there is no room"), "{line}");
+    assert!(line.contains(", and asks to wait 1 s; --retry-for"), "{line}");
     assert!(output.stdout.is_empty());
 }
 
@@ -253,4 +254,22 @@ fn a_certificate_is_believed_if_it_is_named() {
     assert!(failure(&output).contains("certificate"), "{output:?}");
     let output = with_input(&mut weir(&["send", "-", "--url", &url, "--ca", &key]), "a\n");
     assert!(failure(&output).ends_with("key.pem: no certificate in it"), "{output:?}");
+}
+
+#[test]
+fn a_signal_ends_the_reading_and_what_was_read_is_sent() {
+    let server = server();
+    // The third line waits for a fourth that never comes.
+    let mut command = send(server.address, &["-", "--batch", "2", "--linger", "1m"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(events("e-", 3).as_bytes()).unwrap();
+    wait_until("the first two lines are there", || server.total_events() == 2);
+    let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(failure(&output), "standard input: interrupted; what had been read by then was sent");
+    assert_eq!(str::from_utf8(&output.stdout).unwrap(), "3 accepted, 0 duplicates, 0 refused\n");
+    assert_eq!(server.total_events(), 3);
+    drop(input);
 }
