@@ -8,6 +8,8 @@ const RETRY_MS = 2000;
 const RETRY_MAX_MS = 15_000;
 // The server sends something about once a second.
 const SILENCE_MS = 6000;
+// So many signs of life in a row without figures, about one a second, say that the server does not come to answer.
+const SIGNS_MAX = 6;
 // How often to ask where there is no stream.
 const POLL_MS = 1000;
 // The answers of a server that has no stream, or none for one more.
@@ -83,6 +85,7 @@ export class Live {
     const silence = new AbortController();
     let timer;
     let hasFigures = false;
+    let signs = 0;
     const heard = () => {
       clearTimeout(timer);
       timer = setTimeout(() => silence.abort(new Silent()), SILENCE_MS);
@@ -99,12 +102,15 @@ export class Live {
         if (done && !hasFigures && !attempt.isDraining) throw new Silent();
         if (done) return;
         heard();
+        signs += 1;
         for (const { type, data } of events.push(value)) {
           if (type === "draining") attempt.isDraining = true;
           if (type !== "metrics") continue;
           hasFigures = true;
+          signs = 0;
           this.#tell(JSON.parse(data), stopped, attempt);
         }
+        if (signs > SIGNS_MAX && !stopped.aborted) this.#onState("busy", "");
         attempt.retryMs = Math.min(Math.max(events.retryMs ?? RETRY_MS, 100), 60_000);
       }
     } finally {

@@ -97,6 +97,25 @@ test("who polls tries the stream again when the server has been away", async () 
   });
 });
 
+test("a server that only gives signs of life is busy until figures come again", async () => {
+  let controller;
+  const stream = () => new ReadableStream({ start: (given) => (controller = given) });
+  const send = (text) => controller.enqueue(new TextEncoder().encode(text));
+  await watch({ stream }, async (after) => {
+    await after();
+    send(figures(1));
+    assert.deepEqual(await after(), ["live", 1]);
+    for (let sign = 0; sign < 6; sign += 1) {
+      send(": busy\n\n");
+      assert.deepEqual(await after(1000), []);
+    }
+    send(": busy\n\n");
+    assert.deepEqual(await after(1000), ["busy"]);
+    send(figures(2));
+    assert.deepEqual(await after(1000), ["live", 2]);
+  });
+});
+
 test("a server says that it is about to stop", async () => {
   const stream = `${figures(1)}event: draining\ndata: {}\n\n`;
   await watch({ stream, readyz: new TypeError("no connection") }, async (after) => {
