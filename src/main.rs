@@ -74,10 +74,11 @@ fn keep_freed_memory(time: Duration) {
 
 fn run_load(settings: &LoadSettings) -> Result<(), Box<dyn Error>> {
     let report = load::run(&settings.options)?;
-    output::print(&report)?;
+    // What cannot be printed does not keep the files from being written.
+    let printed = output::print(&report);
     if let Some(directory) = &settings.report {
         report.write(directory).map_err(|error| format!("cannot write to {}: {error}", directory.display()))?;
     }
-    report.check()?;
-    Ok(())
+    printed?;
+    Ok(report.check()?)
 }

@@ -39,6 +39,8 @@ struct Growing {
     since: Option<Instant>,
     /// It cannot grow any more: it is full, or a line waits that does not fit.
     is_full: bool,
+    /// The number of the last line that came.
+    last: u64,
     is_ended: bool,
     /// Until it is taken.
     end: Option<Result<(), Stop>>,
@@ -66,6 +68,7 @@ impl Handover {
             return;
         }
         growing.batch.push(number, line);
+        growing.last = number;
         growing.since.get_or_insert_with(Instant::now);
         growing.is_full = growing.batch.len() == self.bounds.events;
         if growing.is_full || growing.batch.len() == 1 {
@@ -75,9 +78,18 @@ impl Handover {
 
     /// Says that no more lines will come, and why. The first reason counts.
     pub(super) fn finish(&self, end: Result<(), Stop>) {
+        self.end(|_| end);
+    }
+
+    /// Takes no more lines, because somebody wants it to end.
+    pub(super) fn interrupt(&self) {
+        self.end(|last| Err(Stop::Interrupted { line: last }));
+    }
+
+    fn end(&self, why: impl FnOnce(u64) -> Result<(), Stop>) {
         let mut growing = self.lock();
         if !growing.is_ended {
-            (growing.is_ended, growing.end) = (true, Some(end));
+            (growing.is_ended, growing.end) = (true, Some(why(growing.last)));
             self.changed.notify_all();
         }
     }

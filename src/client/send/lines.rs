@@ -11,8 +11,8 @@ pub(super) enum Stop {
     TooLong { line: u64, bytes_max: usize },
     /// The input broke after this line.
     Broken { line: u64, error: io::Error },
-    /// Somebody wants it to end.
-    Interrupted,
+    /// Somebody wants it to end, after this line.
+    Interrupted { line: u64 },
 }
 
 impl fmt::Display for Stop {
@@ -24,7 +24,7 @@ impl fmt::Display for Stop {
                  --batch-bytes allows more"
             ),
             Self::Broken { line, error } => write!(f, "cannot read on after line {line}: {error}"),
-            Self::Interrupted => f.write_str("interrupted; what had been read by then was sent"),
+            Self::Interrupted { line } => write!(f, "interrupted after line {line}; all up to it were sent"),
         }
     }
 }

@@ -26,7 +26,6 @@ use delivery::Delivery;
 use handover::{Bounds, Handover, Taken};
 use indicatif::{ProgressBar, ProgressStyle};
 use input::Input;
-use lines::Stop;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
@@ -55,7 +54,8 @@ pub struct Options {
     pub fail_on_duplicates: bool,
 }
 
-/// Sends everything, or at a signal what has been read by then, prints what became of it, and shows the progress on stderr where that is a terminal.
+/// Sends everything, or at a signal what has been read by then, prints what became of it, and shows the progress on stderr
+/// where that is a terminal.
 ///
 /// # Errors
 /// One line: when the input cannot be read, a line is too long, the server cannot be reached or does not take a batch, or when
@@ -74,7 +74,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         while !stop.load(Ordering::Relaxed) {
             thread::sleep(limits::SIGNAL_LOOK_PERIOD);
         }
-        interrupted.finish(Err(Stop::Interrupted));
+        interrupted.interrupt();
     })?;
 
     let mut delivery = Delivery::new(client, options, bar);
@@ -89,10 +89,10 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         }
     };
     let outcome = delivery.finish();
-    if ended.is_ok() || outcome.events() > 0 {
-        output::print(&outcome)?;
-    }
+    let has_outcome = ended.is_ok() || outcome.events() > 0;
+    let printed = if has_outcome { output::print(&outcome) } else { Ok(()) };
     ended?;
+    printed?;
     Ok(outcome.check(options.fail_on_duplicates)?)
 }
 

@@ -268,7 +268,7 @@ fn a_signal_ends_the_reading_and_what_was_read_is_sent() {
     let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
     let output = child.wait_with_output().unwrap();
-    assert_eq!(failure(&output), "standard input: interrupted; what had been read by then was sent");
+    assert_eq!(failure(&output), "standard input: interrupted after line 3; all up to it were sent");
     assert_eq!(str::from_utf8(&output.stdout).unwrap(), "3 accepted, 0 duplicates, 0 refused\n");
     assert_eq!(server.total_events(), 3);
     drop(input);
