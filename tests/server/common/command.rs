@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -144,18 +145,21 @@ impl Script {
         let address = listener.local_addr().unwrap();
         let (tell, bodies) = channel();
         thread::spawn(move || {
-            let mut steps = steps.into_iter();
+            let steps = Arc::new(Mutex::new(steps.into_iter()));
             for stream in listener.incoming() {
-                let stream = stream.unwrap();
-                let mut requests = BufReader::new(&stream);
-                while let Some(body) = request(&mut requests) {
-                    tell.send(body).unwrap();
-                    match steps.next() {
-                        Some(Step::Answer(status, headers, body)) => answer(&stream, status, headers, &body),
-                        Some(Step::Hangup) => break,
-                        None => return,
+                let (stream, steps, tell) = (stream.unwrap(), Arc::clone(&steps), tell.clone());
+                // A client may keep a connection, and open another.
+                thread::spawn(move || {
+                    let mut requests = BufReader::new(&stream);
+                    while let Some(body) = request(&mut requests) {
+                        tell.send(body).unwrap();
+                        let step = steps.lock().unwrap().next();
+                        match step {
+                            Some(Step::Answer(status, headers, body)) => answer(&stream, status, headers, &body),
+                            Some(Step::Hangup) | None => break,
+                        }
                     }
-                }
+                });
             }
         });
         Self { address, bodies }
