@@ -7,12 +7,9 @@ use std::hint::black_box;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
-use weir::clock::ManualClock;
-use weir::event::{Format, format_ms};
-use weir::key::HashKeys;
-use weir::reference::{Change, Preconditions};
-use weir::stages::{Appends, Claims, Decode};
-use weir::{Engine, EngineConfig, Filter, Query};
+use weir::internals::HashKeys;
+use weir::internals::{Appends, Claims, Decode};
+use weir::{Change, Engine, EngineConfig, Filter, Format, ManualClock, Preconditions, Query, format_ms};
 
 const START_MS: i64 = 1_760_000_000_000;
 const BATCH: u64 = 1_000;

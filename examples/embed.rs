@@ -6,10 +6,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use weir::clock::SystemClock;
-use weir::event::{Format, format_ms};
-use weir::reference::{Change, Preconditions};
-use weir::{Engine, EngineConfig, Maintenance};
+use weir::{Change, Engine, EngineConfig, Format, Maintenance, Preconditions, SystemClock, format_ms};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let config = EngineConfig { attributes: vec!["plan".to_owned()], ..EngineConfig::default() };

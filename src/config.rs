@@ -155,7 +155,9 @@ impl EngineConfig {
         self.max_backlog_events.min(of_memory) / limits::BACKLOG_RELIEF_PART
     }
 
-    pub(crate) fn max_skew_ms(&self) -> i64 {
+    /// The max-skew in milliseconds.
+    #[must_use]
+    pub fn max_skew_ms(&self) -> i64 {
         i64::from(self.max_skew_secs) * 1_000
     }
 }

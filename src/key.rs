@@ -49,7 +49,7 @@ impl UserKey {
 /// The kind of a window record.
 #[inline]
 #[must_use]
-pub fn kind_of_record(record: u128) -> u8 {
+pub(crate) fn kind_of_record(record: u128) -> u8 {
     record as u8
 }
 

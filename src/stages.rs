@@ -2,7 +2,10 @@
 
 use crate::dedup::{Claim, Dedup, Elastic, Preallocated};
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema};
-use crate::key::{EventKey, HashKeys};
+use crate::key::EventKey;
+
+pub use crate::key::HashKeys;
+
 use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError};
 use crate::window::{Folder, Window};
 use std::sync::Arc;

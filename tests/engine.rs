@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use weir::clock::{ManualClock, SystemClock};
-use weir::event::{Batch, Format, Tally, Verdict, format_ms};
-use weir::reference::{Change, Preconditions};
-use weir::{Engine, EngineConfig, Horizon, Overloaded, limits};
+use weir::{
+    Batch, Change, Engine, EngineConfig, Format, Horizon, ManualClock, Overloaded, Preconditions, SystemClock, Tally,
+    Verdict, format_ms, limits,
+};
 
 const START_MS: i64 = 1_760_000_000_000;
 const SKEW_MS: i64 = 120_000;

@@ -7,12 +7,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use weir::clock::ManualClock;
-use weir::event::{Format, format_ms};
-use weir::key::HashKeys;
-use weir::reference::{Change, Preconditions};
-use weir::stages::{Appends, Claims};
-use weir::{Engine, EngineConfig, limits};
+use weir::internals::HashKeys;
+use weir::internals::{Appends, Claims};
+use weir::{Change, Engine, EngineConfig, Format, ManualClock, Preconditions, format_ms, limits};
 
 struct Counting;
 

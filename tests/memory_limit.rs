@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use weir::clock::ManualClock;
-use weir::event::{Batch, Format, Verdict, format_ms};
-use weir::reference::{Change, Preconditions, ReferenceError};
-use weir::{Engine, EngineConfig, Overloaded};
+use weir::{
+    Batch, Change, Engine, EngineConfig, Format, ManualClock, Overloaded, Preconditions, ReferenceError, Verdict,
+    format_ms,
+};
 
 const START_MS: i64 = 1_760_000_000_000;
 const BATCH: usize = 500;

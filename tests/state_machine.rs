@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use weir::clock::{ManualClock, second_of};
-use weir::event::{Batch, Format, Tally, Verdict, format_ms};
-use weir::reference::{Change, Preconditions, ReferenceError};
-use weir::{Engine, EngineConfig, Figures, Filter, Group, Groups, Metrics, Point, Query, limits};
+use weir::{
+    Batch, Change, Engine, EngineConfig, Figures, Filter, Format, Group, Groups, ManualClock, Metrics, Point,
+    Preconditions, Query, ReferenceError, Tally, Verdict, format_ms, limits, second_of,
+};
 
 const TYPES: [&str; 4] = ["click", "view", "purchase", "refund"]; // the last one is not configured
 const START_MS: i64 = 1_760_000_000_123;

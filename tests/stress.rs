@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
-use weir::clock::{Clock, ManualClock, second_of};
-use weir::event::{Format, Verdict, format_ms};
-use weir::reference::{Change, Preconditions, ReferenceError, Tags};
-use weir::{Engine, EngineConfig, Metrics, limits};
+use weir::{
+    Change, Clock, Engine, EngineConfig, Format, ManualClock, Metrics, Preconditions, ReferenceError, Tags, Verdict,
+    format_ms, limits, second_of,
+};
 
 const START_MS: i64 = 1_760_000_000_000;
 const RETENTION_SECS: u32 = 5;

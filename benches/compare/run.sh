@@ -6,5 +6,5 @@
 # The report goes to target/compare/report.md and report.svg.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-cargo build --release --locked --bin weir --example ceiling --example queries
+cargo build --release --locked -p weir-cli -p weir-benches --bins
 exec python3 -B benches/compare/compare.py "$@"

@@ -10,8 +10,8 @@ use flate2::read::MultiGzDecoder;
 use http::HeaderValue;
 use std::cell::RefCell;
 use std::io::{Read, Write};
-use weir::http::parsers::BodyCoding;
-use weir::limits::ZSTD_WINDOW_LOG_MAX;
+use weir_server::internals::BodyCoding;
+use weir_server::limits::ZSTD_WINDOW_LOG_MAX;
 use zstd::stream::raw::{DParameter, Decoder, Operation};
 
 /// Bodies in gzip and zstd.

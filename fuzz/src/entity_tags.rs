@@ -2,7 +2,7 @@
 //! of one header, one a line.
 
 use crate::{Target, fields};
-use weir::reference::Tags;
+use weir::Tags;
 
 /// Lists of entity tags.
 pub const ENTITY_TAGS: Target = Target { name: "entity_tags", words: WORDS, check };

@@ -3,9 +3,9 @@
 use crate::json::{self, Broken, Json};
 use crate::{Target, timestamp};
 use std::cell::RefCell;
-use weir::event::{Batch, DecodeError, Fault, Field, Format, Verdict};
+use weir::internals::Decode;
 use weir::limits::ID_BYTES;
-use weir::stages::Decode;
+use weir::{Batch, DecodeError, Fault, Field, Format, Verdict};
 
 /// `application/json`
 pub const EVENTS_JSON: Target = Target { name: "events_json", words: WORDS, check: check_json };

@@ -3,7 +3,7 @@
 
 use crate::{Target, fields};
 use http::HeaderValue;
-use weir::http::parsers::{self, BodyCoding};
+use weir_server::internals::{self, BodyCoding};
 
 /// Lists, parameters, media types and preferences among them, content codings.
 pub const HEADER: Target = Target { name: "header", words: WORDS, check };
@@ -57,18 +57,18 @@ fn check(input: &[u8]) {
     for field in &readable {
         check_list(field);
     }
-    assert_eq!(parsers::prefers_minimal(&fields), prefers_minimal(&readable));
-    assert_eq!(parsers::media_type(&fields), media_type(&fields, &readable).ok_or("unsupported_media_type"));
-    assert_eq!(parsers::preferred(&fields), preferred(&readable));
+    assert_eq!(internals::prefers_minimal(&fields), prefers_minimal(&readable));
+    assert_eq!(internals::media_type(&fields), media_type(&fields, &readable).ok_or("unsupported_media_type"));
+    assert_eq!(internals::preferred(&fields), preferred(&readable));
     check_coding(&fields, &readable);
 }
 
 fn check_list(field: &str) {
     for separator in [',', ';'] {
-        let members: Vec<_> = parsers::split(field, separator as u8).collect();
+        let members: Vec<_> = internals::split(field, separator as u8).collect();
         assert_eq!(members, split(field, separator));
         for member in members {
-            let (name, value) = parsers::parameter(member);
+            let (name, value) = internals::parameter(member);
             assert_eq!((name.to_owned(), value.into_owned()), parameter(member));
         }
     }

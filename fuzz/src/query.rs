@@ -2,9 +2,9 @@
 
 use crate::Target;
 use std::collections::{BTreeMap, BTreeSet};
-use weir::http::parsers;
-use weir::limits::WINDOW_SECS_DEFAULT;
 use weir::{EngineConfig, Filter, Query};
+use weir_server::internals;
+use weir_server::limits::WINDOW_SECS_DEFAULT;
 
 /// Query strings.
 pub const QUERY: Target = Target { name: "query", words: WORDS, check };
@@ -48,13 +48,13 @@ const RETENTIONS_SECS: [u32; 3] = [60, 1_800, 86_400];
 fn check(input: &[u8]) {
     let Ok(query) = str::from_utf8(input) else { return };
     let expected = parameters(query);
-    let parsed = parsers::parameters(query).map(|(name, value)| (name.into_owned(), value.into_owned()));
+    let parsed = internals::parameters(query).map(|(name, value)| (name.into_owned(), value.into_owned()));
     assert_eq!(parsed.collect::<Vec<_>>(), expected);
     for retention_secs in RETENTIONS_SECS {
         let config = EngineConfig { retention_secs, ..EngineConfig::default() };
         let metrics = question(&expected, b"group_by", retention_secs).map(|(query, _)| query);
-        assert_eq!(parsers::metrics_query(Some(query), &config), metrics);
-        assert_eq!(parsers::series_query(Some(query), &config), question(&expected, b"step", retention_secs));
+        assert_eq!(internals::metrics_query(Some(query), &config), metrics);
+        assert_eq!(internals::series_query(Some(query), &config), question(&expected, b"step", retention_secs));
     }
 }
 

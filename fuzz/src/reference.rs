@@ -5,9 +5,9 @@ use crate::json::{self, Broken, Json};
 use crate::{Target, timestamp};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use weir::internals::Table;
 use weir::limits::{ATTRIBUTE_VALUE_BYTES, ID_BYTES, POINTER_NAME_BYTES_MAX};
-use weir::reference::{Change, Generation, ReferenceError};
-use weir::stages::Table;
+use weir::{Change, Generation, ReferenceError};
 
 /// Bodies of `PUT`.
 pub const REFERENCE: Target =

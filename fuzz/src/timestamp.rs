@@ -1,7 +1,7 @@
 //! Date-times: RFC 3339 by splitting, days by counting years; and what is written reads back.
 
 use crate::Target;
-use weir::event::{format_ms, parse_ms};
+use weir::{format_ms, parse_ms};
 
 /// `ts`
 pub const TIMESTAMP: Target = Target { name: "timestamp", words: WORDS, check };

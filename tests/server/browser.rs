@@ -7,8 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use ureq::http::Request;
-use weir::clock::{Clock, SystemClock};
-use weir::event::format_ms;
+use weir::{Clock, SystemClock, format_ms};
 
 /// A running server. Dropped, it is killed.
 struct Weir {

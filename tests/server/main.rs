@@ -9,3 +9,6 @@ mod common;
 mod http;
 mod prometheus;
 mod webdriver;
+
+/// The root of the repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

@@ -89,7 +89,7 @@ fn promtool_has_no_complaint_of_the_classic_form() {
 #[test]
 #[ignore = "needs promtool: ci/prometheus.sh"]
 fn promtool_has_no_complaint_of_the_alerts() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/alerts.yml");
+    let path = Path::new(crate::ROOT).join("deploy/alerts.yml");
     let (is_fine, said) = promtool(&["check", "rules", path.to_str().unwrap()], "");
     assert!(is_fine && said.contains("SUCCESS"), "{said}");
 }
@@ -240,7 +240,7 @@ fn prometheus_scrapes_it_in_openmetrics_and_counts_what_was_ingested() {
 #[ignore = "needs prometheus: ci/prometheus.sh"]
 fn prometheus_scrapes_metrics_with_a_token() {
     let server = busy_server();
-    server.set_tokens(&[(weir::http::Role::Read, "reader")]);
+    server.set_tokens(&[(weir_api::Role::Read, "reader")]);
     let prometheus = Prometheus::scraping("token", &server, "/metrics", "  authorization: {credentials: reader}\n");
     assert_eq!(prometheus.value("up == 1"), "1");
     assert_eq!(prometheus.value(r#"weir_ingest_events_total{verdict="accepted"}"#), "2");

@@ -1,6 +1,8 @@
 //! `weir demo` as a process, and what is made of the command line's definition.
 
 use crate::common::command::{Running, Scratch, failure, success, wait_until, weir};
+use clap::ValueEnum as _;
+use clap_complete::Shell;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -81,7 +83,7 @@ fn a_taken_port_is_one_line() {
 
 #[test]
 fn every_shell_has_completions() {
-    for shell in weir::cli::shells() {
+    for shell in Shell::value_variants() {
         let output = weir(&["completions", &shell.to_string()]).output().unwrap();
         let script = success(&output);
         for word in ["weir", "reference", "batch-bytes"] {

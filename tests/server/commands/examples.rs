@@ -3,10 +3,10 @@
 use crate::common::Server;
 use crate::common::command::{Script, Step, success};
 use std::process::Command;
-use weir::clock::SystemClock;
-use weir::http::Role;
+use weir::SystemClock;
+use weir_api::Role;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use crate::ROOT;
 
 /// A server that asks for tokens, and an example that knows them.
 fn example(program: &str, args: &[&str]) -> (Server<SystemClock>, Command) {

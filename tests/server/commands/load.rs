@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
-use weir::clock::SystemClock;
+use weir::SystemClock;
 
 fn server() -> Server<SystemClock> {
     Server::on(SystemClock, 2, |_, _| {})

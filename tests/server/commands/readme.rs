@@ -2,7 +2,7 @@
 
 use crate::common::Server;
 use std::process::Command;
-use weir::clock::SystemClock;
+use weir::SystemClock;
 
 /// A command of a walk and what the page says it prints.
 struct Step {
@@ -49,7 +49,7 @@ fn without_times(text: &str) -> String {
 fn walk(page: &str, word: &str, count: usize) {
     let server = Server::on(SystemClock, 2, |_, _| {});
     let url = format!("http://{}", server.address);
-    let page = std::fs::read_to_string(format!("{}/{page}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let page = std::fs::read_to_string(format!("{}/{page}", crate::ROOT)).unwrap();
     let steps = steps(&page.replace("http://127.0.0.1:3000", &url));
     assert!(steps.iter().filter(|step| step.command.contains(word)).count() >= count, "the walk was not found");
     let mut script = String::from("set -u\nexec 2>&1\n");

@@ -3,7 +3,7 @@
 use crate::common::command::{Scratch, Script, Step, failure, success, weir, with_input};
 use crate::common::{NOON, Server};
 use std::process::{Command, Output};
-use weir::http::Role;
+use weir_api::Role;
 
 /// `weir reference` with a few more arguments, to this server.
 fn reference<C>(server: &Server<C>, args: &[&str]) -> Command {
@@ -37,7 +37,7 @@ fn csv_and_json_make_the_same_table() {
 
 #[test]
 fn the_present_is_the_time_unless_one_is_given() {
-    let server = Server::on(weir::clock::SystemClock, 2, |_, _| {});
+    let server = Server::on(weir::SystemClock, 2, |_, _| {});
     let put = |input: &str| with_input(&mut reference(&server, &["put", "-"]), input);
     assert_eq!(success(&put("{}")), "generation 1, 0 users\n");
     assert_eq!(success(&put(r#"{"u":{"plan":"pro","region":"eu"}}"#)), "generation 2, 1 users\n");

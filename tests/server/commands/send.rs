@@ -5,9 +5,9 @@ use crate::common::{Server, event_at, gzip, zstd};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
-use weir::clock::{Clock as _, SystemClock};
-use weir::http::Role;
-use weir::server::Tls;
+use weir::{Clock as _, SystemClock};
+use weir_api::Role;
+use weir_server::Tls;
 
 fn server() -> Server<SystemClock> {
     Server::on(SystemClock, 2, |_, _| {})

@@ -4,7 +4,7 @@ use crate::common::command::{Script, Step, failure, success, weir};
 use crate::common::{NOON, Server, array, event_of, table, user};
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
-use weir::http::Role;
+use weir_api::Role;
 
 fn top(address: SocketAddr, args: &[&str]) -> Command {
     let mut command = weir(&["top"]);

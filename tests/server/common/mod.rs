@@ -13,11 +13,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use weir::clock::{Clock, ManualClock};
-use weir::event::format_ms;
-use weir::http::{App, HttpConfig, Role, Tokens};
-use weir::server::{Endpoint, Tls};
-use weir::{Engine, EngineConfig, Maintenance};
+use weir::{Clock, Engine, EngineConfig, Maintenance, ManualClock, format_ms};
+use weir_api::Role;
+use weir_server::{App, Endpoint, HttpConfig, Tls, Tokens};
 
 /// What the clock of a new server shows.
 pub(crate) const NOON: &str = "2025-10-08T12:00:00.000Z";
@@ -92,7 +90,7 @@ impl<C: Clock + 'static> Server<C> {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 told.send(listener.local_addr().unwrap()).unwrap();
                 let shutdown = async { stopped.await.unwrap_or_default() };
-                weir::server::serve(served_app, Endpoint { listener, tls: served_tls }, shutdown).await.unwrap();
+                weir_server::serve_app(served_app, Endpoint { listener, tls: served_tls }, shutdown).await.unwrap();
             });
         };
         let thread = std::thread::Builder::new().name("weir-serve".to_owned()).spawn(run).unwrap();

@@ -1,7 +1,8 @@
 //! Who may do what, over HTTP.
 
 use crate::common::{Reply, Server, event, problem, table, user};
-use weir::http::{Role, Tokens};
+use weir_api::Role;
+use weir_server::Tokens;
 
 fn server(tokens: &[(Role, &str)]) -> Server {
     let server = Server::start();

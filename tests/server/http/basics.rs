@@ -201,7 +201,7 @@ fn a_body_may_come_byte_by_byte() {
 
 #[test]
 fn a_stalled_body_is_a_timeout_and_the_end_of_the_connection() {
-    let server = Server::with(|_, http| http.patience.transfer = Duration::from_millis(50));
+    let server = Server::with(|_, http| http.timeouts.transfer = Duration::from_millis(50));
     let mut connection = server.connect();
     connection.send(format!("POST /events HTTP/1.1\r\nhost: weir\r\ncontent-length: 1000\r\n\r\n{}", event("a")));
     let reply = connection.reply();

@@ -4,11 +4,11 @@ use crate::common::{Reply, Server, problem};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use weir::http::Role;
+use weir_api::Role;
 
 /// The files of the page, as they are in the repository.
 fn files() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard");
+    let folder = Path::new(crate::ROOT).join("dashboard");
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let is_served = |path: &PathBuf| path.is_file() && !path.ends_with("package.json");
     let files: Vec<_> = entries.filter(is_served).collect();
@@ -186,7 +186,7 @@ fn no_file_names_another_place_or_makes_markup_of_data() {
             assert!(!text.contains(unsafe_use), "{unsafe_use} in {file:?}");
         }
     }
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard/index.html")).unwrap();
+    let page = fs::read_to_string(Path::new(crate::ROOT).join("dashboard/index.html")).unwrap();
     assert!(!page.contains("<style"));
     assert!(between(&page, "<script", '>').all(|attributes| attributes.contains("src=")));
 }

@@ -2,8 +2,7 @@
 
 use crate::common::{MIB, NOON, NOON_MS, Reply, Server, array, event, event_at, event_of, gzip, problem, zstd};
 use std::sync::atomic::{AtomicI64, Ordering};
-use weir::Horizon;
-use weir::clock::Clock;
+use weir::{Clock, Horizon};
 
 const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
 
@@ -308,7 +307,7 @@ fn a_date_is_one_of_the_calendar() {
             assert_eq!(server.post(event_of("e", "u", "click", &format!("{date}{time}"))).verdicts(), [code], "{date}");
         }
     }
-    server.clock.set(weir::event::parse_ms(b"2028-02-29T12:00:00Z").unwrap());
+    server.clock.set(weir::parse_ms(b"2028-02-29T12:00:00Z").unwrap());
     assert_eq!(server.post(event_of("e", "u", "click", "2028-02-29T12:00:00.000Z")).verdicts(), ["success"]);
 }
 

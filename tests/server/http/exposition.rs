@@ -3,9 +3,9 @@
 use crate::common::samples::Samples;
 use crate::common::{MIB, NOON, NOON_MS, Server, array, event, event_at, event_of, problem, table, user};
 use std::time::Duration;
-use weir::event::format_ms;
-use weir::http::Role;
-use weir::limits;
+use weir::format_ms;
+use weir_api::Role;
+use weir_server::limits;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -137,7 +137,7 @@ fn a_head_is_bounded_in_size_and_in_fields() {
 
 #[test]
 fn a_head_that_trickles_ends_the_connection() {
-    let server = Server::with(|_, http| http.patience.head = Duration::from_millis(200));
+    let server = Server::with(|_, http| http.timeouts.head = Duration::from_millis(200));
     let mut connection = server.connect();
     let head = format!("GET /healthz HTTP/1.1\r\nhost: weir\r\nx: {}", "x".repeat(10_000));
     let taken = head.bytes().take_while(|byte| {
@@ -150,7 +150,7 @@ fn a_head_that_trickles_ends_the_connection() {
 
 #[test]
 fn a_connection_that_rests_too_long_is_closed() {
-    let server = Server::with(|_, http| http.patience.idle = Duration::from_millis(100));
+    let server = Server::with(|_, http| http.timeouts.idle = Duration::from_millis(100));
     let mut connection = server.connect();
     connection.send(GET);
     assert_eq!(connection.reply().status, 200);
@@ -159,7 +159,7 @@ fn a_connection_that_rests_too_long_is_closed() {
 
 #[test]
 fn a_body_that_trickles_is_a_timeout() {
-    let server = Server::with(|_, http| http.patience.transfer = Duration::from_millis(300));
+    let server = Server::with(|_, http| http.timeouts.transfer = Duration::from_millis(300));
     let mut connection = server.connect();
     connection.send(post("content-length: 1000000", "["));
     let (mut sender, done) = (connection.another(), AtomicBool::new(false));
@@ -177,7 +177,7 @@ fn a_body_that_trickles_is_a_timeout() {
 
 #[test]
 fn an_answer_that_is_not_read_is_given_up() {
-    let server = Server::with(|_, http| http.patience.transfer = Duration::from_millis(300));
+    let server = Server::with(|_, http| http.timeouts.transfer = Duration::from_millis(300));
     let mut connection = server.connect();
     // Ten megabytes of answer each: more than the system's buffers take.
     let body = array(std::iter::repeat_n("7".to_owned(), 100_000));

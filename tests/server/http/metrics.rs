@@ -2,8 +2,7 @@
 
 use crate::common::{NOON, NOON_MS, Server, array, event, event_at, event_of, problem, table, user};
 use std::collections::BTreeSet;
-use weir::clock::second_of;
-use weir::event::format_ms;
+use weir::{format_ms, second_of};
 
 /// The number of events in a window.
 fn total(server: &Server, window_secs: u32) -> u64 {

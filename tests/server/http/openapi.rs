@@ -4,8 +4,8 @@ use crate::common::{NOON, NOON_MS, Reply, Server, array, event, event_of, gzip, 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use ureq::http::HeaderName;
-use weir::event::format_ms;
-use weir::http::Role;
+use weir::format_ms;
+use weir_api::Role;
 
 fn description(server: &Server) -> Value {
     let reply = server.get("/openapi.json");

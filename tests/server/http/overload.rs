@@ -4,8 +4,8 @@ use crate::common::{MIB, NOON_MS, Server, array, event, event_at, problem};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
-use weir::clock::Clock;
-use weir::limits;
+use weir::Clock;
+use weir_server::limits;
 
 /// A clock that panics when a request reads it, on demand.
 struct Faulty {

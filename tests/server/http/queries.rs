@@ -1,7 +1,7 @@
 //! Filters, groups and series: what can be asked of a window beside all of it.
 
 use crate::common::{NOON, NOON_MS, Server, array, event_at, event_of, problem, table, user};
-use weir::event::format_ms;
+use weir::format_ms;
 
 /// Two known users of one plan, one of another, and a stranger.
 fn server() -> Server {

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Barrier, Mutex, mpsc};
 use std::thread;
-use weir::clock::{Clock, SystemClock};
-use weir::event::format_ms;
+use weir::{Clock, SystemClock, format_ms};
 
 const WRITERS: usize = 8;
 const ROUNDS: i64 = 15;

@@ -1,7 +1,7 @@
 //! `/reference/users`: the table of users, changed and shown.
 
 use crate::common::{NOON, NOON_MS, Reply, Server, array, event_of, gzip, problem, table, user, zstd};
-use weir::event::format_ms;
+use weir::format_ms;
 
 const IF_MATCH: &str = "if-match";
 const IF_NONE_MATCH: &str = "if-none-match";

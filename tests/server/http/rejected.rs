@@ -2,7 +2,7 @@
 
 use crate::common::{NOON, NOON_MS, Server, array, event, event_at, event_of, problem};
 use serde_json::Value;
-use weir::limits::{REJECTS_KEPT, REJECTS_OF_BATCH_MAX};
+use weir_server::limits::{REJECTS_KEPT, REJECTS_OF_BATCH_MAX};
 
 fn rejected(server: &Server, query: &str) -> Vec<Value> {
     server.get(&format!("/events/rejected{query}")).json()["rejected"].as_array().unwrap().clone()

@@ -4,7 +4,7 @@ use crate::common::{NOON, Raw, Server, event, problem, table, user};
 use serde_json::Value;
 use std::thread::sleep;
 use std::time::Duration;
-use weir::http::Role;
+use weir_api::Role;
 
 /// Subscribes, and reads up to the pause before the next connection.
 fn subscribe(server: &Server, query: &str) -> Raw {
@@ -56,7 +56,7 @@ fn a_filtered_stream_is_of_what_passes() {
 
 #[test]
 fn a_stream_outlives_what_a_connection_may_rest() {
-    let server = Server::with(|_, http| http.patience.idle = Duration::from_millis(100));
+    let server = Server::with(|_, http| http.timeouts.idle = Duration::from_millis(100));
     let mut stream = subscribe(&server, "window=1");
     for _ in 0..3 {
         next(&mut stream);
@@ -93,7 +93,7 @@ fn so_many_streams_are_served_and_a_place_is_free_when_one_leaves() {
 #[test]
 fn so_many_questions_are_answered_at_once() {
     let server = Server::start();
-    let streams: Vec<_> = (1..=weir::limits::STREAM_QUERIES_MAX)
+    let streams: Vec<_> = (1..=weir_server::limits::STREAM_QUERIES_MAX)
         .map(|window_secs| subscribe(&server, &format!("window={window_secs}")))
         .collect();
     assert_eq!(server.get("/metrics/stream?window=1000").problem(), problem(503, "overloaded"));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use weir::server::Tls;
+use weir_server::Tls;
 
 /// The files of a certificate, gone when this is dropped.
 struct Files(PathBuf);

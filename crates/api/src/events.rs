@@ -1,0 +1,294 @@
+//! `POST /events` and `GET /events/rejected`.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::AddAssign;
+use utoipa::ToSchema;
+
+/// How a body may be coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ContentCoding {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878, with a window of up to 8 MiB.
+    Zstd,
+    /// Not compressed.
+    Identity,
+}
+
+/// One event. Members beside these are ignored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"event_id": "e-1", "user_id": "u-123", "type": "{event_type}", "ts": "2025-10-08T12:34:56.789Z"}))]
+pub struct Event {
+    /// 1 to 256 bytes. Of all events with one id, one is counted.
+    #[schema(min_length = 1, max_length = 256)]
+    pub event_id: String,
+    /// 1 to 256 bytes.
+    #[schema(min_length = 1, max_length = 256)]
+    pub user_id: String,
+    /// One of the configured types.
+    pub r#type: String,
+    /// When the event happened (RFC 3339), within the max-skew of the server's clock.
+    #[schema(format = DateTime)]
+    pub ts: String,
+}
+
+/// One event, or an array of events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum EventOrArray {
+    /// One event.
+    One(Event),
+    /// Several events.
+    Array(Vec<Event>),
+}
+
+/// The verdicts on a batch. The counts add up to the events in the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "results": [
+        {"event_id": "e-1", "status": "success"},
+        {"event_id": "e-1", "status": "error", "code": "duplicate_event", "index": 1, "message": "event_id was already accepted"}
+    ],
+    "accepted": 1, "duplicates": 1, "rejected": 0
+}))]
+pub struct IngestResponse {
+    /// In the order of the request; with `Prefer: return=minimal`, rejected events only.
+    pub results: Vec<EventResult>,
+    /// The counts.
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub counts: IngestCounts,
+}
+
+/// How many events of a batch ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IngestCounts {
+    /// Events that are counted from now on.
+    pub accepted: u64,
+    /// Events that were accepted before.
+    pub duplicates: u64,
+    /// Events that were refused; they have not used up their ids.
+    pub rejected: u64,
+}
+
+/// The verdict on one event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EventResult {
+    /// Null unless the event has a valid, unrepeated id.
+    #[schema(required)]
+    pub event_id: Option<String>,
+    /// Whether the event was accepted.
+    #[schema(inline)]
+    pub status: EventStatus,
+    /// Of an error: the stable [`VerdictCode`], or that of a newer server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<VerdictCode>, inline)]
+    pub code: Option<String>,
+    /// Of an error: the position of the event in the request, from 0 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub index: Option<usize>,
+    /// Of an error: what went wrong, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub message: Option<String>,
+}
+
+/// Whether an event was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EventStatus {
+    /// The event is counted.
+    Success,
+    /// The event is not counted, for the reason that the code names.
+    Error,
+}
+
+/// Why an event was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum VerdictCode {
+    /// NDJSON: the line is not JSON.
+    MalformedJson,
+    /// The value is not an event.
+    InvalidEvent,
+    /// `ts` is not an RFC 3339 date-time.
+    InvalidTimestamp,
+    /// `ts` is too far behind the server's clock.
+    TooLate,
+    /// `ts` is too far ahead of the server's clock.
+    TooEarly,
+    /// The id was accepted before.
+    DuplicateEvent,
+    /// The server had no capacity left for the event.
+    Overloaded,
+}
+
+/// The events that were refused last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RejectedResponse {
+    /// Newest first.
+    pub rejected: Vec<RejectedEvent>,
+    /// All events that were refused since the start of the server.
+    pub total: u64,
+}
+
+/// A refused event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RejectedEvent {
+    /// When the whole body of the request had arrived.
+    #[schema(format = DateTime)]
+    pub received_at: String,
+    /// The position of the event in the request, from 0 on.
+    pub index: usize,
+    /// Null unless the event has a valid, unrepeated id.
+    #[schema(required)]
+    pub event_id: Option<String>,
+    /// The stable [`VerdictCode`], or that of a newer server.
+    #[schema(inline, value_type = VerdictCode)]
+    pub code: String,
+    /// What went wrong, for people.
+    pub message: String,
+}
+
+impl EventResult {
+    /// Whether the event was refused: neither accepted, now or before.
+    #[must_use]
+    pub fn is_rejected(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| code != VerdictCode::DuplicateEvent.as_str())
+    }
+}
+
+impl VerdictCode {
+    /// All codes.
+    pub const ALL: [Self; 7] = [
+        Self::MalformedJson,
+        Self::InvalidEvent,
+        Self::InvalidTimestamp,
+        Self::TooLate,
+        Self::TooEarly,
+        Self::DuplicateEvent,
+        Self::Overloaded,
+    ];
+
+    /// The code as it is sent.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MalformedJson => "malformed_json",
+            Self::InvalidEvent => "invalid_event",
+            Self::InvalidTimestamp => "invalid_timestamp",
+            Self::TooLate => "too_late",
+            Self::TooEarly => "too_early",
+            Self::DuplicateEvent => "duplicate_event",
+            Self::Overloaded => "overloaded",
+        }
+    }
+}
+
+impl IngestCounts {
+    /// All events of the batch.
+    #[must_use]
+    pub fn events(self) -> u64 {
+        self.accepted.saturating_add(self.duplicates).saturating_add(self.rejected)
+    }
+
+    /// Reads the counts at the end of an [`IngestResponse`] as the server writes it, without reading its results; O(1).
+    /// None if the text does not end as such a response does.
+    #[must_use]
+    pub fn at_end_of(response: &[u8]) -> Option<Self> {
+        // The results hold no such text outside a string, and in a string the quotes would be escaped.
+        let end = &response[response.iter().rposition(|byte| *byte == b']')?..];
+        let (accepted, end) = number(end.strip_prefix(b"],\"accepted\":")?)?;
+        let (duplicates, end) = number(end.strip_prefix(b",\"duplicates\":")?)?;
+        let (rejected, end) = number(end.strip_prefix(b",\"rejected\":")?)?;
+        (end == b"}").then_some(Self { accepted, duplicates, rejected })
+    }
+}
+
+/// The number that `text` starts with, and what follows it.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (digits, rest) = text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    Some((str::from_utf8(digits).ok()?.parse().ok()?, rest))
+}
+
+impl AddAssign for IngestCounts {
+    fn add_assign(&mut self, other: Self) {
+        // A server may claim any number.
+        self.accepted = self.accepted.saturating_add(other.accepted);
+        self.duplicates = self.duplicates.saturating_add(other.duplicates);
+        self.rejected = self.rejected.saturating_add(other.rejected);
+    }
+}
+
+impl fmt::Display for IngestCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} accepted, {} duplicates, {} rejected", self.accepted, self.duplicates, self.rejected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counts_stand_after_the_results() {
+        for results in ["", r#"{"event_id":"],\"accepted\":9","status":"success"}"#] {
+            let body = format!(r#"{{"results":[{results}],"accepted":12,"duplicates":3,"rejected":0}}"#);
+            let expected = IngestCounts { accepted: 12, duplicates: 3, rejected: 0 };
+            assert_eq!(IngestCounts::at_end_of(body.as_bytes()), Some(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_not_an_answer() {
+        for body in [
+            "",
+            "]",
+            r#"{"results":[]}"#,
+            r#"{"results":[],"accepted":1,"duplicates":0}"#,
+            r#"{"results":[],"accepted":,"duplicates":0,"rejected":0}"#,
+            r#"{"results":[],"accepted":-1,"duplicates":0,"rejected":0}"#,
+            r#"{"results":[],"accepted":1,"duplicates":0,"rejected":0}}"#,
+            r#"{"results":[],"accepted":1,"duplicates":0,"rejected":0"#,
+            r#"{"results":[],"accepted":99999999999999999999,"duplicates":0,"rejected":0}"#,
+        ] {
+            assert_eq!(IngestCounts::at_end_of(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn claims_of_any_size_add_up() {
+        let mut sum = IngestCounts { accepted: u64::MAX, duplicates: 1, rejected: 2 };
+        sum += IngestCounts { accepted: 1, duplicates: 1, rejected: 1 };
+        assert_eq!(sum, IngestCounts { accepted: u64::MAX, duplicates: 2, rejected: 3 });
+    }
+
+    #[test]
+    fn every_verdict_code_is_sent_as_its_text() {
+        for code in VerdictCode::ALL {
+            assert_eq!(serde_json::to_string(&code).unwrap(), format!("{:?}", code.as_str()));
+        }
+    }
+
+    #[test]
+    fn the_counts_of_a_response_are_at_its_end() {
+        let result = |code: Option<VerdictCode>| EventResult {
+            event_id: Some("a".to_owned()),
+            status: if code.is_none() { EventStatus::Success } else { EventStatus::Error },
+            code: code.map(|code| code.as_str().to_owned()),
+            index: code.map(|_| 1),
+            message: code.map(|_| "why".to_owned()),
+        };
+        let results = vec![result(None), result(Some(VerdictCode::DuplicateEvent)), result(Some(VerdictCode::TooLate))];
+        assert_eq!([0, 1, 2].map(|index: usize| results[index].is_rejected()), [false, false, true]);
+        let counts = IngestCounts { accepted: 1, duplicates: 1, rejected: 1 };
+        let response = IngestResponse { results, counts };
+        let json = serde_json::to_string(&response).unwrap();
+        assert_eq!(IngestCounts::at_end_of(json.as_bytes()), Some(counts));
+        assert_eq!(serde_json::from_str::<IngestResponse>(&json).unwrap(), response);
+    }
+}

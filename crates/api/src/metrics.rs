@@ -1,0 +1,245 @@
+//! `GET /metrics`, `GET /metrics/series` and `GET /metrics/stream`.
+
+use crate::placeholder::{ATTRIBUTE, Members, member_for_each_attribute};
+use serde::de::{Deserializer, Error as _};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+/// Events by value, keys sorted, none of them 0.
+pub type Counts = BTreeMap<String, u64>;
+
+/// The metrics of a window, all under one generation of the reference table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Metrics, example = json!({
+    "window_sec": 60, "events_per_sec": 0.05, "unique_users": 2, "unknown": 1, "by_{attribute}": {"some": 2},
+    "by_type": {"{event_type}": 3}, "total_events": 3, "generation": 7, "as_of": "2025-10-08T12:34:56.789Z"
+}))]
+pub struct MetricsResponse {
+    /// The length of the window: the whole seconds up to now, the current partial second included.
+    pub window_sec: u32,
+    /// `total_events / window_sec`.
+    pub events_per_sec: f64,
+    /// Distinct users.
+    pub unique_users: u64,
+    /// Events of users who are not in the table.
+    pub unknown: u64,
+    /// Events of known users, by the value of each attribute.
+    #[serde(flatten)]
+    pub by_attribute: Breakdowns,
+    /// Events by type.
+    pub by_type: Counts,
+    /// All events.
+    pub total_events: u64,
+    /// The generation of the reference table; 0 before the first table.
+    pub generation: u64,
+    /// The time of the answer.
+    #[schema(format = DateTime)]
+    pub as_of: String,
+    /// With `group_by`: the combinations that have events, sorted, that of unknown users last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub groups: Option<Vec<GroupCounts>>,
+}
+
+/// A member `by_<attribute>` for each configured attribute, in the configured order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Breakdowns(pub Vec<(String, Counts)>);
+
+/// The events of one combination of attribute values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Group)]
+pub struct GroupCounts {
+    /// The value of each attribute of `group_by`.
+    #[serde(flatten)]
+    pub values: GroupValues,
+    /// Events.
+    pub events: u64,
+    /// Distinct users.
+    pub unique_users: u64,
+}
+
+/// A member for each attribute of `group_by`, in the order asked for; null for users who are not in the table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupValues(pub Vec<(String, Option<String>)>);
+
+/// The metrics of a window, step by step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Series, example = json!({
+    "window_sec": 10, "step_sec": 10, "points": [{
+        "start": "2025-10-08T12:34:47.000Z", "events": 3, "unique_users": 2, "unknown": 1, "by_{attribute}": {"some": 2},
+        "by_type": {"{event_type}": 3}
+    }], "generation": 7, "as_of": "2025-10-08T12:34:56.789Z"
+}))]
+pub struct SeriesResponse {
+    /// The length of the window.
+    pub window_sec: u32,
+    /// The length of a step.
+    pub step_sec: u32,
+    /// Oldest first. The events of all points add up to those of the window.
+    pub points: Vec<SeriesPoint>,
+    /// The generation of the reference table.
+    pub generation: u64,
+    /// The time of the answer.
+    #[schema(format = DateTime)]
+    pub as_of: String,
+}
+
+/// The metrics of one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Point)]
+pub struct SeriesPoint {
+    /// When the first second of the step starts.
+    #[schema(format = DateTime)]
+    pub start: String,
+    /// Events.
+    pub events: u64,
+    /// Distinct users within the step.
+    pub unique_users: u64,
+    /// Events of users who are not in the table.
+    pub unknown: u64,
+    /// Events of known users, by the value of each attribute.
+    #[serde(flatten)]
+    pub by_attribute: Breakdowns,
+    /// Events by type.
+    pub by_type: Counts,
+}
+
+/// What precedes the name of an attribute in the name of a breakdown's member.
+const PREFIX: &str = "by_";
+
+impl Serialize for Breakdowns {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (attribute, counts) in &self.0 {
+            map.serialize_entry(&format!("{PREFIX}{attribute}"), counts)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for GroupValues {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(attribute, value)| (attribute, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Breakdowns {
+    /// Members that are no breakdown, such as those of a newer server, are ignored.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Members(members) = Members::<Value>::deserialize(deserializer)?;
+        let breakdowns = members.into_iter().filter_map(|(name, value)| {
+            let attribute = name.strip_prefix(PREFIX)?.to_owned();
+            Some(serde_json::from_value(value).map(|counts| (attribute, counts)).map_err(D::Error::custom))
+        });
+        breakdowns.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for GroupValues {
+    /// Members that are no attribute's value, such as those of a newer server, are ignored.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Members(members) = Members::<Value>::deserialize(deserializer)?;
+        let values = members.into_iter().filter_map(|(attribute, value)| match value {
+            Value::Null => Some((attribute, None)),
+            Value::String(value) => Some((attribute, Some(value))),
+            _ => None,
+        });
+        Ok(Self(values.collect()))
+    }
+}
+
+impl PartialSchema for Breakdowns {
+    fn schema() -> RefOr<Schema> {
+        member_for_each_attribute(&format!("{PREFIX}{ATTRIBUTE}"), Counts::schema()).into()
+    }
+}
+
+impl ToSchema for Breakdowns {}
+
+impl PartialSchema for GroupValues {
+    /// The attributes that are not asked for are absent, so none is required.
+    fn schema() -> RefOr<Schema> {
+        let value = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+        ObjectBuilder::new().property(ATTRIBUTE, value).into()
+    }
+}
+
+impl ToSchema for GroupValues {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(pairs: &[(&str, u64)]) -> Counts {
+        pairs.iter().map(|&(value, events)| (value.to_owned(), events)).collect()
+    }
+
+    #[test]
+    fn members_come_in_order_with_a_map_for_every_attribute() {
+        let mut metrics = MetricsResponse {
+            window_sec: 10,
+            events_per_sec: 0.7,
+            unique_users: 2,
+            unknown: 1,
+            by_attribute: Breakdowns(vec![
+                ("tier".into(), counts(&[("b", 1), ("a", 5)])),
+                ("plan".into(), counts(&[])),
+            ]),
+            by_type: counts(&[("view", 7)]),
+            total_events: 7,
+            generation: 3,
+            as_of: "2025-10-08T12:34:56.789Z".into(),
+            groups: None,
+        };
+        let json = concat!(
+            r#"{"window_sec":10,"events_per_sec":0.7,"unique_users":2,"unknown":1,"by_tier":{"a":5,"b":1},"#,
+            r#""by_plan":{},"by_type":{"view":7},"total_events":7,"generation":3,"as_of":"2025-10-08T12:34:56.789Z"}"#
+        );
+        assert_eq!(serde_json::to_string(&metrics).unwrap(), json);
+        assert_eq!(serde_json::from_str::<MetricsResponse>(json).unwrap(), metrics);
+        let group = |values: [Option<&str>; 2], events, unique_users| {
+            let attributes = ["region", "plan"].into_iter().zip(values);
+            let values = attributes.map(|(attribute, value)| (attribute.to_owned(), value.map(str::to_owned)));
+            GroupCounts { values: GroupValues(values.collect()), events, unique_users }
+        };
+        metrics.groups = Some(vec![group([Some("eu"), Some("x\"y")], 6, 1), group([None, None], 1, 1)]);
+        let groups = concat!(
+            r#","groups":[{"region":"eu","plan":"x\"y","events":6,"unique_users":1},"#,
+            r#"{"region":null,"plan":null,"events":1,"unique_users":1}]}"#
+        );
+        let json = json.replace("Z\"}", "Z\"") + groups;
+        assert_eq!(serde_json::to_string(&metrics).unwrap(), json);
+        assert_eq!(serde_json::from_str::<MetricsResponse>(&json).unwrap(), metrics);
+    }
+
+    #[test]
+    fn a_point_has_its_events_first() {
+        let point = SeriesPoint {
+            start: "T".into(),
+            events: 3,
+            unique_users: 2,
+            unknown: 1,
+            by_attribute: Breakdowns(vec![("plan".into(), counts(&[("pro", 2)]))]),
+            by_type: counts(&[("click", 3)]),
+        };
+        let json = r#"{"start":"T","events":3,"unique_users":2,"unknown":1,"by_plan":{"pro":2},"by_type":{"click":3}}"#;
+        assert_eq!(serde_json::to_string(&point).unwrap(), json);
+        assert_eq!(serde_json::from_str::<SeriesPoint>(json).unwrap(), point);
+    }
+
+    #[test]
+    fn members_of_a_newer_server_are_ignored() {
+        let json = r#"{"start":"T","events":0,"unique_users":0,"unknown":0,"by_type":{},"new":[1],"by_plan":{}}"#;
+        let point: SeriesPoint = serde_json::from_str(json).unwrap();
+        assert_eq!(point.by_attribute, Breakdowns(vec![("plan".into(), counts(&[]))]));
+        let json = r#"{"plan":"pro","events":1,"unique_users":1,"new":[1]}"#;
+        let group: GroupCounts = serde_json::from_str(json).unwrap();
+        assert_eq!(group.values, GroupValues(vec![("plan".into(), Some("pro".into()))]));
+        assert!(serde_json::from_str::<SeriesPoint>(&json.replace("new", "by_x")).is_err());
+    }
+}

@@ -1,0 +1,45 @@
+//! Placeholders in the OpenAPI schemas, for names that depend on the server's configuration.
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use std::fmt;
+use std::marker::PhantomData;
+use utoipa::openapi::schema::{Object, ObjectBuilder};
+use utoipa::openapi::{RefOr, Schema};
+
+/// In the name of a member or a parameter: one for each configured attribute.
+pub const ATTRIBUTE: &str = "{attribute}";
+
+/// In the name of a member or in a value: a configured event type.
+pub const EVENT_TYPE: &str = "{event_type}";
+
+/// An object with one required member for each configured attribute.
+pub(crate) fn member_for_each_attribute(name: &str, schema: impl Into<RefOr<Schema>>) -> Object {
+    ObjectBuilder::new().property(name, schema).required(name).build()
+}
+
+/// An object whose members keep their order.
+pub(crate) struct Members<V>(pub(crate) Vec<(String, V)>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Object<V> {
+            type Value = Members<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<V>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object(PhantomData))
+    }
+}

@@ -1,0 +1,82 @@
+//! The arguments of every command that speaks to a running server.
+
+use crate::client::{Access, BaseUrl, Token, Trust};
+use clap::Args;
+use std::path::PathBuf;
+use weir_api::Role;
+use weir_server::TokenSources;
+
+/// The arguments as typed.
+#[derive(Debug, Args)]
+pub(super) struct AccessArgs {
+    /// The server, as http://HOST[:PORT][/PREFIX] or https://….
+    #[arg(long, env = "WEIR_URL", value_name = "URL", default_value = "http://127.0.0.1:3000")]
+    url: BaseUrl,
+
+    /// A file with the token that the server asks for, instead of the variable named below.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// For https: believe the certificates of this PEM file instead of those that the system believes.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+impl AccessArgs {
+    pub(super) fn validate(
+        self,
+        role: Role,
+        variable: impl Fn(&str) -> Result<Option<String>, String>,
+    ) -> Result<Access, String> {
+        let token = match &self.token_file {
+            Some(path) => {
+                let token = TokenSources::first_of_file(path)?;
+                Some(Token::first_of(&token).map_err(|error| format!("{}: {error}", path.display()))?)
+            }
+            None => token_of(role, variable)?,
+        };
+        Ok(Access { url: self.url, role, token, trust: self.ca.map_or(Trust::System, Trust::File) })
+    }
+}
+
+/// The first token that the role's variable holds.
+pub(super) fn token_of(
+    role: Role,
+    variable: impl Fn(&str) -> Result<Option<String>, String>,
+) -> Result<Option<Token>, String> {
+    let name = role.token_variable();
+    let token = variable(&name)?.map(|list| Token::first_of(&list)).transpose();
+    token.map_err(|error| format!("{name}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args() -> AccessArgs {
+        AccessArgs { url: "http://weir.example".parse().unwrap(), token_file: None, ca: None }
+    }
+
+    #[test]
+    fn the_token_comes_from_the_roles_variable_unless_a_file_is_named() {
+        let variable = |name: &str| Ok((name == "WEIR_ADMIN_TOKEN").then(|| "given, other".to_owned()));
+        let token = |args: AccessArgs, role| args.validate(role, variable).map(|access| access.token);
+        assert_eq!(token(args(), Role::Admin), Ok(Some(Token::first_of("given").unwrap())));
+        assert_eq!(token(args(), Role::Read), Ok(None));
+
+        let path = std::env::temp_dir().join(format!("weir-access-{}", std::process::id()));
+        std::fs::write(&path, "# rotated\nfiled\nold\n").unwrap();
+        let file = || AccessArgs { token_file: Some(path.clone()), ..args() };
+        assert_eq!(token(file(), Role::Admin), Ok(Some(Token::first_of("filed").unwrap())));
+        std::fs::write(&path, "two words\n").unwrap();
+        assert!(token(file(), Role::Admin).unwrap_err().ends_with(": not a token"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(token(file(), Role::Admin).is_err());
+    }
+
+    #[test]
+    fn a_variable_that_holds_no_token_is_named() {
+        let variable = |_: &str| Ok(Some(String::new()));
+        assert_eq!(args().validate(Role::Ingest, variable).unwrap_err(), "WEIR_INGEST_TOKEN: not a token");
+    }
+}

@@ -1,0 +1,9 @@
+//! `weir reference`: puts the table of users from a file, and shows it.
+
+mod csv;
+mod put;
+mod show;
+mod table;
+
+pub(crate) use put::{PutOptions, TableFormat, put};
+pub(crate) use show::{ShowOptions, show};

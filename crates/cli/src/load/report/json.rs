@@ -1,0 +1,83 @@
+//! The report for programs.
+
+use super::{QUANTILES, Report, format_name};
+use crate::load::recorder::Second;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use weir_api::IngestCounts;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    url: String,
+    rate: String,
+    batch_events: usize,
+    connections: usize,
+    duration_sec: f64,
+    users: u32,
+    zipf_exponent: Option<f64>,
+    duplicates: f64,
+    late: f64,
+    format: &'static str,
+    minimal: bool,
+    seed: u64,
+    elapsed_sec: f64,
+    events_per_sec: f64,
+    latency_from: &'static str,
+    latency_ms: BTreeMap<&'static str, f64>,
+    expected: IngestCounts,
+    told: IngestCounts,
+    mismatches: u64,
+    requests: Requests,
+    failures: BTreeMap<String, u64>,
+    renewing_ns_per_event: f64,
+    /// Shares of requests, and the latency in milliseconds that they did not exceed.
+    percentiles_ms: Vec<(f64, f64)>,
+    seconds: &'a [Second],
+}
+
+#[derive(Serialize)]
+struct Requests {
+    sent: u64,
+    answered: u64,
+    overloaded: u64,
+    failed: u64,
+    unsent: u64,
+}
+
+pub(super) fn text(report: &Report) -> String {
+    let Report { options, records } = report;
+    let workload = &options.workload;
+    let document = Document {
+        url: options.target.to_string(),
+        rate: options.rate.to_string(),
+        batch_events: options.batch_events,
+        connections: options.connections,
+        duration_sec: options.duration.as_secs_f64(),
+        users: workload.users,
+        zipf_exponent: workload.zipf_exponent,
+        duplicates: workload.duplicates,
+        late: workload.late,
+        format: format_name(workload.format),
+        minimal: workload.minimal,
+        seed: workload.seed,
+        elapsed_sec: records.elapsed.as_secs_f64(),
+        events_per_sec: report.events_per_sec(),
+        latency_from: report.latency_from(),
+        latency_ms: QUANTILES.iter().map(|&(name, quantile)| (name, records.latency_ms(quantile))).collect(),
+        expected: records.expected,
+        told: records.told,
+        mismatches: records.mismatches,
+        requests: Requests {
+            sent: records.requests,
+            answered: records.acknowledged,
+            overloaded: records.overloaded,
+            failed: records.failed(),
+            unsent: report.unsent(),
+        },
+        failures: records.failures.iter().map(|(failure, count)| (failure.to_string(), *count)).collect(),
+        renewing_ns_per_event: report.renewing_ns_per_event(),
+        percentiles_ms: report.percentiles().collect(),
+        seconds: &records.seconds,
+    };
+    serde_json::to_string_pretty(&document).expect("plain data is JSON")
+}

@@ -1,0 +1,83 @@
+//! The `weir` command: parse the arguments, and do what they ask for.
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+mod allocator;
+mod args;
+mod client;
+mod demo;
+mod limits;
+mod load;
+mod output;
+mod serve;
+mod signals;
+mod telemetry;
+mod top;
+
+use args::{Command, ExitStatus, LoadSettings};
+use client::{reference, send};
+use serve::ServeSettings;
+
+fn main() -> ExitCode {
+    let failure = match args::parse(std::env::args_os()) {
+        Ok(command) => match run(command) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => error.to_string(),
+        },
+        Err(ExitStatus::Shown(text)) => {
+            // A closed stdout is the reader's choice.
+            let _ = text.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(ExitStatus::Refused(reason)) => reason,
+    };
+    // A closed stderr is the reader's choice, too.
+    let _ = writeln!(std::io::stderr(), "weir: {failure}");
+    ExitCode::FAILURE
+}
+
+fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
+        Command::Serve(settings) => serving(&settings.clone(), serve::serve(settings)),
+        Command::Demo(settings) => serving(&settings.serve.clone(), demo::run(settings)),
+        Command::Send(options) => send::run(&options),
+        Command::ReferencePut(options) => reference::put(&options),
+        Command::ReferenceShow(options) => reference::show(&options),
+        Command::Top(options) => top::run(&options),
+        Command::Load(settings) => run_load(&settings),
+        Command::Completions(shell) => Ok(output::print(args::completions(shell))?),
+        Command::Man(None) => Ok(output::print(args::man_page()?)?),
+        Command::Man(Some(directory)) => {
+            let written = args::write_man_pages(&directory);
+            Ok(written.map_err(|error| format!("cannot write to {}: {error}", directory.display()))?)
+        }
+    }
+}
+
+/// Runs a server on a runtime of its own.
+fn serving(
+    settings: &ServeSettings,
+    server: impl Future<Output = Result<(), Box<dyn Error>>>,
+) -> Result<(), Box<dyn Error>> {
+    telemetry::init(settings.log_format)?;
+    let is_limited = settings.server.engine.max_memory_bytes.is_some();
+    allocator::keep_freed_memory(if is_limited { Duration::ZERO } else { limits::FREED_MEMORY_KEPT });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.workers).enable_all().build()?;
+    let served = runtime.block_on(server);
+    runtime.shutdown_timeout(limits::LEFTOVERS_TIMEOUT);
+    served
+}
+
+fn run_load(settings: &LoadSettings) -> Result<(), Box<dyn Error>> {
+    let report = load::run(&settings.options)?;
+    // What cannot be printed does not keep the files from being written.
+    let printed = output::print(&report);
+    if let Some(directory) = &settings.report {
+        report.write(directory).map_err(|error| format!("cannot write to {}: {error}", directory.display()))?;
+    }
+    printed?;
+    Ok(report.check()?)
+}

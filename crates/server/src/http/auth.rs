@@ -1,0 +1,74 @@
+//! Which role a request needs, and whether its token has it.
+//!
+//! | role | may |
+//! |---|---|
+//! | ingest | `POST` |
+//! | admin | `PUT`, `PATCH` |
+//! | read | `GET`, `HEAD`, except health, the dashboard and the OpenAPI document, which are open |
+
+use crate::http::app::App;
+use crate::http::dashboard;
+use crate::http::problem::Problem;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use weir_api::Role;
+
+/// The role that a request needs, if any. A method that no resource has needs none: the router refuses it anyway.
+pub(super) fn role_needed_by(method: &Method, path: &str) -> Option<Role> {
+    match *method {
+        Method::POST => Some(Role::Ingest),
+        Method::PUT | Method::PATCH => Some(Role::Admin),
+        Method::GET | Method::HEAD if !is_open(path) => Some(Role::Read),
+        _ => None,
+    }
+}
+
+/// The paths that anyone may read, beside those of the dashboard.
+const OPEN_PATHS: [&str; 4] = ["/healthz", "/livez", "/readyz", "/openapi.json"];
+
+fn is_open(path: &str) -> bool {
+    OPEN_PATHS.contains(&path) || dashboard::is_path(path)
+}
+
+/// Lets a request through if its token has the role that it needs.
+pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let role = role_needed_by(request.method(), request.uri().path());
+    match role.map_or(Ok(()), |role| app.tokens.check(role, request.headers())) {
+        Ok(()) => next.run(request).await,
+        Err(denied) => Problem::from(denied).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_and_path_has_its_role() {
+        let needed = |method: Method, path: &str| role_needed_by(&method, path);
+        assert_eq!(needed(Method::POST, "/events"), Some(Role::Ingest));
+        assert_eq!(
+            [Method::PUT, Method::PATCH].map(|method| needed(method, "/reference/users")),
+            [Some(Role::Admin); 2]
+        );
+        for path in [
+            "/metrics",
+            "/metrics/stream",
+            "/reference/users",
+            "/reference/users/u",
+            "/nowhere",
+            "/healthz/",
+            "/dashboard",
+        ] {
+            assert_eq!([Method::GET, Method::HEAD].map(|method| needed(method, path)), [Some(Role::Read); 2], "{path}");
+        }
+        for path in OPEN_PATHS.into_iter().chain(["/", "/dashboard/style.css"]) {
+            assert_eq!(needed(Method::GET, path), None);
+            assert_eq!(needed(Method::PUT, path), Some(Role::Admin));
+        }
+        assert_eq!(needed(Method::DELETE, "/events"), None);
+    }
+}

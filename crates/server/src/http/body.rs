@@ -1,0 +1,153 @@
+//! Request bodies: from frames to one buffer, within bounds of size, time and memory.
+
+use crate::http::app::App;
+use crate::http::body_memory::BodyPermit;
+use crate::http::problem::Problem;
+use crate::limits;
+use crate::min_rate::MinRate;
+use axum::body::Body as AnyBody;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::Request;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::EXPECT;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// A body as it was sent, and its share of the memory for bodies.
+#[derive(Debug)]
+pub(super) struct BufferedBody {
+    pub(super) bytes: Vec<u8>,
+    pub(super) permit: BodyPermit,
+}
+
+/// Reads a body to its end. The bytes are charged as they come, not as they are announced, so that a client that
+/// announces much and sends little takes memory from nobody.
+pub(super) async fn read(app: &App, mut body: AnyBody) -> Result<BufferedBody, Problem> {
+    let max_bytes = app.config.max_body_bytes;
+    let announced_bytes = body.size_hint().lower();
+    if announced_bytes > max_bytes as u64 {
+        return Err(Problem::PayloadTooLarge { max_bytes });
+    }
+    let announced_bytes = usize::try_from(announced_bytes).unwrap_or(max_bytes);
+    let mut bytes = Vec::new();
+    let mut permit = app.bodies.permit();
+    let grace = app.config.timeouts.transfer;
+    let mut rate = MinRate::from(Instant::now(), grace);
+    loop {
+        let frame = timeout_at(rate.deadline(), body.frame()).await.map_err(|_| Problem::RequestTimeout(grace))?;
+        let Some(frame) = frame else { return Ok(BufferedBody { bytes, permit }) };
+        // Only trailers are no data, and they say nothing here.
+        let Ok(data) = frame.map_err(|_| Problem::BrokenBody)?.into_data() else { continue };
+        if data.len() > max_bytes - bytes.len() {
+            return Err(Problem::PayloadTooLarge { max_bytes });
+        }
+        rate.passed(data.len(), Instant::now());
+        permit.grow(data.len())?;
+        reserve(&mut bytes, data.len(), announced_bytes);
+        bytes.extend_from_slice(&data);
+    }
+}
+
+/// Room for what has come, and for all that was announced once a good part of it is there: so a body is rarely moved, and a
+/// client has to send before it is given memory.
+fn reserve(bytes: &mut Vec<u8>, more_bytes: usize, announced_bytes: usize) {
+    let needed_bytes = bytes.len() + more_bytes;
+    if needed_bytes > bytes.capacity() {
+        let wanted_bytes = announced_bytes.min(needed_bytes * limits::BODY_RESERVED_TIMES).max(needed_bytes);
+        bytes.reserve(wanted_bytes - bytes.len());
+    }
+}
+
+/// A request's body that is read on and thrown away, for a while, when it was dropped before its end.
+///
+/// A server that answers early and closes a socket with unread bytes in it makes TCP reset the connection, and the
+/// client, still sending, never sees the answer (RFC 9112, 9.6). A client that waits for `100 Continue` sends nothing
+/// before it is asked to, and is not asked then.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    /// None once it has ended.
+    incoming: Option<Incoming>,
+    client_sends: bool,
+}
+
+impl RequestBody {
+    pub(crate) fn of(request: Request<Incoming>) -> Request<Self> {
+        let client_sends = !request.headers().contains_key(EXPECT);
+        request.map(|incoming| Self { incoming: Some(incoming), client_sends })
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.client_sends = true;
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(incoming).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.incoming = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let rest = self.incoming.take().filter(|incoming| self.client_sends && !incoming.is_end_stream());
+        if let (Some(mut rest), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(timeout(limits::UNREAD_BODY_TIMEOUT, async move {
+                while let Some(Ok(_)) = rest.frame().await {}
+            }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::config::HttpConfig;
+    use crate::http::problem::Overload;
+    use std::sync::Arc;
+    use weir::{Engine, EngineConfig, ManualClock};
+
+    #[tokio::test]
+    async fn bodies_beyond_the_memory_set_aside_are_refused_until_others_are_done() {
+        let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
+        let app = App::new(Arc::new(engine), HttpConfig { max_bodies_bytes: 10, ..HttpConfig::default() });
+        let body = || AnyBody::from("123456");
+        let first = read(&app, body()).await.unwrap();
+        assert_eq!(first.bytes, b"123456");
+        assert!(matches!(read(&app, body()).await, Err(Problem::Overloaded(Overload::BodyMemory))));
+        drop(first);
+        assert!(read(&app, body()).await.is_ok());
+    }
+
+    #[test]
+    fn room_is_made_for_what_has_come_and_then_for_all_that_was_announced() {
+        let capacities = |announced_bytes, pieces: &[usize]| {
+            let mut bytes = Vec::new();
+            let fill = |piece: &usize| {
+                reserve(&mut bytes, *piece, announced_bytes);
+                bytes.extend(std::iter::repeat_n(b'x', *piece));
+                bytes.capacity()
+            };
+            pieces.iter().map(fill).collect::<Vec<_>>()
+        };
+        assert_eq!(capacities(100_000, &[1_000, 3_000, 1, 95_999]), [4_000, 4_000, 16_004, 100_000]);
+        assert_eq!(capacities(100_000, &[25_000, 75_000]), [100_000, 100_000]);
+        assert_eq!(capacities(1_000_000_000, &[1_000])[..], [4_000], "a lie takes no room");
+        let unannounced = capacities(0, &[1_000; 64]);
+        assert!((64_000..=128_000).contains(&unannounced[63]) && unannounced[62] == unannounced[63]);
+    }
+}

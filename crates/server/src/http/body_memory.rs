@@ -1,0 +1,157 @@
+//! A budget of memory for bodies or answers, handed out as permits for bytes.
+
+use crate::http::problem::{Overload, Problem};
+use crate::limits;
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A budget of bytes that requests share.
+#[derive(Debug)]
+pub(super) struct BodyMemory {
+    free: Arc<Semaphore>,
+    max_bytes: usize,
+}
+
+/// The bytes that one request holds of a [`BodyMemory`]: for its body, for what is made of the body while it is read, and
+/// for the answer. Dropping the permit gives them back.
+#[derive(Debug)]
+pub(super) struct BodyPermit {
+    held: OwnedSemaphorePermit,
+    max_bytes: usize,
+}
+
+/// Bytes that hold their permit until they are dropped.
+#[derive(Debug)]
+struct Charged {
+    bytes: Vec<u8>,
+    _permit: BodyPermit,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl BodyMemory {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(max_bytes.min(Semaphore::MAX_PERMITS))), max_bytes }
+    }
+
+    /// A permit for no bytes yet.
+    pub(super) fn permit(&self) -> BodyPermit {
+        let held = Arc::clone(&self.free).try_acquire_many_owned(0).expect("the semaphore is never closed");
+        BodyPermit { held, max_bytes: self.max_bytes }
+    }
+
+    /// The answer to a query as shared bytes. Small answers are not charged: they are sent whatever others hold.
+    ///
+    /// # Errors
+    /// There is no memory for the answer now, or there never will be.
+    pub(super) fn charge_answer(&self, bytes: Vec<u8>) -> Result<Bytes, Problem> {
+        if bytes.capacity() <= limits::ANSWER_BYTES_FREE {
+            return Ok(bytes.into());
+        }
+        if bytes.capacity() > self.max_bytes {
+            let max_bytes = self.max_bytes;
+            return Err(Problem::InvalidParameter(format!(
+                "the answer would be larger than {max_bytes} bytes; ask for less"
+            )));
+        }
+        let mut permit = self.permit();
+        permit.grow(bytes.capacity())?;
+        Ok(permit.charge(bytes))
+    }
+
+    #[cfg(test)]
+    pub(super) fn free_bytes(&self) -> usize {
+        self.free.available_permits()
+    }
+}
+
+impl BodyPermit {
+    /// The bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.held.num_permits()
+    }
+
+    /// Adds `bytes` to those held.
+    ///
+    /// # Errors
+    /// The bytes are not free now, or the request would need more than the whole budget.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
+        let max_bytes = self.max_bytes;
+        if bytes.saturating_add(self.bytes()) > max_bytes {
+            return Err(Problem::PayloadTooIntricate { max_bytes });
+        }
+        let overloaded = || Problem::Overloaded(Overload::BodyMemory);
+        let permits = u32::try_from(bytes).map_err(|_| overloaded())?;
+        let more = Arc::clone(self.held.semaphore()).try_acquire_many_owned(permits).map_err(|_| overloaded())?;
+        self.held.merge(more);
+        Ok(())
+    }
+
+    /// Gives back all but `bytes`.
+    pub(super) fn shrink_to(&mut self, bytes: usize) {
+        drop(self.held.split(self.bytes().saturating_sub(bytes)));
+    }
+
+    /// The answer, charged to this permit until the client has taken it. An answer cannot be refused any more: where it needs
+    /// more memory than is free, it is sent all the same.
+    pub(super) fn charge(mut self, bytes: Vec<u8>) -> Bytes {
+        match bytes.capacity().checked_sub(self.bytes()) {
+            None | Some(0) => self.shrink_to(bytes.capacity()),
+            Some(more) => _ = self.grow(more),
+        }
+        Bytes::from_owner(Charged { bytes, _permit: self })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_api::ProblemCode;
+
+    #[test]
+    fn a_permit_grows_within_the_budget_and_gives_back_what_it_holds() {
+        let memory = BodyMemory::new(10);
+        let (mut one, mut other) = (memory.permit(), memory.permit());
+        one.grow(6).unwrap();
+        assert!(matches!(other.grow(6), Err(Problem::Overloaded(Overload::BodyMemory))), "it may fit later");
+        assert!(matches!(one.grow(5), Err(Problem::PayloadTooIntricate { max_bytes: 10 })), "it never fits");
+        one.shrink_to(4);
+        other.grow(6).unwrap();
+        assert_eq!((one.bytes(), other.bytes(), memory.free_bytes()), (4, 6, 0));
+        drop((one, other));
+        assert_eq!(memory.free_bytes(), 10);
+    }
+
+    #[test]
+    fn an_answer_is_charged_at_its_capacity_until_it_is_dropped() {
+        let memory = BodyMemory::new(100);
+        for (held_bytes, free_bytes) in [(10, 50), (80, 50), (0, 50)] {
+            let mut permit = memory.permit();
+            permit.grow(held_bytes).unwrap();
+            let answer = permit.charge(Vec::with_capacity(50));
+            assert_eq!(memory.free_bytes(), free_bytes);
+            drop(answer);
+            assert_eq!(memory.free_bytes(), 100);
+        }
+        let mut rest = memory.permit();
+        rest.grow(99).unwrap();
+        assert_eq!(memory.permit().charge(vec![7; 50]), vec![7; 50], "an answer is sent all the same");
+    }
+
+    #[test]
+    fn large_answers_are_charged_and_small_ones_are_not() {
+        let memory = BodyMemory::new(1 << 20);
+        let refusal = |bytes: usize| memory.charge_answer(vec![0; bytes]).err().map(|problem| problem.code());
+        assert_eq!(refusal((1 << 20) + 1), Some(ProblemCode::InvalidParameter), "it would never fit");
+        let held = memory.charge_answer(vec![0; 1 << 20]).unwrap();
+        assert_eq!(refusal(limits::ANSWER_BYTES_FREE + 1), Some(ProblemCode::Overloaded));
+        assert_eq!(refusal(limits::ANSWER_BYTES_FREE), None);
+        drop(held);
+        assert_eq!(refusal(1 << 20), None);
+    }
+}

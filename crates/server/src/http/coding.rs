@@ -1,0 +1,232 @@
+//! `Content-Encoding`: compressed bodies.
+
+use crate::http::header;
+use crate::http::problem::Problem;
+use crate::limits;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_ENCODING;
+use flate2::bufread::GzDecoder;
+use std::io::{self, Read};
+
+/// How a body is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    /// As it is.
+    Identity,
+    /// RFC 1952, of one member or many.
+    Gzip,
+    /// RFC 8878, of any number of frames, in the window of RFC 9659.
+    Zstd,
+}
+
+/// Why a body could not be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Undecoded {
+    /// It is broken, cut short, or something follows it.
+    Malformed,
+    /// It is larger than this.
+    TooLarge {
+        /// What was allowed.
+        max_bytes: usize,
+    },
+}
+
+impl Coding {
+    /// What the server decodes, for `Accept-Encoding`.
+    pub(crate) const ACCEPTED: &'static str = "gzip, zstd, identity";
+
+    /// The coding of a request's body. A body that was coded twice is none of ours.
+    pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Self, Problem> {
+        if headers.get_all(CONTENT_ENCODING).iter().any(|value| value.to_str().is_err()) {
+            return Err(Problem::UnsupportedEncoding);
+        }
+        let mut codings = header::members(headers, &CONTENT_ENCODING);
+        match (codings.next().map(str::to_ascii_lowercase).as_deref(), codings.next()) {
+            (None | Some("identity"), None) => Ok(Self::Identity),
+            (Some("gzip" | "x-gzip"), None) => Ok(Self::Gzip),
+            (Some("zstd"), None) => Ok(Self::Zstd),
+            _ => Err(Problem::UnsupportedEncoding),
+        }
+    }
+
+    /// The most memory that the decoded body takes beside the encoded one.
+    pub(crate) fn decoded_bytes_max(self, max_bytes: usize) -> usize {
+        if self == Self::Identity { 0 } else { max_bytes }
+    }
+
+    /// The decoded body, of `max_bytes` at the most. Takes time in proportion to both lengths.
+    pub(crate) fn decode(self, encoded: Vec<u8>, max_bytes: usize) -> Result<Vec<u8>, Undecoded> {
+        let decoded = match self {
+            Self::Identity if encoded.len() <= max_bytes => return Ok(encoded),
+            Self::Identity => return Err(Undecoded::TooLarge { max_bytes }),
+            _ if encoded.is_empty() => return Err(Undecoded::Malformed),
+            Self::Gzip => gunzip(&encoded, max_bytes),
+            Self::Zstd => unzstd(&encoded, max_bytes),
+        };
+        match decoded {
+            Ok(Some(decoded)) => Ok(decoded),
+            Ok(None) => Err(Undecoded::TooLarge { max_bytes }),
+            Err(_) => Err(Undecoded::Malformed),
+        }
+    }
+}
+
+fn gunzip(encoded: &[u8], max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
+    let (mut decoded, mut rest) = (Vec::new(), encoded);
+    for _ in 0..limits::GZIP_MEMBERS_MAX {
+        if !read_up_to(GzDecoder::new(&mut rest), &mut decoded, max_bytes)? {
+            return Ok(None);
+        }
+        if rest.is_empty() {
+            return Ok(Some(decoded));
+        }
+    }
+    Err(io::ErrorKind::InvalidData.into())
+}
+
+fn unzstd(encoded: &[u8], max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(encoded)?;
+    decoder.window_log_max(limits::ZSTD_WINDOW_LOG_MAX)?;
+    let mut decoded = Vec::new();
+    let fits = read_up_to(decoder, &mut decoded, max_bytes)?;
+    Ok(fits.then_some(decoded))
+}
+
+/// Appends everything that `decoder` yields, and says whether `decoded` stays within `max_bytes`.
+fn read_up_to(mut decoder: impl Read, decoded: &mut Vec<u8>, max_bytes: usize) -> io::Result<bool> {
+    const FIRST_BYTES: usize = 64 << 10;
+    /// Large steps: each leaves a piece behind that the allocator keeps for a while, and room that is not used takes none.
+    const GROWS_BY: usize = 7;
+    // One byte more than allowed tells "too large" from "exactly as large"; in the latter case the end of the stream,
+    // and with it the checksum, has been seen.
+    let most_bytes = max_bytes + 1;
+    while decoded.len() < most_bytes {
+        if decoded.len() == decoded.capacity() {
+            // Not beyond what is allowed, as it would if it were left to itself.
+            let more_bytes = decoded.len().saturating_mul(GROWS_BY).max(FIRST_BYTES);
+            decoded.reserve_exact(more_bytes.min(most_bytes - decoded.len()));
+        }
+        let room_bytes = decoded.capacity().min(most_bytes) - decoded.len();
+        if decoder.by_ref().take(room_bytes as u64).read_to_end(decoded)? < room_bytes {
+            break;
+        }
+    }
+    Ok(decoded.len() <= max_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(text: &[u8]) -> Vec<u8> {
+        zstd::encode_all(text, 3).unwrap()
+    }
+
+    type Encode = fn(&[u8]) -> Vec<u8>;
+
+    const CODINGS: [(Coding, Encode); 2] = [(Coding::Gzip, gzip), (Coding::Zstd, zstd)];
+
+    fn negotiate(fields: &[&str]) -> Option<Coding> {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append(CONTENT_ENCODING, HeaderValue::from_bytes(field.as_bytes()).unwrap());
+        }
+        Coding::negotiate(&headers).ok()
+    }
+
+    #[test]
+    fn one_known_coding_is_taken() {
+        assert_eq!(negotiate(&[]), Some(Coding::Identity));
+        assert_eq!(negotiate(&[""]), Some(Coding::Identity));
+        assert_eq!(negotiate(&["Identity"]), Some(Coding::Identity));
+        assert_eq!(negotiate(&[" GZIP"]), Some(Coding::Gzip));
+        assert_eq!(negotiate(&["x-gzip"]), Some(Coding::Gzip));
+        assert_eq!(negotiate(&["zstd"]), Some(Coding::Zstd));
+        for fields in [&["br"][..], &["gzip, gzip"], &["gzip", "zstd"], &["identity, gzip"], &["gzip;q=1"], &["é"]] {
+            assert_eq!(negotiate(fields), None, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_encoded_comes_back_and_so_does_a_sequence() {
+        for (coding, encode) in CODINGS {
+            for text in [&b""[..], b"a", &[b'x'; 200_000]] {
+                assert_eq!(coding.decode(encode(text), 200_000), Ok(text.to_vec()));
+            }
+            assert_eq!(coding.decode([encode(b"ab"), encode(b""), encode(b"c")].concat(), 3), Ok(b"abc".to_vec()));
+        }
+        assert_eq!(Coding::Identity.decode(vec![], 1), Ok(vec![]));
+    }
+
+    #[test]
+    fn the_decoded_size_is_bounded() {
+        for (coding, encode) in CODINGS {
+            let bomb = encode(&[0; 1_000_000]);
+            assert_eq!(coding.decode(bomb.clone(), 999_999), Err(Undecoded::TooLarge { max_bytes: 999_999 }));
+            let text = coding.decode(bomb, 1_000_000).unwrap();
+            assert_eq!((text.len(), text.capacity() <= 1_000_001), (1_000_000, true), "no room for more is made");
+        }
+        assert_eq!(Coding::Identity.decode(vec![1, 2], 1), Err(Undecoded::TooLarge { max_bytes: 1 }));
+    }
+
+    #[test]
+    fn a_broken_body_is_malformed_wherever_it_breaks() {
+        for (coding, encode) in CODINGS {
+            let whole = encode(b"some text that is long enough");
+            for len in 0..whole.len() {
+                assert_eq!(coding.decode(whole[..len].to_vec(), 100), Err(Undecoded::Malformed), "{coding:?} {len}");
+            }
+            for trailer in [&b"\0"[..], b"garbage", &whole[..5]] {
+                let body = [&whole, trailer].concat();
+                assert_eq!(coding.decode(body, 100), Err(Undecoded::Malformed), "{coding:?} {trailer:?}");
+            }
+            assert_eq!(coding.decode(b"{\"event_id\":1}".to_vec(), 100), Err(Undecoded::Malformed));
+        }
+    }
+
+    #[test]
+    fn gzip_members_are_counted() {
+        let member = gzip(b"");
+        assert_eq!(Coding::Gzip.decode(member.repeat(limits::GZIP_MEMBERS_MAX), 1), Ok(vec![]));
+        assert_eq!(Coding::Gzip.decode(member.repeat(limits::GZIP_MEMBERS_MAX + 1), 1), Err(Undecoded::Malformed));
+    }
+
+    #[test]
+    fn a_checksum_is_checked_at_exactly_the_limit_too() {
+        let mut broken = gzip(b"abc");
+        let crc = broken.len() - 8;
+        broken[crc] ^= 1;
+        assert_eq!(Coding::Gzip.decode(broken, 3), Err(Undecoded::Malformed));
+    }
+
+    #[test]
+    fn a_zstd_frame_whose_last_block_is_empty_and_should_not_be_is_malformed() {
+        const COMPRESSED: &[u8] = b"\x28\xb5\x2f\xfd\x24\x00\x05\x00\x00\x99\xe9\xd8\x51";
+        const ANNOUNCES_MORE: &[u8] = b"\x28\xb5\x2f\xfd\x24\xe1\x01\x00\x00\x99\xe9\xd8\x51";
+        for frame in [COMPRESSED, ANNOUNCES_MORE] {
+            let decoded = Coding::Zstd.decode(frame.to_vec(), 1 << 20);
+            assert!(matches!(decoded, Err(Undecoded::Malformed)), "{decoded:?}");
+        }
+    }
+
+    #[test]
+    fn a_zstd_frame_with_a_larger_window_than_allowed_is_malformed() {
+        let frame = |window_log| {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.window_log(window_log).unwrap();
+            encoder.write_all(b"abc").unwrap();
+            encoder.finish().unwrap()
+        };
+        assert_eq!(Coding::Zstd.decode(frame(23), 100), Ok(b"abc".to_vec()));
+        assert_eq!(Coding::Zstd.decode(frame(24), 100), Err(Undecoded::Malformed));
+    }
+}

@@ -1,0 +1,148 @@
+//! `GET /` and `/dashboard/…`: a page that draws the live figures. It is code without data, and open to everyone; what it
+//! shows it asks for with the reader's token.
+
+use crate::http::header;
+use crate::http::problem::Problem;
+use crate::http::problem_sets::OfFile;
+use crate::http::reference::{NO_CACHE, not_modified, preconditions};
+use axum::body::Body;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::response::Response;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use std::sync::LazyLock;
+use weir_api::parameters;
+
+/// A file of the page.
+struct File {
+    path: &'static str,
+    media_type: &'static str,
+    content: &'static [u8],
+}
+
+/// The file of this name in the folder `dashboard`, at a path.
+macro_rules! file {
+    ($path:expr, $name:literal, $media_type:expr) => {
+        File { path: $path, media_type: $media_type, content: include_bytes!(concat!("../../../../dashboard/", $name)) }
+    };
+}
+
+macro_rules! module {
+    ($name:literal) => {
+        file!(concat!("/dashboard/", $name), $name, "text/javascript; charset=utf-8")
+    };
+}
+
+static FILES: [File; 20] = [
+    file!("/", "index.html", "text/html; charset=utf-8"),
+    file!("/dashboard/style.css", "style.css", "text/css; charset=utf-8"),
+    file!("/dashboard/icon.svg", "icon.svg", "image/svg+xml"),
+    module!("api.js"),
+    module!("breakdown.js"),
+    module!("chart.js"),
+    module!("connection.js"),
+    module!("controls.js"),
+    module!("dom.js"),
+    module!("exposition.js"),
+    module!("format.js"),
+    module!("ingest.js"),
+    module!("live.js"),
+    module!("main.js"),
+    module!("panels.js"),
+    module!("poll.js"),
+    module!("scale.js"),
+    module!("series.js"),
+    module!("sse.js"),
+    module!("view.js"),
+];
+
+/// A number for the content of each file, which its entity tag names.
+static VERSIONS: LazyLock<[u64; FILES.len()]> = LazyLock::new(|| {
+    FILES.each_ref().map(|file| {
+        let digest = Sha256::digest(file.content);
+        u64::from_be_bytes(*digest.first_chunk().expect("a digest has 32 bytes"))
+    })
+});
+
+/// The page may run and load what this server serves as files, and nothing else: a value that ended up in its markup
+/// could do nothing there.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+     frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+);
+
+/// Whether a path is the page's own.
+pub(super) fn is_path(path: &str) -> bool {
+    path == "/" || path.starts_with("/dashboard/")
+}
+
+/// The dashboard.
+#[utoipa::path(
+    get, path = "/", tag = "service", operation_id = "dashboard", params(parameters::Known),
+    responses(
+        (
+            status = 200, description = "The page.", body = String, content_type = "text/html; charset=utf-8",
+            headers(
+                ("ETag" = String), ("Content-Security-Policy" = String), ("X-Content-Type-Options" = String),
+                ("Referrer-Policy" = String)
+            )
+        ),
+        (
+            status = 304, description = "`If-None-Match` names the page as it is.",
+            headers(
+                ("ETag" = String), ("Content-Security-Policy" = String), ("X-Content-Type-Options" = String),
+                ("Referrer-Policy" = String)
+            )
+        )
+    )
+)]
+pub(super) async fn page(headers: HeaderMap) -> Result<Response, Problem> {
+    show("/", &headers)
+}
+
+/// A file of the dashboard.
+#[utoipa::path(
+    get, path = "/dashboard/{file}", tag = "service", operation_id = "dashboard_file",
+    params(parameters::FileName, parameters::Known),
+    responses(
+        (
+            status = 200, description = "The file.",
+            content(
+                (String = "text/javascript; charset=utf-8"), (String = "text/css; charset=utf-8"), (String = "image/svg+xml")
+            ),
+            headers(
+                ("ETag" = String), ("Content-Security-Policy" = String), ("X-Content-Type-Options" = String),
+                ("Referrer-Policy" = String)
+            )
+        ),
+        (
+            status = 304, description = "`If-None-Match` names the file as it is.",
+            headers(
+                ("ETag" = String), ("Content-Security-Policy" = String), ("X-Content-Type-Options" = String),
+                ("Referrer-Policy" = String)
+            )
+        ),
+        OfFile
+    )
+)]
+pub(super) async fn file(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    show(uri.path(), &headers)
+}
+
+fn show(path: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+    let index = FILES.iter().position(|file| file.path == path).ok_or(Problem::NotFound)?;
+    let (file, version) = (&FILES[index], VERSIONS[index]);
+    let mut response = Response::new(Body::from(Bytes::from_static(file.content)));
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static(file.media_type));
+    fields.insert(ETAG, header::value(format!("\"{version}\"")));
+    fields.insert(CACHE_CONTROL, NO_CACHE);
+    fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    fields.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    fields.insert(CONTENT_SECURITY_POLICY, POLICY);
+    let is_known = preconditions(headers).if_none_match.is_some_and(|tags| tags.matches(version));
+    Ok(if is_known { not_modified(response) } else { response })
+}

@@ -1,0 +1,314 @@
+//! `POST /events`.
+
+use crate::http::app::App;
+use crate::http::body::{self, BufferedBody};
+use crate::http::body_memory::BodyPermit;
+use crate::http::coding::Coding;
+use crate::http::header;
+use crate::http::media_type;
+use crate::http::problem::Problem;
+use crate::http::problem_sets::OfBatch;
+use crate::http::response::json_response;
+use crate::limits;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::Arc;
+use weir::{Batch, DecodeError, Engine, Format, Overloaded, Tally, Verdict};
+use weir_api::{EventOrArray, IngestResponse, headers, parameters};
+
+/// Which events the answer lists (RFC 7240).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReturnPreference {
+    /// Every event.
+    All,
+    /// Rejected events: neither the accepted ones nor the duplicates.
+    Minimal,
+}
+
+impl ReturnPreference {
+    fn of(headers: &HeaderMap) -> Self {
+        if header::prefers_minimal(headers) { Self::Minimal } else { Self::All }
+    }
+}
+
+/// Takes a batch of events, and answers with a verdict for each.
+#[utoipa::path(
+    post, path = "/events", tag = "events", operation_id = "ingest", params(parameters::Coded, parameters::Preferred),
+    request_body(
+        description = "One event or an array of them; or, of the other types, one a line.",
+        content(
+            (EventOrArray = "application/json"), (String = "application/x-ndjson"), (String = "application/jsonl"),
+            (String = "application/ndjson")
+        )
+    ),
+    responses(
+        (
+            status = 200, description = "Every event has its verdict; those accepted are counted from now on.",
+            body = IngestResponse, content_type = "application/json",
+            headers(("Preference-Applied" = Option<String>, description = "`return=minimal` where that was preferred"))
+        ),
+        OfBatch
+    )
+)]
+pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let format = match media_type::EVENTS.negotiate(&head.headers)? {
+        headers::JSON => Format::Json,
+        _ => Format::Ndjson,
+    };
+    let coding = Coding::negotiate(&head.headers)?;
+    let _admitted = app.admission.admit()?;
+    let preference = ReturnPreference::of(&head.headers);
+    let BufferedBody { bytes: encoded, permit } = body::read(&app, body).await?;
+    let received_at_ms = app.engine.now_ms();
+    let mut request = BatchRequest { coding, format, preference, received_at_ms, permit };
+
+    let decoded = if coding == Coding::Identity && !app.engine.is_backlogged() {
+        decode_promptly(&app.engine, encoded, format)?
+    } else {
+        Err(encoded)
+    };
+    match decoded {
+        Ok(batch) if batch.len() <= limits::INLINE_EVENTS => request.answer(&app, batch, Engine::ingest_prompt),
+        decoded => {
+            let shared = Arc::clone(&app);
+            let work = move || {
+                let batch = decoded.or_else(|encoded| request.decode(&shared, encoded))?;
+                request.answer(&shared, batch, Engine::ingest)
+            };
+            app.ingest.run(work).await?
+        }
+    }
+}
+
+/// A request whose body has arrived.
+struct BatchRequest {
+    coding: Coding,
+    format: Format,
+    preference: ReturnPreference,
+    received_at_ms: i64,
+    permit: BodyPermit,
+}
+
+impl BatchRequest {
+    /// Decodes any body, within the memory for bodies.
+    fn decode(&mut self, app: &App, encoded: Vec<u8>) -> Result<Batch, Problem> {
+        let max_bytes = app.config.max_body_bytes;
+        let encoded_bytes = self.permit.bytes();
+        self.permit.grow(self.coding.decoded_bytes_max(max_bytes))?;
+        let decoded = self.coding.decode(encoded, max_bytes)?;
+        let batch = match app.engine.decode_usual(decoded, self.format) {
+            Ok(batch) => batch,
+            Err(decoded) => {
+                self.permit.grow(app.engine.decode_bytes(&decoded, self.format))?;
+                app.engine.decode(decoded, self.format)?
+            }
+        };
+        self.permit.shrink_to(encoded_bytes);
+        Ok(batch)
+    }
+
+    /// Takes the batch by `ingest`, and answers. The memory for the answer is reserved first: a batch that was taken is
+    /// answered.
+    fn answer(
+        mut self,
+        app: &App,
+        mut batch: Batch,
+        ingest: impl FnOnce(&Engine, &mut Batch, i64) -> Result<Tally, Overloaded>,
+    ) -> Result<Response, Problem> {
+        self.permit.grow(reply_bytes(&batch, batch.len(), 0, self.preference))?;
+        let tally = ingest(&app.engine, &mut batch, self.received_at_ms)?;
+        app.reject_log.record(&batch, self.received_at_ms, tally.rejected);
+        app.instruments.verdicts.count(&batch, tally);
+        let reply = reply(&batch, tally, self.preference);
+        let mut response = json_response(self.permit.charge(reply));
+        if self.preference == ReturnPreference::Minimal {
+            let applied = HeaderValue::from_static(headers::RETURN_MINIMAL);
+            response.headers_mut().insert(headers::PREFERENCE_APPLIED, applied);
+        }
+        Ok(response)
+    }
+}
+
+/// Decodes a body that takes a runtime's worker only microseconds; any other is given back. A compressed one may be a
+/// thousand times what it looks.
+fn decode_promptly(engine: &Engine, body: Vec<u8>, format: Format) -> Result<Result<Batch, Vec<u8>>, DecodeError> {
+    if body.len() <= limits::INLINE_BODY_BYTES {
+        return engine.decode(body, format).map(Ok);
+    }
+    let is_middling = body.len() <= limits::INLINE_USUAL_BODY_BYTES;
+    Ok(if is_middling { engine.decode_usual(body, format) } else { Err(body) })
+}
+
+/// What the answer comes to when so many events are accepted and so many are not, where no id needs an escape.
+fn reply_bytes(batch: &Batch, accepted: usize, refused: usize, preference: ReturnPreference) -> usize {
+    /// Bytes of a result beside its id, of an event that was accepted and of one that was not; and of the rest.
+    const ACCEPTED_BYTES: usize = 40;
+    const REFUSED_BYTES: usize = 128;
+    const REST_BYTES: usize = 128;
+    let listed = match preference {
+        ReturnPreference::All => batch.ids_bytes() + accepted * ACCEPTED_BYTES + refused * REFUSED_BYTES,
+        ReturnPreference::Minimal => refused * REFUSED_BYTES,
+    };
+    listed + REST_BYTES
+}
+
+/// The answer's JSON, written as it goes: a tree of a hundred thousand results would cost more than taking the events.
+fn reply(batch: &Batch, tally: Tally, preference: ReturnPreference) -> Vec<u8> {
+    let Tally { accepted, duplicates, rejected } = tally;
+    let refused = if preference == ReturnPreference::All { duplicates + rejected } else { rejected };
+    let mut json = Vec::with_capacity(reply_bytes(batch, accepted, refused, preference));
+    let mut message = String::new();
+    json.extend_from_slice(b"{\"results\":[");
+    let first = json.len();
+    for index in 0..batch.len() {
+        let verdict = batch.verdict(index);
+        if preference == ReturnPreference::Minimal && matches!(verdict, Verdict::Accepted | Verdict::Duplicate) {
+            continue;
+        }
+        if json.len() > first {
+            json.push(b',');
+        }
+        json.extend_from_slice(b"{\"event_id\":");
+        match batch.event_id(index) {
+            Some(id) => push_string(&mut json, id),
+            None => json.extend_from_slice(b"null"),
+        }
+        match verdict.code() {
+            None => json.extend_from_slice(b",\"status\":\"success\"}"),
+            Some(code) => {
+                message.clear();
+                write!(message, "{verdict}").expect(IN_MEMORY);
+                write!(json, ",\"status\":\"error\",\"code\":\"{code}\",\"index\":{index},\"message\":")
+                    .expect(IN_MEMORY);
+                push_string(&mut json, &message);
+                json.push(b'}');
+            }
+        }
+    }
+    write!(json, "],\"accepted\":{accepted},\"duplicates\":{duplicates},\"rejected\":{rejected}}}").expect(IN_MEMORY);
+    json
+}
+
+const IN_MEMORY: &str = "a write to memory does not fail";
+
+fn push_string(json: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(json, text).expect(IN_MEMORY);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::config::HttpConfig;
+    use axum::body::to_bytes;
+    use std::future::poll_fn;
+    use std::task::Poll;
+    use weir::{EngineConfig, ManualClock, parse_ms};
+
+    const EVENT: &str = r#"{"event_id":"e","user_id":"u","type":"click","ts":"1970-01-01T00:00:00Z"}"#;
+
+    /// An engine whose clock stands at 0, behind an interface of which every turn is taken until the senders are dropped.
+    async fn app_without_a_turn() -> (Arc<App>, Arc<ManualClock>, Vec<std::sync::mpsc::Sender<()>>) {
+        let clock = Arc::new(ManualClock::new(0));
+        let engine = Arc::new(Engine::new(EngineConfig::default(), Arc::clone(&clock)).unwrap());
+        let app = Arc::new(App::new(engine, HttpConfig::default()));
+        let turns = std::thread::available_parallelism().map_or(1, usize::from);
+        let (start, started) = std::sync::mpsc::channel();
+        let hold = |_| {
+            let (app, start, (release, released)) = (Arc::clone(&app), start.clone(), std::sync::mpsc::channel());
+            let hold = move || {
+                start.send(()).unwrap();
+                released.recv().unwrap_err();
+            };
+            tokio::spawn(async move { app.ingest.run(hold).await });
+            release
+        };
+        let holders = (0..turns).map(hold).collect();
+        let begin = tokio::task::spawn_blocking(move || started.iter().take(turns).count());
+        assert_eq!(begin.await.unwrap(), turns);
+        (app, clock, holders)
+    }
+
+    async fn text(answer: Result<Response, Problem>) -> String {
+        let bytes = to_bytes(answer.unwrap().into_body(), usize::MAX).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_judged_by_the_time_when_its_body_was_there_however_long_it_waits_for_its_turn() {
+        let (app, clock, holders) = app_without_a_turn().await;
+        let padding = " ".repeat(limits::INLINE_USUAL_BODY_BYTES);
+        let request = Request::post("/events").body(format!("{padding}{EVENT}").into()).unwrap();
+        let mut answer = Box::pin(ingest(State(app), request));
+        assert!(poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_pending())).await);
+        clock.advance(120_001);
+        drop(holders);
+        let answer = text(answer.await).await;
+        assert!(answer.ends_with(r#""accepted":1,"duplicates":0,"rejected":0}"#), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn only_what_takes_long_waits_for_a_turn() {
+        let (app, _, holders) = app_without_a_turn().await;
+        let padding = " ".repeat(limits::INLINE_USUAL_BODY_BYTES - EVENT.len());
+        let events = |count| format!("[{}]", vec![EVENT; count].join(","));
+        let prompt = [format!("{padding}{EVENT}"), format!("[{EVENT},7]"), events(2_000)];
+        let slow = [format!("{padding} {EVENT}"), format!("{}{EVENT}\n7", &padding[..100_000]), "{}\n".repeat(5_000)];
+        for (is_prompt, body) in prompt.into_iter().map(|body| (true, body)).chain(slow.map(|body| (false, body))) {
+            let request = Request::post("/events").header("content-type", "application/x-ndjson");
+            let request = if body.starts_with('[') { Request::post("/events") } else { request };
+            let mut answer = Box::pin(ingest(State(Arc::clone(&app)), request.body(body.clone().into()).unwrap()));
+            let is_ready = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_ready())).await;
+            assert_eq!(is_ready, is_prompt, "{} bytes", body.len());
+        }
+        drop(holders);
+    }
+
+    fn answer(body: &str, preference: ReturnPreference) -> String {
+        let noon_ms = parse_ms(b"2025-10-08T12:00:00Z").unwrap();
+        let engine = Engine::new(EngineConfig::default(), ManualClock::new(noon_ms)).unwrap();
+        let mut batch = engine.decode(body.as_bytes().to_vec(), Format::Json).unwrap();
+        let tally = engine.ingest(&mut batch, noon_ms).unwrap();
+        String::from_utf8(reply(&batch, tally, preference)).unwrap()
+    }
+
+    const MIXED: &str = r#"[
+        {"event_id":"a\"\u0001é","user_id":"u","type":"click","ts":"2025-10-08T12:00:00Z"},
+        {"event_id":"a\"\u0001é","user_id":"u","type":"click","ts":"2025-10-08T12:00:00Z"},
+        {"event_id":"b","user_id":"u","type":"click","ts":"yesterday"},
+        7]"#;
+
+    #[test]
+    fn results_come_in_request_order_with_members_in_the_agreed_order() {
+        assert_eq!(
+            answer(MIXED, ReturnPreference::All),
+            concat!(
+                r#"{"results":[{"event_id":"a\"\u0001é","status":"success"},"#,
+                r#"{"event_id":"a\"\u0001é","status":"error","code":"duplicate_event","index":1,"#,
+                r#""message":"event_id was already accepted"},"#,
+                r#"{"event_id":"b","status":"error","code":"invalid_timestamp","index":2,"#,
+                r#""message":"ts is not an RFC 3339 date-time"},"#,
+                r#"{"event_id":null,"status":"error","code":"invalid_event","index":3,"#,
+                r#""message":"the event is not a JSON object"}],"accepted":1,"duplicates":1,"rejected":2}"#
+            )
+        );
+    }
+
+    #[test]
+    fn the_short_answer_lists_what_was_rejected_and_counts_the_rest() {
+        let answer: serde_json::Value = serde_json::from_str(&answer(MIXED, ReturnPreference::Minimal)).unwrap();
+        let indexes: Vec<_> = answer["results"].as_array().unwrap().iter().map(|result| &result["index"]).collect();
+        assert_eq!(indexes, [2, 3]);
+        assert_eq!([&answer["accepted"], &answer["duplicates"], &answer["rejected"]], [1, 1, 2]);
+    }
+
+    #[test]
+    fn no_events_are_no_results() {
+        for preference in [ReturnPreference::All, ReturnPreference::Minimal] {
+            assert_eq!(answer("[]", preference), r#"{"results":[],"accepted":0,"duplicates":0,"rejected":0}"#);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The Prometheus exposition of the service's own figures, in OpenMetrics and in the classic text format, on
+//! `/metrics/prometheus` and, for those who prefer it to JSON, on `/metrics`.
+
+mod classic;
+mod figures;
+mod writer;
+
+use crate::http::accept::{Form, preferred};
+use crate::http::app::App;
+use crate::http::problem::Problem;
+use crate::http::problem_sets::OfExposition;
+use crate::http::query::parameters;
+use crate::http::response::NO_STORE;
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::response::{IntoResponse, Response};
+use figures::Figures;
+use std::sync::Arc;
+
+pub(super) const JSON: Form = Form { media_type: "application/json", version: None };
+pub(super) const OPEN_METRICS: Form = Form { media_type: "application/openmetrics-text", version: Some("1.0.0") };
+pub(super) const CLASSIC: Form = Form { media_type: "text/plain", version: Some("0.0.4") };
+
+/// How the figures are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExpositionFormat {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// The text format 0.0.4 of Prometheus.
+    Classic,
+}
+
+impl ExpositionFormat {
+    const fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+/// The service's own figures, for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics/prometheus", tag = "service", operation_id = "prometheus",
+    responses(
+        (
+            status = 200, description = "The figures, in the format that `Accept` prefers.",
+            content(
+                (String = "text/plain; version=0.0.4; charset=utf-8"),
+                (String = "application/openmetrics-text; version=1.0.0; charset=utf-8")
+            )
+        ),
+        OfExposition
+    )
+)]
+pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
+    let format = match preferred(&headers, &[CLASSIC, OPEN_METRICS]) {
+        0 => ExpositionFormat::Classic,
+        _ => ExpositionFormat::OpenMetrics,
+    };
+    varying(expose(&app, &uri, format).await)
+}
+
+/// What depends on what the client accepts says so.
+pub(super) fn varying(answer: Result<Response, Problem>) -> Response {
+    let mut response = answer.into_response();
+    response.headers_mut().insert(VARY, HeaderValue::from(ACCEPT));
+    response
+}
+
+pub(super) async fn expose(app: &Arc<App>, uri: &Uri, format: ExpositionFormat) -> Result<Response, Problem> {
+    if let Some(parameter) = parameters(uri.query()).next() {
+        return Err(Problem::InvalidParameter(format!(
+            "{:?}: the service's own figures take no parameters; those of a window are at /metrics, as application/json",
+            String::from_utf8_lossy(&parameter.name)
+        )));
+    }
+    let shared = Arc::clone(app);
+    let work = move || {
+        let open_metrics = Figures::collect(&shared).write(&shared.instruments);
+        match format {
+            ExpositionFormat::OpenMetrics => open_metrics,
+            ExpositionFormat::Classic => classic::translate(&open_metrics),
+        }
+    };
+    let text = app.reads.run(work).await?;
+    let mut response = Response::new(app.answers.charge_answer(text.into_bytes())?.into());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    Ok(response)
+}

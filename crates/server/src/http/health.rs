@@ -1,0 +1,83 @@
+//! `/healthz`, `/livez` and `/readyz`.
+
+use crate::http::app::App;
+use crate::http::problem::Problem;
+use crate::http::problem_sets::OfReadiness;
+use crate::http::response::{to_json, uncached_json};
+use axum::extract::State;
+use axum::response::Response;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use weir::Engine;
+use weir_api::HealthResponse;
+
+/// The process serves.
+#[utoipa::path(get, path = "/healthz", tag = "service", operation_id = "health", responses((status = 200, description = "It does.", body = HealthResponse, content_type = "application/json")))]
+pub(super) async fn healthy() -> Response {
+    live().await
+}
+
+/// The process serves.
+#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, description = "It does.", body = HealthResponse, content_type = "application/json")))]
+pub(super) async fn live() -> Response {
+    uncached_json(to_json(&HealthResponse { ok: true }))
+}
+
+/// The server should get new traffic.
+#[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, description = "It does.", body = HealthResponse, content_type = "application/json"), OfReadiness))]
+pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    if app.is_draining() {
+        return Err(Problem::NotReady("draining: the server is about to stop".to_owned()));
+    }
+    if app.engine.is_over_memory() {
+        let detail = "over_memory: new events are refused until others have expired";
+        return Err(Problem::NotReady(detail.to_owned()));
+    }
+    if let Some(detail) = clock_stepped_back(&app.engine) {
+        return Err(Problem::NotReady(detail));
+    }
+    Ok(live().await)
+}
+
+/// Says so when the clock was set back so far that clients with the right time are refused until it has caught up.
+fn clock_stepped_back(engine: &Engine) -> Option<String> {
+    let behind_ms = engine.clock_behind_ms();
+    let stepped_back = behind_ms > engine.config().max_skew_ms();
+    stepped_back.then(|| {
+        format!("clock_stepped_back: the clock is {behind_ms} ms behind the time that it showed before; events of the present are too late until it has caught up")
+    })
+}
+
+/// Logs each backward step of the clock once, and its end.
+pub(super) async fn watch_clock(engine: Arc<Engine>) -> Infallible {
+    let mut interval = tokio::time::interval(Duration::from_secs(1));
+    let mut was_back = false;
+    loop {
+        interval.tick().await;
+        let step = clock_stepped_back(&engine);
+        match &step {
+            Some(detail) if !was_back => tracing::error!("{detail}"),
+            None if was_back => tracing::info!("the clock has caught up"),
+            _ => {}
+        }
+        was_back = step.is_some();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::config::HttpConfig;
+    use weir::{EngineConfig, ManualClock};
+
+    #[tokio::test]
+    async fn a_draining_server_is_alive_and_not_ready() {
+        let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
+        let app = Arc::new(App::new(Arc::new(engine), HttpConfig::default()));
+        assert!(ready(State(Arc::clone(&app))).await.is_ok());
+        app.start_draining();
+        assert!(matches!(ready(State(app)).await, Err(Problem::NotReady(detail)) if detail.starts_with("draining")));
+        assert_eq!(live().await.status(), 200);
+    }
+}

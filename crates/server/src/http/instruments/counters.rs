@@ -1,0 +1,105 @@
+//! Counters by a label that has few values.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use weir::{Batch, Tally, Verdict};
+
+/// A counter for each of a few labels.
+#[derive(Debug)]
+pub(in crate::http) struct Counters<const N: usize> {
+    labels: [&'static str; N],
+    counts: [AtomicU64; N],
+}
+
+impl<const N: usize> Counters<N> {
+    pub(super) fn new(labels: [&'static str; N]) -> Self {
+        Self { labels, counts: [const { AtomicU64::new(0) }; N] }
+    }
+
+    /// Counts `more` of the label at this index.
+    pub(super) fn add(&self, index: usize, more: usize) {
+        if more > 0 {
+            self.counts[index].fetch_add(more as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// The labels and what was counted of each.
+    pub(in crate::http) fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.labels.into_iter().zip(&self.counts).map(|(label, count)| (label, count.load(Ordering::Relaxed)))
+    }
+}
+
+/// Events by their verdict.
+#[derive(Debug)]
+pub(in crate::http) struct Verdicts(Counters<8>);
+
+/// The labels of [`Verdicts`]; those of errors are their codes.
+const LABELS: [&str; 8] = [
+    "accepted",
+    "duplicate_event",
+    "invalid_event",
+    "invalid_timestamp",
+    "too_late",
+    "too_early",
+    "malformed_json",
+    "overloaded",
+];
+
+const ACCEPTED: usize = 0;
+const DUPLICATE: usize = 1;
+
+impl Default for Verdicts {
+    fn default() -> Self {
+        Self(Counters::new(LABELS))
+    }
+}
+
+impl Verdicts {
+    /// Counts the events of a batch that was ingested; O(events) if any was rejected.
+    pub(in crate::http) fn count(&self, batch: &Batch, tally: Tally) {
+        self.0.add(ACCEPTED, tally.accepted);
+        self.0.add(DUPLICATE, tally.duplicates);
+        if tally.rejected == 0 {
+            return;
+        }
+        let mut counts = [0; LABELS.len()];
+        (0..batch.len()).filter_map(|row| rejection(batch.verdict(row))).for_each(|label| counts[label] += 1);
+        counts.into_iter().enumerate().for_each(|(label, count)| self.0.add(label, count));
+    }
+
+    /// The labels and what was counted of each.
+    pub(in crate::http) fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.read()
+    }
+}
+
+/// The index of a rejected event's label.
+fn rejection(verdict: Verdict) -> Option<usize> {
+    match verdict {
+        Verdict::Pending | Verdict::Accepted | Verdict::Duplicate => None,
+        Verdict::Invalid(_) => Some(2),
+        Verdict::InvalidTimestamp => Some(3),
+        Verdict::TooLate { .. } => Some(4),
+        Verdict::TooEarly { .. } => Some(5),
+        Verdict::MalformedJson { .. } => Some(6),
+        Verdict::Overloaded => Some(7),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir::Fault;
+
+    #[test]
+    fn a_rejection_is_counted_under_its_code() {
+        let late = Verdict::TooLate { behind_ms: 2, max_skew_ms: 1 };
+        let early = Verdict::TooEarly { ahead_ms: 2, max_skew_ms: 1 };
+        let invalid = Verdict::Invalid(Fault::NotAnObject);
+        let malformed = Verdict::MalformedJson { offset: 0 };
+        for verdict in [invalid, Verdict::InvalidTimestamp, late, early, malformed, Verdict::Overloaded] {
+            assert_eq!(rejection(verdict).map(|label| LABELS[label]), verdict.code(), "{verdict:?}");
+        }
+        assert_eq!([Verdict::Accepted, Verdict::Duplicate].map(rejection), [None, None]);
+        assert_eq!(Verdict::Duplicate.code(), Some(LABELS[DUPLICATE]));
+    }
+}

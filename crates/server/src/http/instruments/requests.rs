@@ -1,0 +1,188 @@
+//! Requests by route, method and status, and how long they took.
+
+use crate::http::instruments::histogram::{Histogram, REQUEST_BOUNDS_NS, Reading};
+use crate::limits;
+use axum::http::{Method, StatusCode};
+use std::ops::Range;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The label of a route or a method that the server does not know. No route is called so: they all begin with a slash.
+const OTHER: &str = "other";
+
+/// The methods that are told from each other (RFC 9110, 9.1, and RFC 5789); the last label is for all the rest.
+const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", OTHER];
+
+/// The statuses of requests that never reach a resource. They are not timed: they would make the others look fast, and a
+/// histogram for every method that anyone tries is what a stranger could fill the exposition with.
+const TURNED_AWAY: [StatusCode; 3] = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::METHOD_NOT_ALLOWED];
+
+/// The statuses of final answers.
+const STATUSES: Range<u16> = 200..600;
+
+/// Requests by route and method. A route gets its place with its first request and keeps it, and a place is looked for from
+/// the first one on: there are few, and no lock is needed.
+#[derive(Debug)]
+pub(in crate::http) struct Requests {
+    routes: Box<[OnceLock<Route>]>,
+}
+
+#[derive(Debug)]
+struct Route {
+    template: Box<str>,
+    methods: [OnceLock<Exchanges>; METHODS.len()],
+}
+
+/// What was asked of one route by one method.
+#[derive(Debug)]
+struct Exchanges {
+    statuses: Box<[AtomicU64]>,
+    durations: Histogram,
+}
+
+/// What was counted of one route and method.
+#[derive(Debug)]
+pub(in crate::http) struct Asked<'a> {
+    pub(in crate::http) route: &'a str,
+    pub(in crate::http) method: &'static str,
+    /// How many answers had which status; none that nobody got.
+    pub(in crate::http) statuses: Vec<(u16, u64)>,
+    pub(in crate::http) durations: Reading,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self { routes: (0..limits::ROUTES_MAX).map(|_| OnceLock::new()).collect() }
+    }
+}
+
+impl Requests {
+    /// Counts a request to the route of this template, or to none, whose answer took so long to begin.
+    pub(in crate::http) fn count(
+        &self,
+        template: Option<&str>,
+        method: &Method,
+        status: StatusCode,
+        elapsed: Duration,
+    ) {
+        let known = METHODS.iter().position(|known| *known == method.as_str());
+        let method = known.unwrap_or(METHODS.len() - 1);
+        // The router has fewer routes than there are places.
+        let Some(route) = self.route(template.unwrap_or(OTHER)) else { return };
+        let exchanges = route.methods[method].get_or_init(Exchanges::new);
+        if STATUSES.contains(&status.as_u16()) {
+            exchanges.statuses[usize::from(status.as_u16() - STATUSES.start)].fetch_add(1, Ordering::Relaxed);
+        }
+        if !TURNED_AWAY.contains(&status) {
+            exchanges.durations.observe(elapsed);
+        }
+    }
+
+    fn route(&self, template: &str) -> Option<&Route> {
+        let mut places = self.routes.iter().map(|place| place.get_or_init(|| Route::new(template)));
+        places.find(|route| *route.template == *template)
+    }
+
+    /// What was counted of every route and method that somebody has asked for.
+    pub(in crate::http) fn read(&self) -> impl Iterator<Item = Asked<'_>> {
+        self.routes.iter().filter_map(OnceLock::get).flat_map(Route::read)
+    }
+}
+
+impl Route {
+    fn new(template: &str) -> Self {
+        Self { template: template.into(), methods: [const { OnceLock::new() }; METHODS.len()] }
+    }
+
+    fn read(&self) -> impl Iterator<Item = Asked<'_>> {
+        let asked = |(method, exchanges): (&'static str, &OnceLock<Exchanges>)| {
+            let exchanges = exchanges.get()?;
+            let statuses =
+                STATUSES.zip(&exchanges.statuses).map(|(status, count)| (status, count.load(Ordering::Relaxed)));
+            Some(Asked {
+                route: &self.template,
+                method,
+                statuses: statuses.filter(|(_, count)| *count > 0).collect(),
+                durations: exchanges.durations.read(),
+            })
+        };
+        METHODS.into_iter().zip(&self.methods).filter_map(asked)
+    }
+}
+
+impl Exchanges {
+    fn new() -> Self {
+        Self { statuses: STATUSES.map(|_| AtomicU64::new(0)).collect(), durations: Histogram::new(REQUEST_BOUNDS_NS) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Line<'a> = (&'a str, &'static str, Vec<(u16, u64)>, u64);
+
+    fn read(requests: &Requests) -> Vec<Line<'_>> {
+        requests.read().map(|asked| (asked.route, asked.method, asked.statuses, asked.durations.count)).collect()
+    }
+
+    #[test]
+    fn requests_are_counted_by_template_method_and_status() {
+        let requests = Requests::default();
+        let count = |template: Option<&str>, method: &str, status: u16| {
+            let (method, status) = (method.parse().unwrap(), StatusCode::from_u16(status).unwrap());
+            requests.count(template, &method, status, Duration::ZERO);
+        };
+        assert_eq!(read(&requests), []);
+        for status in [200, 503, 200] {
+            count(Some("/a/{b}"), "GET", status);
+        }
+        for template in [None, Some("/c")] {
+            count(template, "BREW", 405);
+        }
+        count(Some("/c"), "PUT", 401);
+        count(Some("/c"), "PUT", 403);
+        count(None, "get", 404);
+        count(Some("/a/{b}"), "POST", 599);
+        count(Some("/a/{b}"), "CONNECT", 999);
+        assert_eq!(
+            read(&requests),
+            [
+                ("/a/{b}", "GET", vec![(200, 2), (503, 1)], 3),
+                ("/a/{b}", "POST", vec![(599, 1)], 1),
+                ("/a/{b}", "CONNECT", vec![], 1),
+                ("other", "other", vec![(404, 1), (405, 1)], 1),
+                ("/c", "PUT", vec![(401, 1), (403, 1)], 0),
+                ("/c", "other", vec![(405, 1)], 0),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_comes_first_at_once_gets_one_place() {
+        let (requests, start) = (Requests::default(), std::sync::Barrier::new(4));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    start.wait();
+                    for route in ["/a", "/b", "/c"].iter().cycle().take(30_000) {
+                        requests.count(Some(route), &Method::GET, StatusCode::OK, Duration::ZERO);
+                    }
+                });
+            }
+        });
+        let mut all = read(&requests);
+        all.sort_by_key(|(route, ..)| *route);
+        assert_eq!(all, ["/a", "/b", "/c"].map(|route| (route, "GET", vec![(200, 40_000)], 40_000)));
+    }
+
+    #[test]
+    fn routes_beyond_the_places_are_not_counted() {
+        let requests = Requests::default();
+        for route in 0..=limits::ROUTES_MAX {
+            requests.count(Some(&format!("/{route}")), &Method::GET, StatusCode::OK, Duration::ZERO);
+        }
+        assert_eq!(read(&requests).len(), limits::ROUTES_MAX);
+    }
+}

@@ -1,0 +1,106 @@
+//! `Content-Type`: which kinds of body a resource takes.
+
+use crate::http::header;
+use crate::http::problem::Problem;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName};
+use weir_api::headers;
+
+/// The media types that a method of a resource takes.
+#[derive(Debug)]
+pub(crate) struct Accepts {
+    /// The field of a refusal that lists them: `Accept` (RFC 9110, 12.5.1) or `Accept-Patch` (RFC 5789).
+    pub(crate) field: HeaderName,
+    /// In lower case.
+    pub(crate) media_types: &'static [&'static str],
+    /// What a body is that comes without a type.
+    pub(crate) default: Option<&'static str>,
+}
+
+/// The media types of `POST /events`.
+pub(crate) static EVENTS: Accepts = Accepts {
+    field: ACCEPT,
+    media_types: &[headers::JSON, headers::NDJSON, headers::NDJSON_ALIASES[0], headers::NDJSON_ALIASES[1]],
+    default: Some(headers::JSON),
+};
+
+/// The media types of `PUT /reference/users`.
+pub(crate) static REFERENCE_TABLE: Accepts =
+    Accepts { field: ACCEPT, media_types: &[headers::JSON], default: Some(headers::JSON) };
+
+/// The media types of `PATCH /reference/users`.
+pub(crate) static REFERENCE_PATCH: Accepts = Accepts {
+    field: HeaderName::from_static(headers::ACCEPT_PATCH),
+    media_types: &[headers::MERGE_PATCH],
+    default: None,
+};
+
+impl Accepts {
+    /// The body's media type, one of [`media_types`](Self::media_types).
+    pub(crate) fn negotiate(&'static self, headers: &HeaderMap) -> Result<&'static str, Problem> {
+        self.find(headers).ok_or(Problem::UnsupportedMediaType(self))
+    }
+
+    fn find(&self, headers: &HeaderMap) -> Option<&'static str> {
+        let mut fields = headers.get_all(CONTENT_TYPE).iter();
+        let Some(field) = fields.next() else { return self.default };
+        if fields.next().is_some() {
+            return None;
+        }
+        let mut parts = header::split(field.to_str().ok()?, b';');
+        let given = parts.next()?;
+        let utf8 = parts
+            .map(header::parameter)
+            .all(|(name, value)| !name.eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8"));
+        self.media_types.iter().copied().find(|known| utf8 && given.eq_ignore_ascii_case(known))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+    use axum::http::header::ACCEPT;
+
+    static READS: Accepts =
+        Accepts { field: ACCEPT, media_types: &["application/json", "text/x"], default: Some("application/json") };
+    static PATCHES: Accepts =
+        Accepts { field: HeaderName::from_static("accept-patch"), media_types: &["application/x"], default: None };
+
+    fn negotiate(accepts: &'static Accepts, fields: &[&[u8]]) -> Option<&'static str> {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append(CONTENT_TYPE, HeaderValue::from_bytes(field).unwrap());
+        }
+        accepts.negotiate(&headers).ok()
+    }
+
+    #[test]
+    fn a_type_is_known_in_any_case_and_with_parameters() {
+        for field in ["text/x", "Text/X", "text/x ; charset=UTF-8;", "text/x;a=b; charset=\"utf-8\""] {
+            assert_eq!(negotiate(&READS, &[field.as_bytes()]), Some("text/x"), "{field}");
+        }
+    }
+
+    #[test]
+    fn an_absent_type_is_the_default_where_there_is_one() {
+        assert_eq!(negotiate(&READS, &[]), Some("application/json"));
+        assert_eq!(negotiate(&PATCHES, &[]), None);
+    }
+
+    #[test]
+    fn other_types_and_charsets_are_refused() {
+        for field in [
+            &b""[..],
+            b"text/plain",
+            b"text/x, application/json",
+            b"text/x; charset=latin1",
+            b"text/x; charset",
+            b"text/x; charset=utf-8; charset=utf-16",
+            b"\xff",
+        ] {
+            assert_eq!(negotiate(&READS, &[field]), None, "{field:?}");
+        }
+        assert_eq!(negotiate(&READS, &[b"text/x", b"text/x"]), None, "the field stands once at the most");
+    }
+}

@@ -1,0 +1,120 @@
+//! `GET /metrics`: the metrics of a window as JSON, or, for clients that prefer it, the service's own metrics for Prometheus.
+
+use crate::http::accept::preferred;
+use crate::http::app::App;
+use crate::http::exposition::{self, ExpositionFormat};
+use crate::http::problem::Problem;
+use crate::http::problem_sets::OfWindow;
+use crate::http::response::{to_json, uncached_json};
+use crate::http::window_query::{self, Asked, Takes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use std::sync::Arc;
+use weir::{Figures, Groups, Metrics, Query, format_ms};
+use weir_api::{Breakdowns, GroupCounts, GroupValues, MetricsResponse, parameters};
+
+/// The metrics of a window that ends now, as JSON; or, for clients that prefer one of their types, the service's own metrics,
+/// which take no parameters.
+#[utoipa::path(
+    get, path = "/metrics", tag = "metrics", operation_id = "metrics", params(parameters::Window, parameters::Filters, parameters::GroupBy),
+    responses(
+        (
+            status = 200, description = "The metrics.",
+            content(
+                (MetricsResponse = "application/json"),
+                (String = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+                (String = "text/plain; version=0.0.4; charset=utf-8")
+            )
+        ),
+        OfWindow
+    )
+)]
+pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
+    let answer = match preferred(&headers, &[exposition::JSON, exposition::OPEN_METRICS, exposition::CLASSIC]) {
+        0 => window(&app, &uri).await,
+        1 => exposition::expose(&app, &uri, ExpositionFormat::OpenMetrics).await,
+        _ => exposition::expose(&app, &uri, ExpositionFormat::Classic).await,
+    };
+    exposition::varying(answer)
+}
+
+async fn window(app: &Arc<App>, uri: &Uri) -> Result<Response, Problem> {
+    let Asked { query, .. } = window_query::parse(uri.query(), Takes::GroupBy, app.engine.config())?;
+    let json = json(app, query).await?;
+    Ok(uncached_json(app.answers.charge_answer(json)?))
+}
+
+/// The answer to a query, computed off the runtime's workers.
+pub(super) async fn json(app: &Arc<App>, query: Query) -> Result<Vec<u8>, Problem> {
+    let gate = if query.needs_scan() { &app.scans } else { &app.reads };
+    let engine = Arc::clone(&app.engine);
+    gate.run(move || to_json(&response(engine.query(&query)))).await
+}
+
+/// The answer of the engine as the wire type.
+fn response(metrics: Metrics) -> MetricsResponse {
+    let Metrics { window_secs, figures, groups, generation, as_of_ms } = metrics;
+    let Figures { events, unique_users, unknown, by_attribute, by_type } = figures;
+    MetricsResponse {
+        window_sec: window_secs,
+        events_per_sec: events as f64 / f64::from(window_secs),
+        unique_users,
+        unknown,
+        by_attribute: Breakdowns(by_attribute),
+        by_type,
+        total_events: events,
+        generation,
+        as_of: format_ms(as_of_ms),
+        groups: groups.map(group_counts),
+    }
+}
+
+fn group_counts(groups: Groups) -> Vec<GroupCounts> {
+    let Groups { attributes, groups } = groups;
+    let counts = groups.into_iter().map(|group| {
+        let values: Vec<_> = match group.values {
+            Some(values) => attributes.iter().cloned().zip(values.into_iter().map(Some)).collect(),
+            None => attributes.iter().map(|attribute| (attribute.clone(), None)).collect(),
+        };
+        GroupCounts { values: GroupValues(values), events: group.events, unique_users: group.unique_users }
+    });
+    counts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use weir::Group;
+
+    #[test]
+    fn a_response_has_what_the_engine_has_answered() {
+        let counts = |pairs: &[(&str, u64)]| pairs.iter().map(|&(k, v)| (k.to_owned(), v)).collect::<BTreeMap<_, _>>();
+        let group = |values: Option<[&str; 2]>, events, unique_users| {
+            let values = values.map(|values| values.map(str::to_owned).to_vec());
+            Group { values, events, unique_users }
+        };
+        let groups = vec![group(Some(["eu", "x\"y"]), 6, 1), group(None, 1, 1)];
+        let metrics = Metrics {
+            window_secs: 10,
+            figures: Figures {
+                events: 7,
+                unique_users: 2,
+                unknown: 1,
+                by_attribute: vec![("tier".into(), counts(&[("b", 1), ("a", 5)])), ("plan".into(), counts(&[]))],
+                by_type: counts(&[("view", 7)]),
+            },
+            groups: Some(Groups { attributes: vec!["region".into(), "plan".into()], groups }),
+            generation: 3,
+            as_of_ms: 1_759_926_896_789,
+        };
+        let json = concat!(
+            r#"{"window_sec":10,"events_per_sec":0.7,"unique_users":2,"unknown":1,"by_tier":{"a":5,"b":1},"#,
+            r#""by_plan":{},"by_type":{"view":7},"total_events":7,"generation":3,"as_of":"2025-10-08T12:34:56.789Z","#,
+            r#""groups":[{"region":"eu","plan":"x\"y","events":6,"unique_users":1},"#,
+            r#"{"region":null,"plan":null,"events":1,"unique_users":1}]}"#
+        );
+        assert_eq!(serde_json::to_string(&response(metrics)).unwrap(), json);
+    }
+}

@@ -1,0 +1,183 @@
+//! `/reference/users`: the table that events are enriched by.
+
+use crate::http::app::App;
+use crate::http::body::{self, BufferedBody};
+use crate::http::coding::Coding;
+use crate::http::header;
+use crate::http::media_type::{self, Accepts};
+use crate::http::problem::Problem;
+use crate::http::problem_sets::{OfPatch, OfSummary, OfTable, OfUser};
+use crate::http::response::{json_response, to_json};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::response::Response;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use std::sync::Arc;
+use weir::{Change, Format, Generation, Preconditions, ReferenceError, Tags, format_ms};
+use weir_api::{ReferencePatch, ReferenceSummary, ReferenceTable, ReferenceUpdated, UserResponse, parameters};
+
+/// Caches may keep the answer but must ask whether it still holds.
+pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// Replaces the table of users.
+#[utoipa::path(
+    put, path = "/reference/users", tag = "reference", operation_id = "replace_users",
+    params(parameters::Coded, parameters::Conditions), request_body(content = ReferenceTable, content_type = "application/json"),
+    responses(
+        (
+            status = 200, description = "The table is in force.", body = ReferenceUpdated, content_type = "application/json",
+            headers(("ETag" = String, description = "the generation in quotes"))
+        ),
+        OfTable
+    )
+)]
+pub(super) async fn replace(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    change(&app, request, Change::Replace, &media_type::REFERENCE_TABLE).await
+}
+
+/// Merges a patch into the table of users (RFC 7396).
+#[utoipa::path(
+    patch, path = "/reference/users", tag = "reference", operation_id = "patch_users",
+    params(parameters::Coded, parameters::Conditions),
+    request_body(content = ReferencePatch, content_type = "application/merge-patch+json"),
+    responses(
+        (
+            status = 200, description = "The patched table is in force.", body = ReferenceUpdated, content_type = "application/json",
+            headers(("ETag" = String, description = "the generation in quotes"))
+        ),
+        OfTable,
+        OfPatch
+    )
+)]
+pub(super) async fn merge(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    change(&app, request, Change::Merge, &media_type::REFERENCE_PATCH).await
+}
+
+async fn change(
+    app: &Arc<App>,
+    request: Request,
+    change: Change,
+    accepts: &'static Accepts,
+) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    accepts.negotiate(&head.headers)?;
+    let coding = Coding::negotiate(&head.headers)?;
+    let preconditions = preconditions(&head.headers);
+    let BufferedBody { bytes, mut permit } = body::read(app, body).await?;
+    let received_at_ms = app.engine.now_ms();
+    let shared = Arc::clone(app);
+    let work = move || {
+        let max_bytes = shared.config.max_body_bytes;
+        permit.grow(coding.decoded_bytes_max(max_bytes))?;
+        let body = coding.decode(bytes, max_bytes)?;
+        permit.grow(shared.engine.decode_bytes(&body, Format::Json))?;
+        let generation = shared.engine.change_reference(change, body, &preconditions, received_at_ms)?;
+        Ok(tagged(&generation, &updated(&generation)))
+    };
+    app.changes.run(work).await?
+}
+
+/// The table in force, without its users.
+#[utoipa::path(
+    get, path = "/reference/users", tag = "reference", operation_id = "users", params(parameters::Conditions),
+    responses(
+        (
+            status = 200, description = "The table's generation, time and size.", body = ReferenceSummary, content_type = "application/json",
+            headers(("ETag" = String, description = "the generation in quotes"))
+        ),
+        (
+            status = 304, description = "`If-None-Match` names the generation in force.",
+            headers(("ETag" = String, description = "the generation in quotes"))
+        ),
+        OfSummary
+    )
+)]
+pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let preconditions = preconditions(&headers);
+    let engine = Arc::clone(&app.engine);
+    // Off the workers, because the last holder of a table frees it.
+    let work = move || {
+        let generation = engine.reference();
+        let current = generation.number();
+        if preconditions.if_match.is_some_and(|tags| !tags.matches(current)) {
+            return Err(ReferenceError::GenerationMismatch { current }.into());
+        }
+        let response = tagged(&generation, &summary(&generation));
+        let unchanged = preconditions.if_none_match.is_some_and(|tags| tags.matches(current));
+        Ok(if unchanged { not_modified(response) } else { response })
+    };
+    app.reads.run(work).await?
+}
+
+/// One user's attributes.
+#[utoipa::path(
+    get, path = "/reference/users/{user_id}", tag = "reference", operation_id = "user", params(parameters::UserId),
+    responses(
+        (status = 200, description = "The user.", body = UserResponse, content_type = "application/json"),
+        OfUser
+    )
+)]
+pub(super) async fn show_user(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let encoded_id = uri.path().rsplit('/').next().unwrap_or_default();
+    let Ok(user_id) = percent_decode_str(encoded_id).decode_utf8() else {
+        return Err(Problem::InvalidParameter("the user id in the path is not UTF-8".to_owned()));
+    };
+    let (user_id, engine) = (user_id.into_owned(), Arc::clone(&app.engine));
+    let work = move || {
+        let values = engine.user(&user_id).ok_or(Problem::UnknownUser)?;
+        let attributes = engine.config().attributes.iter().cloned().zip(values).collect();
+        let user = UserResponse { user_id, attributes };
+        let mut response = json_response(to_json(&user));
+        response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
+        Ok(response)
+    };
+    app.reads.run(work).await?
+}
+
+pub(super) fn preconditions(headers: &HeaderMap) -> Preconditions {
+    let fields = |name: HeaderName| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
+    Preconditions {
+        if_match: Tags::if_match(fields(IF_MATCH)),
+        if_none_match: Tags::if_none_match(fields(IF_NONE_MATCH)),
+    }
+}
+
+/// An answer about a generation, which its entity tag names.
+fn tagged(generation: &Generation, document: &impl Serialize) -> Response {
+    let mut response = json_response(to_json(document));
+    let headers = response.headers_mut();
+    headers.insert(ETAG, header::value(format!("\"{}\"", generation.number())));
+    headers.insert(CACHE_CONTROL, NO_CACHE);
+    response
+}
+
+/// The same answer without its body and what describes that. A length, if there were one, would have to be the full
+/// answer's (RFC 9110, 8.6), so the empty body says nothing of its own, which the router would announce.
+pub(super) fn not_modified(mut response: Response) -> Response {
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().remove(CONTENT_TYPE);
+    *response.body_mut() = Body::new(Empty::<Bytes>::new().map_frame(|frame| frame));
+    response
+}
+
+fn updated(generation: &Generation) -> ReferenceUpdated {
+    ReferenceUpdated {
+        message: "Reference table updated successfully".into(),
+        generation: generation.number(),
+        users: generation.users(),
+    }
+}
+
+fn summary(generation: &Generation) -> ReferenceSummary {
+    ReferenceSummary {
+        generation: generation.number(),
+        ts: generation.ts_ms().map(format_ms),
+        users: generation.users(),
+        attributes: generation.attributes().iter().map(ToString::to_string).collect(),
+    }
+}

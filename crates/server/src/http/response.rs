@@ -1,0 +1,30 @@
+//! Parts of answers that several resources share.
+
+use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::Response;
+use serde::Serialize;
+use weir_api::headers;
+
+/// Caches must not keep the answer: it is of the moment.
+pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// 200 with a JSON body.
+pub(super) fn json_response(json: impl Into<Body>) -> Response {
+    let mut response = Response::new(json.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(headers::JSON));
+    response
+}
+
+/// 200 with a JSON body of the moment.
+pub(super) fn uncached_json(json: impl Into<Body>) -> Response {
+    let mut response = json_response(json);
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
+/// A document as JSON.
+pub(super) fn to_json(document: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(document).expect("strings and numbers always serialise")
+}

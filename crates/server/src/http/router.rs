@@ -1,0 +1,84 @@
+//! Every resource, and the layers around them.
+
+use crate::http::app::App;
+use crate::http::problem::{Overload, Problem};
+use crate::http::{auth, dashboard, events, exposition, health, metrics, openapi, reference, rejected, series, stream};
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router, middleware};
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The whole interface. `HEAD` works wherever `GET` does.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let (router, description) = routes().split_for_parts();
+    router
+        .layer(Extension(openapi::describe(&description, app.engine.config())))
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::check))
+        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), count))
+        .with_state(app)
+}
+
+/// Every resource, and its description.
+fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .routes(routes!(events::ingest))
+        .routes(routes!(rejected::show))
+        .routes(routes!(reference::show, reference::replace, reference::merge))
+        .routes(routes!(reference::show_user))
+        .routes(routes!(metrics::show))
+        .routes(routes!(exposition::show))
+        .routes(routes!(series::show))
+        .routes(routes!(stream::subscribe))
+        .routes(routes!(health::healthy))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(openapi::show))
+        .routes(routes!(dashboard::page))
+        .routes(routes!(dashboard::file))
+}
+
+/// Counts a request when its answer begins, and logs what was asked and how it went.
+async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let path = tracing::enabled!(tracing::Level::DEBUG).then(|| request.uri().path().to_owned());
+    let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
+    let start = Instant::now();
+    let response = next.run(request).await;
+    let elapsed = start.elapsed();
+    app.instruments.requests.count(route.as_ref().map(MatchedPath::as_str), &method, response.status(), elapsed);
+    if let Some(overload) = response.extensions().get::<Overload>() {
+        app.instruments.refused(*overload);
+    }
+    if let Some(path) = path {
+        let (status, elapsed_us) = (response.status().as_u16(), elapsed.as_micros() as u64);
+        tracing::debug!(%method, path, status, elapsed_us);
+    }
+    response
+}
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
+fn answer_panic(panic: Box<dyn Any + Send>) -> Response {
+    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(message = message.unwrap_or("no message"), "a request handler panicked");
+    Problem::Internal.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_internal_error_whatever_it_carries() {
+        for panic in [Box::new("static") as Box<dyn Any + Send>, Box::new("owned".to_owned()), Box::new(7)] {
+            assert_eq!(answer_panic(panic).status(), 500);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `GET /metrics/series`: a window step by step.
+
+use crate::http::app::App;
+use crate::http::problem::Problem;
+use crate::http::problem_sets::OfWindow;
+use crate::http::response::uncached_json;
+use crate::http::window_query::{self, Asked, Takes};
+use crate::limits;
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+use std::io::Write as _;
+use std::sync::Arc;
+use weir::{Figures, Point, Series, format_ms};
+use weir_api::{Breakdowns, SeriesPoint, SeriesResponse, parameters};
+
+/// The figures of each step of a window that ends now.
+#[utoipa::path(
+    get, path = "/metrics/series", tag = "metrics", operation_id = "series", params(parameters::Window, parameters::Filters, parameters::Step),
+    responses((status = 200, description = "The figures.", body = SeriesResponse, content_type = "application/json"), OfWindow)
+)]
+pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let Asked { query, step_secs } = window_query::parse(uri.query(), Takes::Step, app.engine.config())?;
+    let engine = Arc::clone(&app.engine);
+    let json = app.scans.run(move || json(&engine.series(&query, step_secs))).await??;
+    Ok(uncached_json(app.answers.charge_answer(json)?))
+}
+
+/// The series, written point by point, so that no more than one of them and the text is in memory.
+fn json(series: &Series) -> Result<Vec<u8>, Problem> {
+    if series.counters() > limits::SERIES_COUNTERS_MAX {
+        return Err(too_large());
+    }
+    let mut json = Vec::new();
+    write!(json, r#"{{"window_sec":{},"step_sec":{},"points":["#, series.window_secs(), series.step_secs())
+        .expect(IN_MEMORY);
+    let first = json.len();
+    for point in series.points() {
+        if json.len() > first {
+            json.push(b',');
+        }
+        serde_json::to_writer(&mut json, &self::point(point)).expect(IN_MEMORY);
+        if json.len() > limits::SERIES_BYTES_MAX {
+            return Err(too_large());
+        }
+    }
+    let as_of = format_ms(series.as_of_ms());
+    write!(json, r#"],"generation":{},"as_of":"{as_of}"}}"#, series.generation()).expect(IN_MEMORY);
+    Ok(json)
+}
+
+const IN_MEMORY: &str = "a write to memory does not fail";
+
+fn too_large() -> Problem {
+    Problem::InvalidParameter(
+        "step: so many points of so many values are too much for one answer; ask for a longer step or a shorter window"
+            .to_owned(),
+    )
+}
+
+/// A point of the engine as the wire type.
+fn point(point: Point) -> SeriesPoint {
+    let Figures { events, unique_users, unknown, by_attribute, by_type } = point.figures;
+    let start = format_ms(point.start_ms);
+    SeriesPoint { start, events, unique_users, unknown, by_attribute: Breakdowns(by_attribute), by_type }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir::{Engine, EngineConfig, Format, ManualClock, Query};
+
+    #[test]
+    fn the_text_is_that_of_the_wire_type() {
+        let now_ms = 1_759_926_896_789;
+        let engine = Engine::new(EngineConfig::default(), ManualClock::new(now_ms)).unwrap();
+        let event = r#"{"event_id":"e","user_id":"u","type":"view","ts":"2025-10-08T12:34:55Z"}"#;
+        let mut batch = engine.decode(event.as_bytes().to_vec(), Format::Json).unwrap();
+        assert_eq!(engine.ingest(&mut batch, now_ms).unwrap().accepted, 1);
+        let series = engine.series(&Query::window(6), 2);
+        let response = SeriesResponse {
+            window_sec: 6,
+            step_sec: 2,
+            points: series.points().map(point).collect(),
+            generation: 0,
+            as_of: format_ms(now_ms),
+        };
+        assert_eq!(response.points.iter().map(|point| point.events).collect::<Vec<_>>(), [0, 0, 1]);
+        assert_eq!(String::from_utf8(json(&series).unwrap()).unwrap(), serde_json::to_string(&response).unwrap());
+    }
+}

@@ -1,0 +1,84 @@
+//! The minimum transfer rate of a peer, with a grace period.
+
+use crate::limits;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a peer may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a request's head, from its first byte; for the first head, from the start of the connection.
+    pub head: Duration,
+    /// For the next request to begin.
+    pub idle: Duration,
+    /// For a body or an answer to go on. What passes must keep up
+    /// [`TRANSFER_BYTES_PER_SEC_MIN`](limits::TRANSFER_BYTES_PER_SEC_MIN) besides.
+    pub transfer: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { head: limits::HEAD_TIMEOUT, idle: limits::IDLE_TIMEOUT, transfer: limits::TRANSFER_TIMEOUT }
+    }
+}
+
+/// A deadline that every byte puts off: a peer may stall for the grace, and must keep up
+/// [`TRANSFER_BYTES_PER_SEC_MIN`](limits::TRANSFER_BYTES_PER_SEC_MIN) on top of it. What it was faster before is not saved up
+/// beyond the grace, so that nobody can send a lot and then hold on to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MinRate {
+    deadline: Instant,
+    grace: Duration,
+}
+
+impl MinRate {
+    pub(crate) fn from(now: Instant, grace: Duration) -> Self {
+        Self { deadline: now + grace, grace }
+    }
+
+    /// When the peer is too slow, if no more bytes pass.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Takes note of bytes that have passed.
+    pub(crate) fn passed(&mut self, bytes: usize, now: Instant) {
+        let earned_secs = bytes as f64 / limits::TRANSFER_BYTES_PER_SEC_MIN as f64;
+        let most = now + self.grace;
+        self.deadline = self.deadline.checked_add(Duration::from_secs_f64(earned_secs)).map_or(most, |at| at.min(most));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(30);
+    const SEC: Duration = Duration::from_secs(1);
+    const RATE: usize = limits::TRANSFER_BYTES_PER_SEC_MIN;
+
+    #[test]
+    fn a_peer_at_the_least_rate_goes_on_for_ever_and_a_slower_one_does_not() {
+        let start = Instant::now();
+        let lasts = |bytes_per_sec: usize| {
+            let mut rate = MinRate::from(start, GRACE);
+            (1..1_000).find(|secs| {
+                let now = start + *secs * SEC;
+                let is_late = now > rate.deadline();
+                rate.passed(bytes_per_sec, now);
+                is_late
+            })
+        };
+        assert_eq!([lasts(0), lasts(1), lasts(RATE / 2), lasts(RATE)], [Some(31), Some(31), Some(60), None]);
+    }
+
+    #[test]
+    fn a_fast_start_earns_no_more_than_the_grace() {
+        let start = Instant::now();
+        let mut rate = MinRate::from(start, GRACE);
+        rate.passed(1 << 30, start + SEC);
+        assert_eq!(rate.deadline(), start + SEC + GRACE);
+        rate.passed(usize::MAX, start + SEC);
+        assert_eq!(rate.deadline(), start + SEC + GRACE);
+    }
+}

@@ -1,0 +1,114 @@
+//! From settings to a running server.
+
+use crate::edge::{self, Endpoint, Tls};
+use crate::http::App;
+use crate::settings::Settings;
+use crate::tokens::{TokenSources, Tokens};
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use weir::{Engine, Maintenance, SystemClock};
+use weir_api::Role;
+
+/// An engine with its housekeeping threads, and the HTTP interface in front of it.
+pub struct Server {
+    app: Arc<App>,
+    tls: Option<Arc<Tls>>,
+    tokens: TokenSources,
+    _maintenance: Maintenance,
+}
+
+/// Reads the files of tokens and of the certificate again while the server runs.
+#[derive(Clone)]
+pub struct Reloader {
+    app: Arc<App>,
+    tls: Option<Arc<Tls>>,
+    tokens: TokenSources,
+}
+
+impl Server {
+    /// Makes the engine, and reads the files that the settings name.
+    ///
+    /// # Errors
+    /// One line: a setting is out of its range, a file cannot be used, or a thread cannot be started.
+    pub fn new(settings: Settings) -> Result<Self, Box<dyn Error>> {
+        let Settings { engine, http, tls, tokens: sources } = settings;
+        let tls = tls.map(|files| Tls::from_files(files.certificates, files.key)).transpose()?.map(Arc::new);
+        let tokens = sources.read()?;
+        raise_nofile_limit(http.max_connections);
+        let engine = Arc::new(Engine::new(engine, SystemClock)?);
+        let maintenance = Maintenance::start(&engine)?;
+        let app = Arc::new(App::new(engine, http));
+        app.set_tokens(tokens);
+        Ok(Self { app, tls, tokens: sources, _maintenance: maintenance })
+    }
+
+    /// What reads the files of tokens and of the certificate again.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader { app: Arc::clone(&self.app), tls: self.tls.clone(), tokens: self.tokens.clone() }
+    }
+
+    /// Serves until `shutdown` completes, then drains: see [`serve_app`](crate::serve_app).
+    ///
+    /// # Errors
+    /// The listener has no address.
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        warn_if_unauthenticated(listener.local_addr()?, &self.app.tokens());
+        edge::serve(self.app, Endpoint { listener, tls: self.tls }, shutdown).await
+    }
+}
+
+impl Reloader {
+    /// Reads the files again, and logs the result. A file that cannot be used leaves the previous content in force.
+    pub fn reload(&self) {
+        match self.tokens.read() {
+            Ok(tokens) => {
+                tracing::info!(?tokens, "reloaded tokens");
+                self.app.set_tokens(tokens);
+            }
+            Err(error) => tracing::error!(error, "token reload failed, keeping the previous ones"),
+        }
+        match self.tls.as_deref().map(Tls::reload) {
+            Some(Ok(())) => tracing::info!("reloaded TLS certificate"),
+            Some(Err(error)) => tracing::error!(%error, "TLS certificate reload failed, keeping the previous one"),
+            None => {}
+        }
+    }
+}
+
+/// Warns about roles without a token when the server listens beyond its own machine.
+fn warn_if_unauthenticated(address: SocketAddr, tokens: &Tokens) {
+    let open: Vec<_> = Role::ALL.into_iter().filter(|role| tokens.is_open(*role)).map(Role::name).collect();
+    if !address.ip().to_canonical().is_loopback() && !open.is_empty() {
+        tracing::warn!(
+            "{address} can be reached from other machines, and these roles need no token: {}",
+            open.join(", ")
+        );
+    }
+}
+
+/// Raises the process's limit of open files to what the connections need, as far as the system allows.
+#[cfg(target_os = "linux")]
+fn raise_nofile_limit(max_connections: usize) {
+    use crate::limits;
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let needed = (max_connections + limits::FILES_BESIDE_CONNECTIONS) as u64;
+    let mut limit = getrlimit(Resource::Nofile);
+    let allowed = limit.maximum.unwrap_or(u64::MAX);
+    if limit.current.is_some_and(|current| current < needed) {
+        limit.current = Some(needed.min(allowed));
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "cannot raise the limit of open files");
+        }
+    }
+    if allowed < needed {
+        tracing::warn!("{max_connections} connections take {needed} open files, and the system allows {allowed}");
+    }
+}
+
+/// Other systems keep their limit.
+#[cfg(not(target_os = "linux"))]
+fn raise_nofile_limit(_: usize) {}
