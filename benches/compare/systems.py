@@ -20,8 +20,8 @@ NODE_MODULES = OUT / "node"
 VENV = OUT / "venv"
 
 WEIR = TARGET / "release" / "weir"
-CEILING = TARGET / "release" / "examples" / "ceiling"
-QUERIES = TARGET / "release" / "examples" / "queries"
+CEILING = TARGET / "release" / "ceiling"
+QUERIES = TARGET / "release" / "queries"
 PYTHON = VENV / "bin" / "python"
 CLICKHOUSE = HERE / "clickhouse.py"
 
