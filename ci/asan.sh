@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The tests under AddressSanitizer, leaks included. WEIR_STRESS_SECS is the length of the stress test, 30 unless set.
+# Runs the tests under AddressSanitizer, with leak detection. WEIR_STRESS_SECS is the length of the stress test (default:
+# 30 s).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The units of the dashboard's page that need no browser, by node's own test runner (node 20 or later).
+# Tests the modules of the dashboard that need no browser, with Node's own test runner (Node 20 or later).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 node --test dashboard/tests/

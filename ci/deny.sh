@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Licences, banned and duplicate crates, sources and advisories of all dependencies, the fuzzer's and the tests' included:
-# deny.toml says what is allowed. Fails on a known vulnerability too, where the database can be had; where GitHub cannot be
-# reached, says so and goes on with the rest. The last line says what was checked.
+# Checks licences, banned and duplicate crates, sources and advisories of all dependencies, including those of the
+# fuzzer and the tests. deny.toml says what is allowed. A known vulnerability fails the check, if the advisory database
+# can be reached. If GitHub cannot be reached, the script says so and continues. The last line says what was checked.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

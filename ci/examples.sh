@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The producer in TypeScript: its types are checked, and it is run as the JavaScript that is left when they are erased. Needs
-# Node 20 or later and npm.
+# Tests the TypeScript producer: checks its types, then erases them and runs the resulting JavaScript. Needs Node 20 or
+# later and npm.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=${WEIR_EXAMPLES_DIR:-target/examples-ts}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for WEIR_FUZZ_RUNS inputs (1,000,000 unless set) on top of its seeds, and stops at the first that
-# breaks a promise. What the fuzzer has found of interest stays in fuzz/corpus. Ends with a table; the last line counts.
-# Arguments name the targets to run: `ci/fuzz.sh timestamp query`.
+# Runs every fuzz target for WEIR_FUZZ_RUNS inputs (default 1,000,000) in addition to its seeds, and stops at the first
+# failure. Interesting inputs that the fuzzer finds stay in fuzz/corpus. The script ends with a table, and its last line
+# has the totals. Arguments select targets: `ci/fuzz.sh timestamp query`.
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 runs=${WEIR_FUZZ_RUNS:-1000000}
@@ -16,8 +16,8 @@ if [ "$(cargo fuzz --version 2>/dev/null)" != "cargo-fuzz $version" ]; then
     cargo install --locked --version "$version" cargo-fuzz
 fi
 
-# The instrumentation's flags are unstable; this lets the pinned compiler have them. The code under test is safe but for
-# vector loads from references to arrays, so that no address sanitizer is needed.
+# The flags of the instrumentation are unstable. This variable enables them in the pinned compiler. The code under test
+# is safe, except for vector loads from references to arrays, so it needs no address sanitizer.
 export RUSTC_BOOTSTRAP=1
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(basename -s .rs fuzz_targets/*.rs)

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# What the checks need beside rustup: a C compiler for mimalloc and zstd; curl and Python for the README's walk, the examples
-# and schemathesis; Prometheus for the test of the exposition; Node and a browser with its driver for those of the dashboard.
+# Installs what the checks need in addition to rustup:
+# - a C compiler for mimalloc and zstd;
+# - curl and Python for the README's tutorial, the examples and schemathesis;
+# - Prometheus for the test of the exposition;
+# - Node and a browser with its driver for the tests of the dashboard.
 set -euo pipefail
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 missing=()
@@ -12,7 +15,7 @@ command -v npm >/dev/null || missing+=(nodejs npm)
 command -v chromedriver >/dev/null || missing+=(chromium-driver)
 if ! command -v promtool >/dev/null; then
     missing+=(prometheus)
-    # The package would start a server of its own. 101 is "action forbidden by policy" (invoke-rc.d(8)).
+    # Keeps the package from starting its own server. 101 is "action forbidden by policy" (invoke-rc.d(8)).
     policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         trap 'as_root rm "$policy"' EXIT

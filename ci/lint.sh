@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Format, clippy, docs, and the engine without its server.
+# Checks the format, clippy, the docs, and the engine without its server.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo fmt --all --check
-# The scenarios' library is the engine's own source, whose unit tests belong to the engine.
+# The library of the scenarios is the engine's own source. Its unit tests belong to the engine.
 cargo clippy --workspace --exclude shuttle-tests --all-targets --locked -- -D warnings
 cargo clippy -p shuttle-tests --lib --test engine --locked -- -D warnings
 cargo clippy --lib --no-default-features --locked -- -D warnings

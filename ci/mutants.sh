@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Mutates the core of the engine, one place at a time in scratch copies, and shows that a test notices each time.
-# .cargo/mutants.toml says what is mutated, by which tests it is judged, and which mutants no test can notice.
-# Exits with 0 only if no mutant was missed; the last line counts, and target/mutants.out has the lists and the logs.
-# Arguments go to cargo mutants: `ci/mutants.sh --re Folder` tries a part. MUTANTS_JOBS says how many at once (2).
+# Mutates the core of the engine, one place at a time in scratch copies, and shows that a test fails each time. The file
+# .cargo/mutants.toml lists the mutated files, the tests that run, and the mutants that no test can detect. The exit
+# code is 0 only if no mutant was missed. The last line has the totals; target/mutants.out has the lists and logs.
+# Arguments go to cargo mutants: `ci/mutants.sh --re Folder` tries a part. MUTANTS_JOBS is the number of jobs (2).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ if ! cargo mutants --version 2>/dev/null | grep --quiet --line-regexp "cargo-mut
 fi
 
 mkdir -p target
-# A mutant may allocate without end where the original stops: 12 GiB of addresses are enough for all that is right.
+# A mutant may allocate without end where the original stops. 12 GiB of address space are enough for correct code.
 ulimit -v $((12 << 20))
 
 status=0

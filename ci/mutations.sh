@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # ci/mutations.sh PACKAGE [MUTATION...]: breaks the engine in one place at a time, in a scratch copy, and shows that a
-# test of PACKAGE (loom-tests or shuttle-tests) fails each time. Prints which tests caught which mutation. Exits with 0
-# only if every mutation was caught, and every test has caught one; the last line counts. Without names, all are tried.
+# test of PACKAGE (loom-tests or shuttle-tests) fails each time. Prints which tests caught which mutation. The exit code
+# is 0 only if every mutation was caught and every test caught at least one. The last line has the totals. Without
+# names, the script tries all mutations.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -22,7 +23,7 @@ if ! tests >log 2>&1; then
     echo "the tests fail without any mutation"
     exit 1
 fi
-# The engine's own unit tests are compiled along; they are no models.
+# The engine's own unit tests are compiled too. They are not models.
 tests --list 2>/dev/null | sed -n 's/^\(.*\): test$/\1/p' | grep -v '::tests::' | sort >all_tests
 
 mutations=("$@")

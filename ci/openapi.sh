@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Schemathesis against a running server: what its description says of every request, valid or not, holds.
+# Runs Schemathesis against a server: every response to a valid or invalid request must match the OpenAPI document.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --workspace --release --locked --bin weir

@@ -1,13 +1,13 @@
-# What tsan.sh and asan.sh share.
+# The common part of tsan.sh and asan.sh.
 
 # sanitize SANITIZER DIRECTORY REPORT [RUSTFLAG...]: builds the engine's tests with the sanitizer under target/DIRECTORY
-# and runs them, the stress test included. Fails if a test fails or a line of the output contains REPORT; the last line
-# counts.
+# and runs them, including the stress test. Fails if a test fails or a line of the output contains REPORT. The last line
+# has the totals.
 sanitize() {
     local sanitizer=$1 directory=$2 report=$3 log="target/$2/log" status=0
     shift 3
-    # The sanitizers are unstable and the toolchain is the pinned, stable one. Its std is not instrumented, which the
-    # compiler takes for a mistake unless told otherwise.
+    # The sanitizers are unstable, and the toolchain is the pinned, stable one. Its std is not instrumented, and without
+    # the flag below the compiler reports that as a mistake.
     export RUSTC_BOOTSTRAP=1
     export RUSTFLAGS="-Zsanitizer=$sanitizer -Cunsafe-allow-abi-mismatch=sanitizer $*"
     export CARGO_PROFILE_DEV_OPT_LEVEL=2 CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_INCREMENTAL=0

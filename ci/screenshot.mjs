@@ -1,5 +1,5 @@
-// node ci/screenshot.mjs URL FILE [WIDTH HEIGHT SCHEME]: takes a picture of the page at URL in headless Chromium, once it
-// shows live figures. HEIGHT 0 is the whole page; SCHEME is light or dark.
+// node ci/screenshot.mjs URL FILE [WIDTH HEIGHT SCHEME]: takes a screenshot of the page at URL in headless Chromium, as
+// soon as the page shows live metrics. HEIGHT 0 is the whole page. SCHEME is light or dark.
 
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -49,10 +49,10 @@ async function takePicture(driverUrl) {
         "return document.querySelector('.chart-line') !== null && document.documentElement.dataset.connection === 'live'",
       ))
     ) {
-      if (Date.now() > deadline) throw new Error("the page shows no live figures");
+      if (Date.now() > deadline) throw new Error("the page shows no live metrics");
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    // The rates of ingest are of ten seconds.
+    // The ingest rates cover ten seconds.
     await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
     if (Number(height) === 0) await resize(await run("return document.documentElement.scrollHeight"));
     const { data } = await cdp("Page.captureScreenshot", { format: "png", optimizeForSpeed: false });

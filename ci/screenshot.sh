@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Takes docs/dashboard.png: a server with made-up traffic (ci/traffic.mjs), looked at by a headless Chromium
-# (ci/screenshot.mjs). Arguments are those of ci/screenshot.mjs after the address: FILE WIDTH HEIGHT SCHEME. The page looks
-# as it is meant to where the font Inter is installed (Debian's fonts-inter).
+# Takes the screenshot docs/dashboard.png: a headless Chromium (ci/screenshot.mjs) shows a server with generated traffic
+# (ci/traffic.mjs). The arguments are those of ci/screenshot.mjs after the address: FILE WIDTH HEIGHT SCHEME. The page
+# is designed for the font Inter (Debian's fonts-inter), so install it first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- docs/dashboard.png 1440 1128 light
@@ -10,7 +10,7 @@ cargo build --release --locked
 log=$(mktemp)
 pids=()
 trap 'kill "${pids[@]}"; wait; rm "$log"' EXIT
-# The traffic begins with the past, for a chart that is full at once.
+# The traffic begins in the past, so that the chart is full at once.
 "${CARGO_TARGET_DIR:-target}/release/weir" serve --listen 127.0.0.1:0 --max-skew 400 2>>"$log" &
 pids+=($!)
 until address=$(sed -n 's/.*listening on http:\/\/\([0-9.:]*\).*/\1/p' "$log") && [ -n "$address" ]; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The engine's scenarios under many random schedules. WEIR_SHUTTLE_EXECUTIONS is the number of each kind, 100,000 unless
-# set. Prints the executions and the distinct outcomes of each scenario.
+# Runs the scenarios of the engine under many random schedules. WEIR_SHUTTLE_EXECUTIONS is the number of schedules of
+# each kind (default 100,000). Prints the executions and the distinct outcomes of each scenario.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export WEIR_SHUTTLE_EXECUTIONS="${WEIR_SHUTTLE_EXECUTIONS:-100000}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole engine on real threads under a clock that races, with exact accounting, with either dedup backend.
-# WEIR_STRESS_SECS is the length of each run, 600 unless set.
+# Runs the whole engine on real threads under a racing clock, with exact accounting, once with each dedup backend.
+# WEIR_STRESS_SECS is the length of each run (default 600).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export WEIR_STRESS_SECS="${WEIR_STRESS_SECS:-600}"

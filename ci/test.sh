@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test, the loom models and the shuttle scenarios included: the README's command.
+# Runs every test, including the loom models and the shuttle scenarios. This is the README's command.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo test --workspace --release --locked

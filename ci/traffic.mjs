@@ -1,5 +1,6 @@
-// node ci/traffic.mjs ADDRESS: sends a server events of made-up users until it is ended, after those of the last five
-// minutes, for which it must take events so late. Says so when these are sent. The same numbers come with every run.
+// node ci/traffic.mjs ADDRESS: sends generated events to a server until the script is stopped. The first events are
+// those of the last five minutes, so the server must accept events that are this late. The script prints a line when
+// they are sent. Every run uses the same random numbers.
 
 const address = process.argv[2];
 const HISTORY_SECS = 300;
@@ -20,7 +21,7 @@ function pick(weights) {
   return Object.entries(weights).find(([, weight]) => (rest -= weight) < 0)?.[0] ?? Object.keys(weights)[0];
 }
 
-// Few users do much, and many do little.
+// Few users send many events, and many users send few.
 const user = () => `u-${Math.floor(USERS * random() ** 2.2)}`;
 
 const event = (id, ms, type = pick({ view: 68, click: 27, purchase: 5 })) => ({
@@ -30,7 +31,7 @@ const event = (id, ms, type = pick({ view: 68, click: 27, purchase: 5 })) => ({
   ts: new Date(ms).toISOString(),
 });
 
-// A day's waves in minutes, with a rush between.
+// The waves of a day, compressed to minutes, with one rush.
 const eventsPerSec = (secs) =>
   900 + 260 * Math.sin(secs / 31) + 120 * Math.sin(secs / 7.3) + (secs > -96 && secs < -78 ? 420 : 0);
 

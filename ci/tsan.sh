@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The tests under ThreadSanitizer. WEIR_STRESS_SECS is the length of the stress test, 30 unless set.
+# Runs the tests under ThreadSanitizer. WEIR_STRESS_SECS is the length of the stress test (default 30).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Cargo does not know that the tests are linked with it.
+# Cargo does not know that the tests are linked with this object file.
 [ ci/tsan_sync.c -nt target/tsan/sync.o ] && rm -rf target/tsan
 mkdir -p target/tsan
 
-# The wrappers' names in tsan_sync.c, and how the symbol of the wrapped function of std ends.
+# The names of the wrappers in tsan_sync.c, and the end of the symbol of the std function that each of them wraps.
 std=("$(rustc --print sysroot)"/lib/rustlib/x86_64-unknown-linux-gnu/lib/libstd-*.so)
 symbols=$(nm -D --defined-only "${std[0]}" | awk '{ print $3 }')
 wrapped=(__tsan_atomic64_fetch_sub __tsan_atomic_thread_fence)

@@ -1,9 +1,9 @@
-/* What ThreadSanitizer is told about the standard library that rustup ships, which is not instrumented. The sanitizer
- * sees the parts of std that are inlined into instrumented code, such as a lock's fast path, and none of the rest, so a
- * thread that had to wait for a lock would seem to hold nothing. The script links with --wrap, so that calls of a
- * function F go to __wrap_F here, and gives each function's symbol, which changes with the toolchain.
+/* Informs ThreadSanitizer about the standard library that rustup ships, which is not instrumented. The sanitizer
+ * sees only the parts of std that are inlined into instrumented code, such as the fast path of a lock. So a thread that
+ * had to wait for a lock would seem to hold nothing. The script links with --wrap, so that calls of a function F go to
+ * __wrap_F here. It also passes the symbol of each function, which changes with the toolchain.
  *
- * Each wrapper adds the one ordering that the real function makes, and no other, or an existing race could be missed. */
+ * Each wrapper adds exactly the ordering that the real function establishes. Any further ordering could hide a race. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +17,7 @@ void __tsan_ignore_thread_end(void);
 #define WRAP(symbol) PASTE(__wrap_, symbol)
 #define REAL(symbol) PASTE(__real_, symbol)
 
-/* To have waited for a lock acquires its state, which an unlock releases: the word at its address. */
+/* A thread that waited for a lock acquires the state of the lock, which an unlock releases: the word at its address. */
 #define WRAP_LOCK(symbol)           \
     void REAL(symbol)(void *);      \
     void WRAP(symbol)(void *lock) { \
@@ -28,7 +28,7 @@ WRAP_LOCK(MUTEX_LOCK)
 WRAP_LOCK(RWLOCK_READ)
 WRAP_LOCK(RWLOCK_WRITE)
 
-/* To wait on a condition variable gives the mutex up and takes it back. */
+/* Waiting on a condition variable releases the mutex and acquires it again. */
 void REAL(CONDVAR_WAIT)(void *, void *);
 void WRAP(CONDVAR_WAIT)(void *condvar, void *mutex) {
     __tsan_release(mutex);
@@ -43,7 +43,7 @@ bool WRAP(CONDVAR_WAIT_TIMEOUT)(void *condvar, void *mutex, uint64_t secs, uint3
     return in_time;
 }
 
-/* A barrier is a mutex, which everyone locks when they come and when they go. */
+/* A barrier is a mutex, which every thread locks when it arrives and when it leaves. */
 bool REAL(BARRIER_WAIT)(void *);
 bool WRAP(BARRIER_WAIT)(void *barrier) {
     __tsan_release(barrier);
@@ -52,7 +52,7 @@ bool WRAP(BARRIER_WAIT)(void *barrier) {
     return is_leader;
 }
 
-/* What a Once has made is published inside the function, where no release can be added; so the making is not watched. */
+/* A Once publishes its value inside the function, where no release can be added. So this call is not watched. */
 void REAL(ONCE_CALL)(void *, bool, void *, void *);
 void WRAP(ONCE_CALL)(void *once, bool ignore_poisoning, void *closure, void *vtable) {
     __tsan_ignore_thread_begin();
@@ -60,7 +60,7 @@ void WRAP(ONCE_CALL)(void *once, bool ignore_poisoning, void *closure, void *vta
     __tsan_ignore_thread_end();
 }
 
-/* The end of a scope acquires the count of its threads, one of the two words at the start of its data. */
+/* The end of a scope acquires the count of its threads, which is one of the two words at the start of its data. */
 void REAL(SCOPE_LEAVE)(void *, bool);
 void WRAP(SCOPE_LEAVE)(void *scope, bool panicked) {
     __tsan_release(scope);
@@ -68,8 +68,8 @@ void WRAP(SCOPE_LEAVE)(void *scope, bool panicked) {
     REAL(SCOPE_LEAVE)(scope, panicked);
 }
 
-/* The last owner of an Arc takes its count to zero and then acquires what the others released, by a fence. The sanitizer
- * knows no fences; but to acquire what one's last atomic operation read is a part of what a fence does. */
+/* The last owner of an Arc decrements its count to zero. Then a fence acquires the releases of the other owners. The
+ * sanitizer does not know fences. But a fence also acquires the value that the thread's last atomic operation read. */
 static __thread void *count;
 uint64_t __real___tsan_atomic64_fetch_sub(void *, uint64_t, int);
 uint64_t __wrap___tsan_atomic64_fetch_sub(void *address, uint64_t operand, int order) {

@@ -1,8 +1,8 @@
-// Requests to the server that the page came from, with the read token where there is one.
+// Requests to the server that the page came from, with the read token if there is one.
 
 const TOKEN_KEY = "weir-read-token";
 
-// An answer that is no success, with what its problem document says.
+// An unsuccessful response, with the content of its problem document.
 export class ApiError extends Error {
   constructor(status, problem) {
     super(problem.detail || problem.title || `status ${status}`);
@@ -13,7 +13,7 @@ export class ApiError extends Error {
 }
 
 export class Api {
-  // The token of this tab. It never leaves the session's storage for an address or a log.
+  // The token of this tab. It is in the session storage, and never in a URL or a log.
   get token() {
     return sessionStorage.getItem(TOKEN_KEY);
   }
@@ -23,7 +23,7 @@ export class Api {
     else sessionStorage.removeItem(TOKEN_KEY);
   }
 
-  // The answer to a GET. Throws an ApiError where it is no success, and what fetch throws where there is none.
+  // The response to a GET. Throws an ApiError if it is unsuccessful, and the error of fetch if there is no response.
   async get(path, signal, accept = "application/json") {
     const headers = { Accept: accept };
     if (this.token) headers.Authorization = `Bearer ${this.token}`;

@@ -1,4 +1,4 @@
-// How the events divide: a list of bars for the types and for each attribute, which filter when they are pressed.
+// The breakdowns: one list of bars for the types and one for each attribute. A click on a bar filters by its value.
 
 import { element, setAttribute, setText } from "./dom.js";
 import { count, percent } from "./format.js";
@@ -6,7 +6,7 @@ import { count, percent } from "./format.js";
 const VALUES_SHOWN = 8;
 const VALUES_SHOWN_ALL = 500;
 
-// The breakdowns of an answer, the types first, then the attributes as it names them: { name, counts, unknown }.
+// The breakdowns of a response, first the types, then the attributes in its order: { name, counts, unknown }.
 export function breakdownsOf(metrics) {
   const breakdowns = Object.entries(metrics).flatMap(([member, counts]) => {
     if (!member.startsWith("by_") || counts === null || typeof counts !== "object") return [];
@@ -16,14 +16,14 @@ export function breakdownsOf(metrics) {
   return breakdowns.sort((a, b) => (b.name === "type") - (a.name === "type"));
 }
 
-// The values of a breakdown in order, those that are filtered by included even where they have no event: [value, events].
+// The sorted values of a breakdown: [value, events]. Values of active filters are included even if they have no event.
 export function ranked({ counts }, selected) {
   const missing = [...selected].filter((value) => !counts.has(value)).map((value) => [value, 0]);
   const byCount = ([a, many], [b, more]) => more - many || (a < b ? -1 : 1);
   return [...counts, ...missing].sort(byCount);
 }
 
-// The first `limit` of them, in which those that are kept have their place.
+// The first `limit` entries. Entries that must be kept are always among them.
 export function cut(all, limit, isKept) {
   const kept = all.filter(isKept).length;
   const others = all.filter((entry) => !isKept(entry)).slice(0, Math.max(0, limit - kept));
@@ -42,7 +42,7 @@ export class Breakdown {
   #more = element("button", { type: "button", class: "more", hidden: "" });
   #empty = element("p", { class: "quiet" }, "No event in the window.");
 
-  // `onPress(name, value)` is called when a bar is pressed.
+  // A click on a bar calls `onPress(name, value)`.
   constructor(name, onPress) {
     this.#name = name;
     this.#onPress = onPress;
@@ -59,11 +59,11 @@ export class Breakdown {
     this.#more.addEventListener("click", () => this.#toggleMore());
   }
 
-  // Shows these counts; the pressed bars are those of `selected`.
+  // Shows these counts. The bars of the values in `selected` are pressed.
   update(breakdown, selected) {
     this.#last = { breakdown, selected };
     const all = ranked(breakdown, selected);
-    // While somebody points at a bar or has the focus in the list, none moves away under them.
+    // While the pointer is over the list or the focus is in it, no bar moves.
     const isHeld = this.#list.matches(":hover") || this.#list.contains(document.activeElement);
     const isKept = ([value]) => selected.has(value) || (isHeld && this.#rows.has(keyOf(value)));
     const shown = cut(all, this.#isOpen ? VALUES_SHOWN_ALL : VALUES_SHOWN, isKept);
@@ -99,7 +99,7 @@ export class Breakdown {
     return measure(this.#rows.get("unknown") ?? newRow("unknown", "unknown user", null), events, total, most);
   }
 
-  // Puts the rows in order, or those that are held where they are.
+  // Puts the rows in order. While the list is held, known rows keep their positions.
   #place(wanted, isHeld) {
     const rank = new Map(wanted.map((row, index) => [row.key, index]));
     const placed = (key) => this.#order.indexOf(key);
@@ -122,10 +122,10 @@ export class Breakdown {
   }
 }
 
-// No value's key is that of the unknown users.
+// The prefix keeps the key of every value distinct from the key of the unknown users.
 const keyOf = (value) => `=${value}`;
 
-// A row that filters when it is pressed; without `onPress` it only shows.
+// A row. A click filters by its value; without `onPress` the row is not a button.
 function newRow(key, value, onPress) {
   const name = element("span", { class: "bar-name" }, value);
   const events = element("span", { class: "bar-count" });

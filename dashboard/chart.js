@@ -1,4 +1,4 @@
-// Lines over time, one pane above the other with a common cursor, drawn as SVG.
+// Line charts over time, as SVG: panes one above the other, with a common cursor.
 
 import { element, holdsSelection, setAttribute, shape } from "./dom.js";
 import { clock, minute, compact } from "./format.js";
@@ -15,12 +15,12 @@ export class Chart {
   #tip = element("div", { class: "chart-tip", "aria-hidden": "true", hidden: "" });
   #data = { points: [], spanMs: 1, stepMs: 1 };
   #width = 0;
-  // The index of the point that is looked at, and null for the last one.
+  // The index of the point under the cursor; null means the last point.
   #cursor = null;
   #isHeld = false;
 
-  // `panes` are { key, label, height, format }: which member of the points each one draws. `root` becomes a slider over the
-  // points for the keyboard and for screen readers.
+  // `panes` are { key, label, height, format }, where `key` is the member of the points that the pane draws. `root`
+  // becomes a slider over the points, for the keyboard and for screen readers.
   constructor(root, panes) {
     this.#root = root;
     this.#panes = panes;
@@ -56,7 +56,7 @@ export class Chart {
     this.#draw();
   }
 
-  // Everything lies where it will be; it comes there from where it was.
+  // The elements are already at their new positions. The animation starts from their old positions.
   #slide(movedMs) {
     if (still.matches || !this.#svg.animate) return;
     const distance = (movedMs / this.#data.spanMs) * (this.#width - MARGIN.left - MARGIN.right);
@@ -197,7 +197,7 @@ export class Chart {
     this.#tip.style.transform = `translate(${Math.max(0, left)}px, 14px)`;
   }
 
-  // What the slider says to those who do not see it. Who listens hears what was asked for, not every step of time.
+  // Sets the slider values for screen readers. While the chart has the focus, new data does not change them.
   #describe(isAsked = false) {
     if (!isAsked && document.activeElement === this.#root) return;
     const { points } = this.#data;
@@ -246,7 +246,7 @@ function line(points, { key, y, bottom }, x) {
   ];
 }
 
-// The values as rows of a table, the last ones first.
+// Shows the values as rows of a table, the most recent values first.
 export function fillTable(body, points, panes, rowsMax) {
   const rows = points
     .slice(-rowsMax)

@@ -1,8 +1,8 @@
-// How the page stands with the server, and what a person can do about it.
+// The state of the connection to the server, and what a user can do about it.
 
 import { byId, setText } from "./dom.js";
 
-// RFC 6750's b64token: what a server may ask for, and a header field can carry.
+// RFC 6750's b64token: the tokens that a server accepts and that fit into a header field.
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
 const STATES = {
@@ -10,29 +10,29 @@ const STATES = {
   live: { label: "Live", title: "", advice: "" },
   lost: {
     label: "Reconnecting",
-    title: "The server does not answer.",
+    title: "The server does not respond.",
     advice:
-      "The figures are the last that came. Check that weir runs and can be reached; the page comes back by itself.",
+      "The page shows the last values it received. Check that weir runs and can be reached. The page reconnects automatically.",
   },
   draining: {
     label: "Server stopping",
     title: "The server is about to stop.",
     advice:
-      "What it counted ends with it, for everything is in memory. The page comes back by itself when a server starts here again.",
+      "All its data is in memory and will be gone. The page reconnects when a server starts here again.",
   },
   busy: {
     label: "Reconnecting",
-    title: "The server has no room for this page now.",
-    advice: "The page comes back by itself.",
+    title: "The server has no capacity for this page now.",
+    advice: "The page reconnects automatically.",
   },
   token: { label: "Needs a token", title: "", advice: "" },
-  refused: { label: "View refused", title: "The server cannot answer this question.", advice: "" },
+  refused: { label: "View rejected", title: "The server rejects this query.", advice: "" },
 };
 
 export class Connection {
   #state = "";
 
-  // `onToken(token)` is called with a token that was typed in.
+  // Calls `onToken(token)` with a token that the user typed.
   constructor({ onToken, onRetry, onClear }) {
     byId("retry").addEventListener("click", onRetry);
     byId("start-over").addEventListener("click", onClear);
@@ -41,12 +41,12 @@ export class Connection {
       const token = byId("token").value.trim();
       byId("token").value = "";
       if (TOKEN.test(token)) onToken(token);
-      else setText(byId("token-problem"), "A token has letters, digits and - . _ ~ + / only, and = at its end.");
+      else setText(byId("token-problem"), "A token has only letters, digits and - . _ ~ + / in it, and = at its end.");
     });
   }
 
   show(state, detail) {
-    // Between two attempts to come back nothing has changed for the reader.
+    // Between two attempts to reconnect, nothing changes for the user.
     if (state === "connecting" && ["lost", "draining", "busy"].includes(this.#state)) return;
     const { label, title, advice } = STATES[state];
     const changed = state !== this.#state;
@@ -62,7 +62,7 @@ export class Connection {
     byId("token-panel").hidden = state !== "token";
     setText(byId("token-problem"), state === "token" ? `The server says: ${detail}.` : "");
     if (state === "token" && changed) byId("token").focus();
-    // Whoever has pressed what is gone now goes on at the figures.
+    // If the focused element is hidden now, the focus moves to the metrics.
     else if (focused && !focused.checkVisibility()) byId("figures").focus({ preventScroll: true });
   }
 }

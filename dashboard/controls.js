@@ -1,4 +1,4 @@
-// The pickers of the window and the step, and the filters in force.
+// The pickers of the window and the step, and the active filters.
 
 import { byId, element, setAttribute, setText } from "./dom.js";
 import { span } from "./format.js";
@@ -25,18 +25,18 @@ export class Controls {
     this.showExample("click");
   }
 
-  // Shows how to send an event of this type.
+  // Shows a command that sends an event of this type.
   showExample(eventType) {
     setText(byId("command"), exampleCommand(location.origin, eventType));
   }
 
-  // The server keeps no more seconds than this.
+  // Sets the longest window that the server supports.
   limitWindow(secs) {
     this.#windowSecsMax = secs;
     this.update(this.#view);
   }
 
-  // The largest window that is possible, up to this one.
+  // The longest possible window, up to this length.
   largestWindow(secs) {
     return Math.min(secs, this.#windowSecsMax ?? secs);
   }
@@ -48,7 +48,7 @@ export class Controls {
     this.#showFilters(view.filters);
   }
 
-  // Says whether there is a token, which can be forgotten.
+  // Shows the button that forgets the token, if there is a token.
   showToken(isThere, forget) {
     this.#forget = forget;
     byId("forget-token").hidden = !isThere;
@@ -86,7 +86,7 @@ export class Controls {
     const hadFocus = byId("filters").contains(document.activeElement);
     byId("filter-chips").replaceChildren(...chips);
     byId("filters").hidden = chips.length === 0;
-    // Whoever removes a chip by the keyboard goes on with the next one.
+    // If a chip was removed by the keyboard, the focus moves to the next chip.
     if (hadFocus) (byId("filter-chips").querySelector("button") ?? byId("windows").querySelector(":checked"))?.focus();
   }
 
@@ -116,7 +116,7 @@ function windowChoice(secs) {
   );
 }
 
-// A command that sends one event, as a shell takes it.
+// A shell command that sends one event.
 export function exampleCommand(origin, eventType) {
   return [
     `curl ${origin}/events --json '{`,
@@ -128,7 +128,7 @@ export function exampleCommand(origin, eventType) {
   ].join("\n");
 }
 
-// Where the clipboard is closed to the page, as it is without TLS, the command is at least selected.
+// If the page has no access to the clipboard, as without TLS, the command is selected instead.
 async function copyCommand() {
   const command = byId("command");
   try {

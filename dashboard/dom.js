@@ -1,10 +1,10 @@
-// Elements, made of text and other elements only: data never becomes markup.
+// Elements that are built from text and other elements only: data never becomes markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 export const byId = (id) => document.getElementById(id);
 
-// An element with these attributes and children; functions among the attributes listen to events.
+// An element with these attributes and children. Attributes that are functions become event listeners.
 export function element(name, attributes = {}, ...children) {
   return fill(document.createElement(name), attributes, children);
 }
@@ -22,12 +22,12 @@ function fill(node, attributes, children) {
   return node;
 }
 
-// Changes a text only if it is another: what does not change is neither laid out nor read out again.
+// Sets a text only if it differs. An unchanged text causes no layout, and a screen reader does not repeat it.
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// Whether a text within has been marked, to be copied.
+// Whether the node contains a part of the selection, for example to copy it.
 export function holdsSelection(node) {
   const selection = getSelection();
   return !selection.isCollapsed && selection.containsNode(node, true);

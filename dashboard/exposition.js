@@ -1,4 +1,4 @@
-// The Prometheus text format, version 0.0.4. Strict: a line that is not of it refuses the whole text.
+// A parser for the Prometheus text format, version 0.0.4. It is strict: one invalid line rejects the whole text.
 
 const NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
 const LABEL = /[a-zA-Z_][a-zA-Z0-9_]*/y;
@@ -8,7 +8,7 @@ const TIMESTAMP = /-?[0-9]+/y;
 const BLANKS = /[ \t]*/y;
 const TYPE = /^#[ \t]+TYPE[ \t]+([^ \t]+)[ \t]+(counter|gauge|histogram|summary|untyped)[ \t]*$/;
 
-// All samples, as a Map from their name to a list of { labels: Map, value }. Throws a SyntaxError that names the line.
+// All samples, as a Map from name to a list of { labels: Map, value }. Throws a SyntaxError with the line number.
 export function parseExposition(text) {
   const samples = new Map();
   text.split("\n").forEach((line, index) => {

@@ -1,4 +1,4 @@
-// Numbers and times as people read them.
+// Formats numbers and times for people.
 
 const formatter = (options) => {
   const { format } = new Intl.NumberFormat(undefined, options);
@@ -13,14 +13,14 @@ const threeDigits = formatter({ maximumSignificantDigits: 3 });
 export const compact = formatter({ notation: "compact", maximumSignificantDigits: 3 });
 export const percent = formatter({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
-// A number that may be below one, with as many digits as tell something.
+// A number that may be below one, with as many digits as are useful.
 export function rate(value) {
   if (value >= 1000) return count(value);
   if (value >= 10) return oneDigit(value);
   return value >= 1 ? twoDigits(value) : twoSignificant(value);
 }
 
-// A duration in the unit that suits it.
+// A duration, in a suitable unit.
 export function latency(secs) {
   if (secs === null || !Number.isFinite(secs)) return "–";
   if (secs < 0.001) return `${threeDigits(secs * 1e6)} µs`;
@@ -53,7 +53,7 @@ export function ago(secs) {
   return agoFormat.format(-Math.floor(past / size), unit);
 }
 
-// A length of time in words: 90 s, 5 min.
+// A length of time with its unit: 90 s, 5 min.
 export function span(secs) {
   if (secs % 3600 === 0) return `${count(secs / 3600)} h`;
   return secs % 60 === 0 ? `${count(secs / 60)} min` : `${count(secs)} s`;

@@ -1,10 +1,10 @@
-// What the service's own figures say about ingest: rates of verdicts, and percentiles of how long POST /events takes.
+// Ingest metrics, computed from the service's own metrics: rates of verdicts, and latency percentiles of POST /events.
 
 const HISTORY_MS = 60_000;
 const RATE_MS = 10_000;
 const SAMPLES_MAX = 64;
 
-// The verdict counters and the latency histogram of a parsed exposition, at a time.
+// The verdict counters and the latency histogram of a parsed exposition, with its time.
 export function readIngest(samples, atMs) {
   const verdicts = new Map();
   for (const { labels, value } of samples.get("weir_ingest_events_total") ?? []) {
@@ -15,7 +15,7 @@ export function readIngest(samples, atMs) {
     if (labels.get("route") !== "/events" || labels.get("method") !== "POST" || !labels.has("le")) continue;
     const text = labels.get("le");
     const bound = text === "+Inf" ? Infinity : Number(text);
-    // One request may be counted under several statuses.
+    // Requests may be counted under several statuses. Their buckets are added.
     if (!Number.isNaN(bound)) buckets.set(bound, (buckets.get(bound) ?? 0) + value);
   }
   return { atMs, verdicts, buckets };
@@ -27,7 +27,7 @@ export class IngestHistory {
 
   add(reading) {
     const last = this.#readings.at(-1);
-    // A counter that has become less is of another process.
+    // A counter that decreased belongs to another process.
     if (last && (isReset(last.verdicts, reading.verdicts) || isReset(last.buckets, reading.buckets))) this.clear();
     this.#readings.push(reading);
     while (this.#readings.length > SAMPLES_MAX || this.#readings[0].atMs < reading.atMs - HISTORY_MS) {
@@ -39,7 +39,7 @@ export class IngestHistory {
     this.#readings = [];
   }
 
-  // Events a second with each verdict over the last ten seconds; null as long as there is nothing to compare with.
+  // Events per second by verdict over the last ten seconds; null until there are two readings.
   rates() {
     const last = this.#readings.at(-1);
     const first = this.#readings.find((reading) => last && reading.atMs >= last.atMs - RATE_MS);
@@ -49,7 +49,7 @@ export class IngestHistory {
     return new Map([...last.verdicts].map(rate));
   }
 
-  // Seconds within which this share of the last minute's requests was answered; null where there was none.
+  // The latency quantile of the requests of the last minute, in seconds; null if there was no request.
   latencySecs(share) {
     const [first, last] = [this.#readings[0], this.#readings.at(-1)];
     if (!first || first === last) return null;
@@ -62,7 +62,7 @@ function isReset(before, after) {
   return [...before].some(([key, total]) => (after.get(key) ?? 0) < total);
 }
 
-// The quantile of a histogram with cumulative [upper bound, count] buckets, even within a bucket, as Prometheus does it.
+// The quantile of a histogram with cumulative [upper bound, count] buckets, interpolated linearly, as in Prometheus.
 export function quantile(share, buckets) {
   const sorted = [...buckets].sort(([a], [b]) => a - b);
   const total = sorted.at(-1)?.[1] ?? 0;

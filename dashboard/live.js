@@ -1,5 +1,5 @@
-// The figures of the moment, from /metrics/stream, for as long as anyone looks. EventSource cannot send a token, so the
-// stream is read with fetch.
+// The live metrics from /metrics/stream, while the page is visible. EventSource cannot send a token, so the stream is
+// read with fetch.
 
 import { ApiError } from "./api.js";
 import { EventReader } from "./sse.js";
@@ -8,17 +8,18 @@ const RETRY_MS = 2000;
 const RETRY_MAX_MS = 15_000;
 // The server sends something about once a second.
 const SILENCE_MS = 6000;
-// So many signs of life in a row without figures, about one a second, say that the server does not come to answer.
+// The server sends a sign of life about once per second. After more than this number in a row without metrics, the
+// server is considered busy.
 const SIGNS_MAX = 6;
-// How often to ask where there is no stream.
+// The polling period if there is no stream.
 const POLL_MS = 1000;
-// The answers of a server that has no stream, or none for one more.
+// The statuses of a server that has no stream, or has reached its stream limit.
 const NO_STREAM = [404, 405, 406, 503];
 
-// A stream that brings nothing, as when a proxy keeps it to itself.
+// A stream without any data, for example because a proxy buffers it.
 class Silent extends Error {}
 
-// How long to wait before the next attempt, after so many that failed. `random` is from 0 to 1.
+// The wait before the next attempt, after this number of failed attempts. `random` is from 0 to 1.
 export function retryDelayMs(baseMs, failures, random) {
   const grown = Math.min(baseMs * 1.5 ** Math.max(0, failures - 1), Math.max(baseMs, RETRY_MAX_MS));
   return grown * (0.8 + 0.4 * random);
@@ -31,15 +32,15 @@ export class Live {
   #stop = null;
   #wake = () => {};
 
-  // Calls `onMetrics(metrics)`, and `onState(state, detail)` with one of: `connecting`, `live`, `lost` (no answer),
-  // `draining` (the server is about to stop), `busy`, `token` (none, or one of no use), `refused` (the question is wrong).
+  // Calls `onMetrics(metrics)`, and `onState(state, detail)` with one of: `connecting`, `live`, `lost` (no response),
+  // `draining` (the server is about to stop), `busy`, `token` (none, or an invalid one), `refused` (invalid query).
   constructor(api, onMetrics, onState) {
     this.#api = api;
     this.#onMetrics = onMetrics;
     this.#onState = onState;
   }
 
-  // Asks this from now on, instead of what was asked before.
+  // Starts this query, and stops the previous one.
   start(query) {
     this.stop();
     this.#stop = new AbortController();
@@ -50,7 +51,7 @@ export class Live {
     this.#stop?.abort();
   }
 
-  // Does not wait any longer before the next attempt.
+  // Starts the next attempt at once.
   retryNow() {
     this.#wake();
   }
@@ -69,18 +70,18 @@ export class Live {
         hasOther = attempt.hasStream && canPollAfter(error, outcome);
       }
       if (stopped.aborted) return;
-      // What has failed while it asked may have its stream back.
+      // If polling fails, the next attempt tries the stream again.
       attempt.hasStream = !hasOther;
       if (hasOther) continue;
       this.#onState(outcome.state, outcome.detail);
-      // A person has to act before it makes sense to ask again.
+      // The user must act before a retry makes sense.
       if (outcome.state === "token" || outcome.state === "refused") return;
       attempt.failures += 1;
       await this.#pause(retryDelayMs(attempt.retryMs, attempt.failures, Math.random()), stopped);
     }
   }
 
-  // Reads the stream to its end, which a server that stops makes. Throws Silent where it brings nothing.
+  // Reads the stream to its end: a server that stops ends its streams. Throws Silent if the stream has no data.
   async #listen(query, stopped, attempt) {
     const silence = new AbortController();
     let timer;
@@ -119,7 +120,7 @@ export class Live {
     }
   }
 
-  // Where there is no stream.
+  // Polls, if there is no stream.
   async #poll(query, stopped, attempt) {
     while (!stopped.aborted) {
       const signal = AbortSignal.any([stopped, AbortSignal.timeout(SILENCE_MS)]);
@@ -135,7 +136,7 @@ export class Live {
     this.#onMetrics(metrics);
   }
 
-  // Why there are no figures: the server is about to stop, or cannot be reached, or neither, and they will come again.
+  // Why there are no metrics: the server is about to stop, or cannot be reached, or is ready and sends them soon.
   async #readiness(stopped) {
     try {
       await this.#api.get("/readyz", AbortSignal.any([stopped, AbortSignal.timeout(SILENCE_MS)]));
@@ -161,7 +162,7 @@ export class Live {
   }
 }
 
-// Whether the figures may come by asking for them again and again.
+// Whether polling may work after this error.
 function canPollAfter(error, { state }) {
   if (error instanceof ApiError) return NO_STREAM.includes(error.status);
   return error instanceof Silent && state === "connecting";

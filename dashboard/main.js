@@ -1,4 +1,4 @@
-// The page: what is looked at, what is asked for it, and where the answers go.
+// The page: its view, the requests for that view, and where the responses go.
 
 import { Api, ApiError } from "./api.js";
 import { Breakdown, breakdownsOf } from "./breakdown.js";
@@ -17,16 +17,16 @@ import { formatView, metricsQuery, parseView, seriesQuery, stepSecs, toggleFilte
 
 const TITLE = document.title;
 const FIGURES_MS = 2000;
-// What the server does not have, it may have after its next start.
+// A resource that the server does not have may exist after its next start.
 const ABSENT_MS = 30_000;
 const WHOLE_SERIES_MS = 30_000;
-// The end of the series that is asked for again, for events that come late: so many seconds, in whole steps.
+// Each request repeats the end of the series, because events may be late: this number of seconds, in whole steps.
 const TAIL_SECS = 10;
 const TABLE_ROWS = 60;
 
 const PANES = [
-  { key: "rate", label: "", unit: "events a second", height: 230, format: rate },
-  { key: "users", label: "Unique users, each step", unit: "unique users", height: 76, format: count },
+  { key: "rate", label: "", unit: "events per second", height: 230, format: rate },
+  { key: "users", label: "Unique users per step", unit: "unique users", height: 76, format: count },
 ];
 
 class Page {
@@ -38,9 +38,9 @@ class Page {
   #history = new IngestHistory();
   #reference = null;
   #metrics = null;
-  // Answers to the question without the filters of one name, by that name.
+  // Breakdowns without the filters of one name, by that name.
   #unfiltered = new Map();
-  // How far the server's clock is ahead of this machine's.
+  // How far the server's clock is ahead of this machine's clock.
   #clockOffsetMs = 0;
   #wholeSeriesAtMs = 0;
   #isRunning = false;
@@ -83,7 +83,7 @@ class Page {
     if (!document.hidden) this.#look(this.#view);
   }
 
-  // Looks at something else, which the address then tells.
+  // Changes the view, and its URL.
   #go(view) {
     if (formatView(view) === formatView(this.#view)) return;
     history.pushState(null, "", formatView(view));
@@ -93,7 +93,7 @@ class Page {
   #look(view) {
     this.#view = view;
     this.#series.clear();
-    // Until it is known anew, each value keeps its bar: none moves away under who presses it.
+    // Each value keeps its bar until new values arrive, so that no bar moves while the user clicks it.
     const shown = new Map(breakdownsOf(this.#metrics ?? {}).map((breakdown) => [breakdown.name, breakdown]));
     const kept = [...view.filters.keys()].map((name) => [name, this.#unfiltered.get(name) ?? shown.get(name)]);
     this.#unfiltered = new Map(kept.filter(([, breakdown]) => breakdown));
@@ -101,7 +101,7 @@ class Page {
     this.#start();
   }
 
-  // The stream starts everything else with its first answer: without one, nothing else would have any.
+  // The first message of the stream starts all other requests. Without a message, they would fail too.
   #start() {
     this.#pause();
     this.#live.start(metricsQuery(this.#view));
@@ -130,7 +130,7 @@ class Page {
     this.#connection.show(state, detail);
     if (state === "live" && !this.#isRunning) {
       this.#isRunning = true;
-      // It may be another process, which knows nothing of the points that are here.
+      // This may be another process, without the data of the points shown here.
       this.#wholeSeriesAtMs = 0;
       this.#polls.forEach((poll) => poll.start());
       if (!this.#isDescribed) this.#fetchDescription();
@@ -163,7 +163,7 @@ class Page {
     document.title = `${rate(metrics.events_per_sec)}/s · weir`;
     byId("empty").hidden = metrics.total_events !== 0 || this.#view.filters.size > 0;
     this.#showBreakdowns();
-    // A new table is worth a look at once.
+    // After a new reference table, all parts are refreshed at once.
     if (before && before.generation !== metrics.generation) this.#polls.forEach((poll) => poll.hasten());
     else if (this.#reference) showReference(this.#reference, this.#nowMs());
   }
@@ -183,7 +183,7 @@ class Page {
     }
   }
 
-  // The values that a filter has left out keep their bars, with the figures that they have without it.
+  // Values that a filter excludes keep their bars, with their counts without that filter.
   async #fetchUnfiltered(signal) {
     for (const name of this.#view.filters.keys()) {
       const metrics = await this.#api.json(`/metrics?${metricsQuery(this.#view, name)}`, signal);
@@ -194,7 +194,7 @@ class Page {
     return FIGURES_MS / 2;
   }
 
-  // How far back one can look, as the interface's description says. Without it, the refusal of a larger window will.
+  // Reads the longest window from the OpenAPI document. Without it, the error for a longer window names that limit.
   async #fetchDescription() {
     const description = await this.#api.json("/openapi.json").catch(() => null);
     const parameters = description?.paths?.["/metrics"]?.get?.parameters ?? [];
@@ -224,7 +224,7 @@ class Page {
     return FIGURES_MS;
   }
 
-  // The whole series at first, now and then, and where the end does not fit; otherwise its end.
+  // Requests the whole series at first, periodically, and if the end does not fit. Otherwise requests only the end.
   async #fetchSeries(signal) {
     const step = stepSecs(this.#view);
     const ends = this.#series.phase === 0 && Date.now() - this.#wholeSeriesAtMs < WHOLE_SERIES_MS;
@@ -232,7 +232,7 @@ class Page {
       const tailSecs = Math.min(this.#view.windowSecs, Math.ceil(TAIL_SECS / step) * step);
       const windowSecs = ends ? tailSecs : this.#view.windowSecs;
       const answer = await this.#api.json(`/metrics/series?${seriesQuery(this.#view, windowSecs, step)}`, signal);
-      // Meanwhile something else may be looked at.
+      // The view may have changed in the meantime.
       if (signal.aborted) return 0;
       if (ends && !this.#series.extend(answer)) {
         this.#wholeSeriesAtMs = 0;
@@ -253,7 +253,7 @@ class Page {
   #showSeries(step, problem) {
     setText(byId("chart-problem"), problem);
     byId("chart-problem").hidden = problem === "";
-    setText(byId("chart-step"), `${span(step)} a step, the last ${span(this.#view.windowSecs)}`);
+    setText(byId("chart-step"), `${span(step)} per step, last ${span(this.#view.windowSecs)}`);
     const points = this.#series.shown();
     setText(byId("rate-now"), points.length > 0 ? `now ${rate(points.at(-1).rate)}` : "");
     this.#chart.update(points, this.#series.spanMs, step * 1000);
@@ -264,7 +264,7 @@ class Page {
     if (byId("values").open) fillTable(byId("values-body"), this.#series.shown(), PANES, TABLE_ROWS);
   }
 
-  // Does work whose failure concerns only a part of the page; answers when to do it again.
+  // Does work whose failure affects only a part of the page. Returns the wait before the next time, in milliseconds.
   async #attempt(work, onProblem = () => {}) {
     try {
       return await work();

@@ -1,13 +1,13 @@
-// What the server says about itself: ingest, the reference table, what was rejected last, and the process.
+// The panels about the server: ingest, the reference table, the recently rejected events, and the process.
 
 import { byId, element, holdsSelection, setText } from "./dom.js";
 import { ago, clock, count, date, latency, rate } from "./format.js";
 
-// The verdicts that have a place of their own; all others are rejections.
+// These two verdicts are shown separately. All other verdicts are rejections.
 const ACCEPTED = "accepted";
 const DUPLICATE = "duplicate_event";
 
-// Shows the rates of an IngestHistory; `problem` says why there are none.
+// Shows the rates of an IngestHistory. `problem` is the reason if there are none.
 export function showIngest(history, problem) {
   const rates = history.rates();
   const rejections = [...(rates ?? [])].filter(([verdict]) => verdict !== ACCEPTED && verdict !== DUPLICATE);
@@ -22,7 +22,7 @@ export function showIngest(history, problem) {
   byId("ingest-problem").hidden = problem === "";
 }
 
-// Shows the answer of GET /reference/users.
+// Shows the response of GET /reference/users.
 export function showReference({ generation, ts, users }, nowMs) {
   const isThere = generation > 0;
   setText(byId("reference-generation"), isThere ? count(generation) : "none yet");
@@ -32,7 +32,7 @@ export function showReference({ generation, ts, users }, nowMs) {
   byId("reference-changed").title = Number.isFinite(tsMs) ? date(tsMs) : "";
 }
 
-// Shows the answer of GET /events/rejected; not while somebody marks a part of the last one.
+// Shows the response of GET /events/rejected, but not while the user selects text in the table.
 export function showRejects({ rejected, total }) {
   if (holdsSelection(byId("rejects-body"))) return;
   const rows = rejected.map(({ received_at, code, event_id, message, index }) =>
@@ -44,7 +44,7 @@ export function showRejects({ rejected, total }) {
       element(
         "td",
         { class: "reject-id", title: event_id ?? "" },
-        event_id ?? `no id, number ${count((index ?? 0) + 1)} of its batch`,
+        event_id ?? `no id, number ${count((index ?? 0) + 1)} in its batch`,
       ),
       element("td", { class: "reject-message" }, message ?? ""),
     ),
@@ -53,11 +53,11 @@ export function showRejects({ rejected, total }) {
   byId("rejects-table").hidden = rows.length === 0;
   setText(
     byId("rejects-total"),
-    rows.length === 0 ? "Nothing has been rejected since the start." : `${count(total)} since the start`,
+    rows.length === 0 ? "No events have been rejected since the start." : `${count(total)} since the start`,
   );
 }
 
-// Shows what the process takes, from a parsed exposition.
+// Shows the version, start time and memory of the process, from a parsed exposition.
 export function showProcess(samples, nowMs) {
   const value = (name) => samples.get(name)?.[0]?.value;
   const version = samples.get("weir_build_info")?.[0]?.labels.get("version");

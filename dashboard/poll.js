@@ -1,19 +1,19 @@
-// Work that is done again and again, one run after the other, until it is stopped.
+// Work that is repeated, one run after the other, until it is stopped.
 
 const TIMEOUT_MS = 10_000;
 
 export class Poll {
   #work;
   #stop = null;
-  // Ends the wait for the next run, or makes there be none.
+  // Ends the wait for the next run, or skips it.
   #next = () => {};
 
-  // `work(signal)` answers how many milliseconds later it wants to run again.
+  // `work(signal)` returns the wait before the next run, in milliseconds.
   constructor(work) {
     this.#work = work;
   }
 
-  // Runs at once, whatever has been before.
+  // Runs at once, and stops any previous run.
   start() {
     this.stop();
     this.#stop = new AbortController();
@@ -25,7 +25,7 @@ export class Poll {
     this.#next();
   }
 
-  // Runs as soon as the run that is under way, if any, is over. What is stopped stays so.
+  // Runs again as soon as the current run, if any, is over. A stopped poll stays stopped.
   hasten() {
     this.#next();
   }

@@ -1,4 +1,4 @@
-// From values to places, and the round values that deserve a label.
+// Maps values to positions, and chooses round values for labels.
 
 export function linear([from, to], [start, end]) {
   const factor = to === from ? 0 : (end - start) / (to - from);
@@ -17,7 +17,7 @@ export function ticks(max, count) {
 
 const TIME_STEPS_SECS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600];
 
-// The round times between two, in milliseconds, not more than `count`.
+// At most `count` round times between two times, in milliseconds.
 export function timeTicks(fromMs, toMs, count) {
   const fits = (secs) => (toMs - fromMs) / (secs * 1000) <= count;
   const stepMs = (TIME_STEPS_SECS.find(fits) ?? TIME_STEPS_SECS.at(-1)) * 1000;

@@ -1,6 +1,6 @@
-// The points of a series as they are known so far.
+// The points of a series that are known so far.
 
-// As much of a step's time must have passed before it is shown.
+// This part of a step must have passed before the step is shown.
 const SHOWN_FROM = 0.9;
 
 export class Series {
@@ -14,7 +14,7 @@ export class Series {
     return this.#stepSecs;
   }
 
-  // Where steps begin: the seconds since the epoch modulo the step.
+  // The phase of the steps: the start of a step in seconds since the epoch, modulo the step.
   get phase() {
     return this.#points.length ? phaseOf(this.#points[0].startMs, this.#stepSecs) : null;
   }
@@ -23,7 +23,7 @@ export class Series {
     this.#points = [];
   }
 
-  // Takes an answer for a whole window.
+  // Takes a response for a whole window.
   replace(answer) {
     const { points, stepSecs, asOfMs, generation } = readAnswer(answer);
     this.#points = points;
@@ -33,8 +33,8 @@ export class Series {
     this.#asOfMs = asOfMs;
   }
 
-  // Takes an answer for the end of the window. Tells whether it fits: it must be of the same table of users, its steps must
-  // begin where the known ones do, and there may be no gap between.
+  // Takes a response for the end of the window, and returns whether it fits. It must be of the same reference table,
+  // its steps must have the same phase as the known steps, and there must be no gap between.
   extend(answer) {
     const { points, stepSecs, asOfMs, generation } = readAnswer(answer);
     const last = this.#points.at(-1);
@@ -48,8 +48,8 @@ export class Series {
     return true;
   }
 
-  // What is to be drawn, oldest first: { startMs, endMs, rate, users }. Of the step that is not over, what has come in the
-  // part that has passed.
+  // The points to draw, oldest first: { startMs, endMs, rate, users }. The rate of the current step is computed over
+  // the time that has passed.
   shown() {
     const stepMs = this.#stepSecs * 1000;
     return this.#points.flatMap(({ startMs, events, users }) => {
@@ -80,7 +80,7 @@ function readAnswer(answer) {
   return { points, stepSecs, asOfMs: Date.parse(answer.as_of ?? "") || end, generation: answer.generation ?? 0 };
 }
 
-// How long to wait, from a time of the server's, until a step that begins on a whole multiple of the step is nearly over.
+// The wait from this server time until the current step is nearly over. Steps begin at whole multiples of the step.
 export function untilStepEndsMs(serverMs, stepSecs) {
   const stepMs = stepSecs * 1000;
   const due = stepMs - Math.min(300, stepMs / 2);

@@ -1,6 +1,6 @@
-// Server-sent events (WHATWG HTML, 9.2.6), from text that comes in pieces of any size.
+// A parser for server-sent events (WHATWG HTML, 9.2.6). Its input is text in pieces of any size.
 
-// Far more than an answer of weir takes; what goes beyond it is no event stream.
+// Far more than a message of weir. A longer message is not an event stream.
 const BUFFERED_MAX = 16 * 1024 * 1024;
 
 export class EventReader {
@@ -10,10 +10,10 @@ export class EventReader {
   #data = [];
   #buffered = 0;
 
-  // What the server last asked to wait before the next connection, in milliseconds; null if it has not.
+  // The server's last `retry` value, in milliseconds: the wait before the next connection. Null if there was none.
   retryMs = null;
 
-  // The events that this piece completes, as { type, data }. Throws a RangeError where one grows beyond all measure.
+  // The events that this piece completes, as { type, data }. Throws a RangeError if an event is too long.
   push(text) {
     if (text === "") return [];
     const from = this.#afterReturn && text[0] === "\n" ? 1 : 0;

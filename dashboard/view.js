@@ -1,5 +1,5 @@
-// What is looked at: the window, the step and the filters. It lives in the page's address, so that it can be shared, and
-// after the `#`, so that it is sent to no server and no log.
+// The view: the window, the step and the filters. The view is part of the page's URL, so that it can be shared. It
+// comes after the `#`, so that it is sent to no server and appears in no log.
 
 export const WINDOWS_SECS = [60, 300, 900, 1800];
 export const STEPS_SECS = [1, 5, 10, 30, 60];
@@ -36,7 +36,7 @@ export function formatView(view) {
   return `#${parameters}`;
 }
 
-// The same view with this value's filter added, or removed.
+// The same view with the filter for this value added or removed.
 export function toggleFilter(view, name, value) {
   const filters = new Map([...view.filters].map(([name, values]) => [name, new Set(values)]));
   if (!filters.get(name)?.delete(value)) add(filters, name, value);
@@ -50,14 +50,14 @@ function filterParameters(filters) {
   return parameters;
 }
 
-// The question for /metrics and /metrics/stream. The filters of the member `without` are left out.
+// The query for /metrics and /metrics/stream. The filters of the member `without` are left out.
 export function metricsQuery(view, without = null) {
   const parameters = filterParameters(new Map([...view.filters].filter(([name]) => name !== without)));
   parameters.append("window", view.windowSecs);
   return parameters.toString();
 }
 
-// The question for /metrics/series.
+// The query for /metrics/series.
 export function seriesQuery(view, windowSecs, stepSecs) {
   const parameters = filterParameters(view.filters);
   parameters.append("window", windowSecs);
@@ -65,12 +65,12 @@ export function seriesQuery(view, windowSecs, stepSecs) {
   return parameters.toString();
 }
 
-// The steps that one can pick: those that divide the window into two points or more.
+// The possible steps: they divide the window into two points or more.
 export function stepsFor(windowSecs) {
   return STEPS_SECS.filter((step) => windowSecs % step === 0 && windowSecs / step >= 2);
 }
 
-// The step in force: the one that was picked where it is possible, else the finest that does not draw too many points.
+// The active step: the chosen step if it is possible, otherwise the finest step that does not draw too many points.
 export function stepSecs({ windowSecs, step }) {
   const steps = stepsFor(windowSecs);
   if (steps.includes(step)) return step;

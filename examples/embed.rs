@@ -1,4 +1,4 @@
-//! The engine as a library: no server, no runtime, and a clock of one's own.
+//! The engine as a library: no server, no async runtime, and a clock from the caller.
 //!
 //! ```sh
 //! cargo run --example embed
@@ -11,10 +11,10 @@ use weir::{Change, Engine, EngineConfig, Format, Maintenance, Preconditions, Sys
 fn main() -> Result<(), Box<dyn Error>> {
     let config = EngineConfig { attributes: vec!["plan".to_owned()], ..EngineConfig::default() };
     let engine = Arc::new(Engine::new(config, SystemClock)?);
-    // Folds what is new and forgets what is old, on threads of its own, until it is dropped.
+    // Folds new records and expires old data, on its own threads, until it is dropped.
     let _maintenance = Maintenance::start(&engine)?;
 
-    // A batch, as it would come over a wire: one event a line, the second of them twice.
+    // A batch, as a client would send it: one event per line, and the second event twice.
     let now_ms = engine.now_ms();
     let ts = format_ms(now_ms);
     let line = |id: &str, user: &str| format!(r#"{{"event_id":"{id}","user_id":"{user}","type":"click","ts":"{ts}"}}"#);
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("  {}: {}", batch.event_id(index).unwrap_or("-"), batch.verdict(index));
     }
 
-    // Who they are may be told later: figures are grouped when they are asked for.
+    // The reference table may come later: metrics are grouped at query time.
     let table = format!(r#"{{"user_metadata":{{"ann":{{"plan":"pro"}}}},"ts":"{ts}"}}"#);
     engine.change_reference(Change::Replace, table.into_bytes(), &Preconditions::default(), now_ms)?;
     let figures = engine.metrics(60).figures;

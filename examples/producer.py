@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Sends a thousand events to weir in batches, and tries again while the server is away or has no room.
+"""Sends a thousand events to weir in batches, with retries while the server is unreachable or overloaded.
 
-Standard library only. The server is that in WEIR_URL, the token that in WEIR_INGEST_TOKEN.
+Uses the standard library only. WEIR_URL is the server, and WEIR_INGEST_TOKEN is the token.
 """
 
 import http.client
@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 URL = os.environ.get("WEIR_URL", "http://127.0.0.1:3000").rstrip("/") + "/events"
 TOKEN = os.environ.get("WEIR_INGEST_TOKEN")
 TRIES, BATCH = 8, 100
-PASSING = {408, 429, 502, 503, 504}  # what a busy server says, or a proxy before one that restarts
+PASSING = {408, 429, 502, 503, 504}  # an overloaded server, or a proxy whose server restarts
 
 
 def event():
@@ -27,7 +27,7 @@ def event():
 
 
 def send(events):
-    """Sends events until each is judged. They can be sent again safely: what was taken before is a duplicate then."""
+    """Sends events until each has a verdict. Retries are safe: an event that was accepted before is a duplicate."""
     headers = {"Content-Type": "application/json", "Prefer": "return=minimal"}
     if TOKEN:
         headers["Authorization"] = f"Bearer {TOKEN}"
@@ -41,7 +41,7 @@ def send(events):
             refused = [verdict for verdict in verdicts["results"] if verdict["code"] != "overloaded"]
             for verdict in refused:
                 print(verdict["code"], verdict["message"])
-            # Those for which there was no room come again.
+            # Events that were rejected as overloaded are sent again.
             events = [events[verdict["index"]] for verdict in verdicts["results"] if verdict not in refused]
             if not events:
                 return

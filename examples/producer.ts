@@ -1,8 +1,8 @@
-// Sends a thousand events to weir in batches, and tries again while the server is away or has no room.
+// Sends a thousand events to weir in batches, with retries while the server is unreachable or overloaded.
 //
-// Node 20 or later, no packages. All types can be erased: newer versions of Node run this file as it is, older ones through
-// a tool that does that (`npx tsx examples/producer.ts`, or `tsc` first). The server is that in WEIR_URL, the token that in
-// WEIR_INGEST_TOKEN.
+// Needs Node 20 or later, and no packages. All types can be erased. So newer versions of Node run this file directly,
+// and older versions run it with a tool that erases the types (`npx tsx examples/producer.ts`, or `tsc` first).
+// WEIR_URL is the server, and WEIR_INGEST_TOKEN is the token.
 
 type WeirEvent = { event_id: string; user_id: string; type: string; ts: string };
 type Verdict = { event_id: string | null; code: string; index: number; message: string };
@@ -12,7 +12,7 @@ const url: string = (process.env.WEIR_URL ?? "http://127.0.0.1:3000").replace(/\
 const token: string | undefined = process.env.WEIR_INGEST_TOKEN;
 const types: string[] = ["click", "view", "purchase"];
 const tries = 8;
-// What a busy server says, or a proxy before one that restarts.
+// Statuses of an overloaded server, or of a proxy whose server restarts.
 const passing = [408, 429, 502, 503, 504];
 
 const below = (count: number): number => Math.floor(Math.random() * count);
@@ -23,7 +23,7 @@ function event(): WeirEvent {
   return { event_id: crypto.randomUUID(), user_id, type, ts: new Date().toISOString() };
 }
 
-/** Sends events until each is judged. They can be sent again safely: what was taken before is a duplicate then. */
+/** Sends events until each has a verdict. Retries are safe: an event that was accepted before is a duplicate. */
 async function send(events: WeirEvent[]): Promise<void> {
   const headers: Record<string, string> = { "content-type": "application/json", prefer: "return=minimal" };
   if (token) headers.authorization = `Bearer ${token}`;
@@ -50,7 +50,7 @@ async function send(events: WeirEvent[]): Promise<void> {
   throw new Error("the server did not take the events");
 }
 
-/** Shows the verdicts; the events for which there was no room are to come again. */
+/** Prints the verdicts. Returns the events that were rejected as overloaded and must be sent again. */
 function again(events: WeirEvent[], { results, accepted, duplicates, rejected }: Verdicts): WeirEvent[] {
   console.log({ accepted, duplicates, rejected });
   for (const { code, message } of results) if (code !== "overloaded") console.log(code, message);

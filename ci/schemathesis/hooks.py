@@ -1,4 +1,4 @@
-"""What a schema cannot say of a valid request, so that what is refused of the rest is a fault."""
+"""Adds rules for valid requests that a schema cannot express, so that every remaining rejection is a fault."""
 
 import math
 
@@ -10,12 +10,12 @@ def before_call(context, case, kwargs):
     if not case.meta or not case.meta.generation.mode.is_positive:
         return
     query, headers = case.query or {}, case.headers or {}
-    # A step has to divide the window.
+    # A step must divide the window.
     if "step" in query:
         query["step"] = math.gcd(int(query["step"]), int(query.get("window", 300)))
-    # A list in one parameter, which the tool repeats in its coverage phase.
+    # This parameter is one list. In its coverage phase, the tool repeats the parameter instead.
     if isinstance(names := query.get("group_by"), list):
         query["group_by"] = ",".join(names)
-    # The tool sends bodies as they are.
+    # The tool does not compress bodies.
     if headers.get("Content-Encoding") in ("gzip", "zstd"):
         headers["Content-Encoding"] = "identity"

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { breakdownsOf, cut, ranked } from "../breakdown.js";
 
-test("breakdowns are those that the answer has, whatever their names", () => {
+test("breakdowns are those of the response, whatever their names", () => {
   const metrics = JSON.parse(
     '{"total_events":9,"unknown":2,"by_tier":{"b":3,"__proto__":4},"by_land":{},"by_x":null,"by_type":{"view":9}}',
   );
@@ -25,7 +25,7 @@ test("breakdowns are those that the answer has, whatever their names", () => {
   assert.deepEqual(breakdownsOf({ window_sec: 60 }), []);
 });
 
-test("bars go from many events to few, then by name, and a value that is filtered by is always there", () => {
+test("bars are sorted by events, then by name, and the value of a filter is always included", () => {
   const counts = new Map([
     ["a", 1],
     ["c", 5],
@@ -39,7 +39,7 @@ test("bars go from many events to few, then by name, and a value that is filtere
   ]);
 });
 
-test("of many bars the first are shown, and those that are held before others", () => {
+test("the first of many bars are shown, and kept bars are always among them", () => {
   const all = ["a", "b", "c", "d", "e"].map((value) => [value, 1]);
   const shown = (limit, held) => cut(all, limit, ([value]) => held.includes(value)).map(([value]) => value);
   assert.deepEqual(shown(3, []), ["a", "b", "c"]);

@@ -20,13 +20,13 @@ test("samples are collected by name", () => {
   assert.equal(parseExposition("").size, 0);
 });
 
-test("labels may have any text in any order, escaped", () => {
+test("labels may have any escaped text in any order", () => {
   assert.deepEqual(only('a { x = "q\\"b\\\\n\\n}," , y="é 1", } 1').labels, { x: 'q"b\\n\n},', y: "é 1" });
   assert.deepEqual(only("a{} 1").labels, {});
   assert.deepEqual(parseExposition('a{__proto__="p"} 1').get("a")[0].labels.get("__proto__"), "p");
 });
 
-test("values are those of the format", () => {
+test("all values of the format are read", () => {
   for (const [text, value] of [
     ["1", 1],
     ["-.5", -0.5],
@@ -42,7 +42,7 @@ test("values are those of the format", () => {
   assert.ok(Number.isNaN(only("a NaN").value));
 });
 
-test("a line that is not of the format refuses the text and is named", () => {
+test("an invalid line rejects the text and is named", () => {
   for (const line of [
     "a",
     "a ",

@@ -8,7 +8,7 @@ test("a rate is never rounded to nothing", () => {
   assert.equal(rate(NaN), "–");
 });
 
-test("the labels of an axis are told from each other", () => {
+test("the labels of an axis are distinct", () => {
   assert.deepEqual([0, 0.025, 0.05, 0.075, 0.1].map(compact), ["0", "0.025", "0.05", "0.075", "0.1"]);
   assert.deepEqual([0.75, 12.5, 1250, 2_500_000].map(compact), ["0.75", "12.5", "1.25K", "2.5M"]);
 });

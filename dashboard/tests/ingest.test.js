@@ -17,7 +17,7 @@ weir_http_request_duration_seconds_bucket{route="/other",method="POST",le="0.05"
     atMs,
   );
 
-test("rates are of the last ten seconds", () => {
+test("rates cover the last ten seconds", () => {
   const history = new IngestHistory();
   assert.equal(history.rates(), null);
   history.add(reading(0, 0, 0, 0));
@@ -28,7 +28,7 @@ test("rates are of the last ten seconds", () => {
   assert.equal(history.rates().get("accepted"), 10);
 });
 
-test("percentiles are of the last minute's requests to POST /events", () => {
+test("percentiles cover the requests to POST /events of the last minute", () => {
   const history = new IngestHistory();
   history.add(reading(0, 0, 1000, 1000));
   assert.equal(history.latencySecs(0.5), null);
@@ -39,7 +39,7 @@ test("percentiles are of the last minute's requests to POST /events", () => {
   assert.equal(history.latencySecs(0.5), null, "the requests are older than a minute");
 });
 
-test("counters that become less begin a new history", () => {
+test("counters that decrease begin a new history", () => {
   const history = new IngestHistory();
   history.add(reading(0, 500, 5, 5));
   history.add(reading(2000, 20, 0, 0));
@@ -48,21 +48,21 @@ test("counters that become less begin a new history", () => {
   assert.equal(history.rates().get("accepted"), 10);
 });
 
-test("the history is bounded however often it is added to", () => {
+test("the history is bounded, however many readings are added", () => {
   const history = new IngestHistory();
   for (let i = 0; i < 1000; i += 1) history.add(reading(i, i * i, i, i));
   assert.equal(Math.round(history.rates().get("accepted")), (999 + 936) * 1000, "from the 64th last reading on");
   assert.equal(Math.round(history.latencySecs(1) * 10), 1);
 });
 
-test("an exposition without these figures is no fault", () => {
+test("an exposition without these metrics is no error", () => {
   const history = new IngestHistory();
   for (const atMs of [0, 1000]) history.add(readIngest(new Map(), atMs));
   assert.equal(history.rates().size, 0);
   assert.equal(history.latencySecs(0.5), null);
 });
 
-test("a quantile lies evenly within its bucket, and in the last one at its lower end", () => {
+test("a quantile is interpolated within its bucket, and is the lower bound of the last bucket", () => {
   const buckets = [
     [Infinity, 10],
     [1, 4],

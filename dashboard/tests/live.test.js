@@ -15,7 +15,8 @@ test("the wait between attempts grows to a bound, around what the server asks fo
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-// What a page is told by a server that answers like this: each value is a body, an error, or a function that makes one.
+// The calls that a page gets from a server with these responses: each value is a body, an error, or a function that
+// returns one.
 async function watch({ stream, metrics, readyz }, look) {
   const answer = async (what, signal) => {
     const value = typeof what === "function" ? what(signal) : what;
@@ -46,7 +47,7 @@ async function watch({ stream, metrics, readyz }, look) {
   }
 }
 
-// A stream of this text that stays open until it is let go.
+// A stream of this text that stays open until it is aborted.
 const open = (text) => (signal) =>
   new ReadableStream({
     start(controller) {
@@ -56,13 +57,13 @@ const open = (text) => (signal) =>
   });
 const figures = (events) => `event: metrics\ndata: {"total_events":${events}}\n\n`;
 
-test("figures come from the stream", async () => {
+test("metrics come from the stream", async () => {
   await watch({ stream: open(`retry: 2000\n\n${figures(7)}${figures(8)}`) }, async (after) => {
     assert.deepEqual(await after(), ["connecting", "live", 7, "live", 8]);
   });
 });
 
-test("where there is no stream, none for one more, or an empty one, they are asked for", async () => {
+test("without a stream, at the stream limit, or with an empty stream, the page polls", async () => {
   const streams = [404, 405, 406, 503].map((status) => new ApiError(status, {}));
   for (const stream of [...streams, "retry: 2000\n\n"]) {
     await watch({ stream, metrics: '{"total_events":5}', readyz: "" }, async (after) => {
@@ -72,7 +73,7 @@ test("where there is no stream, none for one more, or an empty one, they are ask
   }
 });
 
-test("a stream that is silent for long is one that somebody on the way keeps, if the server is ready", async () => {
+test("a stream that is silent for long counts as buffered by a proxy, if the server is ready", async () => {
   const silent = { stream: open("retry: 2000\n\n"), metrics: '{"total_events":5}', readyz: "" };
   await watch(silent, async (after) => {
     assert.deepEqual(await after(), ["connecting"]);
@@ -85,7 +86,7 @@ test("a stream that is silent for long is one that somebody on the way keeps, if
   });
 });
 
-test("who polls tries the stream again when the server has been away", async () => {
+test("after an outage, a page that polls tries the stream again", async () => {
   const answers = [new ApiError(503, {}), open(figures(9))];
   const stream = (signal) => {
     const next = answers.shift();
@@ -97,7 +98,7 @@ test("who polls tries the stream again when the server has been away", async () 
   });
 });
 
-test("a server that only gives signs of life is busy until figures come again", async () => {
+test("a server that only sends signs of life is busy until metrics come again", async () => {
   let controller;
   const stream = () => new ReadableStream({ start: (given) => (controller = given) });
   const send = (text) => controller.enqueue(new TextEncoder().encode(text));
@@ -123,7 +124,7 @@ test("a server says that it is about to stop", async () => {
   });
 });
 
-test("what only a person can mend is not tried again", async () => {
+test("errors that only the user can fix are not retried", async () => {
   for (const [status, state] of [
     [401, "token"],
     [403, "token"],

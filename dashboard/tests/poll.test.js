@@ -4,7 +4,7 @@ import { Poll } from "../poll.js";
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-test("work is done again after as long as it asks, or at once when it is hastened, and never twice at a time", async () => {
+test("work is repeated after the wait that it returns, or at once when hastened, and never concurrently", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   try {
     let [begun, finish] = [0, null];

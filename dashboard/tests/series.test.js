@@ -46,14 +46,14 @@ test("an end with other steps, or behind a gap, does not fit", () => {
   assert.ok(series.extend(answer(110, 5, [10], 115)));
 });
 
-test("an end that is of another table of users does not fit", () => {
+test("an end with another reference table does not fit", () => {
   const series = new Series();
   series.replace({ ...answer(100, 1, [1, 2], 102), generation: 3 });
   assert.equal(series.extend({ ...answer(101, 1, [2, 3], 103), generation: 4 }), false);
   assert.ok(series.extend({ ...answer(101, 1, [2, 3], 103), generation: 3 }));
 });
 
-test("a step that is not over counts for the time that has passed, once most of it has", () => {
+test("the current step is shown once most of it has passed, as a rate over the passed time", () => {
   const series = new Series();
   series.replace(answer(100, 10, [10, 19], 119.5));
   assert.deepEqual(shown(series), [
@@ -64,7 +64,7 @@ test("a step that is not over counts for the time that has passed, once most of 
   assert.deepEqual(shown(series), [[100, 1]]);
 });
 
-test("an answer that lacks something is taken as far as it goes", () => {
+test("a response with missing members is used as far as possible", () => {
   const series = new Series();
   series.replace({});
   assert.deepEqual([series.shown(), series.phase], [[], null]);
@@ -72,7 +72,7 @@ test("an answer that lacks something is taken as far as it goes", () => {
   assert.deepEqual(series.shown(), [{ startMs: 5000, endMs: 6000, rate: 0, users: null }]);
 });
 
-test("the wait ends shortly before a step that begins on a round time does", () => {
+test("the wait ends shortly before the end of a step that begins at a round time", () => {
   assert.equal(untilStepEndsMs(10_000, 1), 700);
   assert.equal(untilStepEndsMs(10_700, 1), 1000);
   assert.equal(untilStepEndsMs(10_660, 1), 1040);

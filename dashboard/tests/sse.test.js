@@ -21,20 +21,20 @@ test("events come out whole however the text is cut and its lines end", () => {
   }
 });
 
-test("comments, unknown fields, ids and events without data are passed over", () => {
+test("comments, unknown fields, ids and events without data are ignored", () => {
   const reader = new EventReader();
   assert.deepEqual(reader.push("event: metrics\n\n:x\nid: 7\nfoo: bar\ndata\ndata:x\ndata:  y\n\n"), [
     { type: "message", data: "\nx\n y" },
   ]);
 });
 
-test("a retry that is no number of milliseconds changes nothing", () => {
+test("a retry that is not a number of milliseconds changes nothing", () => {
   const reader = new EventReader();
   reader.push("retry: 500\nretry: 1e3\nretry: -1\nretry:\nretry: 99999999999\n");
   assert.equal(reader.retryMs, 500);
 });
 
-test("an event that never ends is given up", () => {
+test("an event without an end is rejected", () => {
   const long = "x".repeat(1024 * 1024);
   const endless = (piece) => {
     const reader = new EventReader();

@@ -19,7 +19,7 @@ test("a view and its address are the same", () => {
   ]);
 });
 
-test("an address that makes no sense is as good as possible", () => {
+test("an invalid address gives the best possible view", () => {
   for (const hash of [
     "",
     "#",
@@ -37,7 +37,7 @@ test("an address that makes no sense is as good as possible", () => {
   assert.equal(parseView(many).filters.get("plan").size, 100);
 });
 
-test("a filter comes, is joined by others, and goes", () => {
+test("a filter is added, combined with others, and removed", () => {
   const none = parseView("");
   const pro = toggleFilter(none, "plan", "pro");
   const both = toggleFilter(pro, "plan", "free");
@@ -47,20 +47,20 @@ test("a filter comes, is joined by others, and goes", () => {
   assert.deepEqual(filters(pro), [["plan", "pro"]], "a view never changes");
 });
 
-test("questions carry the filters, and leave out those that they are to", () => {
+test("queries carry the filters, except those that are left out", () => {
   const view = parseView("#type=click&plan=pro&plan=a%26b&window=60");
   assert.equal(metricsQuery(view), "type=click&plan=pro&plan=a%26b&window=60");
   assert.equal(metricsQuery(view, "plan"), "type=click&window=60");
   assert.equal(seriesQuery(view, 20, 10), "type=click&plan=pro&plan=a%26b&window=20&step=10");
 });
 
-test("a step divides the window, and the automatic one draws no crowd", () => {
+test("a step divides the window, and the automatic step draws at most the maximum of points", () => {
   assert.deepEqual(stepsFor(300), [1, 5, 10, 30, 60]);
   assert.deepEqual(stepsFor(45), [1, 5]);
   assert.deepEqual(stepsFor(60), [1, 5, 10, 30]);
   const auto = (windowSecs) => stepSecs({ windowSecs, step: "auto" });
   assert.deepEqual([60, 300, 900, 1800, 86_400, 1, 7, 1801].map(auto), [1, 1, 5, 10, 60, 1, 1, 1]);
   assert.equal(stepSecs({ windowSecs: 300, step: 30 }), 30);
-  assert.equal(stepSecs({ windowSecs: 60, step: 60 }), 1, "not possible, so chosen anew");
+  assert.equal(stepSecs({ windowSecs: 60, step: 60 }), 1, "not possible, so chosen automatically");
   assert.equal(stepSecs({ windowSecs: 60, step: 7 }), 1);
 });

@@ -118,7 +118,7 @@ fn events_appear_as_they_come_and_rejects_with_their_reasons() {
     browser.wait_for_text("#total-events", "0");
     assert!(browser.is_visible("#empty"));
     assert!(browser.text("#command").starts_with(&format!("curl {}events --json ", weir.url())));
-    browser.wait_for_text("#rejects-total", "Nothing has been rejected since the start.");
+    browser.wait_for_text("#rejects-total", "No events have been rejected since the start.");
 
     let markup = "<img src=x onerror=document.title=1>";
     weir.post("e", &[("ann", "click"), ("ann", "click"), ("bob", "view")]);
@@ -301,7 +301,7 @@ fn windows_and_steps_are_those_that_the_server_can_answer() {
         "const step = document.querySelector('#step'); step.value = '10'; \
          step.dispatchEvent(new Event('change', { bubbles: true }))",
     );
-    browser.wait_for_text("#chart-step", "10 s a step, the last 1 min");
+    browser.wait_for_text("#chart-step", "10 s per step, last 1 min");
     assert!(browser.url().ends_with("#window=60&step=10"), "{}", browser.url());
     let disabled = "[...document.querySelectorAll('#step option:disabled')].map((option) => option.value).join()";
     assert_eq!(browser.value(disabled), "60");
@@ -356,7 +356,7 @@ fn the_page_can_be_read_and_used_without_seeing_it() {
 
     // The chart is read with the arrow keys.
     let (left, home) = ("\u{e012}", "\u{e011}");
-    browser.wait_for("document.querySelector('#chart').getAttribute('aria-valuetext').includes('events a second')");
+    browser.wait_for("document.querySelector('#chart').getAttribute('aria-valuetext').includes('events per second')");
     let last = browser.value("Number(document.querySelector('#chart').getAttribute('aria-valuemax'))");
     browser.enter("#chart", home);
     browser.wait_for("document.querySelector('#chart').getAttribute('aria-valuenow') === '0'");
