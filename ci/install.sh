@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What the checks need beside rustup: a C compiler for mimalloc and zstd; curl and Python for the README's walk, the examples
-# and schemathesis; Prometheus for the test of the exposition; Node and a browser with its driver for those of the dashboard.
+# What the checks need beside rustup: a C compiler for mimalloc, zstd and aws-lc; curl and Python for the README's walk, the
+# examples and schemathesis; Prometheus for the test of the exposition; Node and a browser with its driver for those of the
+# dashboard.
 set -euo pipefail
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 missing=()
