@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the checks need in addition to rustup:
-# - a C compiler for mimalloc and zstd;
+# - a C compiler for mimalloc, zstd and aws-lc;
 # - curl and Python for the README's tutorial, the examples and schemathesis;
 # - Prometheus for the test of the exposition;
 # - Node and a browser with its driver for the tests of the dashboard.
