@@ -2,8 +2,9 @@
 
 use crate::harness::check;
 use crate::sync::reclaim::{self, pin};
+use crate::window::chunk::Record;
 use crate::window::slot::Slot;
-use crate::window::{Appended, Folder, Record, Window};
+use crate::window::{Appended, Folder, Window};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 

@@ -2,12 +2,16 @@
 
 mod batch;
 mod decode;
+mod error;
 mod fast;
 mod kinds;
+mod schema;
 mod timestamp;
 mod validate;
 
 pub use batch::{Batch, Fault, Field, Tally, Verdict};
-pub use decode::{DecodeError, Format};
-pub(crate) use decode::{Decoder, Schema};
+pub(crate) use decode::Decoder;
+pub use decode::Format;
+pub use error::DecodeError;
+pub(crate) use schema::Schema;
 pub use timestamp::{format_ms, parse_ms};

@@ -1,7 +1,7 @@
 //! One event's known members into a row of the batch.
 
 use super::batch::{Batch, Fault, Field, Span, Verdict};
-use super::decode::Schema;
+use super::schema::Schema;
 use super::timestamp::Timestamps;
 use crate::key::HashKeys;
 use crate::limits::ID_BYTES;

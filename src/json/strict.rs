@@ -2,8 +2,9 @@
 //!
 //! The slow path. One loop and a bounded stack instead of recursion; every byte is looked at a constant number of times.
 
-use super::{Broken, Malformed, Node, StaticNode};
+use super::malformed::{Broken, Malformed};
 use crate::limits::JSON_DEPTH_MAX;
+use simd_json::{Node, StaticNode};
 use std::ops::Range;
 
 /// Parses `text` into the tape that simd-json would build, unescaping in place; a number is its nearest `f64`, infinite

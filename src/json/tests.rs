@@ -1,5 +1,8 @@
-use super::*;
+use super::malformed::{Broken, Malformed};
+use super::{Node, Scratch, StaticNode, parse, strict, with_nodes};
+use crate::limits::JSON_DEPTH_MAX;
 use proptest::prelude::*;
+use simd_json::{Buffers, Tape};
 
 /// A tape that owns its strings, with every number alike.
 #[derive(Clone, Debug, PartialEq)]

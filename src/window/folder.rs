@@ -1,9 +1,9 @@
 //! The reader's side of the window: what it has seen, and what is new.
 
 use crate::sync::reclaim::pin;
-use crate::window::Window;
 use crate::window::chunk::Record;
 use crate::window::ring::Ring;
+use crate::window::shards::Window;
 use std::ops::RangeInclusive;
 
 /// Where the one reader stands (one at a time: it lives behind the timeline's lock).
@@ -29,8 +29,10 @@ struct Cursors {
 }
 
 impl Folder {
-    /// What a slot's cursor takes, without its bit.
-    pub(crate) const SLOT_BYTES: usize = size_of::<u64>();
+    /// What the folder of a window of so many shards and slots takes.
+    pub(crate) fn bytes_for(shards: usize, slots: usize) -> usize {
+        shards * (slots * size_of::<u64>() + slots.div_ceil(8))
+    }
 
     pub(crate) fn new(window: &Window) -> Self {
         let cursors =

@@ -21,50 +21,13 @@
 //! This module knows records (128 bits), seconds and counts; nothing of HTTP, JSON, time or logging.
 #![allow(unsafe_code, reason = "lists shared without locks; every block names why it may")]
 
-mod chunk;
+pub(crate) mod chunk;
 mod dirty;
 mod folder;
 mod ring;
+mod shards;
 pub(crate) mod slot;
 
-pub(crate) use chunk::Record;
 pub(crate) use folder::{Consumed, Folder};
+pub(crate) use shards::Window;
 pub(crate) use slot::Appended;
-
-use ring::Ring;
-use std::ops::Range;
-
-/// All shards. Any thread may use any shard: they only spread contention.
-pub(crate) struct Window {
-    shards: Box<[Ring]>,
-}
-
-impl Window {
-    /// `shards` rings of `slots` seconds, both powers of two.
-    pub(crate) fn new(shards: usize, slots: usize) -> Self {
-        assert!(shards.is_power_of_two());
-        Self { shards: (0..shards).map(|_| Ring::new(slots)).collect() }
-    }
-
-    /// What a window of so many shards and slots takes with its folder, and with the empty chunk that a fold leaves in a
-    /// slot.
-    pub(crate) fn bytes_for(shards: usize, slots: usize) -> usize {
-        let slot_bytes = size_of::<slot::Slot>() + size_of::<chunk::Chunk>() + Folder::SLOT_BYTES;
-        let bits_bytes = 2 * slots.div_ceil(8);
-        shards * (slots * slot_bytes + bits_bytes)
-    }
-
-    /// Publishes `records` in `second`: they are in every snapshot and every fold that starts after this returns.
-    /// Lock-free; the shard is `hint` modulo their number.
-    pub(crate) fn append(&self, hint: usize, second: i64, records: Box<[Record]>) -> Appended {
-        self.shards[hint & (self.shards.len() - 1)].append(second, records)
-    }
-
-    fn shards(&self) -> Range<usize> {
-        0..self.shards.len()
-    }
-
-    fn slots(&self) -> usize {
-        self.shards[0].len()
-    }
-}

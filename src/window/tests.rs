@@ -1,8 +1,9 @@
 //! The window on real threads and real epochs. Apart from `window/mod.rs`, which a model checker compiles too.
 
 use crate::sync::reclaim::pin;
+use crate::window::chunk::Record;
 use crate::window::slot::Slot;
-use crate::window::{Appended, Consumed, Folder, Record, Window};
+use crate::window::{Appended, Consumed, Folder, Window};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};

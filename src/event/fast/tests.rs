@@ -1,6 +1,6 @@
 use super::*;
 use crate::event::batch::Verdict;
-use crate::event::decode::{DecodeError, Decoder, Format, Schema};
+use crate::event::{DecodeError, Decoder, Format, Schema};
 use crate::key::HashKeys;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

@@ -1,8 +1,9 @@
 //! JSON and NDJSON into a batch.
 
 use super::batch::{Batch, Fault, Field, Span, Verdict};
+use super::error::DecodeError;
 use super::fast;
-use super::kinds::Kinds;
+use super::schema::Schema;
 use super::validate::{Fields, Rows, Value};
 use crate::json::{self, Malformed, Node, Scratch};
 use crate::key::HashKeys;
@@ -14,37 +15,6 @@ pub enum Format {
     Json,
     /// One event a line.
     Ndjson,
-}
-
-/// Why a body has no verdicts at all: nothing of it is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecodeError {
-    /// The body is not JSON (never for NDJSON, whose lines fail one by one).
-    Malformed(Malformed),
-    /// More events than a request may hold. A body that breaks only after so many comes under this too.
-    TooManyEvents {
-        /// How many it may hold.
-        max: usize,
-    },
-}
-
-/// What an event must look like.
-pub(crate) struct Schema {
-    pub(super) kinds: Kinds,
-    pub(super) batch_events_max: usize,
-}
-
-impl Schema {
-    /// Events of these types, of which an event's kind is the index, and at most so many in a request.
-    pub(crate) fn new(event_types: impl IntoIterator<Item = impl Into<Box<str>>>, batch_events_max: usize) -> Self {
-        Self { kinds: Kinds::new(event_types), batch_events_max }
-    }
-
-    /// Refuses a request of `events` events where that is more than it may hold.
-    fn limit(&self, events: usize) -> Result<(), DecodeError> {
-        let max = self.batch_events_max;
-        if events > max { Err(DecodeError::TooManyEvents { max }) } else { Ok(()) }
-    }
 }
 
 /// Lines in a row that the fast path does not know before it is taken to know none of a body.
