@@ -172,7 +172,7 @@ impl Engine {
     /// # Errors
     /// The body, as it was.
     pub fn decode_usual(&self, body: Vec<u8>, format: Format) -> Result<Batch, Vec<u8>> {
-        let decode = || Decoder::decode_usual(body, format, &self.schema, &self.keys);
+        let decode = || Decoder::try_decode_fast(body, format, &self.schema, &self.keys);
         self.timed_if(Stage::Decode, Result::is_ok, decode)
     }
 

@@ -35,7 +35,7 @@ impl Decode {
     /// # Errors
     /// [`DecodeError`], when nothing of the body is taken.
     pub fn decode_generally(&mut self, body: Vec<u8>, format: Format) -> Result<Batch, DecodeError> {
-        self.decoder.decode_by(false, body, format, &self.schema, &self.keys)
+        self.decoder.decode_with(false, body, format, &self.schema, &self.keys)
     }
 
     /// What the columns hold of an event that is valid in itself: its key, its window record, its time.

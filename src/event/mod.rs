@@ -1,4 +1,4 @@
-//! Bytes in, a [`Batch`] out: decode, timestamp, validate.
+//! From the bytes of a request to a [`Batch`]: decode, parse timestamps, validate.
 
 mod batch;
 mod decode;

@@ -1,30 +1,31 @@
-//! One event token by token, in any layout.
+//! One event, token by token, in any shape.
 
-use super::end::End;
-use super::layout::Learner;
-use super::vector::Vector;
+use super::shape::ShapeLearner;
+use super::simd::Simd;
+use super::string_end::StringEnd;
 use crate::event::batch::Field;
 use crate::event::validate::{Fields, Value};
 
-/// Levels that a member may nest before it is left to the general path; with the body's own two far below
-/// [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX).
+/// A member that nests deeper is left to the general path. Together with the two levels of the body itself, this is far
+/// below [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX).
 const NESTED_MAX: u32 = u64::BITS;
 
-/// Reads JSON that has no escapes, byte after byte, each once.
+/// Reads JSON without escapes, and reads each byte once.
 ///
-/// Where `IS_LINE`, a line feed ends the text rather than being white space. Every answer of `None` means that this is nothing the fast path knows, valid or not.
+/// With `IS_NDJSON`, a line feed ends the text; otherwise it is white space. `None` as a result means that the fast path does
+/// not know this text, valid or not.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'t, V, const IS_LINE: bool> {
-    pub(super) vector: V,
+pub(super) struct TokenReader<'t, S, const IS_NDJSON: bool> {
+    pub(super) simd: S,
     /// Well-formed UTF-8 from `at` on.
     pub(super) text: &'t [u8],
     pub(super) at: usize,
 }
 
-impl<'t, V: Vector, const IS_LINE: bool> Reader<'t, V, IS_LINE> {
-    /// Reads an object, and notes its known members: what they hold, and their layout.
+impl<'t, S: Simd, const IS_NDJSON: bool> TokenReader<'t, S, IS_NDJSON> {
+    /// Reads an object, and collects the values of its known members and the shape of the event.
     #[inline(always)]
-    pub(super) fn event(&mut self, fields: &mut Fields<'t>, learner: &mut Learner) -> Option<()> {
+    pub(super) fn event(&mut self, fields: &mut Fields<'t>, learner: &mut ShapeLearner) -> Option<()> {
         self.expect(b'{')?;
         self.skip_space();
         if self.accept(b'}') {
@@ -34,10 +35,10 @@ impl<'t, V: Vector, const IS_LINE: bool> Reader<'t, V, IS_LINE> {
             let name = self.name()?;
             let start = self.at;
             let value = self.value()?;
-            if let Some(field) = Field::named(name) {
-                fields.note(field, value);
-                if let Value::Text(text) = value {
-                    learner.note(field, start + 1, start + 1 + text.len());
+            if let Some(field) = Field::from_name(name) {
+                fields.set(field, value);
+                if let Value::String(string) = value {
+                    learner.add(field, start + 1, start + 1 + string.len());
                 }
             }
             self.skip_space();
@@ -49,20 +50,20 @@ impl<'t, V: Vector, const IS_LINE: bool> Reader<'t, V, IS_LINE> {
         }
     }
 
-    /// Reads a string, or anything else that is complete.
+    /// Reads a whole value of any type.
     #[inline(always)]
     fn value(&mut self) -> Option<Value<'t>> {
         match self.peek()? {
-            b'"' => return self.string().map(Value::Text),
+            b'"' => return self.string().map(Value::String),
             b'{' | b'[' => self.nested()?,
             _ => self.scalar()?,
         }
-        Some(Value::NotText)
+        Some(Value::NotAString)
     }
 
-    /// Reads an object or an array with all that is in it.
+    /// Reads an object or an array with all of its content.
     fn nested(&mut self) -> Option<()> {
-        // What is open, the innermost in the lowest bit: 1 for an object.
+        // The open containers, the innermost one in the lowest bit: 1 for an object, 0 for an array.
         let (mut open, mut depth) = (0_u64, 0);
         loop {
             match self.peek()? {
@@ -107,7 +108,7 @@ impl<'t, V: Vector, const IS_LINE: bool> Reader<'t, V, IS_LINE> {
         }
     }
 
-    /// Reads a member's name and colon, up to its value.
+    /// Reads the name and the colon of a member, up to its value.
     #[inline(always)]
     fn name(&mut self) -> Option<&'t [u8]> {
         let name = self.string()?;
@@ -121,7 +122,7 @@ impl<'t, V: Vector, const IS_LINE: bool> Reader<'t, V, IS_LINE> {
     fn string(&mut self) -> Option<&'t [u8]> {
         self.expect(b'"')?;
         let rest = &self.text[self.at..];
-        let string = &rest[..End::ANYWHERE.find(self.vector, rest)?];
+        let string = &rest[..StringEnd::UNKNOWN.find(self.simd, rest)?];
         self.at += string.len();
         self.expect(b'"')?;
         Some(string)
@@ -138,9 +139,9 @@ impl<'t, V: Vector, const IS_LINE: bool> Reader<'t, V, IS_LINE> {
     }
 
     fn word(&mut self, word: &[u8]) -> Option<()> {
-        let is_there = self.text[self.at..].starts_with(word);
+        let is_next = self.text[self.at..].starts_with(word);
         self.at += word.len();
-        is_there.then_some(())
+        is_next.then_some(())
     }
 
     fn number(&mut self) -> Option<()> {
@@ -158,7 +159,7 @@ impl<'t, V: Vector, const IS_LINE: bool> Reader<'t, V, IS_LINE> {
         Some(())
     }
 
-    /// Reads one digit or more.
+    /// Reads one or more digits.
     fn digits(&mut self) -> Option<()> {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
@@ -170,7 +171,7 @@ impl<'t, V: Vector, const IS_LINE: bool> Reader<'t, V, IS_LINE> {
     #[inline(always)]
     pub(super) fn skip_space(&mut self) {
         while let Some(byte) = self.peek()
-            && (matches!(byte, b' ' | b'\t' | b'\r') || byte == b'\n' && !IS_LINE)
+            && (matches!(byte, b' ' | b'\t' | b'\r') || byte == b'\n' && !IS_NDJSON)
         {
             self.at += 1;
         }
@@ -188,18 +189,18 @@ impl<'t, V: Vector, const IS_LINE: bool> Reader<'t, V, IS_LINE> {
         Some(byte)
     }
 
-    /// Reads the next byte if it is this one.
+    /// Reads the next byte if it is `byte`; returns whether it is.
     #[inline(always)]
     pub(super) fn accept(&mut self, byte: u8) -> bool {
-        let is_there = self.peek() == Some(byte);
-        self.at += usize::from(is_there);
-        is_there
+        let is_next = self.peek() == Some(byte);
+        self.at += usize::from(is_next);
+        is_next
     }
 
-    /// Reads this byte.
+    /// Reads the next byte, which has to be `byte`.
     #[inline(always)]
     fn expect(&mut self, byte: u8) -> Option<()> {
-        // A branch that is predicted, where to add what `accept` says would wait for the byte to be loaded.
+        // The processor predicts this branch. The addition in `accept` would wait until the byte is loaded.
         if self.peek()? != byte {
             return None;
         }
