@@ -1,4 +1,4 @@
-//! Bytes to a tape: simd-json first, then the strict scanner.
+//! The parser: simd-json first, then the strict scanner.
 
 use super::malformed::{Broken, Malformed};
 use super::strict;
@@ -7,13 +7,13 @@ use simd_json::{Buffers, Node, Tape};
 use std::mem;
 use std::ops::Range;
 
-/// Buffers that live from one document to the next.
+/// Buffers that are reused from one document to the next.
 pub(crate) struct Scratch {
     buffers: Buffers,
     pub(super) tape: Tape<'static>,
-    /// The text as it came, where simd-json may have unescaped a part of it before refusing the rest.
+    /// A copy of the unparsed text. simd-json may unescape a part of the text before it refuses the rest.
     original: Vec<u8>,
-    /// Where the strings of the strict scanner's tape lie.
+    /// The positions of the strings of the strict scanner's tape.
     strings: Vec<Range<usize>>,
 }
 
@@ -29,7 +29,7 @@ impl Default for Scratch {
 }
 
 impl Scratch {
-    /// Takes the tape back, and gives up buffers that an unusual text has made large.
+    /// Takes the tape back for the next document, and frees all buffers if an unusual text has made them large.
     fn retire(&mut self, tape: Tape<'_>, text_bytes: usize) {
         if tape.0.capacity() > limits::TAPE_NODES_KEPT_MAX || text_bytes > limits::TEXT_BYTES_KEPT_MAX {
             *self = Self::default();
@@ -39,12 +39,12 @@ impl Scratch {
     }
 }
 
-/// Parses `text`, unescaping its strings in place, and hands the nodes to `read`; all their strings lie in `text`.
+/// Parses `text`, unescapes its strings in place, and passes the nodes to `read`. All strings are parts of `text`.
 ///
-/// Takes linear time, allocates nothing once `scratch` has grown, and does not recurse.
+/// O(bytes). It allocates nothing once `scratch` has grown, and it does not recurse.
 ///
 /// # Errors
-/// [`Malformed`], with `text` altered in an unspecified way.
+/// [`Malformed`]; `text` is then changed in an unspecified way.
 pub(crate) fn with_nodes<R>(
     text: &mut [u8],
     scratch: &mut Scratch,
@@ -53,7 +53,7 @@ pub(crate) fn with_nodes<R>(
     parse(text, scratch, read).map_err(|broken| broken.malformed)
 }
 
-/// [`with_nodes`] for a caller that asks how far a malformed array went.
+/// [`with_nodes`] for a caller that needs the number of complete elements of a malformed array.
 pub(crate) fn parse<R>(
     text: &mut [u8],
     scratch: &mut Scratch,
@@ -80,21 +80,21 @@ pub(crate) fn parse<R>(
     result
 }
 
-/// The most memory that parsing a text takes beside the text; O(bytes).
+/// The peak memory of parsing a text, without the text itself. O(bytes).
 ///
-/// A node is a value or a name, and but for the first each comes after a comma, a colon or an opening bracket. simd-json
-/// copies the text, keeps a buffer for strings, and lists where these characters, the closing brackets and the values are;
-/// the strict scanner lists its strings instead. Either list may be twice as long as it must be, since it grows by doubling.
+/// A node is a value or a name. Each node except the first follows a comma, a colon or an opening bracket. simd-json copies
+/// the text, keeps a buffer for strings, and lists the positions of these characters, of closing brackets and of values. The
+/// strict scanner lists its strings instead. Either list grows by doubling, so its capacity may be twice its length.
 pub(crate) fn scratch_bytes(text: &[u8]) -> usize {
     let count = |a, b| memchr::memchr2_iter(a, b, text).count();
     let (separators, brackets) = (count(b',', b':'), count(b'[', b'{'));
     let nodes = 1 + separators + brackets;
-    let places_bytes = (separators + 2 * brackets + nodes) * size_of::<u32>();
+    let positions_bytes = (separators + 2 * brackets + nodes) * size_of::<u32>();
     let strings_bytes = memchr::memchr_iter(b'"', text).count() / 2 * size_of::<Range<usize>>();
-    nodes * size_of::<Node<'_>>() + 2 * places_bytes.max(strings_bytes) + 3 * text.len()
+    nodes * size_of::<Node<'_>>() + 2 * positions_bytes.max(strings_bytes) + 3 * text.len()
 }
 
-/// How many nodes a value takes on the tape, from its first one.
+/// The number of nodes of a value on the tape, the first node included.
 #[inline]
 pub(crate) fn extent(first: &Node<'_>) -> usize {
     match first {
