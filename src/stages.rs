@@ -117,7 +117,7 @@ impl Claims {
     pub fn claim(&mut self, keys: &[EventKey], now_ms: i64) -> usize {
         self.claims.clear();
         self.dedup.claim(keys, now_ms, &mut self.claims);
-        self.claims.iter().filter(|claim| **claim == Claim::Won).count()
+        self.claims.iter().filter(|claim| **claim == Claim::Inserted).count()
     }
 
     /// Forgets what has expired.

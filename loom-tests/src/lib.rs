@@ -9,7 +9,7 @@
 mod dedup;
 #[cfg(test)]
 mod dedup_models;
-#[path = "../../src/fair.rs"]
+#[path = "../../src/fair/mod.rs"]
 mod fair;
 #[cfg(test)]
 mod handoff_models;
@@ -19,14 +19,14 @@ mod harness;
 mod key;
 #[path = "../../src/limits.rs"]
 mod limits;
+#[path = "../../src/permits.rs"]
+mod permits;
 #[cfg(test)]
 mod preallocated_models;
 #[path = "../../src/reference/publication.rs"]
 mod publication;
 #[cfg(test)]
 mod publication_models;
-#[path = "../../src/room.rs"]
-mod room;
 mod sync;
 #[path = "../../src/window/mod.rs"]
 mod window;

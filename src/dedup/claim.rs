@@ -2,32 +2,32 @@
 
 use crate::key::EventKey;
 
-/// What came of a claim.
+/// The result of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
-    /// The id is the claimant's.
-    Won,
-    /// It was claimed before.
-    Taken,
-    /// It was not claimed before, and is not now.
-    NoRoom,
+    /// The id was inserted: the claimant counts its event.
+    Inserted,
+    /// The id was claimed before.
+    Duplicate,
+    /// The id was not claimed before, and there is no capacity to insert it.
+    Full,
 }
 
 /// Remembers the accepted ids.
 pub(crate) trait Dedup: Send + Sync {
-    /// Claims every key at `now_ms`, in order, and pushes what came of it.
+    /// Claims every key at `now_ms`, in order, and pushes one result for each key.
     fn claim(&self, keys: &[EventKey], now_ms: i64, claims: &mut Vec<Claim>);
 
-    /// Whether a batch of so many ids is worth a try. Without room it is refused whole, before anything is claimed.
-    fn has_room(&self, ids: usize) -> bool;
+    /// Whether a batch of `ids` ids may be claimed. Without capacity, the whole batch is refused before any claim.
+    fn has_capacity(&self, ids: usize) -> bool;
 
-    /// Forgets what has expired for every claimant whose clock is not more than
-    /// [`STALL_SLACK_SECS`](crate::limits::STALL_SLACK_SECS) behind `now_ms`, and gives its memory back.
+    /// Removes the ids that are expired for every claimant whose clock is at most
+    /// [`STALL_SLACK_SECS`](crate::limits::STALL_SLACK_SECS) behind `now_ms`, and frees their memory.
     fn sweep(&self, now_ms: i64);
 
-    /// Ids that are remembered, expired ones that are not forgotten yet among them; one that stands in two tables counts twice.
+    /// The number of remembered ids. Expired ids count until they are removed, and an id that is in two tables counts twice.
     fn ids(&self) -> usize;
 
-    /// What the ids take, in bytes, if that is not fixed; with what the next of them may make it take at once.
+    /// The memory of the ids in bytes, unless it is fixed. It includes the memory that the next id may allocate at once.
     fn bytes(&self) -> usize;
 }

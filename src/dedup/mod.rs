@@ -1,12 +1,12 @@
-//! Exactly once: which event ids were accepted before.
+//! Exactly-once: the event ids that were accepted before.
 //!
-//! One seam, [`Dedup`], and its backends. What every backend promises:
+//! [`Dedup`] is the interface, and there are two backends. Every backend guarantees:
 //!
-//! - Of all claims of one key, in one batch or in many, on one thread or on many, exactly one wins; the others are told
-//!   so, until the winner's claim is more than the horizon old, and possibly for some time longer.
-//! - Age is a claimant's time less the winner's, signed: to a claimant whose clock is behind the winner's, the winner is
-//!   young, not expired.
-//! - A claim cannot fail half-way: once it returns, it is won or it has changed nothing.
+//! - Of all claims of one key, exactly one inserts the key, in one batch or in many, on one thread or on many. All other
+//!   claims get [`Claim::Duplicate`] until the inserting claim is older than the horizon, and possibly for some time longer.
+//! - The age of an id is the time of a claim minus the time of the inserting claim, and it is signed. So for a claimant whose
+//!   clock is behind, the id is young and not expired.
+//! - A claim is atomic. When it returns, it has inserted the key or changed nothing.
 
 mod claim;
 pub(crate) mod elastic;

@@ -1,9 +1,9 @@
-//! The only door to atomics, locks and deferred reclamation for the engine.
+//! The facade for atomics, locks and deferred reclamation: the only module of the engine that names their implementation.
 //!
-//! Whatever threads of the engine share, they share by what stands here. A model checker compiles the same source with a
-//! `crate::sync` of its own, so nothing here, and nothing there, knows that checker.
+//! Everything that the engine's threads share is made of the types in this module. A model checker compiles the same source
+//! with a `crate::sync` of its own. So no other file depends on the model checker, and there is no configuration for it.
 
-pub(crate) mod cells;
+pub(crate) mod buckets;
 mod published;
 pub(crate) mod reclaim;
 mod thread_number;

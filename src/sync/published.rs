@@ -1,9 +1,9 @@
-//! Values that are published by their address.
+//! A value that other threads read through its published address.
 
-/// A value that is written while it is owned and only read once its address is published.
+/// A value that is written while it is owned, and only read after its address is published.
 ///
-/// Transparent here. Under a model checker each access is held against the writes that happen before it, which makes a
-/// publication that is too weak visible; a plain field would read the right bytes in every interleaving.
+/// Here the type is only a wrapper. A model checker compares each access with the writes that happen before it, and so detects
+/// a publication with too weak an ordering. A plain field would have the right bytes in every interleaving.
 pub(crate) struct Published<T>(T);
 
 impl<T> Published<T> {

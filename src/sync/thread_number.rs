@@ -1,11 +1,11 @@
-//! Numbers for threads.
+//! A number for each thread.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Threads' numbers differ, and stay small.
+/// The number of the current thread. Different threads have different numbers, which count up from zero.
 pub(crate) fn thread_number() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
-    // Relaxed: it tells threads apart and orders nothing.
+    // Relaxed: the number only distinguishes threads and orders no memory.
     thread_local!(static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed));
     NUMBER.with(|number| *number)
 }

@@ -1,7 +1,7 @@
 //! `crate::sync` as the shipped source expects it, made of loom's types.
 
 mod atomics;
-pub(crate) mod cells;
+pub(crate) mod buckets;
 mod mutex;
 mod published;
 pub(crate) mod reclaim;
