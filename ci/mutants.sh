@@ -2,7 +2,7 @@
 # Mutates the core of the engine, one place at a time in scratch copies, and shows that a test notices each time.
 # .cargo/mutants.toml says what is mutated, by which tests it is judged, and which mutants no test can notice.
 # Exits with 0 only if no mutant was missed; the last line counts, and target/mutants.out has the lists and the logs.
-# Arguments go to cargo mutants: `ci/mutants.sh --re Folder` tries a part. MUTANTS_JOBS says how many at once (2).
+# Arguments go to cargo mutants: `ci/mutants.sh --re WindowConsumer` tries a part. MUTANTS_JOBS says how many at once (2).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -385,7 +385,7 @@ impl Engine {
         let shard = sync::thread_number();
         for of_second in events.chunk_by(|a, b| a.0 == b.0) {
             let records = of_second.iter().map(|(_, record)| *record).collect();
-            if self.window.append(shard, of_second[0].0, records) == Appended::Outlived {
+            if self.window.append(shard, of_second[0].0, records) == Appended::Expired {
                 self.backlog.release(of_second.len());
             }
         }
@@ -440,11 +440,11 @@ impl Engine {
     fn fold(&self, timeline: &mut Timeline, limit: u64) -> bool {
         let catch_up = || timeline.catch_up(&self.window, limit);
         let consumed = self.timed_if(Stage::Fold, |consumed| consumed.records > 0, catch_up);
-        if !consumed.more {
+        if !consumed.has_more {
             self.caught_up_ms.store(timeline.now_ms(), Ordering::Relaxed);
         }
         self.settle(timeline, consumed.records as usize);
-        consumed.more
+        consumed.has_more
     }
 
     /// The candidate's groups of the users that the timeline knows, a slice of them at a time so that its lock is held

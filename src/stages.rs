@@ -4,7 +4,7 @@ use crate::dedup::{Claim, Dedup, Elastic, Preallocated};
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema};
 use crate::key::{EventKey, HashKeys};
 use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError};
-use crate::window::{Folder, Window};
+use crate::window::{Window, WindowConsumer};
 use std::sync::Arc;
 
 /// The decode of a body, with the fast path or without it.
@@ -129,7 +129,7 @@ impl Claims {
 /// The append of a batch's records of one second, and the walk over what was appended.
 pub struct Appends {
     window: Window,
-    folder: Folder,
+    consumer: WindowConsumer,
 }
 
 impl Appends {
@@ -137,7 +137,7 @@ impl Appends {
     #[must_use]
     pub fn new(slots: usize) -> Self {
         let window = Window::new(1, slots);
-        Self { folder: Folder::new(&window), window }
+        Self { consumer: WindowConsumer::new(&window), window }
     }
 
     /// Publishes records in a second.
@@ -147,6 +147,6 @@ impl Appends {
 
     /// Takes out everything that was published, and returns how many records that were.
     pub fn drain(&mut self) -> u64 {
-        self.folder.catch_up(&self.window, &(i64::MIN..=i64::MAX), u64::MAX, |_, _| {}).records
+        self.consumer.drain(&self.window, &(i64::MIN..=i64::MAX), u64::MAX, |_, _| {}).records
     }
 }

@@ -7,27 +7,27 @@
 //!        └─ shard 1 ── ...
 //! ```
 //!
-//! A slot is one atomic word: the address of its newest chunk, or null. A chunk is immutable once that address is
-//! published, and carries the second it belongs to; so the slot's second and its data change in the same
-//! compare-and-swap and can never disagree. Three kinds of change exist, each one compare-and-swap of that word:
+//! A slot is one atomic word: the address of its newest chunk, or null. A chunk is immutable once that address is published,
+//! and it has the second that it belongs to. So the second and the data of a slot change in the same compare-and-swap and
+//! never disagree. Three operations change a slot, each by one compare-and-swap of that word:
 //!
-//! - [`append`](Window::append) puts a chunk on top; where the slot still holds an older second (the ring has wrapped),
-//!   the same swap unlinks that second's list, and whoever swapped retires it;
-//! - a fold replaces the list it has read by an empty chunk (`Slot::retire`);
-//! - the janitor empties a slot whose second is over (`Slot::clear`).
+//! - [`append`](Window::append) puts a chunk on top. If the slot still has an older second, because the ring has wrapped, the
+//!   same swap unlinks the list of that second, and the thread that swapped retires the list.
+//! - A fold replaces the list that it has read by an empty chunk (`Slot::retire`).
+//! - The janitor empties a slot whose second is over (`Slot::clear`).
 //!
-//! Writers never wait for anyone: a swap fails only because another one succeeded. A snapshot is one load, wait-free.
+//! Writers never wait: a swap fails only because another swap succeeded. A snapshot is one load, and wait-free.
 //!
-//! This module knows records (128 bits), seconds and counts; nothing of HTTP, JSON, time or logging.
-#![allow(unsafe_code, reason = "lists shared without locks; every block names why it may")]
+//! This module knows records (128 bits), seconds and counts. It knows nothing of HTTP, JSON, time or logging.
+#![allow(unsafe_code, reason = "lists that are shared without locks; each block says why it is sound")]
 
 pub(crate) mod chunk;
+mod consumer;
 mod dirty;
-mod folder;
 mod ring;
 mod shards;
 pub(crate) mod slot;
 
-pub(crate) use folder::{Consumed, Folder};
+pub(crate) use consumer::{Drained, WindowConsumer};
 pub(crate) use shards::Window;
 pub(crate) use slot::Appended;
