@@ -1,21 +1,21 @@
 //! loom's atomics, with every order of two accesses explored.
 //!
-//! loom 0.7.2 forgets another thread's load as soon as the writing thread loads too (tokio-rs/loom #166, #392), and then
-//! does not explore the other order: a load followed by a compare-and-swap is green after one execution. Each atomic here
-//! carries a second one that every access bumps first. Two bumps are always dependent, so every order of two accesses is
-//! explored; they are Relaxed, so they add no happens-before edge.
+//! loom 0.7.2 forgets the load of another thread as soon as the writing thread loads too (tokio-rs/loom #166, #392). Then it
+//! does not explore the other order: a load followed by a compare-and-swap passes after one execution. So each atomic here
+//! has a second atomic, which every access increments first. Two increments are always dependent, so every order of two
+//! accesses is explored. They are Relaxed, so they add no happens-before edge.
 
 use loom::sync::atomic::{self, Ordering};
 
-/// Makes every two accesses of its owner dependent.
-struct Bump(atomic::AtomicUsize);
+/// A counter that makes every two accesses of its owner dependent.
+struct AccessCounter(atomic::AtomicUsize);
 
-impl Bump {
+impl AccessCounter {
     fn new() -> Self {
         Self(atomic::AtomicUsize::new(0))
     }
 
-    fn bump(&self) {
+    fn increment(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -23,16 +23,16 @@ impl Bump {
 /// loom's atomic of the same name, with every order of accesses explored.
 pub(crate) struct AtomicPtr<T> {
     word: atomic::AtomicPtr<T>,
-    order: Bump,
+    accesses: AccessCounter,
 }
 
 impl<T> AtomicPtr<T> {
     pub(crate) fn new(value: *mut T) -> Self {
-        Self { word: atomic::AtomicPtr::new(value), order: Bump::new() }
+        Self { word: atomic::AtomicPtr::new(value), accesses: AccessCounter::new() }
     }
 
     pub(crate) fn load(&self, order: Ordering) -> *mut T {
-        self.order.bump();
+        self.accesses.increment();
         self.word.load(order)
     }
 
@@ -43,7 +43,7 @@ impl<T> AtomicPtr<T> {
         success: Ordering,
         failure: Ordering,
     ) -> Result<*mut T, *mut T> {
-        self.order.bump();
+        self.accesses.increment();
         self.word.compare_exchange(current, new, success, failure)
     }
 }
@@ -53,26 +53,26 @@ macro_rules! number {
     ($name:ident: $number:ty { $($operation:ident),* }) => {
         pub(crate) struct $name {
             word: atomic::$name,
-            order: Bump,
+            accesses: AccessCounter,
         }
 
         impl $name {
             pub(crate) fn new(value: $number) -> Self {
-                Self { word: atomic::$name::new(value), order: Bump::new() }
+                Self { word: atomic::$name::new(value), accesses: AccessCounter::new() }
             }
 
             pub(crate) fn load(&self, order: Ordering) -> $number {
-                self.order.bump();
+                self.accesses.increment();
                 self.word.load(order)
             }
 
             pub(crate) fn store(&self, value: $number, order: Ordering) {
-                self.order.bump();
+                self.accesses.increment();
                 self.word.store(value, order);
             }
 
             $(pub(crate) fn $operation(&self, value: $number, order: Ordering) -> $number {
-                self.order.bump();
+                self.accesses.increment();
                 self.word.$operation(value, order)
             })*
         }
@@ -87,7 +87,7 @@ impl AtomicU64 {
         success: Ordering,
         failure: Ordering,
     ) -> Result<u64, u64> {
-        self.order.bump();
+        self.accesses.increment();
         self.word.compare_exchange(current, new, success, failure)
     }
 }
@@ -103,7 +103,7 @@ impl AtomicUsize {
         failure: Ordering,
         update: impl FnMut(usize) -> Option<usize>,
     ) -> Result<usize, usize> {
-        self.order.bump();
+        self.accesses.increment();
         self.word.fetch_update(success, failure, update)
     }
 }

@@ -1,8 +1,8 @@
-//! Values that are published by their address, checked by loom.
+//! A value that other threads read through its published address, checked by loom.
 
 use loom::cell::UnsafeCell;
 
-/// A value that is written while it is owned and only read once its address is published: each read is held against the
+/// A value that is written while it is owned, and only read after its address is published. loom compares each read with the
 /// writes that happen before it.
 pub(crate) struct Published<T>(UnsafeCell<T>);
 
@@ -13,7 +13,7 @@ impl<T> Published<T> {
 
     #[expect(unsafe_code, reason = "loom's cell hands out raw pointers")]
     pub(crate) fn get(&self) -> &T {
-        // SAFETY: nobody writes after publication, so the reference may outlive loom's check of the access.
+        // SAFETY: no thread writes after the publication, so the reference may live longer than loom's check of the access.
         self.0.with(|value| unsafe { &*value })
     }
 
