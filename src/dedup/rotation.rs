@@ -48,8 +48,9 @@ impl RotationPhase {
     #[inline]
     pub(crate) fn roles(&self, _: &reclaim::Guard) -> Roles {
         // Acquire: pairs with the Release store of `current` in `advance`. If the store came first, this thread sees all
-        // changes of the tables before it, and, by the grace period before it, all ids that claimants of the phase before
-        // the last have inserted. If not, this thread is in the phase before, and its guard delays the next advance.
+        // changes of the tables before it. By the grace period before it, this thread also sees all ids that claimants of
+        // the phase before the last have inserted. If the store comes later, this thread is in the phase before, and its
+        // guard delays the next advance.
         Roles::of_phase(self.current.load(Ordering::Acquire))
     }
 

@@ -116,7 +116,8 @@ impl Offsets {
         debug_assert!(from <= to, "the sequence of a slot never decreases");
         list.since(from, |records| sink(second, records));
         self.set_folded(index, to);
-        // If an append came in between, the list stays until the next fold of the slot. The offset tells what is new in it.
+        // If an append came in between, the list stays until the next fold of the slot. The offset separates its new chunks from the
+        // folded ones.
         ring.slot(index).retire(&list);
         to - from
     }

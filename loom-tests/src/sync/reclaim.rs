@@ -193,7 +193,7 @@ pub(crate) fn live() -> usize {
 /// For the rest of the execution, the accesses of a thread before it unpins happen before the calls after a grace period.
 ///
 /// Epochs always guarantee that, by the Release of an unpinning and the Acquire of their advance. It costs a model two more
-/// accesses for each guard, so only models turn it on that read values which other threads have written *while pinned*.
+/// accesses for each guard. So only models enable it that read values which other threads have written *while pinned*.
 pub(crate) fn track_unpins() {
     registry(|registry| registry.unpins = Some(Rc::new(AtomicUsize::new(0))));
 }
