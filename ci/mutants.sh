@@ -2,7 +2,7 @@
 # Mutates the core of the engine, one place at a time in scratch copies, and shows that a test fails each time. The file
 # .cargo/mutants.toml lists the mutated files, the tests that run, and the mutants that no test can detect. The exit
 # code is 0 only if no mutant was missed. The last line has the totals; target/mutants.out has the lists and logs.
-# Arguments go to cargo mutants: `ci/mutants.sh --re Folder` tries a part. MUTANTS_JOBS is the number of jobs (2).
+# Arguments go to cargo mutants: `ci/mutants.sh --re WindowConsumer` tries a part. MUTANTS_JOBS is the number of jobs (2).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

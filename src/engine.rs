@@ -9,8 +9,8 @@ use crate::json;
 use crate::key::{EventKey, HashKeys};
 use crate::limits;
 use crate::memory::Memory;
+use crate::permits::Permits;
 use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError, Step};
-use crate::room::Room;
 use crate::sync::{self, AtomicI64, MutexGuard, OnceLock, Ordering, reclaim};
 use crate::timeline::{Metrics, Query, Series, Timeline};
 use crate::window::{Appended, Window};
@@ -50,7 +50,7 @@ pub struct Engine {
     dedup: Box<dyn Dedup>,
     window: Window,
     /// Records that are published, or about to be, and not folded.
-    backlog: Room,
+    backlog: Permits,
     memory: Memory,
     reference: Reference,
     timeline: FairMutex<Timeline>,
@@ -124,7 +124,7 @@ impl Engine {
             keys: HashKeys::random(),
             schema: Schema::new(config.event_types.iter().map(String::as_str), config.max_batch_events),
             dedup: dedup(&config)?,
-            backlog: Room::new(config.max_backlog_events),
+            backlog: Permits::new(config.max_backlog_events),
             memory: Memory::new(&config),
             timeline: FairMutex::new(timeline),
             caught_up_ms: AtomicI64::new(clock.now_ms()),
@@ -172,7 +172,7 @@ impl Engine {
     /// # Errors
     /// The body, as it was.
     pub fn decode_usual(&self, body: Vec<u8>, format: Format) -> Result<Batch, Vec<u8>> {
-        let decode = || Decoder::decode_usual(body, format, &self.schema, &self.keys);
+        let decode = || Decoder::try_decode_fast(body, format, &self.schema, &self.keys);
         self.timed_if(Stage::Decode, Result::is_ok, decode)
     }
 
@@ -214,7 +214,7 @@ impl Engine {
         let mut columns = COLUMNS.take();
         let ((), claim) = self.measured(|| self.claim(batch, received_at_ms, &mut columns));
         let ((), append) = self.measured(|| self.append(batch, &mut columns));
-        self.backlog.give_back(batch.len() - columns.rows.len());
+        self.backlog.release(batch.len() - columns.rows.len());
         COLUMNS.set(columns);
         self.tell(Stage::Claim, claim);
         self.tell(Stage::Append, append);
@@ -224,7 +224,7 @@ impl Engine {
     /// Whether so many records are unfolded that a writer should help.
     #[must_use]
     pub fn is_backlogged(&self) -> bool {
-        self.backlog.taken() > self.config.backlog_relief_events()
+        self.backlog.in_use() > self.config.backlog_relief_events()
     }
 
     /// The figures of the last `window_secs` seconds, the current partial one included. The window is cut to
@@ -291,7 +291,7 @@ impl Engine {
         preconditions: &Preconditions,
         received_at_ms: i64,
     ) -> Result<Arc<Generation>, ReferenceError> {
-        let set_aside = |bytes| self.memory.reserve(bytes, self.backlog.taken());
+        let set_aside = |bytes| self.memory.reserve(bytes, self.backlog.in_use());
         let _for_body = set_aside(body.len().saturating_mul(limits::REFERENCE_BYTES_PER_BODY_BYTE))?;
         let mut for_table = None;
         let before = |step: Step<'_>| {
@@ -319,7 +319,7 @@ impl Engine {
     /// timeline's lock, a slice at a time so that queries get in between, then lets the epoch move on.
     pub fn tick(&self) {
         // Slices enough for what is there now; what is published meanwhile is left to the next tick, so this one ends.
-        for _ in 0..=self.backlog.taken() / limits::FOLD_SLICE {
+        for _ in 0..=self.backlog.in_use() / limits::FOLD_SLICE {
             let mut timeline = self.lock_timeline();
             self.bring_up_to_date(&mut timeline);
             if !self.fold(&mut timeline, limits::FOLD_SLICE as u64) {
@@ -340,18 +340,18 @@ impl Engine {
     #[must_use]
     pub fn sizes(&self) -> Sizes {
         let users = self.lock_timeline().users();
-        Sizes { dedup_ids: self.dedup.ids(), users, backlog: self.backlog.taken() }
+        Sizes { dedup_ids: self.dedup.ids(), users, backlog: self.backlog.in_use() }
     }
 
     // Stages of ingest.
 
     /// Reserves room for `events` records, or refuses before anything is claimed.
     fn admit(&self, events: usize) -> Result<(), Overloaded> {
-        if !self.dedup.has_room(events) || !self.backlog.take(events) {
+        if !self.dedup.has_capacity(events) || !self.backlog.try_acquire(events) {
             return Err(Overloaded);
         }
-        if !self.memory.admits(self.backlog.taken()) {
-            self.backlog.give_back(events);
+        if !self.memory.admits(self.backlog.in_use()) {
+            self.backlog.release(events);
             return Err(Overloaded);
         }
         Ok(())
@@ -368,9 +368,9 @@ impl Engine {
         self.dedup.claim(keys, now_ms, claims);
         for (row, claim) in rows.iter().zip(claims) {
             batch.verdicts[*row] = match claim {
-                Claim::Won => Verdict::Accepted,
-                Claim::Taken => Verdict::Duplicate,
-                Claim::NoRoom => Verdict::Overloaded,
+                Claim::Inserted => Verdict::Accepted,
+                Claim::Duplicate => Verdict::Duplicate,
+                Claim::Full => Verdict::Overloaded,
             };
         }
         rows.retain(|row| batch.verdicts[*row] == Verdict::Accepted);
@@ -385,8 +385,8 @@ impl Engine {
         let shard = sync::thread_number();
         for of_second in events.chunk_by(|a, b| a.0 == b.0) {
             let records = of_second.iter().map(|(_, record)| *record).collect();
-            if self.window.append(shard, of_second[0].0, records) == Appended::Outlived {
-                self.backlog.give_back(of_second.len());
+            if self.window.append(shard, of_second[0].0, records) == Appended::Expired {
+                self.backlog.release(of_second.len());
             }
         }
     }
@@ -440,11 +440,11 @@ impl Engine {
     fn fold(&self, timeline: &mut Timeline, limit: u64) -> bool {
         let catch_up = || timeline.catch_up(&self.window, limit);
         let consumed = self.timed_if(Stage::Fold, |consumed| consumed.records > 0, catch_up);
-        if !consumed.more {
+        if !consumed.has_more {
             self.caught_up_ms.store(timeline.now_ms(), Ordering::Relaxed);
         }
         self.settle(timeline, consumed.records as usize);
-        consumed.more
+        consumed.has_more
     }
 
     /// The candidate's groups of the users that the timeline knows, a slice of them at a time so that its lock is held
@@ -498,7 +498,7 @@ mod tests {
             unreachable!("nothing is claimed that there was no room for")
         }
 
-        fn has_room(&self, ids: usize) -> bool {
+        fn has_capacity(&self, ids: usize) -> bool {
             ids == 0
         }
 

@@ -1,44 +1,44 @@
 //! Ids as keyed hashes.
 //!
-//! The write path never keeps an id's bytes: an event id is a 128-bit key, a user id a 120-bit one. The hash is a
-//! pseudo-random function under a key drawn at start (SipHash-1-3 with 128 bits of output; Aumasson and Bernstein,
-//! "SipHash: a fast short-input PRF", 2012), so that nobody outside can look for two ids that collide. By the birthday
-//! bound a billion ids collide somewhere with odds of about 10^-21.
+//! The write path never keeps the bytes of an id: an event id becomes a 128-bit key, a user id a 120-bit key. The hash is a
+//! pseudo-random function with a secret that is drawn at start: SipHash-1-3 with 128 bits of output (Aumasson and Bernstein,
+//! "SipHash: a fast short-input PRF", 2012). So a client cannot search for two ids that collide. By the birthday bound, the
+//! probability of any collision among a billion event ids is about 10^-21.
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
 
-/// An event id, hashed.
+/// The hash of an event id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventKey(pub(crate) [u64; 2]);
 
-/// A user id, hashed to 120 bits: the low byte is zero, and holds the kind in a window record.
+/// The hash of a user id, 120 bits. The low byte is zero; in a window record it holds the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UserKey(u128);
 
 impl UserKey {
-    /// The key that a hash (its low half first) makes.
+    /// The key of a user id with this hash, low half first.
     #[inline]
     #[must_use]
     pub(crate) fn of_hash([low, high]: [u64; 2]) -> Self {
         Self((u128::from(high) << 64 | u128::from(low)) & !0xff)
     }
 
-    /// The key of a window record.
+    /// The user key of a window record.
     #[inline]
     #[must_use]
     pub fn of_record(record: u128) -> Self {
         Self(record & !0xff)
     }
 
-    /// A window record: this user did something of this kind.
+    /// The window record of an event of this user and this kind.
     #[inline]
     #[must_use]
     pub fn record(self, kind: u8) -> u128 {
         self.0 | u128::from(kind)
     }
 
-    /// The well-mixed upper half.
+    /// The upper half, all of whose bits are bits of the hash.
     #[inline]
     #[must_use]
     pub fn hash64(self) -> u64 {
@@ -53,11 +53,11 @@ pub(crate) fn kind_of_record(record: u128) -> u8 {
     record as u8
 }
 
-/// The secret of one hash function.
+/// The secret key of one hash function.
 #[derive(Clone, Copy)]
 pub(crate) struct SipKey(pub(crate) [u64; 2]);
 
-/// The process's secret: one hash function for event ids, another for user ids.
+/// The secret hash functions of this process: one for event ids, another for user ids.
 #[derive(Clone, Debug)]
 pub struct HashKeys {
     event: SipHasher13,
@@ -65,18 +65,18 @@ pub struct HashKeys {
 }
 
 impl HashKeys {
-    /// Functions that nobody else knows.
+    /// Hash functions with random secrets.
     ///
     /// # Panics
-    /// When the operating system has no random numbers to give.
+    /// If the operating system provides no random numbers.
     #[must_use]
     pub fn random() -> Self {
         let mut seed = [0; 32];
-        getrandom::fill(&mut seed).expect("the operating system gives random bytes");
+        getrandom::fill(&mut seed).expect("the operating system provides random bytes");
         Self::from_seed(&seed)
     }
 
-    /// The functions of a given seed, for tests and replays.
+    /// Hash functions with the secrets of a given seed, for tests and replays.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let (event, user) = seed.split_at(16);
@@ -91,7 +91,7 @@ impl HashKeys {
         self.event_of_bytes(id.as_bytes())
     }
 
-    /// [`event`](Self::event) of an id that is known to be UTF-8.
+    /// [`event`](Self::event) for the bytes of an id.
     #[inline]
     pub(crate) fn event_of_bytes(&self, id: &[u8]) -> EventKey {
         let mut hasher = self.event;
@@ -100,12 +100,12 @@ impl HashKeys {
         EventKey([hash.h1, hash.h2])
     }
 
-    /// The secret of [`event`](Self::event), for who computes SipHash-1-3-128 by other means.
+    /// The secret of [`event`](Self::event), for the SIMD implementation of SipHash-1-3-128.
     pub(crate) fn event_key(&self) -> SipKey {
         SipKey(self.event.keys().into())
     }
 
-    /// The secret of [`user`](Self::user).
+    /// The secret of [`user`](Self::user), for the same implementation.
     pub(crate) fn user_key(&self) -> SipKey {
         SipKey(self.user.keys().into())
     }
@@ -117,7 +117,7 @@ impl HashKeys {
         self.user_of_bytes(id.as_bytes())
     }
 
-    /// [`user`](Self::user) of an id that is known to be UTF-8.
+    /// [`user`](Self::user) for the bytes of an id.
     #[inline]
     pub(crate) fn user_of_bytes(&self, id: &[u8]) -> UserKey {
         let mut hasher = self.user;
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_gives_back_the_user_and_the_kind() {
+    fn a_record_holds_the_user_and_the_kind() {
         let keys = HashKeys::random();
         let user = keys.user("u-1");
         let record = user.record(7);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_hashed_under_the_seed_and_by_role() {
+    fn the_hash_depends_on_the_seed_and_on_the_role_of_the_id() {
         let (a, b) = (HashKeys::from_seed(&[1; 32]), HashKeys::from_seed(&[2; 32]));
         assert_eq!(a.event("x"), HashKeys::from_seed(&[1; 32]).event("x"));
         assert_ne!(a.event("x"), b.event("x"));
@@ -148,7 +148,11 @@ mod tests {
         assert_ne!(a.user("x"), b.user("x"));
         let mut seed = [1; 32];
         seed[31] = 9;
-        assert_eq!(a.event("x"), HashKeys::from_seed(&seed).event("x"), "event ids know the first half only");
+        assert_eq!(
+            a.event("x"),
+            HashKeys::from_seed(&seed).event("x"),
+            "event ids depend on the first half of the seed only"
+        );
         assert_ne!(a.user("x"), HashKeys::from_seed(&seed).user("x"));
     }
 }

@@ -20,13 +20,14 @@
 mod clock;
 mod config;
 mod dedup;
-// The tests of these three files are outside of them: the model checkers compile the files by path, without the tests.
+// Not in `dedup`: the model checkers compile that module against their own types, on which these tests cannot run.
 #[cfg(test)]
 #[path = "dedup/tests.rs"]
 mod dedup_tests;
 mod engine;
 mod event;
 mod fair;
+// Not in `fair`, for the same reason.
 #[cfg(test)]
 #[path = "fair/tests.rs"]
 mod fair_tests;
@@ -40,12 +41,13 @@ mod key;
 pub mod limits;
 mod maintenance;
 mod memory;
+mod permits;
 mod prefetch;
 mod reference;
-mod room;
 mod sync;
 mod timeline;
 mod window;
+// Not in `window`, for the same reason.
 #[cfg(test)]
 #[path = "window/tests.rs"]
 mod window_tests;

@@ -13,7 +13,7 @@ use crate::engine::Overloaded;
 use crate::limits::{RECORD_BYTES_MAX, UNFOLDED_EVENT_BYTES_MAX};
 use crate::sync::{AtomicUsize, Ordering, fence, reclaim};
 use crate::timeline::Timeline;
-use crate::window::Window;
+use crate::window::{Window, WindowConsumer};
 use std::sync::Arc;
 
 /// What an engine takes before its first event, but for its fixed part: the smallest maps and the first chunks.
@@ -78,6 +78,7 @@ pub(crate) fn least_bytes(config: &EngineConfig) -> usize {
 fn fixed_bytes(config: &EngineConfig) -> usize {
     let tables = |capacity| Preallocated::bytes_for(config.horizon_secs(), capacity);
     Window::bytes_for(config.shards, config.ring_slots())
+        .saturating_add(WindowConsumer::bytes_for(config.shards, config.ring_slots()))
         .saturating_add(Timeline::fixed_bytes(config))
         .saturating_add(config.dedup_capacity.map_or(0, tables))
 }

@@ -7,7 +7,7 @@ use crate::key::EventKey;
 pub use crate::key::HashKeys;
 
 use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError};
-use crate::window::{Folder, Window};
+use crate::window::{Window, WindowConsumer};
 use std::sync::Arc;
 
 /// The decode of a body, with the fast path or without it.
@@ -38,7 +38,7 @@ impl Decode {
     /// # Errors
     /// [`DecodeError`], when nothing of the body is taken.
     pub fn decode_generally(&mut self, body: Vec<u8>, format: Format) -> Result<Batch, DecodeError> {
-        self.decoder.decode_by(false, body, format, &self.schema, &self.keys)
+        self.decoder.decode_with(false, body, format, &self.schema, &self.keys)
     }
 
     /// What the columns hold of an event that is valid in itself: its key, its window record, its time.
@@ -120,7 +120,7 @@ impl Claims {
     pub fn claim(&mut self, keys: &[EventKey], now_ms: i64) -> usize {
         self.claims.clear();
         self.dedup.claim(keys, now_ms, &mut self.claims);
-        self.claims.iter().filter(|claim| **claim == Claim::Won).count()
+        self.claims.iter().filter(|claim| **claim == Claim::Inserted).count()
     }
 
     /// Forgets what has expired.
@@ -132,7 +132,7 @@ impl Claims {
 /// The append of a batch's records of one second, and the walk over what was appended.
 pub struct Appends {
     window: Window,
-    folder: Folder,
+    consumer: WindowConsumer,
 }
 
 impl Appends {
@@ -140,7 +140,7 @@ impl Appends {
     #[must_use]
     pub fn new(slots: usize) -> Self {
         let window = Window::new(1, slots);
-        Self { folder: Folder::new(&window), window }
+        Self { consumer: WindowConsumer::new(&window), window }
     }
 
     /// Publishes records in a second.
@@ -150,6 +150,6 @@ impl Appends {
 
     /// Takes out everything that was published, and returns how many records that were.
     pub fn drain(&mut self) -> u64 {
-        self.folder.catch_up(&self.window, &(i64::MIN..=i64::MAX), u64::MAX, |_, _| {}).records
+        self.consumer.drain(&self.window, &(i64::MIN..=i64::MAX), u64::MAX, |_, _| {}).records
     }
 }

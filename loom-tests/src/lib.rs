@@ -1,18 +1,16 @@
 //! The shipped lock-free source, compiled against loom.
 //!
-//! The modules of the engine below are its own files, taken by path; what differs is `crate::sync`,
-//! which here is loom's, and the crates `scc` and `arc-swap`, which here are stand-ins that loom can see into. So there
-//! is no copy that could drift, and no configuration that could compile to nothing.
-#![allow(dead_code, unreachable_pub, unused_imports, reason = "the models use a part of what the engine offers")]
+//! The engine's modules below are its own files, compiled by path. Only `crate::sync` is different: here it is made of loom's
+//! types. The crates `scc` and `arc-swap` are stand-ins that are made of loom's types too. So there is no copy of the source
+//! that could become outdated, and no configuration that could leave the models empty.
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "the models use a part of the engine's modules")]
 
 #[path = "../../src/dedup/mod.rs"]
 mod dedup;
 #[cfg(test)]
-mod dedup_models;
-#[path = "../../src/fair.rs"]
+mod elastic_models;
+#[path = "../../src/fair/mod.rs"]
 mod fair;
-#[cfg(test)]
-mod handoff_models;
 #[cfg(test)]
 mod harness;
 #[path = "../../src/key.rs"]
@@ -20,13 +18,15 @@ mod key;
 #[path = "../../src/limits.rs"]
 mod limits;
 #[cfg(test)]
+mod lock_models;
+#[path = "../../src/permits.rs"]
+mod permits;
+#[cfg(test)]
 mod preallocated_models;
 #[path = "../../src/reference/publication.rs"]
 mod publication;
 #[cfg(test)]
 mod publication_models;
-#[path = "../../src/room.rs"]
-mod room;
 mod sync;
 #[path = "../../src/window/mod.rs"]
 mod window;

@@ -1,11 +1,11 @@
-//! The publication of generations over a stand-in for arc-swap: one scenario a test, one invariant each.
+//! The publication of generations over a stand-in for arc-swap. Each test is one scenario with one invariant.
 
 use crate::harness::check;
 use crate::publication::Publication;
 use loom::sync::Arc;
 use loom::thread;
 
-/// A generation in the small: its number, its timestamp, and a table that is to be the timestamp's double.
+/// A small generation: its number, its timestamp, and a table, which always is twice the timestamp.
 #[derive(Debug)]
 struct Generation {
     number: u64,
@@ -19,7 +19,7 @@ fn empty() -> Cell {
     Arc::new(Publication::new(Generation { number: 0, ts: 0, table: 0 }))
 }
 
-/// A PUT: the new generation's number, or none when the table in force is not older.
+/// A PUT: the number of the new generation, or `None` if the current table is not older.
 fn put(cell: &Cell, ts: u64) -> Option<u64> {
     let put = cell.publish(|current| {
         if ts <= current.ts {
@@ -30,7 +30,7 @@ fn put(cell: &Cell, ts: u64) -> Option<u64> {
     put.ok().map(|generation| generation.number)
 }
 
-/// A PUT on the condition that generation `number` is in force.
+/// A PUT with the precondition that generation `number` is the current one; returns whether it succeeds.
 fn put_if(cell: &Cell, number: u64, ts: u64) -> bool {
     let put = cell.publish(|current| {
         if current.number != number {
@@ -41,8 +41,8 @@ fn put_if(cell: &Cell, number: u64, ts: u64) -> bool {
     put.is_ok()
 }
 
-/// Two PUTs of different age race: the newer one is published, the older one either before it or not at all, and each is
-/// told which.
+/// Two PUTs of different age race. The newer one is published; the older one is published before it or refused. Each PUT
+/// returns its own result.
 #[test]
 fn two_puts() {
     check("two_puts", None, || {
@@ -59,7 +59,7 @@ fn two_puts() {
     });
 }
 
-/// Two PUTs on the condition of the same generation race: exactly one wins, and the other is told.
+/// Two PUTs with the same precondition race: exactly one succeeds, and the other one is refused.
 #[test]
 fn two_conditional_puts() {
     check("two_conditional_puts", None, || {
@@ -68,17 +68,17 @@ fn two_conditional_puts() {
             let cell = cell.clone();
             thread::spawn(move || put_if(&cell, 0, 1))
         };
-        let won = put_if(&cell, 0, 2);
-        assert!(won != other.join().unwrap());
+        let succeeded = put_if(&cell, 0, 2);
+        assert!(succeeded != other.join().unwrap());
         let current = cell.current();
-        assert_eq!((current.number, current.ts), (1, if won { 2 } else { 1 }));
+        assert_eq!((current.number, current.ts), (1, if succeeded { 2 } else { 1 }));
     });
 }
 
-/// A reader beside a PUT sees one generation throughout, and never an older one than before.
+/// During a PUT, a reader sees a consistent generation, and never an older one than before.
 #[test]
-fn a_reader_beside_a_put() {
-    check("a_reader_beside_a_put", None, || {
+fn a_reader_during_a_put() {
+    check("a_reader_during_a_put", None, || {
         let cell = empty();
         let writer = {
             let cell = cell.clone();
@@ -86,7 +86,7 @@ fn a_reader_beside_a_put() {
         };
         let (first, second) = (cell.current(), cell.current());
         for generation in [&first, &second] {
-            assert_eq!(generation.table, 2 * generation.ts, "mixed: {generation:?}");
+            assert_eq!(generation.table, 2 * generation.ts, "a mix of two generations: {generation:?}");
         }
         assert!(first.number <= second.number);
         assert_eq!(writer.join().unwrap(), Some(1));

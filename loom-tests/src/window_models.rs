@@ -1,9 +1,10 @@
-//! The window: one scenario a test, one invariant each.
+//! The window. Each test is one scenario with one invariant.
 
 use crate::harness::check;
 use crate::sync::reclaim::{self, pin};
+use crate::window::chunk::Record;
 use crate::window::slot::Slot;
-use crate::window::{Appended, Folder, Record, Window};
+use crate::window::{Appended, Window, WindowConsumer};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
@@ -11,7 +12,7 @@ fn append(slot: &Slot, second: i64, record: Record) -> Appended {
     slot.append(second, [record].into(), &pin())
 }
 
-/// The slot's second and records, oldest first.
+/// The second and the records of a slot, oldest first.
 fn read(slot: &Slot) -> Option<(i64, Vec<Record>)> {
     let guard = pin();
     let list = slot.snapshot(&guard)?;
@@ -21,23 +22,25 @@ fn read(slot: &Slot) -> Option<(i64, Vec<Record>)> {
     Some((list.second(), records))
 }
 
-/// A window of one slot, and the one reader's state.
+/// The consumer of a window, and all that it has drained.
 struct Reader {
-    folder: Folder,
+    consumer: WindowConsumer,
     seen: Vec<Record>,
-    consumed: u64,
+    /// The number of records that are no longer unfolded.
+    drained: u64,
 }
 
+/// A window of one slot, and its reader.
 fn one_slot() -> (Arc<Window>, Mutex<Reader>) {
     let window = Window::new(1, 1);
-    let reader = Mutex::new(Reader { folder: Folder::new(&window), seen: vec![], consumed: 0 });
+    let reader = Mutex::new(Reader { consumer: WindowConsumer::new(&window), seen: vec![], drained: 0 });
     (Arc::new(window), reader)
 }
 
 fn fold(reader: &Mutex<Reader>, window: &Window, oldest: i64, newest: i64) {
-    let Reader { folder, seen, consumed } = &mut *reader.lock().unwrap();
-    *consumed +=
-        folder.catch_up(window, &(oldest..=newest), u64::MAX, |_, records| seen.extend_from_slice(records)).records;
+    let Reader { consumer, seen, drained } = &mut *reader.lock().unwrap();
+    *drained +=
+        consumer.drain(window, &(oldest..=newest), u64::MAX, |_, records| seen.extend_from_slice(records)).records;
 }
 
 fn seen(reader: Mutex<Reader>) -> Vec<Record> {
@@ -55,7 +58,7 @@ fn spawn_append(window: &Arc<Window>, second: i64, records: &'static [Record]) -
     })
 }
 
-/// Two appends to one slot are both in every later snapshot, once.
+/// Two appends to one slot: every later snapshot has both of them, once.
 #[test]
 fn two_appends() {
     check("two_appends", None, || {
@@ -72,7 +75,7 @@ fn two_appends() {
     });
 }
 
-/// A snapshot beside two appends is complete downwards, never torn, and never smaller than an earlier one.
+/// A snapshot during two appends has all chunks below its head, is never torn, and is never smaller than an earlier one.
 #[test]
 fn append_and_snapshot() {
     check("append_and_snapshot", None, || {
@@ -93,8 +96,8 @@ fn append_and_snapshot() {
     });
 }
 
-/// The ring wraps: an old and a new second race for a slot that holds an even older one. The newest wins, nothing of
-/// another second is attributed to it, each list is freed once.
+/// The ring wraps: an old and a new second race for a slot that has an even older one. The slot ends with the newest second,
+/// no record of another second is attributed to it, and each list is freed once.
 #[test]
 fn wrap() {
     check("wrap", None, || {
@@ -110,7 +113,7 @@ fn wrap() {
     });
 }
 
-/// Two writers of the new second race to reclaim the old one; neither's records are lost, the old list is freed once.
+/// Two writers of the new second race to unlink the old one. The records of both are kept, and the old list is freed once.
 #[test]
 fn two_reclaimers() {
     check("two_reclaimers", None, || {
@@ -128,7 +131,7 @@ fn two_reclaimers() {
     });
 }
 
-/// A snapshot while its slot is reclaimed by a wrap: no use after free, second and data agree.
+/// A snapshot while a wrap recycles its slot: there is no use after free, and the second and the data agree.
 #[test]
 fn snapshot_and_wrap() {
     check("snapshot_and_wrap", None, || {
@@ -145,14 +148,14 @@ fn snapshot_and_wrap() {
     });
 }
 
-/// A snapshot while its slot is retired by a fold, and then cleared: no use after free, the list is whole or empty.
+/// A snapshot while a fold retires its slot and then clears it: there is no use after free, and the list is whole or empty.
 #[test]
 fn snapshot_and_retire() {
     check("snapshot_and_retire", None, || {
         let slot = Arc::new(Slot::new());
         append(&slot, 1, 10);
         append(&slot, 1, 11);
-        let folder = {
+        let other = {
             let slot = slot.clone();
             thread::spawn(move || {
                 let retired = {
@@ -162,18 +165,18 @@ fn snapshot_and_retire() {
                 };
                 let guard = pin();
                 let list = slot.snapshot(&guard).unwrap();
-                assert!(retired && list.depth() == 2 && slot.clear(&list));
+                assert!(retired && list.sequence() == 2 && slot.clear(&list));
             })
         };
         let list = read(&slot).map(|(_, records)| records);
         assert!(matches!(list.as_deref(), None | Some([] | [10, 11])), "{list:?}");
-        folder.join().unwrap();
+        other.join().unwrap();
         assert_eq!(read(&slot), None);
     });
 }
 
-/// Fold and retire beside a straggling append: the straggler is folded once, the cursor stays right, and of what was
-/// folded only the empty chunk is kept.
+/// A fold that retires its list, and a straggling append: the straggler is folded once, the offset stays correct, and of the
+/// folded chunks only the empty one is kept.
 #[test]
 fn retire_and_straggler() {
     check("retire_and_straggler", None, || {
@@ -183,12 +186,12 @@ fn retire_and_straggler() {
         fold(&reader, &window, 0, 9);
         writer.join().unwrap();
         fold(&reader, &window, 0, 9);
-        assert_eq!((reader.lock().unwrap().consumed, reclaim::live()), (2, 1));
+        assert_eq!((reader.lock().unwrap().drained, reclaim::live()), (2, 1));
         assert_eq!(seen(reader), [1, 2]);
     });
 }
 
-/// The same with two stragglers in one thread, so that a retire falls between them too.
+/// [`retire_and_straggler`] with two stragglers in one thread, so that a retire can also come between them.
 #[test]
 fn retire_and_two_stragglers() {
     check("retire_and_two_stragglers", Some(3), || {
@@ -202,8 +205,8 @@ fn retire_and_two_stragglers() {
     });
 }
 
-/// The janitor beside an append of the new second: the append is never lost, the old list is freed once, and every
-/// record is accounted for.
+/// The janitor and an append of the new second: the append is never lost, the old list is freed once, and every record is
+/// accounted for.
 #[test]
 fn janitor_and_append() {
     check("janitor_and_append", None, || {
@@ -211,18 +214,18 @@ fn janitor_and_append() {
         window.append(0, 1, [10].into());
         let writer = spawn_append(&window, 9, &[90]);
         {
-            let Reader { folder, consumed, .. } = &mut *reader.lock().unwrap();
-            *consumed += folder.clear(&window, 1..=5);
+            let Reader { consumer, drained, .. } = &mut *reader.lock().unwrap();
+            *drained += consumer.clear(&window, 1..=5);
         }
         writer.join().unwrap();
         fold(&reader, &window, 6, 9);
-        assert_eq!(reader.lock().unwrap().consumed, 2);
+        assert_eq!(reader.lock().unwrap().drained, 2);
         assert_eq!(seen(reader), [90]);
     });
 }
 
-/// The janitor beside a stalled writer of the second that it clears, with a fold after each: the straggler's second is
-/// over, so it is dropped, but accounted for; and what the next second gets afterwards is folded.
+/// The janitor and a stalled writer of the second that it clears, with a fold after each. The second of the straggler is over,
+/// so its record is dropped and accounted for. A later record of the next second is folded.
 #[test]
 fn janitor_and_stalled_writer() {
     check("janitor_and_stalled_writer", None, || {
@@ -231,19 +234,19 @@ fn janitor_and_stalled_writer() {
         fold(&reader, &window, 0, 9);
         let writer = spawn_append(&window, 1, &[11]);
         {
-            let Reader { folder, consumed, .. } = &mut *reader.lock().unwrap();
-            *consumed += folder.clear(&window, 1..=5);
+            let Reader { consumer, drained, .. } = &mut *reader.lock().unwrap();
+            *drained += consumer.clear(&window, 1..=5);
         }
         writer.join().unwrap();
         fold(&reader, &window, 6, 9);
         window.append(0, 9, [90].into());
         fold(&reader, &window, 6, 9);
-        assert_eq!(reader.lock().unwrap().consumed, 3);
+        assert_eq!(reader.lock().unwrap().drained, 3);
         assert_eq!(seen(reader), [10, 90]);
     });
 }
 
-/// Dirty bits: a reader takes them while a writer publishes; what was acknowledged is folded by a read that starts later.
+/// Dirty bits: a reader takes them while a writer publishes. A fold that starts after an acknowledgement has the record.
 #[test]
 fn acknowledged_is_visible() {
     check("acknowledged_is_visible", None, || {
@@ -256,7 +259,7 @@ fn acknowledged_is_visible() {
     });
 }
 
-/// The same when the writer finds the bit of an earlier event still set.
+/// [`acknowledged_is_visible`] for a writer that finds the bit of an earlier event still set.
 #[test]
 fn acknowledged_twice_is_visible_twice() {
     check("acknowledged_twice_is_visible_twice", None, || {
@@ -270,7 +273,7 @@ fn acknowledged_twice_is_visible_twice() {
     });
 }
 
-/// Two readers and a writer: bits that one reader has taken are folded before the other may look.
+/// Two readers and a writer: the slots of the bits that one reader has taken are folded before the other reader folds.
 #[test]
 fn two_readers() {
     check("two_readers", Some(3), || {
@@ -300,7 +303,7 @@ fn two_readers() {
     });
 }
 
-/// A second ahead of the live ones stays pending until they reach it.
+/// A second ahead of the live ones stays pending until it is live.
 #[test]
 fn future_second() {
     check("future_second", None, || {
@@ -315,8 +318,8 @@ fn future_second() {
     });
 }
 
-/// The ring wraps under the reader: the new second is folded from its first chunk, though the cursor stood deep in the
-/// old one.
+/// The ring wraps during a fold: the new second is folded from its first chunk, although the offset was in the middle of the old
+/// one.
 #[test]
 fn wrap_and_fold() {
     check("wrap_and_fold", None, || {
@@ -328,13 +331,13 @@ fn wrap_and_fold() {
         fold(&reader, &window, 5, 9);
         writer.join().unwrap();
         fold(&reader, &window, 5, 9);
-        assert_eq!(reader.lock().unwrap().consumed, 3);
+        assert_eq!(reader.lock().unwrap().drained, 3);
         assert_eq!(seen(reader), [10, 11, 90]);
     });
 }
 
-/// Three threads: a writer of the old second, a writer of the new one, and a reader that folds and retires. Nothing is
-/// folded twice, the new second's record is folded, and every record is accounted for.
+/// Three threads: a writer of the old second, a writer of the new one, and a reader that folds and retires. No record is folded
+/// twice, the record of the new second is folded, and every record is accounted for.
 #[test]
 fn wrap_retire_and_straggler() {
     check("wrap_retire_and_straggler", Some(2), || {
@@ -349,7 +352,7 @@ fn wrap_retire_and_straggler() {
         let stored = 2 + u64::from(old.join().unwrap() == Appended::Stored);
         new.join().unwrap();
         fold(&reader, &window, 0, 9);
-        assert_eq!(reader.lock().unwrap().consumed, stored);
+        assert_eq!(reader.lock().unwrap().drained, stored);
         let seen = seen(reader);
         assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "folded twice: {seen:?}");
         assert_eq!(seen.last(), Some(&90));

@@ -14,7 +14,7 @@ mod dedup;
 mod engine;
 #[path = "../../src/event/mod.rs"]
 pub mod event;
-#[path = "../../src/fair.rs"]
+#[path = "../../src/fair/mod.rs"]
 mod fair;
 #[path = "../../src/json/mod.rs"]
 mod json;
@@ -24,12 +24,12 @@ pub mod key;
 pub mod limits;
 #[path = "../../src/memory.rs"]
 mod memory;
+#[path = "../../src/permits.rs"]
+mod permits;
 #[path = "../../src/prefetch.rs"]
 mod prefetch;
 #[path = "../../src/reference/mod.rs"]
 pub mod reference;
-#[path = "../../src/room.rs"]
-mod room;
 mod sync;
 #[path = "../../src/timeline/mod.rs"]
 mod timeline;

@@ -1,14 +1,15 @@
-//! The elastic backend: concurrent hash maps that grow and shrink with the live ids.
+//! The elastic backend: concurrent hash maps that grow and shrink with the number of live ids.
 //!
-//! A map that grows makes all claimants wait while its new half is made; of millions of ids that is a second and more. So
-//! there are many maps, each with the keys of one part of the hashes, and a wait is short. The largest
-//! part has twice the keys of the smallest, and the others lie evenly between on a logarithmic scale, so that the maps double one after another and not all at once.
+//! A map that grows blocks all claimants while it allocates its new table, which takes a second and more for millions of ids.
+//! So there are many maps, each for a part of the hash values, and each wait is short. The largest part has twice the keys of
+//! the smallest part, and the others are evenly spaced between them on a logarithmic scale. So the maps double one after
+//! another instead of all at once.
 //!
-//! Whether a claim has expired depends on the claimants' times alone, never on when a sweep ran: an id can be used again
+//! Whether an id has expired depends on the times of the claimants alone, never on when a sweep ran. An id can be used again
 //! exactly when its horizon is over.
 //!
-//! The lock of a key's entry arbitrates between its claimants. There is no second map of a key to rotate into: with an old
-//! and a new one, a claimant could insert into the old one after another has looked there, and both would win.
+//! The lock of a key's entry decides between its claimants. A second map to rotate into would not work: one claimant could
+//! insert into the old map after another claimant has looked there, and both would insert the id.
 
 use crate::dedup::{Claim, Dedup};
 use crate::key::EventKey;
@@ -17,78 +18,78 @@ use crate::sync::{AtomicIsize, Ordering};
 use scc::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-/// When each id was accepted, in milliseconds.
-type AcceptedMs = scc::HashMap<EventKey, i64, BuildHasherDefault<KeyIsHash>>;
+/// The time of each id's acceptance, in milliseconds.
+type AcceptedMs = scc::HashMap<EventKey, i64, BuildHasherDefault<IdentityHasher>>;
 
-/// Maps that the ids are spread over.
+/// The number of maps.
 const MAPS: usize = 64;
 
-/// The bits of a hash that choose the map.
-const CHOICE_BITS: u32 = 12;
+/// The number of hash bits that select the map.
+const MAP_BITS: u32 = 12;
 
-/// What a place for an id takes: the id and its time, and its part of a bucket's 64 bytes (scc 3.8.8).
-const PLACE_BYTES: usize = 24 + 64 / 32;
+/// The memory of one entry: the id, its time, and its part of a bucket's 64 bytes (scc 3.8.8).
+const ENTRY_BYTES: usize = 24 + 64 / 32;
 
-/// The places of a map that has got its first id.
-const PLACES_MIN: usize = 64;
+/// The capacity of a map that has one id.
+const MAP_CAPACITY_MIN: usize = 64;
 
-/// The places of a table that a visit moves into the one that replaces it (64 buckets of 32).
-const PLACES_MOVED: usize = 2_048;
+/// The number of entries that one access moves from an old table into the table that replaces it (64 buckets of 32).
+const ENTRIES_MOVED_PER_ACCESS: usize = 2_048;
 
-/// What an id counts at the least. Maps that double one after another take 43 to 48 bytes an id; which of them is next is
-/// chance, so this is more, and includes what the last ones to double have outgrown.
+/// The least memory that is counted for an id. Maps that double one after another take 43 to 48 bytes an id. Which of them
+/// doubles next is random, so this is more, and it includes the old tables of the maps that have just doubled.
 const ID_BYTES_MIN: usize = 52;
 
 pub(crate) struct Elastic {
     maps: Box<[AcceptedMs]>,
-    /// Which map has the keys with these bits.
-    choice: Box<[u8]>,
-    /// None: ids never expire.
+    /// The index of the map for each value of the map bits.
+    map_indices: Box<[u8]>,
+    /// `None`: ids never expire.
     horizon_ms: Option<i64>,
-    /// Ids in all maps. A bound and a gauge: it orders nothing, so every access is Relaxed. Signed, because a sweep may
-    /// subtract an id before its claimant has added it.
+    /// The number of ids in all maps. A bound and a gauge: it orders no other memory, so every access is Relaxed. It is
+    /// signed, because a sweep may subtract an id before the claimant has added it.
     ids: AtomicIsize,
     ids_max: usize,
 }
 
 impl Elastic {
-    /// Remembers ids for `horizon_secs`, or for good.
+    /// Remembers ids for `horizon_secs`, or without expiry.
     pub(crate) fn new(horizon_secs: Option<u64>) -> Self {
-        Self::with_room(horizon_secs, limits::DEDUP_IDS_MAX)
+        Self::with_capacity(horizon_secs, limits::DEDUP_IDS_MAX)
     }
 
-    /// The same, for `ids_max` ids at once.
-    pub(crate) fn with_room(horizon_secs: Option<u64>, ids_max: usize) -> Self {
-        Self::of_maps(horizon_secs, ids_max, MAPS)
+    /// [`new`](Self::new) for at most `ids_max` ids at once.
+    pub(crate) fn with_capacity(horizon_secs: Option<u64>, ids_max: usize) -> Self {
+        Self::with_maps(horizon_secs, ids_max, MAPS)
     }
 
-    /// The same, in so many maps.
-    pub(crate) fn of_maps(horizon_secs: Option<u64>, ids_max: usize, maps: usize) -> Self {
+    /// [`with_capacity`](Self::with_capacity), spread over `maps` maps.
+    pub(crate) fn with_maps(horizon_secs: Option<u64>, ids_max: usize, maps: usize) -> Self {
         Self {
             maps: (0..maps).map(|_| AcceptedMs::default()).collect(),
-            choice: choice(maps),
+            map_indices: map_indices(maps),
             horizon_ms: horizon_secs.map(|secs| i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1_000)),
             ids: AtomicIsize::new(0),
             ids_max,
         }
     }
 
-    /// Exactly the horizon is still remembered.
-    fn expired(&self, accepted_ms: i64, now_ms: i64) -> bool {
+    /// Whether an id is older than the horizon. An id whose age is exactly the horizon is still remembered.
+    fn is_expired(&self, accepted_ms: i64, now_ms: i64) -> bool {
         self.horizon_ms.is_some_and(|horizon_ms| now_ms.saturating_sub(accepted_ms) > horizon_ms)
     }
 
-    /// The part of a [`sweep`](Dedup::sweep) that changes what is remembered.
-    pub(crate) fn forget_expired(&self, now_ms: i64) {
+    /// The part of a [`sweep`](Dedup::sweep) that changes which ids are remembered.
+    pub(crate) fn remove_expired(&self, now_ms: i64) {
         if self.horizon_ms.is_none() {
             return;
         }
-        // The slack leaves every claimant that may still be under way with the entry that it would judge by itself.
+        // The slack keeps the entries of every claimant that may be stalled, so that it decides about its id by itself.
         let sweep_ms = now_ms.saturating_sub(i64::from(limits::STALL_SLACK_SECS) * 1_000);
         for map in &self.maps {
             let mut removed = 0;
             map.retain_sync(|_, accepted_ms| {
-                let keep = !self.expired(*accepted_ms, sweep_ms);
+                let keep = !self.is_expired(*accepted_ms, sweep_ms);
                 removed += isize::from(!keep);
                 keep
             });
@@ -96,55 +97,58 @@ impl Elastic {
         }
     }
 
-    /// The map of a key: by the half of it that is not the map's hash.
+    /// The map of a key, by the half of the key that is not its hash within the map.
     fn map(&self, key: EventKey) -> &AcceptedMs {
-        &self.maps[usize::from(self.choice[(key.0[1] >> (u64::BITS - CHOICE_BITS)) as usize])]
+        &self.maps[usize::from(self.map_indices[(key.0[1] >> (u64::BITS - MAP_BITS)) as usize])]
     }
 }
 
-/// For each value of the bits the map: the last of `maps` has twice the keys of the first, and each the same factor more
-/// than the one before.
-pub(crate) fn choice(maps: usize) -> Box<[u8]> {
-    let values = 1 << CHOICE_BITS;
+/// The index of the map for each value of the map bits. Each of the `maps` maps gets more values than the one before, by a
+/// constant factor; the last gets twice the values of the first.
+pub(crate) fn map_indices(maps: usize) -> Box<[u8]> {
+    debug_assert!((1..=256).contains(&maps), "an index is one byte");
+    let values = 1 << MAP_BITS;
     (0..values).map(|value| ((1.0 + f64::from(value) / f64::from(values)).log2() * maps as f64) as u8).collect()
 }
 
 impl Dedup for Elastic {
     fn claim(&self, keys: &[EventKey], now_ms: i64, claims: &mut Vec<Claim>) {
+        let claims_before = claims.len();
         let mut inserted = 0;
         for key in keys {
             claims.push(match self.map(*key).entry_sync(*key) {
                 Entry::Vacant(entry) => {
                     entry.insert_entry(now_ms);
                     inserted += 1;
-                    Claim::Won
+                    Claim::Inserted
                 }
                 Entry::Occupied(mut entry) => {
-                    if self.expired(*entry.get(), now_ms) {
+                    if self.is_expired(*entry.get(), now_ms) {
                         *entry.get_mut() = now_ms;
-                        Claim::Won
+                        Claim::Inserted
                     } else {
-                        Claim::Taken
+                        Claim::Duplicate
                     }
                 }
             });
         }
         self.ids.fetch_add(inserted, Ordering::Relaxed);
+        debug_assert_eq!(claims.len() - claims_before, keys.len(), "each key has one result");
     }
 
-    fn has_room(&self, ids: usize) -> bool {
+    fn has_capacity(&self, ids: usize) -> bool {
         self.ids().saturating_add(ids) <= self.ids_max
     }
 
     fn sweep(&self, now_ms: i64) {
-        let places: Vec<usize> = self.maps.iter().map(AcceptedMs::capacity).collect();
-        self.forget_expired(now_ms);
-        // A map that has shrunk has both its tables until the ids have moved, a part of them at each visit.
-        for (map, places) in self.maps.iter().zip(places) {
-            (0..places / PLACES_MOVED).for_each(|_| _ = map.contains_sync(&EventKey([0; 2])));
+        let capacities: Vec<usize> = self.maps.iter().map(AcceptedMs::capacity).collect();
+        self.remove_expired(now_ms);
+        // A map that has shrunk keeps both of its tables until all entries are moved, a part of them with each access.
+        for (map, capacity) in self.maps.iter().zip(capacities) {
+            (0..capacity / ENTRIES_MOVED_PER_ACCESS).for_each(|_| _ = map.contains_sync(&EventKey([0; 2])));
         }
-        // A map frees what it has replaced only once this thread has come back to one often enough for the maps' epoch to
-        // move on; 384 times were needed here.
+        // A map frees its old table only after this thread has accessed maps often enough for their epoch to advance; 384
+        // accesses were needed here.
         for map in self.maps.iter().cycle().take(1_024) {
             map.contains_sync(&EventKey([0; 2]));
         }
@@ -155,24 +159,24 @@ impl Dedup for Elastic {
     }
 
     fn bytes(&self) -> usize {
-        let places: usize = self.maps.iter().map(AcceptedMs::capacity).sum();
-        let empty_bytes = self.maps.len() * PLACES_MIN * PLACE_BYTES;
-        empty_bytes + (places * PLACE_BYTES).max(self.ids() * ID_BYTES_MIN)
+        let entries: usize = self.maps.iter().map(AcceptedMs::capacity).sum();
+        let empty_bytes = self.maps.len() * MAP_CAPACITY_MIN * ENTRY_BYTES;
+        empty_bytes + (entries * ENTRY_BYTES).max(self.ids() * ID_BYTES_MIN)
     }
 }
 
 impl Hash for EventKey {
-    /// The key is the output of a keyed hash already.
+    /// The key is already the output of a keyed hash.
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.0[0]);
     }
 }
 
-/// A hasher for keys whose every bit is a hash's bit.
+/// A hasher that returns its input, for keys that are hashes already.
 #[derive(Default)]
-pub(crate) struct KeyIsHash(u64);
+pub(crate) struct IdentityHasher(u64);
 
-impl Hasher for KeyIsHash {
+impl Hasher for IdentityHasher {
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
     }

@@ -1,49 +1,19 @@
-//! Exactly once: which event ids were accepted before.
+//! Exactly-once: the event ids that were accepted before.
 //!
-//! One seam, [`Dedup`], and its backends. What every backend promises:
+//! [`Dedup`] is the interface, and there are two backends. Every backend guarantees:
 //!
-//! - Of all claims of one key, in one batch or in many, on one thread or on many, exactly one wins; the others are told
-//!   so, until the winner's claim is more than the horizon old, and possibly for some time longer.
-//! - Age is a claimant's time less the winner's, signed: to a claimant whose clock is behind the winner's, the winner is
-//!   young, not expired.
-//! - A claim cannot fail half-way: once it returns, it is won or it has changed nothing.
+//! - Of all claims of one key, exactly one inserts the key, in one batch or in many, on one thread or on many. All other
+//!   claims get [`Claim::Duplicate`] until the inserting claim is older than the horizon, and possibly for some time longer.
+//! - The age of an id is the time of a claim minus the time of the inserting claim, and it is signed. So for a claimant whose
+//!   clock is behind, the id is young and not expired.
+//! - A claim is atomic. When it returns, it has inserted the key or changed nothing.
 
+mod claim;
 pub(crate) mod elastic;
 pub(crate) mod preallocated;
 mod rotation;
 mod table;
 
+pub(crate) use claim::{Claim, Dedup};
 pub(crate) use elastic::Elastic;
 pub(crate) use preallocated::Preallocated;
-
-use crate::key::EventKey;
-
-/// What came of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Claim {
-    /// The id is the claimant's.
-    Won,
-    /// It was claimed before.
-    Taken,
-    /// It was not claimed before, and is not now.
-    NoRoom,
-}
-
-/// Remembers the accepted ids.
-pub(crate) trait Dedup: Send + Sync {
-    /// Claims every key at `now_ms`, in order, and pushes what came of it.
-    fn claim(&self, keys: &[EventKey], now_ms: i64, claims: &mut Vec<Claim>);
-
-    /// Whether a batch of so many ids is worth a try. Without room it is refused whole, before anything is claimed.
-    fn has_room(&self, ids: usize) -> bool;
-
-    /// Forgets what has expired for every claimant whose clock is not more than
-    /// [`STALL_SLACK_SECS`](crate::limits::STALL_SLACK_SECS) behind `now_ms`, and gives its memory back.
-    fn sweep(&self, now_ms: i64);
-
-    /// Ids that are remembered, expired ones that are not forgotten yet among them; one that stands in two tables counts twice.
-    fn ids(&self) -> usize;
-
-    /// What the ids take, in bytes, if that is not fixed; with what the next of them may make it take at once.
-    fn bytes(&self) -> usize;
-}

@@ -1,113 +1,117 @@
-//! The preallocated backend: generations of flat tables, made ahead of need, and dropped whole.
+//! The preallocated backend: flat tables, one for each generation, allocated at start and cleared as a whole.
 //!
-//! Memory is bounded and known, a claim costs two cache lines, and nothing grows or is swept id by id. In return an id may
-//! be remembered for up to two horizons, and there is no room beyond the capacity.
+//! Its memory is bounded and known, a claim reads two cache lines, and ids are never removed one by one. In return, an id may
+//! be remembered for up to two horizons, and ids beyond the capacity are refused.
 
-use crate::dedup::rotation::{Roles, Steps};
+use crate::dedup::rotation::{Roles, RotationPhase};
 use crate::dedup::table::Table;
 use crate::dedup::{Claim, Dedup};
 use crate::key::EventKey;
 use crate::limits;
-use crate::room::Room;
+use crate::permits::Permits;
 use crate::sync::{Mutex, reclaim};
 use std::io;
 
-/// How many claims ahead a line is asked for: far enough for the memory to answer, near enough to stay in the cache.
+/// A bucket is prefetched this number of claims ahead: early enough for the memory to respond, and late enough for the bucket
+/// to stay in the cache.
 const PREFETCH_AHEAD: usize = 12;
 
 pub(crate) struct Preallocated {
-    generations: [Generation; 3],
-    steps: Steps,
+    tables: [BoundedTable; 3],
+    phase: RotationPhase,
     rotation: Mutex<Rotation>,
 }
 
-struct Generation {
+/// A table and the permits for its ids. A permit is acquired before an insertion, so the table always has an empty cell.
+struct BoundedTable {
     table: Table,
-    /// For its ids. Taken before an insertion, so an empty cell is always left.
-    room: Room,
+    permits: Permits,
 }
 
-/// The sweeper's notes.
+/// The state of the rotation, which sweeps change.
 struct Rotation {
-    /// How long a generation lasts; none: for good.
+    /// The length of a generation; `None` if the only generation never ends.
     generation_ms: Option<i64>,
-    /// The last millisecond of the current generation; none before the first sweep.
+    /// The last millisecond of the current generation; `None` before the first sweep.
     last_ms: Option<i64>,
-    next: Next,
+    next: NextTable,
 }
 
 /// How far the next table is prepared.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// It was the previous one, and holds ids that have expired.
-    Old,
-    /// It is empty, and its memory is given back.
-    Empty,
-    /// It is empty, and its memory is there.
-    Ready,
+enum NextTable {
+    /// It was the previous table, and holds expired ids.
+    Stale,
+    /// It is empty, and its memory is returned to the system.
+    Cleared,
+    /// It is empty, and its memory is resident.
+    Prefaulted,
 }
 
 impl Preallocated {
-    /// Remembers `capacity` ids for each `horizon_secs`, or so many for good.
+    /// Remembers `capacity` ids for each `horizon_secs`, or `capacity` ids without expiry.
     ///
     /// # Errors
-    /// When the system has no memory for them.
+    /// If the system has no memory for them.
     pub(crate) fn new(horizon_secs: Option<u64>, capacity: usize) -> io::Result<Self> {
         let ids_max = generation_ids(horizon_secs, capacity).ok_or(io::ErrorKind::OutOfMemory)?;
         // A generation that never ends needs no successor.
-        let generation = |used: bool| {
-            let ids_max = if used { ids_max } else { 0 };
-            Ok::<_, io::Error>(Generation { table: Table::new(ids_max)?, room: Room::new(ids_max) })
+        let table = |is_used: bool| {
+            let ids_max = if is_used { ids_max } else { 0 };
+            Ok::<_, io::Error>(BoundedTable { table: Table::new(ids_max)?, permits: Permits::new(ids_max) })
         };
         let rotates = horizon_secs.is_some();
-        let generations = [generation(true)?, generation(rotates)?, generation(rotates)?];
-        generations[0].table.populate();
+        let tables = [table(true)?, table(rotates)?, table(rotates)?];
+        tables[0].table.prefault();
         let generation_ms =
             horizon_secs.map(generation_secs).map(|secs| i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1_000));
         Ok(Self {
-            generations,
-            steps: Steps::new(),
-            rotation: Mutex::new(Rotation { generation_ms, last_ms: None, next: Next::Empty }),
+            tables,
+            phase: RotationPhase::new(),
+            rotation: Mutex::new(Rotation { generation_ms, last_ms: None, next: NextTable::Cleared }),
         })
     }
 
-    /// What the tables take when all are in memory.
+    /// The memory of the tables when all of it is resident.
     pub(crate) fn bytes_for(horizon_secs: Option<u64>, capacity: usize) -> usize {
         let bytes = generation_ids(horizon_secs, capacity).map_or(usize::MAX, Table::bytes_for);
         if horizon_secs.is_some() { bytes.saturating_mul(3) } else { bytes }
     }
 
-    fn in_use(&self, roles: Roles) -> InUse<'_> {
-        InUse {
-            previous: Some(&self.generations[roles.previous]).filter(|previous| previous.room.taken() > 0),
-            current: &self.generations[roles.current],
-            next: roles.bridging.then(|| &self.generations[roles.next]),
+    fn active_tables(&self, roles: Roles) -> ActiveTables<'_> {
+        ActiveTables {
+            previous: Some(&self.tables[roles.previous]).filter(|previous| previous.permits.in_use() > 0),
+            current: &self.tables[roles.current],
+            next: roles.is_overlap.then(|| &self.tables[roles.next]),
         }
     }
 
-    /// Takes the rotation as far as it can go now.
+    /// Advances the rotation as far as possible now.
     fn rotate(&self, rotation: &mut Rotation, generation_ms: i64, now_ms: i64) {
-        while self.steps.settled() {
+        while self.phase.is_quiescent() {
             let last_ms = *rotation.last_ms.get_or_insert(now_ms.saturating_add(generation_ms));
-            let roles = self.steps.roles(&reclaim::pin());
-            let next = &self.generations[roles.next];
+            let roles = self.phase.roles(&reclaim::pin());
+            let next = &self.tables[roles.next];
             match rotation.next {
-                _ if roles.bridging => {
-                    // The next table becomes the current one, and this generation's time begins.
-                    self.steps.advance();
+                _ if roles.is_overlap => {
+                    // The next table becomes the current one, and its generation begins now.
+                    self.phase.advance();
                     rotation.last_ms = Some(now_ms.saturating_add(generation_ms));
-                    rotation.next = Next::Old;
+                    rotation.next = NextTable::Stale;
                 }
-                Next::Old => {
+                NextTable::Stale => {
                     next.table.clear();
-                    next.room.give_back(next.room.taken());
-                    rotation.next = Next::Empty;
+                    next.permits.release(next.permits.in_use());
+                    rotation.next = NextTable::Cleared;
                 }
-                Next::Empty if now_ms >= last_ms.saturating_sub(generation_ms / 8) => {
-                    next.table.populate();
-                    rotation.next = Next::Ready;
+                NextTable::Cleared if now_ms >= last_ms.saturating_sub(generation_ms / 8) => {
+                    next.table.prefault();
+                    rotation.next = NextTable::Prefaulted;
                 }
-                Next::Ready if now_ms > last_ms => self.steps.advance(),
+                NextTable::Prefaulted if now_ms > last_ms => {
+                    debug_assert_eq!(next.permits.in_use(), 0, "a generation begins with an empty table");
+                    self.phase.advance();
+                }
                 _ => return,
             }
         }
@@ -116,18 +120,20 @@ impl Preallocated {
 
 impl Dedup for Preallocated {
     fn claim(&self, keys: &[EventKey], _: i64, claims: &mut Vec<Claim>) {
+        let claims_before = claims.len();
         let guard = reclaim::pin();
-        let tables = self.in_use(self.steps.roles(&guard));
-        if tables.take_room(keys.len()) {
+        let tables = self.active_tables(self.phase.roles(&guard));
+        if tables.try_acquire(keys.len()) {
             tables.claim_all(keys, claims);
         } else {
-            claims.extend(keys.iter().map(|key| tables.claim_if_there_is_room(*key)));
+            claims.extend(keys.iter().map(|key| tables.claim_one_by_one(*key)));
         }
+        debug_assert_eq!(claims.len() - claims_before, keys.len(), "each key has one result");
     }
 
-    fn has_room(&self, ids: usize) -> bool {
-        let tables = self.in_use(self.steps.roles(&reclaim::pin()));
-        ids == 0 || !tables.current.room.is_full()
+    fn has_capacity(&self, ids: usize) -> bool {
+        let tables = self.active_tables(self.phase.roles(&reclaim::pin()));
+        ids == 0 || !tables.current.permits.is_exhausted()
     }
 
     fn sweep(&self, now_ms: i64) {
@@ -140,47 +146,47 @@ impl Dedup for Preallocated {
     }
 
     fn ids(&self) -> usize {
-        let tables = self.in_use(self.steps.roles(&reclaim::pin()));
-        tables.previous.map_or(0, |previous| previous.room.taken()) + tables.current.room.taken()
+        let tables = self.active_tables(self.phase.roles(&reclaim::pin()));
+        tables.previous.map_or(0, |previous| previous.permits.in_use()) + tables.current.permits.in_use()
     }
 
-    /// The tables are as large as they ever get, from the start.
+    /// Nothing beyond the fixed size of the tables.
     fn bytes(&self) -> usize {
         0
     }
 }
 
-/// How long a generation lasts, which remembers ids for so long. The slack leaves every claimant that may still be under
-/// way with the generation that it would judge by.
+/// The length of a generation for this horizon. The slack keeps a generation for every claimant that may be stalled and still
+/// needs its ids.
 fn generation_secs(horizon_secs: u64) -> u64 {
     horizon_secs.saturating_add(u64::from(limits::STALL_SLACK_SECS))
 }
 
-/// The ids of a generation, at `capacity` ids a horizon; none when no memory could hold them.
+/// The number of ids of a generation, at `capacity` ids for each horizon; `None` if that exceeds any memory.
 fn generation_ids(horizon_secs: Option<u64>, capacity: usize) -> Option<usize> {
     let Some(horizon_secs) = horizon_secs else { return Some(capacity) };
     let ids = capacity as u128 * u128::from(generation_secs(horizon_secs));
     usize::try_from(ids.div_ceil(u128::from(horizon_secs.max(1)))).ok()
 }
 
-/// The tables of one step, for as long as a claimant is pinned.
-struct InUse<'t> {
-    /// None while it has no ids, as in the first generation. Room is taken before an insertion, so whoever inserted into it
-    /// two steps ago is seen here as surely as the id is seen in the table.
-    previous: Option<&'t Generation>,
-    current: &'t Generation,
-    /// While bridging.
-    next: Option<&'t Generation>,
+/// The tables of one phase, valid as long as the claimant is pinned.
+struct ActiveTables<'t> {
+    /// `None` while the table has no ids, as in the first generation. A permit is acquired before the insertion, so this
+    /// claimant sees the permit of an insertion two phases ago as surely as it sees the id in the table.
+    previous: Option<&'t BoundedTable>,
+    current: &'t BoundedTable,
+    /// Only in an overlap phase.
+    next: Option<&'t BoundedTable>,
 }
 
-/// Room that was taken and not used.
+/// Permits that were acquired and are not needed.
 #[derive(Default)]
-struct Spare {
+struct UnusedPermits {
     current: usize,
     next: usize,
 }
 
-impl InUse<'_> {
+impl ActiveTables<'_> {
     #[inline]
     fn prefetch(&self, key: EventKey) {
         if let Some(previous) = self.previous {
@@ -189,70 +195,70 @@ impl InUse<'_> {
         self.current.table.prefetch(key);
     }
 
-    /// Claims keys that room is taken for, and gives back what of it is not used.
+    /// Claims keys whose permits are acquired, and releases the permits that are not needed.
     fn claim_all(&self, keys: &[EventKey], claims: &mut Vec<Claim>) {
-        let mut spare = Spare::default();
+        let mut unused = UnusedPermits::default();
         keys.iter().take(PREFETCH_AHEAD).for_each(|key| self.prefetch(*key));
         for (index, key) in keys.iter().enumerate() {
             if let Some(ahead) = keys.get(index + PREFETCH_AHEAD) {
                 self.prefetch(*ahead);
             }
-            claims.push(self.claim(*key, &mut spare));
+            claims.push(self.claim(*key, &mut unused));
         }
-        self.give_back(&spare);
+        self.release(&unused);
     }
 
-    /// Claims a key that room is taken for; counts what of it is not used.
+    /// Claims a key whose permits are acquired, and adds the permits that are not needed to `unused`.
     #[inline]
-    fn claim(&self, key: EventKey, spare: &mut Spare) -> Claim {
-        if self.was_claimed_before(key) || !self.current.table.insert(key) {
-            spare.current += 1;
-            spare.next += 1;
-            return Claim::Taken;
+    fn claim(&self, key: EventKey, unused: &mut UnusedPermits) -> Claim {
+        if self.is_in_previous(key) || !self.current.table.insert(key) {
+            unused.current += 1;
+            unused.next += 1;
+            return Claim::Duplicate;
         }
         match self.next {
             Some(next) if !next.table.insert(key) => {
-                spare.next += 1;
-                Claim::Taken
+                unused.next += 1;
+                Claim::Duplicate
             }
-            _ => Claim::Won,
+            _ => Claim::Inserted,
         }
     }
 
     #[inline]
-    fn was_claimed_before(&self, key: EventKey) -> bool {
+    fn is_in_previous(&self, key: EventKey) -> bool {
         self.previous.is_some_and(|previous| previous.table.contains(key))
     }
 
-    /// The last places are given out one by one; whoever gets none is still told of a key that is taken.
+    /// Claims a key when there are not enough permits for the whole batch. Without a permit, a known key is still a duplicate.
     #[cold]
-    fn claim_if_there_is_room(&self, key: EventKey) -> Claim {
-        if self.take_room(1) {
-            let mut spare = Spare::default();
-            let claim = self.claim(key, &mut spare);
-            self.give_back(&spare);
+    fn claim_one_by_one(&self, key: EventKey) -> Claim {
+        if self.try_acquire(1) {
+            let mut unused = UnusedPermits::default();
+            let claim = self.claim(key, &mut unused);
+            self.release(&unused);
             return claim;
         }
-        let taken = self.was_claimed_before(key) || self.current.table.contains(key);
-        if taken { Claim::Taken } else { Claim::NoRoom }
+        let is_known = self.is_in_previous(key) || self.current.table.contains(key);
+        if is_known { Claim::Duplicate } else { Claim::Full }
     }
 
-    /// Takes room for so many ids in every table that they are put into, or in none.
-    fn take_room(&self, ids: usize) -> bool {
-        if !self.current.room.take(ids) {
+    /// Acquires permits for `ids` ids in every table that claims insert into, or in none of them.
+    fn try_acquire(&self, ids: usize) -> bool {
+        if !self.current.permits.try_acquire(ids) {
             return false;
         }
-        let taken = self.next.is_none_or(|next| next.room.take(ids));
-        if !taken {
-            self.current.room.give_back(ids);
+        let is_acquired = self.next.is_none_or(|next| next.permits.try_acquire(ids));
+        if !is_acquired {
+            self.current.permits.release(ids);
         }
-        taken
+        is_acquired
     }
 
-    fn give_back(&self, spare: &Spare) {
-        self.current.room.give_back(spare.current);
+    fn release(&self, unused: &UnusedPermits) {
+        self.current.permits.release(unused.current);
         if let Some(next) = self.next {
-            next.room.give_back(spare.next);
+            next.permits.release(unused.next);
         }
     }
 }

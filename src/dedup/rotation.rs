@@ -1,74 +1,84 @@
-//! Which tables are in use, and when the oldest is dropped.
+//! The rotation of the tables: which tables are in use, and when the oldest one may be cleared.
 //!
-//! Three tables take turns as *previous*, *current* and *next*. A generation lasts as long as an id must be remembered, so
-//! an id that was put into the current table is still looked for there while the table is the previous one, and may be
-//! dropped with it.
+//! Three tables rotate through the roles *previous*, *current* and *next*. A generation lasts at least as long as an id has
+//! to be remembered. So an id of the current table is still found while that table is the previous one, and after that the
+//! table may be cleared.
 //!
 //! ```text
-//! step        0 steady        1 bridging              2 steady        3 bridging ...
-//! looks in    previous P      P                       A               A
-//! claims in   current  A      A, and if won there B   B               B, and if won there C
+//! phase       0 steady        1 overlap                   2 steady        3 overlap ...
+//! looks in    previous P      P                           A               A
+//! claims in   current  A      A, and if inserted there B  B               B, and if inserted there C
 //! ```
 //!
-//! Why an id has one winner across a step, though claimants on both sides of it run at once:
-//! - steady and bridging: both decide in A.
-//! - bridging and the steady step after it: the first needs A and B, the second needs A empty of the id, and B. Who wins B
-//!   is one of them; whoever won A alone is told that the id is taken, and it is.
-//! - two steady steps never meet: a step is taken only when nobody who saw the step before the last is left (a grace
-//!   period of the epoch). So what the first claimed in A, the second finds there.
+//! Claimants of two phases may run at the same time. Why exactly one of them inserts an id all the same:
+//! - Steady and overlap: both decide in A.
+//! - Overlap and the steady phase after it: a claimant of the overlap needs A and B. A claimant of the steady phase needs A
+//!   without the id, and B. Only one of them inserts into B. A claimant that inserts into A alone gets "duplicate", and that
+//!   is correct, because the other one has inserted the id.
+//! - Two steady phases: their claimants never run at the same time. A phase advances only after an epoch grace period: no
+//!   thread may still be in the phase before the current one. So the second claimant finds the ids that the first one has
+//!   inserted into A.
 
 use crate::sync::{AtomicU64, Ordering, reclaim};
 use std::sync::Arc;
 
-/// The step that is in force, and the one that everybody has reached.
-pub(crate) struct Steps {
-    now: AtomicU64,
-    reached: Arc<AtomicU64>,
+/// The number of the current phase, and of the last phase that is quiescent.
+pub(crate) struct RotationPhase {
+    current: AtomicU64,
+    /// Every thread that is pinned has read this phase or a later one.
+    quiescent: Arc<AtomicU64>,
 }
 
-/// What a step makes of the three tables, by their index.
+/// The index of the table in each role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Roles {
     pub(crate) previous: usize,
     pub(crate) current: usize,
     pub(crate) next: usize,
-    /// Whether claims go on into the next table.
-    pub(crate) bridging: bool,
+    /// Whether a claim that inserts into the current table also inserts into the next one.
+    pub(crate) is_overlap: bool,
 }
 
-impl Steps {
+impl RotationPhase {
     pub(crate) fn new() -> Self {
-        Self { now: AtomicU64::new(0), reached: Arc::new(AtomicU64::new(0)) }
+        Self { current: AtomicU64::new(0), quiescent: Arc::new(AtomicU64::new(0)) }
     }
 
-    /// The roles now; they hold for a claimant as long as it is pinned, and it must have been pinned before.
+    /// The roles in the current phase. They are valid for a claimant as long as the guard lives, which it has to make first.
     #[inline]
     pub(crate) fn roles(&self, _: &reclaim::Guard) -> Roles {
-        // Acquire, with the Release of `advance`: whoever sees a step sees what was done to the tables before it, and, by
-        // the grace period before, what the claimants of two steps ago have put into them.
-        Roles::of(self.now.load(Ordering::Acquire))
+        // Acquire: pairs with the Release store of `current` in `advance`. If the store came first, this thread sees all
+        // changes of the tables before it. By the grace period before it, this thread also sees all ids that claimants of
+        // the phase before the last have inserted. If the store comes later, this thread is in the phase before, and its
+        // guard delays the next advance.
+        Roles::of_phase(self.current.load(Ordering::Acquire))
     }
 
-    /// Whether nobody who saw an earlier step is left.
-    pub(crate) fn settled(&self) -> bool {
-        // Acquire, with the Release below: what those have put into the tables is there.
-        self.reached.load(Ordering::Acquire) == self.now.load(Ordering::Relaxed)
+    /// Whether no pinned thread has read an earlier phase than the current one.
+    pub(crate) fn is_quiescent(&self) -> bool {
+        // Acquire: pairs with the Release store of `quiescent` in `advance`. If the store came first, this thread sees the
+        // ids that those threads have inserted. If not, the phase is not quiescent yet, and the next sweep checks again.
+        // Relaxed: only the thread that rotates the tables changes `current`, under the lock of the rotation.
+        self.quiescent.load(Ordering::Acquire) == self.current.load(Ordering::Relaxed)
     }
 
-    /// Goes one step on. One thread at a time, and only from a settled step.
+    /// Advances by one phase. Only one thread at a time may call this, and only in a quiescent phase.
     pub(crate) fn advance(&self) {
-        let step = self.now.load(Ordering::Relaxed) + 1;
-        self.now.store(step, Ordering::Release);
-        let reached = Arc::clone(&self.reached);
-        // Release: whoever sees the step reached comes after everybody who was pinned when it was taken.
-        reclaim::pin().defer(move || reached.store(step, Ordering::Release));
+        debug_assert!(self.is_quiescent(), "a thread may still be in the phase before the current one");
+        let phase = self.current.load(Ordering::Relaxed) + 1;
+        // Release: pairs with the Acquire load in `roles`, where both outcomes are described.
+        self.current.store(phase, Ordering::Release);
+        let quiescent = Arc::clone(&self.quiescent);
+        // Release: pairs with the Acquire load in `is_quiescent`. A thread that reads this phase there comes after every
+        // thread that was pinned when the phase advanced.
+        reclaim::pin().defer(move || quiescent.store(phase, Ordering::Release));
     }
 }
 
 impl Roles {
-    fn of(step: u64) -> Self {
-        let generation = (step / 2) as usize;
-        let bridging = step % 2 == 1;
-        Self { previous: (generation + 2) % 3, current: generation % 3, next: (generation + 1) % 3, bridging }
+    fn of_phase(phase: u64) -> Self {
+        let generation = (phase / 2) as usize;
+        let is_overlap = phase % 2 == 1;
+        Self { previous: (generation + 2) % 3, current: generation % 3, next: (generation + 1) % 3, is_overlap }
     }
 }

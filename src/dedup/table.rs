@@ -1,55 +1,57 @@
-//! A set that keys are put into and never taken out of, in lines of cells.
+//! An insert-only set of keys, in buckets of cells.
 //!
-//! The textbook insert-only set: a key's home is a line; cells are filled in order, line after line, and never emptied
-//! while claimants use the table. So all claimants of a key walk the same cells and meet in the same first empty one,
-//! where one compare-and-swap decides.
+//! The home of a key is a bucket. Cells are filled in order, bucket after bucket, and never emptied while claimants use the
+//! table. So all claimants of a key probe the same cells and reach the same first empty cell, where one compare-and-swap
+//! decides between them.
 
 use crate::key::EventKey;
 use crate::sync::Ordering;
-use crate::sync::cells::{LINE_WORDS, Line, Lines};
+use crate::sync::buckets::{BUCKET_WORDS, Bucket, Buckets};
 use std::io;
 
-/// Cells of every ten that may be filled: beyond that, the walk to an empty one gets long.
+/// Of ten cells, this number may be filled. A fuller table has long probe sequences.
 const FILLED_OF_TEN: usize = 8;
 
 pub(crate) struct Table {
-    lines: Lines,
+    buckets: Buckets,
 }
 
 impl Table {
-    /// A table for `keys` keys: at least a fifth of its cells stays empty, so every walk ends.
+    /// A table for `keys` keys. At least a fifth of its cells stays empty, so every probe sequence ends.
     ///
     /// # Errors
-    /// When the system has no memory for it.
+    /// If the system has no memory for it.
     pub(crate) fn new(keys: usize) -> io::Result<Self> {
-        let lines = lines_for(keys).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { lines: Lines::new(lines)? })
+        let buckets = buckets_for(keys).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { buckets: Buckets::new(buckets)? })
     }
 
-    /// What a table for so many keys takes.
+    /// The memory of a table for `keys` keys.
     pub(crate) fn bytes_for(keys: usize) -> usize {
-        lines_for(keys).unwrap_or(usize::MAX).saturating_mul(size_of::<Line>())
+        buckets_for(keys).unwrap_or(usize::MAX).saturating_mul(size_of::<Bucket>())
     }
 
-    /// Puts the key in; whether it was not there yet. Of all calls with one key exactly one is told so.
+    /// Inserts the key; returns whether the key was absent. Of all calls with one key, exactly one returns true.
     ///
-    /// The caller has made sure that an empty cell is left.
+    /// The caller guarantees that an empty cell is left.
     #[inline]
     pub(crate) fn insert(&self, key: EventKey) -> bool {
-        let (mut at, key) = self.home(key);
+        let (mut at, word) = self.home(key);
+        debug_assert_ne!(word, EMPTY, "an inserted key would look like an empty cell");
         loop {
-            let line = self.lines.line(at);
-            let look = line.look(key);
-            if look.has_word() {
+            let bucket = self.buckets.bucket(at);
+            let probe = bucket.probe(word);
+            if probe.has_match() {
                 return false;
             }
-            match look.first_zero() {
-                None => at = self.after(at),
+            match probe.first_zero() {
+                None => at = self.next(at),
                 Some(cell) => {
-                    // Relaxed: a cell is its own message, and goes from empty to one key once; whichever order two
-                    // claimants come in, the swap of the first empty cell has one winner. The loser looks again, and finds
-                    // there what won. That a *later phase* sees what an earlier one has filled is the phases' duty.
-                    if line.0[cell].compare_exchange(EMPTY, key, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                    // Relaxed: a cell publishes nothing but its own word, and it changes once, from empty to one key. Pairs
+                    // with the same swap of other claimants: exactly one of them fills the first empty cell. If another
+                    // claimant was first, this swap fails, and the next probe of the bucket finds the other key there.
+                    // That a claimant of a *later phase* sees the cells of earlier phases is guaranteed by the rotation.
+                    if bucket.0[cell].compare_exchange(EMPTY, word, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                         return true;
                     }
                 }
@@ -57,56 +59,57 @@ impl Table {
         }
     }
 
-    /// Whether the key is there.
+    /// Whether the table has the key.
     #[inline]
     pub(crate) fn contains(&self, key: EventKey) -> bool {
-        let (mut at, key) = self.home(key);
+        let (mut at, word) = self.home(key);
         loop {
-            let look = self.lines.line(at).look(key);
-            if look.has_word() || look.first_zero().is_some() {
-                return look.has_word();
+            let probe = self.buckets.bucket(at).probe(word);
+            if probe.has_match() || probe.first_zero().is_some() {
+                return probe.has_match();
             }
-            at = self.after(at);
+            at = self.next(at);
         }
     }
 
-    /// Asks for the key's home ahead of its use.
+    /// Prefetches the home bucket of the key.
     #[inline]
     pub(crate) fn prefetch(&self, key: EventKey) {
-        self.lines.prefetch(self.home(key).0);
+        self.buckets.prefetch(self.home(key).0);
     }
 
-    /// Empties the table, which nobody uses, and gives its memory back.
+    /// Empties the table and returns its memory to the system. No other thread may use the table.
     pub(crate) fn clear(&self) {
-        self.lines.clear();
+        self.buckets.clear();
     }
 
-    /// Makes an empty table's memory available before it is used.
-    pub(crate) fn populate(&self) {
-        self.lines.populate();
+    /// Makes the memory of an empty table resident before it is used.
+    pub(crate) fn prefault(&self) {
+        self.buckets.prefault();
     }
 
-    /// The home line, and what is kept of the key. The line comes from the other half of the hash than the kept bits, so
-    /// two keys that share a cell's value in reach of each other are two in 2^64 / cells walked.
+    /// The home bucket of a key, and the word that a cell keeps of it. The bucket comes from one half of the hash and the
+    /// word from the other. So two different keys with equal words on one probe sequence have a probability of the number of
+    /// probed cells in 2^64.
     #[inline(always)]
     fn home(&self, key: EventKey) -> (usize, u64) {
-        let [for_line, kept] = key.0;
-        // The high word of the product spreads the hash over any number of lines (Lemire, "Fast random integer generation
+        let [for_bucket, kept] = key.0;
+        // The high word of the product spreads the hash over any number of buckets (Lemire, "Fast random integer generation
         // in an interval", 2019).
-        let line = ((u128::from(for_line) * self.lines.len() as u128) >> 64) as usize;
-        (line, kept.max(1))
+        let bucket = ((u128::from(for_bucket) * self.buckets.len() as u128) >> 64) as usize;
+        (bucket, kept.max(1))
     }
 
     #[inline(always)]
-    fn after(&self, line: usize) -> usize {
-        if line + 1 == self.lines.len() { 0 } else { line + 1 }
+    fn next(&self, bucket: usize) -> usize {
+        if bucket + 1 == self.buckets.len() { 0 } else { bucket + 1 }
     }
 }
 
-fn lines_for(keys: usize) -> Option<usize> {
+fn buckets_for(keys: usize) -> Option<usize> {
     let cells = keys.checked_mul(10)? / FILLED_OF_TEN + 1;
-    Some(cells.div_ceil(LINE_WORDS))
+    Some(cells.div_ceil(BUCKET_WORDS))
 }
 
-/// What an empty cell holds; a key whose kept half is this is kept as 1.
+/// The word of an empty cell. A key whose kept half is 0 is kept as 1.
 const EMPTY: u64 = 0;

@@ -12,7 +12,7 @@ impl Engine {
     /// fold; what is not folded counts as it is admitted. Takes no lock.
     #[must_use]
     pub fn memory(&self) -> MemoryUse {
-        self.memory.usage(self.backlog.taken())
+        self.memory.usage(self.backlog.in_use())
     }
 
     /// What the remembered event ids take, in bytes, as far as it was counted: in tables that grow, as much as they have
@@ -26,7 +26,7 @@ impl Engine {
     /// Tells the engine what its process takes in all, in bytes. With a limit, what it does not count itself (the allocator's
     /// slack, bodies, connections) counts from then on, up to half of the limit. To be called again and again, or never.
     pub fn observe_process(&self, process_bytes: usize) {
-        self.memory.observe(process_bytes, self.backlog.taken());
+        self.memory.observe(process_bytes, self.backlog.in_use());
     }
 
     /// Whether events were refused for want of memory, and the engine has not come back to 15/16 of its limit since. It
@@ -44,7 +44,7 @@ impl Engine {
                 self.hold(timeline);
             }
         }
-        self.backlog.give_back(records);
+        self.backlog.release(records);
     }
 
     /// Counts what everything has come to; under the timeline's lock, so that no older count replaces a newer one.
@@ -60,7 +60,7 @@ impl Engine {
     /// Counts, and looks again whether the limit is kept.
     pub(super) fn take_stock(&self) {
         self.hold(&self.lock_timeline());
-        self.memory.review(self.backlog.taken());
+        self.memory.review(self.backlog.in_use());
     }
 
     /// What a change needs beside its body: for a patch what it makes of `base`, and for any the groups of the known users.

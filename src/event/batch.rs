@@ -1,4 +1,4 @@
-//! A request's events as columns, from decode to the verdicts.
+//! The events of a request as columns, and their verdicts.
 
 use crate::key::{EventKey, UserKey};
 use std::fmt;
@@ -17,12 +17,12 @@ pub enum Field {
 }
 
 impl Field {
-    /// All fields, in the order of the checks.
+    /// All fields, in the order in which they are checked.
     pub(crate) const ALL: [Self; 4] = [Self::EventId, Self::UserId, Self::Type, Self::Ts];
 
-    /// The field of this name in JSON.
+    /// The field that has this name in JSON.
     #[inline]
-    pub(crate) fn named(name: &[u8]) -> Option<Self> {
+    pub(crate) fn from_name(name: &[u8]) -> Option<Self> {
         match name {
             b"event_id" => Some(Self::EventId),
             b"user_id" => Some(Self::UserId),
@@ -49,15 +49,15 @@ impl Field {
 pub enum Fault {
     /// The JSON value is not an object.
     NotAnObject,
-    /// The field stands in the object more than once.
+    /// The object has the field more than once.
     Repeated(Field),
-    /// The field is not there.
+    /// The object does not have the field.
     Missing(Field),
-    /// The field is there and is not a string.
+    /// The field's value is not a string.
     NotAString(Field),
     /// The field is the empty string.
     Empty(Field),
-    /// The field is a string of more bytes than an id may have.
+    /// The field's value is longer than an id may be.
     TooLong(Field),
     /// The `type` is not in the configured set.
     UnknownType,
@@ -79,44 +79,44 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What became of one event.
+/// The result of one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Decoded and valid in itself; not judged yet.
+    /// Decoded and valid so far; the event is not checked against the clock and the accepted ids yet.
     Pending,
-    /// Counted once, in the second of its own timestamp.
+    /// Counted exactly once, in the second of its own timestamp.
     Accepted,
-    /// NDJSON: the line is not JSON; it broke at this byte of the line.
+    /// NDJSON only: the line is not JSON.
     MalformedJson {
-        /// Bytes from the start of the line.
+        /// The first invalid byte, counted from the start of the line.
         offset: u32,
     },
-    /// Not an event of the agreed shape.
+    /// Not an object with the fields of an event.
     Invalid(Fault),
     /// `ts` is not an RFC 3339 date-time.
     InvalidTimestamp,
-    /// `ts` lies too far behind the clock.
+    /// `ts` is too far behind the clock.
     TooLate {
-        /// How far, in milliseconds.
+        /// How far behind, in milliseconds.
         behind_ms: i64,
-        /// How far it may.
+        /// The largest difference that is accepted, in milliseconds.
         max_skew_ms: i64,
     },
-    /// `ts` lies too far ahead of the clock.
+    /// `ts` is too far ahead of the clock.
     TooEarly {
-        /// How far, in milliseconds.
+        /// How far ahead, in milliseconds.
         ahead_ms: i64,
-        /// How far it may.
+        /// The largest difference that is accepted, in milliseconds.
         max_skew_ms: i64,
     },
-    /// The id was accepted before, in this batch or another.
+    /// The id was accepted before, in this batch or in another one.
     Duplicate,
-    /// There was no room left for the event; its id was not claimed.
+    /// The server had no capacity for the event; its id was not claimed.
     Overloaded,
 }
 
 impl Verdict {
-    /// The stable code of an error; none for an event that was counted.
+    /// The stable code of an error; `None` for an event that was counted.
     #[must_use]
     pub const fn code(self) -> Option<&'static str> {
         match self {
@@ -135,7 +135,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pending => f.write_str("not judged yet"),
+            Self::Pending => f.write_str("not checked yet"),
             Self::Accepted => f.write_str("accepted"),
             Self::MalformedJson { offset } => write!(f, "the line is not valid JSON at byte {offset}"),
             Self::Invalid(fault) => fault.fmt(f),
@@ -148,24 +148,24 @@ impl fmt::Display for Verdict {
             }
             Self::Duplicate => f.write_str("event_id was already accepted"),
             Self::Overloaded => {
-                f.write_str("no room left for the event at the moment; it was not taken, send it again")
+                f.write_str("the server has no capacity for this event right now; it was not counted, send it again")
             }
         }
     }
 }
 
-/// How many events of a batch ended how; the three add up to the events in the request.
+/// The number of events by result. The three numbers add up to the events in the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Counted now.
+    /// Events that are counted now.
     pub accepted: usize,
-    /// Counted before.
+    /// Events that were counted before.
     pub duplicates: usize,
-    /// Refused for any other reason.
+    /// Events that are refused for any other reason.
     pub rejected: usize,
 }
 
-/// Where an id stands in the batch's text; empty where the event has no valid, unrepeated id.
+/// The position of an id in the batch's text; empty if the event has no valid, unrepeated id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) start: u32,
@@ -174,21 +174,21 @@ pub(crate) struct Span {
 
 /// The events of one request in request order, as columns. Row `i` of every column is event `i`.
 ///
-/// A row whose verdict is an error from the start holds zeros in the other columns, and nothing reads them.
+/// A row that fails during decode has zeros in the key, record and time columns, and nothing reads them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// What the id spans point into.
+    /// The decoded body, which the id spans refer to.
     pub(crate) text: Vec<u8>,
     pub(crate) ids: Vec<Span>,
     pub(crate) verdicts: Vec<Verdict>,
     pub(crate) event_keys: Vec<EventKey>,
-    /// User key and kind, as the window keeps them.
+    /// The user key and the kind of each event, as a record of the window.
     pub(crate) records: Vec<u128>,
     pub(crate) ts_ms: Vec<i64>,
 }
 
 impl Batch {
-    /// Makes room for `events` more.
+    /// Reserves memory for `events` more rows.
     pub(crate) fn reserve(&mut self, events: usize) {
         self.ids.reserve(events);
         self.verdicts.reserve(events);
@@ -197,7 +197,7 @@ impl Batch {
         self.ts_ms.reserve(events);
     }
 
-    /// Events in the batch.
+    /// The number of events in the batch.
     #[must_use]
     pub fn len(&self) -> usize {
         self.verdicts.len()
@@ -209,27 +209,27 @@ impl Batch {
         self.verdicts.is_empty()
     }
 
-    /// The `event_id` of event `index`, unescaped; none unless it is a valid, unrepeated id.
+    /// The unescaped `event_id` of event `index`; `None` unless it is a valid, unrepeated id.
     #[must_use]
     pub fn event_id(&self, index: usize) -> Option<&str> {
         let Span { start, len } = self.ids[index];
         let bytes = &self.text[start as usize..][..len as usize];
-        (len > 0).then(|| str::from_utf8(bytes).expect("ids were cut out of valid UTF-8"))
+        (len > 0).then(|| str::from_utf8(bytes).expect("an id is a part of valid UTF-8"))
     }
 
-    /// Bytes of all valid, unrepeated ids, unescaped. O(events).
+    /// The total length of all valid, unrepeated ids, unescaped. O(events).
     #[must_use]
     pub fn ids_bytes(&self) -> usize {
         self.ids.iter().map(|id| id.len as usize).sum()
     }
 
-    /// What became of event `index`.
+    /// The verdict on event `index`.
     #[must_use]
     pub fn verdict(&self, index: usize) -> Verdict {
         self.verdicts[index]
     }
 
-    /// How many events ended how.
+    /// The number of events by result.
     #[must_use]
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
@@ -243,7 +243,7 @@ impl Batch {
         tally
     }
 
-    /// Adds an event that is valid in itself.
+    /// Adds an event that is valid so far.
     #[inline(always)]
     pub(crate) fn push_event(&mut self, id: Span, event: EventKey, user: UserKey, kind: u8, ts_ms: i64) {
         self.ids.push(id);
@@ -253,7 +253,7 @@ impl Batch {
         self.ts_ms.push(ts_ms);
     }
 
-    /// Adds an event that failed already.
+    /// Adds an event that has failed already.
     pub(crate) fn push_failed(&mut self, id: Span, verdict: Verdict) {
         self.ids.push(id);
         self.verdicts.push(verdict);
@@ -262,7 +262,8 @@ impl Batch {
         self.ts_ms.push(0);
     }
 
-    /// Judges the pending events by the clock reading of their request: `ts` may lie up to `max_skew_ms` off, inclusive.
+    /// Checks `ts` of the pending events against the clock reading of their request. A difference of exactly
+    /// `max_skew_ms` is accepted.
     pub(crate) fn judge_skew(&mut self, received_at_ms: i64, max_skew_ms: i64) {
         for (verdict, ts_ms) in self.verdicts.iter_mut().zip(&self.ts_ms) {
             if *verdict != Verdict::Pending {
@@ -283,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exactly_the_skew_is_accepted_and_one_millisecond_more_is_not() {
+    fn a_difference_of_exactly_the_skew_is_accepted_and_one_millisecond_more_is_not() {
         let mut batch = Batch::default();
         let keys = crate::key::HashKeys::random();
         for ts_ms in [880_000, 879_999, 1_120_000, 1_120_001, 1_000_000] {
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn no_clock_reading_is_too_far_off() {
+    fn the_largest_and_smallest_clock_readings_do_not_overflow() {
         let mut batch = Batch::default();
         let keys = crate::key::HashKeys::random();
         for received_at_ms in [i64::MAX, i64::MIN] {
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_verdict_stands() {
+    fn an_earlier_verdict_is_kept() {
         let mut batch = Batch::default();
         batch.push_failed(Span::default(), Verdict::InvalidTimestamp);
         batch.judge_skew(1_000_000, 120_000);

@@ -1,6 +1,8 @@
-//! The configured event types, told apart without a branch that a random stream of types would mispredict.
+//! Lookup of an event type among the configured ones, without a branch that depends on the type.
+//!
+//! The types of a stream come in a random order, so the processor would mispredict such a branch.
 
-/// Finds a type's kind, its index in the configured set.
+/// Maps the name of a type to its kind, which is its index in the configured set.
 pub(super) struct Kinds {
     names: Box<[Box<str>]>,
     /// The digest of each name.
@@ -13,24 +15,24 @@ impl Kinds {
         Self { digests: names.iter().map(|name| Digest::of(name.as_bytes())).collect(), names }
     }
 
-    /// The kind of the type with this name. Takes a few steps for each configured type.
+    /// The kind of the type with this name. O(configured types), a few instructions for each.
     #[inline(always)]
     pub(super) fn find(&self, name: &[u8]) -> Option<u8> {
         let digest = Digest::of(name);
         let digests = self.digests.iter().enumerate();
-        let mut alike = digests.fold(0_u64, |alike, (kind, other)| alike | u64::from(other.is(digest)) << kind);
-        while alike != 0 {
-            let kind = alike.trailing_zeros() as usize;
+        let mut candidates = digests.fold(0_u64, |bits, (kind, other)| bits | u64::from(other.equals(digest)) << kind);
+        while candidates != 0 {
+            let kind = candidates.trailing_zeros() as usize;
             if name.len() <= Digest::EXACT_BYTES || self.names[kind].as_bytes() == name {
                 return Some(kind as u8);
             }
-            alike &= alike - 1;
+            candidates &= candidates - 1;
         }
         None
     }
 }
 
-/// A name's length and its first and last four bytes: all there is to a name of eight bytes or less.
+/// The length of a name and its first and last four bytes, which are all bytes of a name of eight bytes or less.
 #[derive(Clone, Copy)]
 struct Digest {
     len: usize,
@@ -38,7 +40,7 @@ struct Digest {
 }
 
 impl Digest {
-    /// Names of no more bytes are the same where their digests are.
+    /// Up to this length, names with equal digests are equal.
     const EXACT_BYTES: usize = 8;
 
     #[inline(always)]
@@ -53,8 +55,8 @@ impl Digest {
     }
 
     #[inline(always)]
-    fn is(self, other: Self) -> bool {
-        // No `&&`, which would be a branch.
+    fn equals(self, other: Self) -> bool {
+        // `&` instead of `&&`, which would be a branch.
         (self.len == other.len) & (self.ends == other.ends)
     }
 }
@@ -66,7 +68,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_are_told_apart_by_every_byte() {
+    fn names_that_differ_in_one_byte_have_different_kinds() {
         let names = ["a", "b", "aa", "a\0", "\0a", "abc", "abcd", "abcdefgh", "abcdefghi", "abcd-efgh", "abcd+efgh"];
         let kinds = Kinds::new(names);
         for (kind, name) in names.iter().enumerate() {
@@ -79,12 +81,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_kind_is_the_place_of_the_name(
+        fn the_kind_is_the_index_of_the_name(
             names in prop::collection::btree_set("[ab]{1,12}", 1..=*EVENT_TYPES.end()),
             name in "[ab]{0,12}",
         ) {
-            let place = names.iter().position(|other| *other == name);
-            prop_assert_eq!(Kinds::new(names).find(name.as_bytes()).map(usize::from), place);
+            let index = names.iter().position(|other| *other == name);
+            prop_assert_eq!(Kinds::new(names).find(name.as_bytes()).map(usize::from), index);
         }
     }
 }

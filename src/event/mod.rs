@@ -1,13 +1,17 @@
-//! Bytes in, a [`Batch`] out: decode, timestamp, validate.
+//! From the bytes of a request to a [`Batch`]: decode, parse timestamps, validate.
 
 mod batch;
 mod decode;
+mod error;
 mod fast;
 mod kinds;
+mod schema;
 mod timestamp;
 mod validate;
 
 pub use batch::{Batch, Fault, Field, Tally, Verdict};
-pub use decode::{DecodeError, Format};
-pub(crate) use decode::{Decoder, Schema};
+pub(crate) use decode::Decoder;
+pub use decode::Format;
+pub use error::DecodeError;
+pub(crate) use schema::Schema;
 pub use timestamp::{format_ms, parse_ms};

@@ -1,4 +1,4 @@
-//! RFC 3339 date-times, as milliseconds since the Unix epoch.
+//! RFC 3339 date-times as milliseconds since the Unix epoch.
 
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
@@ -7,22 +7,21 @@ const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 /// 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z.
 const FOUR_DIGIT_YEARS_MS: [i64; 2] = [-62_167_219_200_000, 253_402_300_799_999];
 
-/// The instant of a date-time (RFC 3339, 5.6), in milliseconds since the Unix epoch, rounded down; none where `text` is
-/// not one.
+/// Parses a date-time (RFC 3339, 5.6) to milliseconds since the Unix epoch, rounded down; `None` if `text` is not one.
 ///
-/// The grammar is taken strictly: `T` and `Z` may be in lower case, no space stands for the `T`, the date is in the
-/// calendar and offsets go up to 23:59. Any number of fraction digits may be given; those after the third are cut.
-/// The second 60 reads as 59 wherever it stands, since the epoch's time scale has no leap seconds.
+/// The grammar is applied strictly. `T` and `Z` may be lower case, a space does not replace the `T`, the date exists in the
+/// calendar, and offsets are at most 23:59. Any number of fraction digits is accepted; digits after the third are cut.
+/// Second 60 reads as 59, because Unix time has no leap seconds.
 ///
-/// Takes time linear in the text's length, and a few nanoseconds for the form that [`format_ms`] writes.
+/// O(bytes), and a few nanoseconds for the form that [`format_ms`] writes.
 #[must_use]
 pub fn parse_ms(text: &[u8]) -> Option<i64> {
     text.try_into().ok().and_then(parse_fixed).or_else(|| parse_any(text))
 }
 
-/// [`parse_ms`] for many date-times, most of which lie in the same second as the one before.
+/// [`parse_ms`] for many date-times, most of which are in the same second as the one before.
 pub(super) struct Timestamps {
-    /// `YYYY-MM-DDTHH:MM:SS.` of the last one that had the form of [`format_ms`].
+    /// `YYYY-MM-DDTHH:MM:SS.` of the last date-time in the form of [`format_ms`].
     second: [u8; 20],
     second_ms: i64,
 }
@@ -34,7 +33,7 @@ impl Default for Timestamps {
 }
 
 impl Timestamps {
-    /// As [`parse_ms`] says.
+    /// Parses like [`parse_ms`].
     #[inline(always)]
     pub(super) fn parse_ms(&mut self, text: &[u8]) -> Option<i64> {
         let Ok(fixed) = <&[u8; 24]>::try_from(text) else { return parse_any(text) };
@@ -56,24 +55,25 @@ impl Timestamps {
     }
 }
 
-/// `YYYY-MM-DDTHH:MM:SS.mmmZ` of an instant in milliseconds since the Unix epoch.
+/// Formats an instant in milliseconds since the Unix epoch as `YYYY-MM-DDTHH:MM:SS.mmmZ`.
 ///
-/// An instant outside the years 0000 to 9999, for which there is no such form, is written as the nearest one inside.
+/// An instant outside the years 0000 to 9999 has no such form; the nearest instant inside is written instead.
 #[must_use]
 pub fn format_ms(ms: i64) -> String {
     let [first, last] = FOUR_DIGIT_YEARS_MS;
     let since_epoch = SignedDuration::from_millis(ms.clamp(first, last));
-    let utc = EPOCH.checked_add(since_epoch).expect("jiff's calendar has the years 0000 to 9999");
+    let utc = EPOCH.checked_add(since_epoch).expect("jiff supports the years 0000 to 9999");
     let (year, month, day) = (utc.year(), utc.month(), utc.day());
     let (hour, minute, second, millisecond) = (utc.hour(), utc.minute(), utc.second(), utc.millisecond());
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
 }
 
-/// The fast path: the form that [`format_ms`] writes and nothing else.
+/// The fast path: accepts only the form that [`format_ms`] writes.
 fn parse_fixed(text: &[u8; 24]) -> Option<i64> {
     const LEAST: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
     const MOST: &[u8; 24] = b"9999-19-39T29:59:59.999Z";
-    // One pass without branches, for the vector unit: each byte is in its range, and a digit becomes its value.
+    // One pass without branches, so that the compiler uses vector instructions. It checks the range of each byte and turns
+    // digits into their values.
     let mut digits = [0; 24];
     let mut is_outside = false;
     for i in 0..24 {
@@ -100,19 +100,19 @@ fn days_in_month(year: u32, month: u32) -> u32 {
     }
 }
 
-/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, after Howard Hinnant's `days_from_civil`
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, by Howard Hinnant's `days_from_civil`
 /// ("chrono-Compatible Low-Level Date Algorithms", <https://howardhinnant.github.io/date_algorithms.html>).
 fn days_from_civil(year: u32, month: u32, day: u32) -> i32 {
-    // Days from -0400-03-01, four centuries before 0000-03-01, so that nothing is negative.
+    // Days count from -0400-03-01, four centuries before 0000-03-01, so that no intermediate value is negative.
     const EPOCH_DAYS: i32 = 719_468 + 146_097;
-    // Years begin in March, so that the leap day is the last of its year.
+    // Years begin in March, so that the leap day is the last day of its year.
     let (year, month) = if month > 2 { (year + 400, month - 3) } else { (year + 399, month + 9) };
     let day_of_year = (153 * month + 2) / 5 + day - 1;
     let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
     days as i32 - EPOCH_DAYS
 }
 
-/// All of the grammar; the calendar is jiff's.
+/// The whole grammar; jiff checks the calendar.
 fn parse_any(text: &[u8]) -> Option<i64> {
     let (start, rest) = text.split_first_chunk::<19>()?;
     let separators = [start[4], start[7], start[10].to_ascii_uppercase(), start[13], start[16]];
@@ -134,17 +134,17 @@ fn number(digits: &[u8]) -> Option<i16> {
     digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i16::from(digit - b'0')))
 }
 
-/// The milliseconds of a fraction, if there is one, and what comes after it.
+/// The milliseconds of the optional fraction, and the text after it.
 fn fraction(text: &[u8]) -> Option<(i32, &[u8])> {
     let Some(text) = text.strip_prefix(b".") else { return Some((0, text)) };
     let len = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(len);
-    let place = |digit: &u8, unit| i32::from(digit - b'0') * unit;
-    let millisecond = digits.iter().zip([100, 10, 1]).map(|(digit, unit)| place(digit, unit)).sum();
+    let value = |digit: &u8, unit| i32::from(digit - b'0') * unit;
+    let millisecond = digits.iter().zip([100, 10, 1]).map(|(digit, unit)| value(digit, unit)).sum();
     (len > 0).then_some((millisecond, rest))
 }
 
-/// How far local time is ahead of UTC.
+/// The offset of local time from UTC, positive to the east.
 fn offset_minutes(text: &[u8]) -> Option<i64> {
     match text {
         b"Z" | b"z" => Some(0),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_rfc_does_not_allow_is_refused() {
+    fn a_text_outside_the_grammar_is_refused() {
         for text in [
             "",
             "2025-10-08",
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_four_digit_years_the_nearest_instant_is_written() {
+    fn an_instant_beyond_four_digit_years_is_written_as_the_nearest_one() {
         assert_eq!(format_ms(i64::MAX), "9999-12-31T23:59:59.999Z");
         assert_eq!(format_ms(FOUR_DIGIT_YEARS_MS[1] + 1), "9999-12-31T23:59:59.999Z");
         assert_eq!(format_ms(FOUR_DIGIT_YEARS_MS[0] - 1), "0000-01-01T00:00:00.000Z");
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn both_paths_agree_on_every_day_of_five_centuries_and_on_days_that_are_not() {
+    fn both_paths_agree_on_every_day_of_five_centuries_and_on_invalid_days() {
         for (year, month, day) in
             (1_899..=2_400).chain(0..=4).flat_map(|y| (0..=13).flat_map(move |m| (0..=32).map(move |d| (y, m, d))))
         {
@@ -271,7 +271,7 @@ mod tests {
         }
     }
 
-    /// Date-times of the grammar, in and out of range.
+    /// Date-times by the grammar, with values in and out of range.
     fn date_time(fraction_digits_max: usize) -> impl Strategy<Value = String> {
         let date = (0..=9_999, 1..=12, 1..=31).prop_map(|(year, month, day)| format!("{year:04}-{month:02}-{day:02}"));
         let time =
@@ -290,7 +290,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(5_000))]
 
         #[test]
-        fn what_is_written_reads_back_on_both_paths(ms in FOUR_DIGIT_YEARS_MS[0]..=FOUR_DIGIT_YEARS_MS[1]) {
+        fn a_formatted_instant_parses_back_on_both_paths(ms in FOUR_DIGIT_YEARS_MS[0]..=FOUR_DIGIT_YEARS_MS[1]) {
             let text = format_ms(ms);
             prop_assert_eq!(parse_fixed(text.as_bytes().try_into().unwrap()), Some(ms));
             prop_assert_eq!(parse_any(text.as_bytes()), Some(ms));
@@ -303,14 +303,14 @@ mod tests {
                 if let Ok(fixed) = bytes[..].try_into() && let Some(ms) = parse_fixed(fixed) {
                     prop_assert_eq!(parse_any(&bytes), Some(ms));
                 }
-                if let Some(place) = bytes.get_mut(at) {
-                    *place = byte;
+                if let Some(old) = bytes.get_mut(at) {
+                    *old = byte;
                 }
             }
         }
 
         #[test]
-        fn many_read_the_same_as_each_alone(
+        fn a_sequence_parses_like_its_single_texts(
             texts in prop::collection::vec(prop_oneof![
                 4 => "(2025-10-08T12:00|1969-12-31T23:59|1970-01-01T00:00):0[01]\\.[0-9]{3}Z",
                 1 => "2025-10-08T12:00:0[01][.0-9:][0-9/:x]{3}[Zz0]",
@@ -324,7 +324,7 @@ mod tests {
         }
 
         #[test]
-        fn jiff_reads_the_same(text in date_time(9)) {
+        fn jiff_agrees(text in date_time(9)) {
             match text.parse::<jiff::Timestamp>() {
                 Ok(timestamp) => {
                     let ms = timestamp.as_nanosecond().div_euclid(1_000_000);
@@ -336,7 +336,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_judged_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..40), text in "\\PC{0,40}") {
+        fn arbitrary_bytes_cause_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..40), text in "\\PC{0,40}") {
             prop_assert!(parse_ms(&bytes).is_none());
             prop_assert!(parse(&text).is_none());
         }

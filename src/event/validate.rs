@@ -1,21 +1,21 @@
-//! One event's known members into a row of the batch.
+//! From the known members of one event to a row of the batch.
 
 use super::batch::{Batch, Fault, Field, Span, Verdict};
-use super::decode::Schema;
+use super::schema::Schema;
 use super::timestamp::Timestamps;
 use crate::key::HashKeys;
 use crate::limits::ID_BYTES;
 
-/// What a member of an event holds.
+/// The value of a known member.
 #[derive(Clone, Copy, Default)]
 pub(super) enum Value<'t> {
-    /// There is no such member.
+    /// The event does not have the member.
     #[default]
     Missing,
-    /// Any JSON but a string.
-    NotText,
-    /// A string, unescaped: well-formed UTF-8.
-    Text(&'t [u8]),
+    /// Any JSON value except a string.
+    NotAString,
+    /// An unescaped string, which is well-formed UTF-8.
+    String(&'t [u8]),
 }
 
 /// The known members of one event, each at the index of its [`Field`].
@@ -26,11 +26,11 @@ pub(super) struct Fields<'t> {
 }
 
 impl<'t> Fields<'t> {
-    /// The fields' strings, if each field is there once, as a string.
+    /// The strings of the fields, if the event has each field once and as a string.
     #[inline(always)]
-    pub(super) fn texts(&self) -> Option<[&'t [u8]; 4]> {
+    pub(super) fn strings(&self) -> Option<[&'t [u8]; 4]> {
         match self.values {
-            [Value::Text(event_id), Value::Text(user_id), Value::Text(kind), Value::Text(ts)]
+            [Value::String(event_id), Value::String(user_id), Value::String(kind), Value::String(ts)]
                 if self.is_repeated == [false; 4] =>
             {
                 Some([event_id, user_id, kind, ts])
@@ -39,20 +39,20 @@ impl<'t> Fields<'t> {
         }
     }
 
-    /// Each field once, with these strings.
-    pub(super) fn of_texts(texts: [&'t [u8]; 4]) -> Self {
-        Self { values: texts.map(Value::Text), is_repeated: [false; 4] }
+    /// The fields of an event that has each field once, with these strings.
+    pub(super) fn from_strings(strings: [&'t [u8]; 4]) -> Self {
+        Self { values: strings.map(Value::String), is_repeated: [false; 4] }
     }
 
-    /// Adds a member.
+    /// Sets the value of a field, and records whether the field had one before.
     #[inline(always)]
-    pub(super) fn note(&mut self, field: Field, value: Value<'t>) {
+    pub(super) fn set(&mut self, field: Field, value: Value<'t>) {
         let earlier = std::mem::replace(&mut self.values[field as usize], value);
         self.is_repeated[field as usize] |= !matches!(earlier, Value::Missing);
     }
 
     #[inline(always)]
-    fn unrepeated(&self) -> Result<(), Fault> {
+    fn check_unrepeated(&self) -> Result<(), Fault> {
         let repeated = Field::ALL.into_iter().find(|field| self.is_repeated[*field as usize]);
         repeated.map_or(Ok(()), |field| Err(Fault::Repeated(field)))
     }
@@ -68,41 +68,42 @@ impl<'t> Fields<'t> {
 
     #[inline(always)]
     fn id(&self, field: Field) -> Result<&'t [u8], Fault> {
-        let id = self.text(field)?;
+        let id = self.string(field)?;
         if id.len() > *ID_BYTES.end() { Err(Fault::TooLong(field)) } else { Ok(id) }
     }
 
     #[inline(always)]
-    fn text(&self, field: Field) -> Result<&'t [u8], Fault> {
+    fn string(&self, field: Field) -> Result<&'t [u8], Fault> {
         match self.values[field as usize] {
-            Value::Text([]) => Err(Fault::Empty(field)),
-            Value::Text(text) => Ok(text),
-            Value::NotText => Err(Fault::NotAString(field)),
+            Value::String([]) => Err(Fault::Empty(field)),
+            Value::String(string) => Ok(string),
+            Value::NotAString => Err(Fault::NotAString(field)),
             Value::Missing => Err(Fault::Missing(field)),
         }
     }
 }
 
-/// Where the rows of a batch come from.
-pub(super) struct Rows<'s> {
+/// Validates events and adds a row for each of them to a batch.
+pub(super) struct RowBuilder<'s> {
     pub(super) schema: &'s Schema,
     pub(super) keys: &'s HashKeys,
     timestamps: Timestamps,
-    /// The address of the batch's text, in which every id lies.
+    /// The address of the batch's text. Every id is a part of that text.
     text_address: usize,
 }
 
-impl<'s> Rows<'s> {
+impl<'s> RowBuilder<'s> {
     pub(super) fn new(schema: &'s Schema, keys: &'s HashKeys, text_address: usize) -> Self {
         Self { schema, keys, timestamps: Timestamps::default(), text_address }
     }
 
-    /// Adds the event that has these members.
+    /// Adds the row of the event that has these members.
     ///
-    /// The first fault found is the verdict: a repeated known field; then, field by field in the order of
-    /// [`Field`], that it is missing, not a string, empty, too long or unknown; last, that `ts` is no date-time.
+    /// The first fault found is the verdict. The checks go in this order: a repeated known field; then, field by field in
+    /// the order of [`Field`], a value that is missing, not a string, empty, too long or unknown; last, a `ts` that is not
+    /// a date-time.
     pub(super) fn push(&mut self, fields: &Fields<'_>, batch: &mut Batch) {
-        match self.event(fields) {
+        match self.validate(fields) {
             Ok(event) => {
                 let (event_key, user_key) =
                     (self.keys.event_of_bytes(event.event_id), self.keys.user_of_bytes(event.user_id));
@@ -115,18 +116,18 @@ impl<'s> Rows<'s> {
         }
     }
 
-    fn event<'t>(&mut self, fields: &Fields<'t>) -> Result<Event<'t>, Verdict> {
-        fields.unrepeated()?;
+    fn validate<'t>(&mut self, fields: &Fields<'t>) -> Result<Event<'t>, Verdict> {
+        fields.check_unrepeated()?;
         let event_id = fields.event_id()?;
         let user_id = fields.id(Field::UserId)?;
-        let kind = self.schema.kinds.find(fields.text(Field::Type)?).ok_or(Fault::UnknownType)?;
-        let ts_ms = self.timestamps.parse_ms(fields.text(Field::Ts)?).ok_or(Verdict::InvalidTimestamp)?;
+        let kind = self.schema.kinds.find(fields.string(Field::Type)?).ok_or(Fault::UnknownType)?;
+        let ts_ms = self.timestamps.parse_ms(fields.string(Field::Ts)?).ok_or(Verdict::InvalidTimestamp)?;
         Ok(Event { event_id, user_id, kind, ts_ms })
     }
 
-    /// The event that has each field once, with these strings, if it is valid in itself.
+    /// The event that has each field once, with these strings, if it is valid so far.
     #[inline(always)]
-    pub(super) fn valid_event<'t>(&mut self, [event_id, user_id, kind, ts]: &[&'t [u8]; 4]) -> Option<Event<'t>> {
+    pub(super) fn validate_strings<'t>(&mut self, [event_id, user_id, kind, ts]: &[&'t [u8]; 4]) -> Option<Event<'t>> {
         if !ID_BYTES.contains(&event_id.len()) || !ID_BYTES.contains(&user_id.len()) {
             return None;
         }
@@ -134,7 +135,8 @@ impl<'s> Rows<'s> {
         Some(Event { event_id, user_id, kind, ts_ms })
     }
 
-    /// Where `id` stands in the text. Beyond the 4 GiB that a span can reach, far above any body limit, it is not quoted.
+    /// The position of `id` in the text. A span reaches 4 GiB, far above any body limit; an id beyond that gets an empty
+    /// span, so that no verdict quotes it.
     #[inline(always)]
     pub(super) fn span(&self, id: &[u8]) -> Span {
         let start = id.as_ptr().addr() - self.text_address;
@@ -142,7 +144,7 @@ impl<'s> Rows<'s> {
     }
 }
 
-/// An event that is valid in itself.
+/// An event that is valid so far: it is not checked against the clock and the accepted ids yet.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Event<'t> {
     pub(super) event_id: &'t [u8],

@@ -1,28 +1,28 @@
-//! The lock that is taken in turns, on real threads. Apart from `fair.rs`, which a model checker compiles too.
+//! The fair mutex on real threads.
 
 use crate::fair::FairMutex;
 use std::sync::TryLockError;
 
 #[test]
-fn a_waiter_comes_before_whoever_has_just_let_go() {
+fn a_waiter_gets_the_lock_before_the_thread_that_unlocks_and_locks_again() {
     for _ in 0..100 {
         let mutex = FairMutex::new(vec![]);
         let mut held = mutex.lock().unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| mutex.lock().unwrap().push("waiter"));
-            while !mutex.is_awaited() {
+            while !mutex.has_waiter() {
                 std::thread::yield_now();
             }
-            held.push("holder");
+            held.push("owner");
             drop(held);
-            mutex.lock().unwrap().push("holder again");
+            mutex.lock().unwrap().push("owner again");
         });
-        assert_eq!(*mutex.lock().unwrap(), ["holder", "waiter", "holder again"]);
+        assert_eq!(*mutex.lock().unwrap(), ["owner", "waiter", "owner again"]);
     }
 }
 
 #[test]
-fn a_try_fails_while_somebody_holds_it_or_waits() {
+fn try_lock_fails_while_a_thread_holds_the_lock_or_waits_for_it() {
     let mutex = FairMutex::new(());
     let would_block = || matches!(mutex.try_lock(), Err(TryLockError::WouldBlock));
     assert!(!would_block());
@@ -30,7 +30,7 @@ fn a_try_fails_while_somebody_holds_it_or_waits() {
     assert!(would_block());
     std::thread::scope(|scope| {
         scope.spawn(|| drop(mutex.lock().unwrap()));
-        while !mutex.is_awaited() {
+        while !mutex.has_waiter() {
             std::thread::yield_now();
         }
         assert!(would_block());

@@ -1,135 +1,18 @@
-//! One JSON front-end for events and reference tables: bytes in, a tape of nodes out.
+//! The JSON parser of events and reference tables: from bytes to a tape of nodes.
 //!
-//! simd-json reads almost everything. What it refuses goes to the strict scanner, which either says where the text
-//! broke or, where only a number was too large for simd-json, builds the same tape itself. Both unescape strings in
-//! place, so every string of a tape lies inside the text that was parsed.
+//! simd-json parses almost every text. A text that it refuses goes to the strict scanner. The scanner reports where the text
+//! is malformed, or builds the same tape itself if only a number was too large for simd-json. Both unescape strings in
+//! place, so every string of a tape is a part of the parsed text.
 //!
-//! A tape is the document in depth-first order: `Object { len, count }` is followed by `len` pairs of a key (a string)
-//! and a value, `Array { len, count }` by `len` values, and `count` nodes in all belong to it.
+//! A tape is the document in depth-first order. `Object { len, count }` is followed by `len` pairs of a name (a string) and a
+//! value, `Array { len, count }` by `len` values. `count` is the number of all nodes inside.
 
+mod malformed;
+mod parse;
 mod strict;
 #[cfg(test)]
 mod tests;
 
+pub use malformed::Malformed;
+pub(crate) use parse::{Scratch, extent, parse, scratch_bytes, with_nodes};
 pub(crate) use simd_json::{Node, StaticNode};
-
-use crate::limits::{self, JSON_DEPTH_MAX};
-use simd_json::{Buffers, Tape};
-use std::mem;
-use std::ops::Range;
-
-/// Not JSON as RFC 8259 has it, or nested more than [`JSON_DEPTH_MAX`] deep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed {
-    /// The byte where it broke: everything before it is the beginning of some valid document, and with it no more.
-    ///
-    /// - The end of the text is at its length.
-    /// - A bracket that nests too deep is itself the offset.
-    /// - A character that does not exist is reported where it starts: at the backslash of the escape of a lone
-    ///   surrogate, at the first byte of an ill-formed UTF-8 sequence.
-    pub offset: usize,
-}
-
-/// Where a text broke, and what of its top-level array stood complete by then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Broken {
-    pub(crate) malformed: Malformed,
-    /// Elements read to their last byte; 0 where the top-level value is not an array.
-    pub(crate) elements: usize,
-}
-
-/// Buffers that live from one document to the next.
-pub(crate) struct Scratch {
-    buffers: Buffers,
-    tape: Tape<'static>,
-    /// The text as it came, where simd-json may have unescaped a part of it before refusing the rest.
-    original: Vec<u8>,
-    /// Where the strings of the strict scanner's tape lie.
-    strings: Vec<Range<usize>>,
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Self {
-            buffers: Buffers::with_max_depth(0, JSON_DEPTH_MAX),
-            tape: Tape(Vec::new()),
-            original: Vec::new(),
-            strings: Vec::new(),
-        }
-    }
-}
-
-impl Scratch {
-    /// Takes the tape back, and gives up buffers that an unusual text has made large.
-    fn retire(&mut self, tape: Tape<'_>, text_bytes: usize) {
-        if tape.0.capacity() > limits::TAPE_NODES_KEPT_MAX || text_bytes > limits::TEXT_BYTES_KEPT_MAX {
-            *self = Self::default();
-        } else {
-            self.tape = tape.reset();
-        }
-    }
-}
-
-/// Parses `text`, unescaping its strings in place, and hands the nodes to `read`; all their strings lie in `text`.
-///
-/// Takes linear time, allocates nothing once `scratch` has grown, and does not recurse.
-///
-/// # Errors
-/// [`Malformed`], with `text` altered in an unspecified way.
-pub(crate) fn with_nodes<R>(
-    text: &mut [u8],
-    scratch: &mut Scratch,
-    read: impl FnOnce(&[Node<'_>]) -> R,
-) -> Result<R, Malformed> {
-    parse(text, scratch, read).map_err(|broken| broken.malformed)
-}
-
-/// [`with_nodes`] for a caller that asks how far a malformed array went.
-pub(crate) fn parse<R>(
-    text: &mut [u8],
-    scratch: &mut Scratch,
-    read: impl FnOnce(&[Node<'_>]) -> R,
-) -> Result<R, Broken> {
-    let text_bytes = text.len();
-    let has_escapes = memchr::memchr(b'\\', text).is_some();
-    if has_escapes {
-        scratch.original.clear();
-        scratch.original.extend_from_slice(text);
-    }
-    let mut tape = mem::replace(&mut scratch.tape, Tape(Vec::new())).reset();
-    if simd_json::fill_tape(text, &mut scratch.buffers, &mut tape).is_ok() {
-        let result = read(&tape.0);
-        scratch.retire(tape, text_bytes);
-        return Ok(result);
-    }
-    let mut tape = tape.reset();
-    if has_escapes {
-        text.copy_from_slice(&scratch.original);
-    }
-    let result = strict::fill(text, &mut tape.0, &mut scratch.strings).map(|()| read(&tape.0));
-    scratch.retire(tape, text_bytes);
-    result
-}
-
-/// The most memory that parsing a text takes beside the text; O(bytes).
-///
-/// A node is a value or a name, and but for the first each comes after a comma, a colon or an opening bracket. simd-json
-/// copies the text, keeps a buffer for strings, and lists where these characters, the closing brackets and the values are;
-/// the strict scanner lists its strings instead. Either list may be twice as long as it must be, since it grows by doubling.
-pub(crate) fn scratch_bytes(text: &[u8]) -> usize {
-    let count = |a, b| memchr::memchr2_iter(a, b, text).count();
-    let (separators, brackets) = (count(b',', b':'), count(b'[', b'{'));
-    let nodes = 1 + separators + brackets;
-    let places_bytes = (separators + 2 * brackets + nodes) * size_of::<u32>();
-    let strings_bytes = memchr::memchr_iter(b'"', text).count() / 2 * size_of::<Range<usize>>();
-    nodes * size_of::<Node<'_>>() + 2 * places_bytes.max(strings_bytes) + 3 * text.len()
-}
-
-/// How many nodes a value takes on the tape, from its first one.
-#[inline]
-pub(crate) fn extent(first: &Node<'_>) -> usize {
-    match first {
-        Node::Object { count, .. } | Node::Array { count, .. } => 1 + count,
-        Node::String(_) | Node::Static(_) => 1,
-    }
-}

@@ -1,13 +1,15 @@
-//! JSON to the letter of RFC 8259, byte by byte: where a text breaks, and numbers of any size.
+//! A strict scanner for RFC 8259: reports the byte where a text is malformed, and reads numbers of any size.
 //!
-//! The slow path. One loop and a bounded stack instead of recursion; every byte is looked at a constant number of times.
+//! This is the slow path. It has one loop and a bounded stack instead of recursion, and it reads every byte a constant number
+//! of times.
 
-use super::{Broken, Malformed, Node, StaticNode};
+use super::malformed::{Broken, Malformed};
 use crate::limits::JSON_DEPTH_MAX;
+use simd_json::{Node, StaticNode};
 use std::ops::Range;
 
-/// Parses `text` into the tape that simd-json would build, unescaping in place; a number is its nearest `f64`, infinite
-/// where none is near.
+/// Parses `text` into the tape that simd-json would build, and unescapes strings in place. A number becomes the nearest `f64`,
+/// or infinity beyond the range of `f64`.
 pub(super) fn fill<'t>(
     text: &'t mut [u8],
     tape: &mut Vec<Node<'t>>,
@@ -19,12 +21,12 @@ pub(super) fn fill<'t>(
     if let Err(malformed) = scanner.document() {
         return Err(Broken { malformed, elements: scanner.elements() });
     }
-    // Only now, when nothing is written any more, can the tape borrow from the text.
+    // The tape can borrow from the text only now, after the last write.
     let text: &'t [u8] = text;
     let mut spans = strings.drain(..);
     for node in tape {
         if let Node::String(string) = node {
-            let span = spans.next().expect("each string was noted with its span");
+            let span = spans.next().expect("each string has its span");
             *string = str::from_utf8(&text[span]).expect("each string was checked when it was read");
         }
     }
@@ -33,13 +35,13 @@ pub(super) fn fill<'t>(
 
 struct Scanner<'s, 'n> {
     text: &'s mut [u8],
-    /// The next byte to read: all before it is the beginning of some valid document.
+    /// The next byte to read. All bytes before it are the beginning of some valid document.
     at: usize,
-    /// What was read so far, with empty strings.
+    /// The nodes so far. Their strings are still empty.
     tape: &'s mut Vec<Node<'n>>,
-    /// The place of each string of the tape in the unescaped text.
+    /// The position of each string of the tape in the unescaped text.
     strings: &'s mut Vec<Range<usize>>,
-    /// The tape's objects and arrays that are not closed yet, outermost first.
+    /// The indices of the objects and arrays that are not closed yet, outermost first.
     open: Vec<usize>,
 }
 
@@ -54,7 +56,7 @@ impl Scanner<'_, '_> {
         }
     }
 
-    /// Reads a scalar, an empty container or the opening of another; tells whether it is the last.
+    /// Reads a scalar, an empty container, or the opening of a container that is not empty; returns whether it is the latter.
     fn value(&mut self) -> Result<bool, Malformed> {
         match self.peek() {
             Some(b'{') => return self.open(Node::Object { len: 0, count: 0 }),
@@ -69,7 +71,7 @@ impl Scanner<'_, '_> {
         Ok(false)
     }
 
-    /// Reads on from the end of a value to the start of the next one; false at the end of the document.
+    /// Reads from the end of a value to the start of the next one. Returns false at the end of the document.
     fn separator(&mut self) -> Result<bool, Malformed> {
         while let Some(&container) = self.open.last() {
             if let Node::Object { len, .. } | Node::Array { len, .. } = &mut self.tape[container] {
@@ -95,7 +97,7 @@ impl Scanner<'_, '_> {
         if self.at < self.text.len() { self.fail() } else { Ok(false) }
     }
 
-    /// Reads the opening of a container up to its first value, or all of an empty one; tells whether it stays open.
+    /// Reads the opening of a container up to its first value, or a whole empty container. Returns whether it stays open.
     fn open(&mut self, container: Node<'static>) -> Result<bool, Malformed> {
         if self.open.len() == JSON_DEPTH_MAX {
             return self.fail();
@@ -118,14 +120,14 @@ impl Scanner<'_, '_> {
     /// Reads a closing bracket.
     fn close(&mut self) {
         self.at += 1;
-        let container = self.open.pop().expect("a bracket is closed only where one is open");
+        let container = self.open.pop().expect("only an open bracket is closed");
         let nodes = self.tape.len() - container - 1;
         if let Node::Object { count, .. } | Node::Array { count, .. } = &mut self.tape[container] {
             *count = nodes;
         }
     }
 
-    /// Reads a member's name and colon, up to its value.
+    /// Reads the name and the colon of a member, up to its value.
     fn key(&mut self) -> Result<(), Malformed> {
         self.string()?;
         self.skip_space();
@@ -161,7 +163,7 @@ impl Scanner<'_, '_> {
         Ok(())
     }
 
-    /// Reads one digit or more.
+    /// Reads one or more digits.
     fn digits(&mut self) -> Result<(), Malformed> {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
@@ -170,7 +172,7 @@ impl Scanner<'_, '_> {
         if self.at == start { self.fail() } else { Ok(()) }
     }
 
-    /// Reads a string and moves its parts together over its escapes.
+    /// Reads a string, and replaces its escapes by moving the parts together.
     fn string(&mut self) -> Result<(), Malformed> {
         self.expect(b'"')?;
         let start = self.at;
@@ -194,7 +196,7 @@ impl Scanner<'_, '_> {
         Ok(())
     }
 
-    /// Reads characters that stand for themselves, up to a quote, an escape, a control character or the end.
+    /// Reads unescaped characters up to a quote, an escape, a control character or the end.
     fn run(&mut self) -> Result<Range<usize>, Malformed> {
         let start = self.at;
         let rest = &self.text[start..];
@@ -209,7 +211,7 @@ impl Scanner<'_, '_> {
         Ok(start..self.at)
     }
 
-    /// Reads a backslash and what it stands for.
+    /// Reads an escape, from its backslash on.
     fn escape(&mut self) -> Result<char, Malformed> {
         let start = self.at;
         self.at += 1;
@@ -227,13 +229,13 @@ impl Scanner<'_, '_> {
         Ok(character)
     }
 
-    /// Reads the rest of a `\u` escape that began at `start`, and the other half of a surrogate pair.
+    /// Reads the rest of a `\u` escape that began at `start`, and the second half of a surrogate pair.
     fn unicode_escape(&mut self, start: usize) -> Result<char, Malformed> {
         let lone = Malformed { offset: start };
         let first = self.code_unit()?;
         let mut second = None;
         if (0xd800..0xdc00).contains(&first) {
-            // The text may end before the other half is there; anything else leaves this half alone.
+            // The text may end before the second half. Any other text makes the first half a lone surrogate.
             let next = &self.text[self.at..];
             if !b"\\u".starts_with(&next[..next.len().min(2)]) {
                 return Err(lone);
@@ -267,11 +269,11 @@ impl Scanner<'_, '_> {
         self.text.get(self.at).copied()
     }
 
-    /// Reads the next byte if it is one of `any`.
+    /// Reads the next byte if it is one of `any`; returns whether it is.
     fn accept(&mut self, any: &[u8]) -> bool {
-        let is_there = self.peek().is_some_and(|byte| any.contains(&byte));
-        self.at += usize::from(is_there);
-        is_there
+        let is_next = self.peek().is_some_and(|byte| any.contains(&byte));
+        self.at += usize::from(is_next);
+        is_next
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), Malformed> {
@@ -282,7 +284,7 @@ impl Scanner<'_, '_> {
         Err(Malformed { offset: self.at })
     }
 
-    /// Complete elements of the top-level array so far.
+    /// The number of complete elements of the top-level array so far.
     fn elements(&self) -> usize {
         match self.tape.first() {
             Some(Node::Array { len, .. }) => *len,

@@ -1,7 +1,12 @@
-use super::*;
-use proptest::prelude::*;
+//! The parser against simd-json, the strict scanner and serde_json.
 
-/// A tape that owns its strings, with every number alike.
+use super::malformed::{Broken, Malformed};
+use super::{Node, Scratch, StaticNode, parse, strict, with_nodes};
+use crate::limits::JSON_DEPTH_MAX;
+use proptest::prelude::*;
+use simd_json::{Buffers, Tape};
+
+/// A node of a tape that owns its string. All numbers are equal.
 #[derive(Clone, Debug, PartialEq)]
 enum Item {
     Text(String),
@@ -30,7 +35,7 @@ fn by_simd(text: &[u8]) -> Option<Vec<Item>> {
     Some(items(&tape.0))
 }
 
-/// What the strict scanner makes of a text, and whether a number in it is beyond simd-json.
+/// The tape of the strict scanner, and whether it has a number that simd-json refuses.
 fn by_scanner(text: &[u8]) -> Result<(Vec<Item>, bool), Broken> {
     let mut text = text.to_vec();
     let (mut tape, mut strings) = (Vec::new(), Vec::new());
@@ -39,15 +44,15 @@ fn by_scanner(text: &[u8]) -> Result<(Vec<Item>, bool), Broken> {
     Ok((items(&tape), tape.iter().any(is_huge)))
 }
 
-fn by_front_end(text: &[u8]) -> Result<Vec<Item>, Malformed> {
+fn by_parser(text: &[u8]) -> Result<Vec<Item>, Malformed> {
     with_nodes(&mut text.to_vec(), &mut Scratch::default(), items)
 }
 
 fn offset(text: impl AsRef<[u8]>) -> Option<usize> {
-    by_front_end(text.as_ref()).err().map(|malformed| malformed.offset)
+    by_parser(text.as_ref()).err().map(|malformed| malformed.offset)
 }
 
-/// How deep a text nests, if it is JSON.
+/// The depth of a tape.
 fn depth(tape: &[Item]) -> usize {
     let mut ends: Vec<usize> = Vec::new();
     let mut deepest = 0;
@@ -61,43 +66,43 @@ fn depth(tape: &[Item]) -> usize {
     deepest
 }
 
-/// The front-end, simd-json, the scanner and serde_json say the same about `text`, as far as they can.
+/// The parser, simd-json, the scanner and serde_json agree about `text`, as far as each of them can read it.
 fn assert_all_agree(text: &[u8]) {
-    let (simd, scanner, front_end) = (by_simd(text), by_scanner(text), by_front_end(text));
+    let (simd, scanner, parsed) = (by_simd(text), by_scanner(text), by_parser(text));
     let serde = serde_json::from_slice::<serde_json::Value>(text);
     match (&simd, &scanner) {
         (Some(simd), Ok((scanner, _))) => assert_eq!(simd, scanner),
-        (None, Ok((_, has_huge))) => assert!(has_huge, "simd-json refuses what the scanner accepts"),
-        (Some(_), Err(broken)) => panic!("simd-json accepts what is {broken:?}"),
+        (None, Ok((_, has_huge))) => assert!(has_huge, "simd-json refuses a text that the scanner accepts"),
+        (Some(_), Err(broken)) => panic!("simd-json accepts a text that is {broken:?}"),
         (None, Err(broken)) => assert_breaks_there(text, *broken),
     }
     match scanner {
         Ok((tape, has_huge)) => {
             let is_beyond_serde = has_huge || depth(&tape) >= 128;
             assert!(serde.is_ok() || is_beyond_serde, "serde_json: {serde:?}");
-            assert_eq!(front_end.as_ref(), Ok(&tape));
+            assert_eq!(parsed.as_ref(), Ok(&tape));
         }
         Err(broken) => {
-            assert!(serde.is_err(), "serde_json accepts what is {broken:?}");
-            assert_eq!(front_end, Err(broken.malformed));
+            assert!(serde.is_err(), "serde_json accepts a text that is {broken:?}");
+            assert_eq!(parsed, Err(broken.malformed));
         }
     }
 }
 
-/// What comes before the offset is the beginning of some JSON; with the next byte it is not.
+/// The bytes before the offset are the beginning of some JSON; together with the next byte they are not.
 fn assert_breaks_there(text: &[u8], broken: Broken) {
     let offset = broken.malformed.offset;
     let offset_of = |text: &[u8]| by_scanner(text).err().map(|broken| broken.malformed.offset);
     assert!(offset <= text.len());
-    assert!([None, Some(offset)].contains(&offset_of(&text[..offset])), "it broke before {offset}");
+    assert!([None, Some(offset)].contains(&offset_of(&text[..offset])), "it is malformed before {offset}");
     match text.get(offset) {
-        // Characters are judged whole.
+        // A character is valid or invalid as a whole.
         None | Some(b'\\' | 0x80..) => {}
-        Some(_) => assert_eq!(offset_of(&text[..=offset]), Some(offset), "it did not break yet at {offset}"),
+        Some(_) => assert_eq!(offset_of(&text[..=offset]), Some(offset), "it is not malformed at {offset}"),
     }
 }
 
-/// Pieces that JSON is made of, whole, broken and foreign.
+/// Pieces of JSON, valid and broken, and pieces of other formats.
 const TOKENS: &[&[u8]] = &[
     b"{",
     b"}",
@@ -194,7 +199,7 @@ fn token() -> impl Strategy<Value = &'static [u8]> {
     prop::sample::select(TOKENS)
 }
 
-fn soup() -> impl Strategy<Value = Vec<u8>> {
+fn random_tokens() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(token(), 0..12).prop_map(|tokens| tokens.concat())
 }
 
@@ -264,43 +269,43 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
-    fn all_readers_accept_generated_json(text in json()) {
-        prop_assert!(by_front_end(&text).is_ok());
+    fn all_parsers_accept_generated_json(text in json()) {
+        prop_assert!(by_parser(&text).is_ok());
         assert_all_agree(&text);
     }
 
     #[test]
-    fn all_readers_agree_on_mutated_json(text in json(), mutations in prop::collection::vec(mutation(), 1..4)) {
+    fn all_parsers_agree_on_mutated_json(text in json(), mutations in prop::collection::vec(mutation(), 1..4)) {
         assert_all_agree(&mutate(text, mutations));
     }
 
     #[test]
-    fn all_readers_agree_on_token_soup(text in soup()) {
+    fn all_parsers_agree_on_random_tokens(text in random_tokens()) {
         assert_all_agree(&text);
     }
 
     #[test]
-    fn all_readers_agree_on_strings_of_any_pieces(text in soup()) {
+    fn all_parsers_agree_on_strings_of_random_tokens(text in random_tokens()) {
         assert_all_agree(&[b"[\"", &text[..], b"\"]"].concat());
     }
 
     #[test]
-    fn all_readers_agree_across_block_boundaries(text in soup(), before in 0..130_usize) {
+    fn all_parsers_agree_across_block_boundaries(text in random_tokens(), before in 0..130_usize) {
         assert_all_agree(&[" ".repeat(before).as_bytes(), &text].concat());
         assert_all_agree(&[b"[\"", "a".repeat(before).as_bytes(), &text, b"\"]"].concat());
     }
 
     #[test]
-    fn a_scratch_that_has_read_other_texts_reads_alike(texts in prop::collection::vec(prop_oneof![json(), soup()], 1..6)) {
+    fn a_used_scratch_gives_the_same_result_as_a_new_one(texts in prop::collection::vec(prop_oneof![json(), random_tokens()], 1..6)) {
         let mut scratch = Scratch::default();
         for text in texts {
-            prop_assert_eq!(with_nodes(&mut text.clone(), &mut scratch, items), by_front_end(&text));
+            prop_assert_eq!(with_nodes(&mut text.clone(), &mut scratch, items), by_parser(&text));
         }
     }
 }
 
 #[test]
-fn all_readers_agree_on_every_short_text() {
+fn all_parsers_agree_on_every_short_text() {
     for (alphabet, len_max) in
         [(&b"{}[]:,\"\\u1 "[..], 5), (b"0123-+.eE ,x", 5), (b"[\"\x80\xc3\xa9\xe2\xed\xa0\xf0\"]", 5)]
     {
@@ -314,7 +319,7 @@ fn all_readers_agree_on_every_short_text() {
 }
 
 #[test]
-fn any_byte_anywhere_in_a_document_is_judged_alike() {
+fn all_parsers_agree_on_any_byte_at_any_position() {
     let document = br#" {"a":[1.5e3,true,null,"x\n\u00e9\ud83d\ude00"],"b":{"c":-0}} "#;
     for at in 0..document.len() {
         for byte in 0..=255 {
@@ -327,13 +332,13 @@ fn any_byte_anywhere_in_a_document_is_judged_alike() {
 }
 
 #[test]
-fn depth_128_is_read_and_the_bracket_of_depth_129_is_not() {
+fn depth_128_is_accepted_and_the_bracket_of_depth_129_is_refused() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}"), (" [{\"a\":", "}]")] {
         let levels = open.matches(['[', '{']).count();
         let nested = |times: usize, inner: &str| format!("{}{inner}{}", open.repeat(times), close.repeat(times));
         let deepest = nested(128 / levels, "1");
         assert_eq!(offset(&deepest), None, "{open}");
-        assert_eq!(depth(&by_front_end(deepest.as_bytes()).unwrap()), 128);
+        assert_eq!(depth(&by_parser(deepest.as_bytes()).unwrap()), 128);
         for inner in ["[]", "{}", "[1", "{"] {
             assert_eq!(offset(nested(128 / levels, inner)), Some(128 / levels * open.len()), "{open} {inner}");
         }
@@ -342,11 +347,11 @@ fn depth_128_is_read_and_the_bracket_of_depth_129_is_not() {
 }
 
 #[test]
-fn numbers_may_be_of_any_size_and_are_read_by_either_path() {
+fn both_paths_accept_numbers_of_any_size() {
     let huge = "9".repeat(400);
     for number in ["1e999", "-1e999", "-0", "0e99999999999999999999", "1e-99999999999999999999", "0.1e1", &huge] {
         let text = format!(r#"{{"\u0061":[{number},"\n"],"b":{number}}}"#);
-        let tape = by_front_end(text.as_bytes()).unwrap();
+        let tape = by_parser(text.as_bytes()).unwrap();
         let string = |text: &str| Item::Text(text.to_owned());
         let members = [string("a"), Item::Array(2, 2), Item::Number, string("\n"), string("b"), Item::Number];
         assert_eq!(tape, [&[Item::Object(2, 6)], &members[..]].concat(), "{number}");
@@ -354,23 +359,23 @@ fn numbers_may_be_of_any_size_and_are_read_by_either_path() {
 }
 
 #[test]
-fn the_strings_of_both_paths_lie_in_the_text() {
+fn the_strings_of_both_paths_are_parts_of_the_text() {
     for number in ["1", "1e999"] {
         let mut text = format!(r#"["plain",{number},"\u0061\n",""]"#).into_bytes();
-        let place = text.as_ptr_range();
+        let whole = text.as_ptr_range();
         let strings = with_nodes(&mut text, &mut Scratch::default(), |nodes| {
             let strings = nodes.iter().filter_map(|node| match node {
                 Node::String(string) => Some(string.as_bytes().as_ptr_range()),
                 _ => None,
             });
-            strings.map(|string| place.start <= string.start && string.end <= place.end).collect::<Vec<_>>()
+            strings.map(|string| whole.start <= string.start && string.end <= whole.end).collect::<Vec<_>>()
         });
         assert_eq!(strings, Ok(vec![true; 3]));
     }
 }
 
 #[test]
-fn offsets_name_the_byte_that_cannot_be_continued() {
+fn the_offset_is_the_first_byte_that_no_document_can_have() {
     let cases: &[(&[u8], usize)] = &[
         (b"", 0),
         (b"  ", 2),
@@ -427,7 +432,7 @@ fn offsets_name_the_byte_that_cannot_be_continued() {
 }
 
 #[test]
-fn a_broken_array_tells_how_many_of_its_elements_were_complete() {
+fn a_malformed_array_reports_the_number_of_its_complete_elements() {
     let cases = [
         ("[1,[2,3],{\"a\":[4]},x", 3),
         ("[1,2,3", 3),
@@ -444,7 +449,7 @@ fn a_broken_array_tells_how_many_of_its_elements_were_complete() {
 }
 
 #[test]
-fn large_buffers_are_given_up_and_ordinary_ones_are_kept() {
+fn large_buffers_are_freed_and_ordinary_ones_are_kept() {
     let mut scratch = Scratch::default();
     let mut read = |values: usize| {
         let mut text = format!("[{}1]", "1,".repeat(values)).into_bytes();

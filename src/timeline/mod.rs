@@ -39,7 +39,7 @@ use crate::clock::second_of;
 use crate::config::EngineConfig;
 use crate::key::{UserKey, kind_of_record};
 use crate::reference::Generation;
-use crate::window::{Consumed, Folder, Window};
+use crate::window::{Drained, Window, WindowConsumer};
 use cells::Cells;
 use second::{Second, Shape};
 use seconds::Seconds;
@@ -57,7 +57,7 @@ pub(crate) struct Timeline {
     generation: Arc<Generation>,
     seconds: Seconds,
     users: Users,
-    folder: Folder,
+    folder: WindowConsumer,
 }
 
 impl Timeline {
@@ -70,7 +70,7 @@ impl Timeline {
             generation,
             seconds: Seconds::new(config.ring_slots()),
             users: Users::new(),
-            folder: Folder::new(window),
+            folder: WindowConsumer::new(window),
         }
     }
 
@@ -129,12 +129,12 @@ impl Timeline {
     }
 
     /// Folds what was published in the window since the last call, up to about `limit` records.
-    pub(crate) fn catch_up(&mut self, window: &Window, limit: u64) -> Consumed {
+    pub(crate) fn catch_up(&mut self, window: &Window, limit: u64) -> Drained {
         let live = self.live();
         let now = *live.end() - self.max_skew_secs;
         let shape = Shape::of(&self.generation, self.kinds);
         let Self { folder, seconds, users, generation, .. } = self;
-        folder.catch_up(window, &live, limit, |at, records| {
+        folder.drain(window, &live, limit, |at, records| {
             fold(seconds, users, generation, shape, at, at <= now, records);
         })
     }

@@ -1,32 +1,32 @@
-//! One batch's records of one second.
+//! The records of one batch in one second.
 
 use crate::sync::Published;
 use crate::sync::reclaim::Owned;
 use std::ptr;
 
-/// A user key and a kind, opaque here.
+/// A user key and a kind. The window does not read them.
 pub(crate) type Record = u128;
 
-/// Immutable once its address is in a slot.
+/// Records of one second. A chunk is immutable once its address is in a slot.
 pub(crate) struct Chunk {
     body: Published<Body>,
 }
 
 pub(crate) struct Body {
-    /// The second that the records belong to; the head's is the slot's.
+    /// The second of the records. The second of the head is the second of the slot.
     pub(crate) second: i64,
-    /// Records published in this slot up to and including this chunk, since the slot was last null. It goes on across
-    /// seconds, so it strictly grows from chunk to chunk and one number tells a folder what it has seen.
-    pub(crate) depth: u64,
-    /// The next older chunk of the same second.
+    /// The number of records published in this slot up to and including this chunk, since the slot was last null. The number
+    /// continues across seconds, so it grows from chunk to chunk, and one number records how far a consumer has read.
+    pub(crate) sequence: u64,
+    /// The next older chunk of the same second, or null.
     pub(crate) next: *mut Chunk,
     pub(crate) records: Box<[Record]>,
 }
 
 impl Chunk {
-    /// A chunk that stands alone.
-    pub(crate) fn new(second: i64, depth: u64, records: Box<[Record]>) -> Owned<Self> {
-        Owned::new(Self { body: Published::new(Body { second, depth, next: ptr::null_mut(), records }) })
+    /// A chunk without a next chunk.
+    pub(crate) fn new(second: i64, sequence: u64, records: Box<[Record]>) -> Owned<Self> {
+        Owned::new(Self { body: Published::new(Body { second, sequence, next: ptr::null_mut(), records }) })
     }
 
     #[inline(always)]
@@ -34,22 +34,22 @@ impl Chunk {
         self.body.get()
     }
 
-    /// Places the chunk over what the slot holds now.
-    pub(crate) fn place(&mut self, next: *mut Chunk, depth_below: u64) {
+    /// Links the chunk to the chunk below it, before the chunk is published.
+    pub(crate) fn link(&mut self, next: *mut Chunk, sequence_below: u64) {
         let body = self.body.get_mut();
         body.next = next;
-        body.depth = depth_below + body.records.len() as u64;
+        body.sequence = sequence_below + body.records.len() as u64;
     }
 }
 
-/// Frees a whole list in a loop: a second can hold more chunks than a stack has frames.
+/// Frees a whole list. It is a loop and not a recursion, because a second can have more chunks than a stack has frames.
 ///
 /// # Safety
-/// 1. `head` is null or heads a list of chunks that came from `Owned::into_ptr`.
-/// 2. Nobody else can reach any of them, and nobody else frees them.
+/// 1. `head` is null, or the head of a list of chunks that came from `Owned::into_ptr`.
+/// 2. No other thread can reach any of them, and no other call frees them.
 pub(crate) unsafe fn free_list(mut head: *mut Chunk) {
     while !head.is_null() {
-        // SAFETY: by 1. `head` is a chunk that was given up, by 2. it is nobody else's.
+        // SAFETY: by 1. `head` is a chunk whose ownership was given up, by 2. this call is its only owner.
         let chunk = unsafe { Owned::from_ptr(head) };
         head = chunk.body().next;
     }

@@ -7,64 +7,27 @@
 //!        └─ shard 1 ── ...
 //! ```
 //!
-//! A slot is one atomic word: the address of its newest chunk, or null. A chunk is immutable once that address is
-//! published, and carries the second it belongs to; so the slot's second and its data change in the same
-//! compare-and-swap and can never disagree. Three kinds of change exist, each one compare-and-swap of that word:
+//! A slot is one atomic word: the address of its newest chunk, or null. A chunk is immutable once that address is published,
+//! and it has the second that it belongs to. So the second and the data of a slot change in the same compare-and-swap and
+//! never disagree. Three operations change a slot, each by one compare-and-swap of that word:
 //!
-//! - [`append`](Window::append) puts a chunk on top; where the slot still holds an older second (the ring has wrapped),
-//!   the same swap unlinks that second's list, and whoever swapped retires it;
-//! - a fold replaces the list it has read by an empty chunk (`Slot::retire`);
-//! - the janitor empties a slot whose second is over (`Slot::clear`).
+//! - [`append`](Window::append) puts a chunk on top. If the slot still has an older second, because the ring has wrapped, the
+//!   same swap unlinks the list of that second, and the thread that swapped retires the list.
+//! - A fold replaces the list that it has read by an empty chunk (`Slot::retire`).
+//! - The janitor empties a slot whose second is over (`Slot::clear`).
 //!
-//! Writers never wait for anyone: a swap fails only because another one succeeded. A snapshot is one load, wait-free.
+//! Writers never wait: a swap fails only because another swap succeeded. A snapshot is one load, and wait-free.
 //!
-//! This module knows records (128 bits), seconds and counts; nothing of HTTP, JSON, time or logging.
-#![allow(unsafe_code, reason = "lists shared without locks; every block names why it may")]
+//! This module knows records (128 bits), seconds and counts. It knows nothing of HTTP, JSON, time or logging.
+#![allow(unsafe_code, reason = "lists that are shared without locks; each block says why it is sound")]
 
-mod chunk;
+pub(crate) mod chunk;
+mod consumer;
 mod dirty;
-mod folder;
 mod ring;
+mod shards;
 pub(crate) mod slot;
 
-pub(crate) use chunk::Record;
-pub(crate) use folder::{Consumed, Folder};
+pub(crate) use consumer::{Drained, WindowConsumer};
+pub(crate) use shards::Window;
 pub(crate) use slot::Appended;
-
-use ring::Ring;
-use std::ops::Range;
-
-/// All shards. Any thread may use any shard: they only spread contention.
-pub(crate) struct Window {
-    shards: Box<[Ring]>,
-}
-
-impl Window {
-    /// `shards` rings of `slots` seconds, both powers of two.
-    pub(crate) fn new(shards: usize, slots: usize) -> Self {
-        assert!(shards.is_power_of_two());
-        Self { shards: (0..shards).map(|_| Ring::new(slots)).collect() }
-    }
-
-    /// What a window of so many shards and slots takes with its folder, and with the empty chunk that a fold leaves in a
-    /// slot.
-    pub(crate) fn bytes_for(shards: usize, slots: usize) -> usize {
-        let slot_bytes = size_of::<slot::Slot>() + size_of::<chunk::Chunk>() + Folder::SLOT_BYTES;
-        let bits_bytes = 2 * slots.div_ceil(8);
-        shards * (slots * slot_bytes + bits_bytes)
-    }
-
-    /// Publishes `records` in `second`: they are in every snapshot and every fold that starts after this returns.
-    /// Lock-free; the shard is `hint` modulo their number.
-    pub(crate) fn append(&self, hint: usize, second: i64, records: Box<[Record]>) -> Appended {
-        self.shards[hint & (self.shards.len() - 1)].append(second, records)
-    }
-
-    fn shards(&self) -> Range<usize> {
-        0..self.shards.len()
-    }
-
-    fn slots(&self) -> usize {
-        self.shards[0].len()
-    }
-}

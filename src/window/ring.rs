@@ -1,11 +1,11 @@
-//! One shard: a slot for each second, and the bits that say where there is news.
+//! One shard: a slot for each second, and the bitmap of slots with unfolded records.
 
 use crate::sync::reclaim::pin;
 use crate::window::chunk::Record;
 use crate::window::dirty::DirtyBits;
 use crate::window::slot::{Appended, Slot};
 
-/// A ring of slots. Second `s` lives in slot `s` modulo their number.
+/// A ring of slots. The slot of second `s` is `s` modulo the number of slots.
 pub(crate) struct Ring {
     slots: Box<[Slot]>,
     pub(crate) dirty: DirtyBits,
@@ -22,8 +22,8 @@ impl Ring {
         self.slots.len()
     }
 
-    /// Where a second lives; before 1970, too (two's complement).
-    pub(crate) fn index(&self, second: i64) -> usize {
+    /// The index of a second's slot. Seconds before 1970 are correct too (two's complement).
+    pub(crate) fn slot_index(&self, second: i64) -> usize {
         second as usize & (self.slots.len() - 1)
     }
 
@@ -31,9 +31,11 @@ impl Ring {
         &self.slots[index]
     }
 
-    /// Publishes, then marks.
+    /// Publishes the records, and then marks the slot. With the other order, a fold could take the mark before the records
+    /// are in the slot, and a later fold would not look at the slot.
     pub(crate) fn append(&self, second: i64, records: Box<[Record]>) -> Appended {
-        let index = self.index(second);
+        debug_assert!(!records.is_empty(), "an append without records");
+        let index = self.slot_index(second);
         let appended = self.slots[index].append(second, records, &pin());
         if appended == Appended::Stored {
             self.dirty.mark(index);

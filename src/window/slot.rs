@@ -1,26 +1,28 @@
-//! One second's list of chunks behind one atomic word.
+//! The list of chunks of one second, behind one atomic word.
 
 use crate::sync::reclaim::{Guard, Owned};
 use crate::sync::{AtomicPtr, Ordering};
 use crate::window::chunk::{Body, Chunk, Record, free_list};
 use std::ptr;
 
-/// What became of an append.
+/// The result of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Appended {
-    /// Published.
+    /// The records are published.
     Stored,
-    /// The slot serves a newer second already: these records have outlived the retention.
-    Outlived,
+    /// The slot already has a newer second. So the second of these records is out of the retention, and they are dropped.
+    Expired,
 }
 
-/// A list of chunks of one second, newest first. Invariant: what `head` points to, and all that is reachable from there,
-/// was published by one of the swaps below, and is freed only through [`Guard::retire`] after one of them unlinked it.
+/// A list of chunks of one second, newest first.
+///
+/// Invariant: the chunk at `head`, and all chunks that are reachable from there, were published by one of the swaps below. A
+/// chunk is freed only through [`Guard::retire`], after one of these swaps has unlinked it.
 pub(crate) struct Slot {
     head: AtomicPtr<Chunk>,
 }
 
-/// A slot's list as it was at one instant.
+/// The list of a slot at one instant.
 pub(crate) struct Snapshot<'g> {
     head: *mut Chunk,
     guard: &'g Guard,
@@ -31,32 +33,32 @@ impl Slot {
         Self { head: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// Publishes `records` in `second`, unlinking an older second that the slot still holds. `guard` spans the load and
-    /// the swap, so the address that is compared cannot have been freed and used again in between.
+    /// Publishes `records` in `second`, and unlinks an older second that the slot still has. `guard` spans the load and the
+    /// swap, so the address that the swap compares cannot be freed and reused in between.
     pub(crate) fn append(&self, second: i64, records: Box<[Record]>, guard: &Guard) -> Appended {
         let mut chunk = Chunk::new(second, 0, records);
-        // Acquire: pairs with the Release half of the three swaps in this file. If one came first we see its chunk
-        // whole; if it comes after this load, our swap fails and we look again.
+        // Acquire: pairs with the Release half of the three swaps in this file. If a swap came first, this thread sees its
+        // chunk as a whole. If the swap comes after this load, the swap below fails and the loop retries.
         let mut head = self.head.load(Ordering::Acquire);
         loop {
             // SAFETY: null, or loaded from the slot under `guard`.
             let below = unsafe { guard.deref(head) }.map(Chunk::body);
             let (next, stale) = match below {
-                Some(below) if below.second > second => return Appended::Outlived,
+                Some(below) if below.second > second => return Appended::Expired,
                 Some(below) if below.second == second => (head, ptr::null_mut()),
                 _ => (ptr::null_mut(), head),
             };
-            chunk.place(next, below.map_or(0, |below| below.depth));
+            chunk.link(next, below.map_or(0, |below| below.sequence));
             let published = chunk.into_ptr();
-            // Release: publishes the chunk to every Acquire load of the head. Acquire on failure: the head that won is
-            // looked at next. On success the old head is the one that was acquired above.
+            // Release: publishes the chunk to every Acquire load of the head. On success, the old head is the one that was
+            // acquired above. Acquire on failure: pairs with the swap that succeeded, whose head the next iteration reads.
             match self.head.compare_exchange(head, published, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => {
                     self.retire_list(stale, guard);
                     return Appended::Stored;
                 }
                 Err(now) => {
-                    // SAFETY: 1. given up three lines above; 2. the swap that would have published it has failed.
+                    // SAFETY: 1. `into_ptr` above gave up the ownership; 2. the swap that would have published it has failed.
                     chunk = unsafe { Owned::from_ptr(published) };
                     head = now;
                 }
@@ -64,40 +66,40 @@ impl Slot {
         }
     }
 
-    /// The slot's list as it is now; none when it is empty. Wait-free.
+    /// The current list of the slot; `None` if it is empty. Wait-free.
     pub(crate) fn snapshot<'g>(&self, guard: &'g Guard) -> Option<Snapshot<'g>> {
-        // Acquire: pairs with the Release half of the swaps. If a swap came first we see its list whole; if not, we see
-        // the whole list that it replaces, which `guard` keeps.
+        // Acquire: pairs with the Release half of the swaps. If a swap came first, this thread sees its list as a whole. If
+        // not, this thread sees the whole list that the swap replaces, and `guard` keeps that list allocated.
         let head = self.head.load(Ordering::Acquire);
         (!head.is_null()).then_some(Snapshot { head, guard })
     }
 
-    /// Replaces a list that has been read by an empty chunk of the same second and depth; false when something was
-    /// appended since, and the list stays.
+    /// Replaces a list that has been read by an empty chunk of the same second and sequence. Returns false, and keeps the list,
+    /// if a chunk was appended since.
     pub(crate) fn retire(&self, read: &Snapshot<'_>) -> bool {
         let body = read.body();
         if body.next.is_null() && body.records.is_empty() {
             return true;
         }
-        self.replace(read, Chunk::new(body.second, body.depth, Box::new([])).into_ptr())
+        self.replace(read, Chunk::new(body.second, body.sequence, Box::new([])).into_ptr())
     }
 
-    /// Empties the slot; false when something was appended since.
+    /// Empties the slot. Returns false, and keeps the list, if a chunk was appended since.
     pub(crate) fn clear(&self, read: &Snapshot<'_>) -> bool {
         self.replace(read, ptr::null_mut())
     }
 
-    /// Swaps the list of `read` for `new`, which is null or given up by its owner for this call.
+    /// Swaps the list of `read` for `new`, which is null or a chunk that its owner has given up for this call.
     fn replace(&self, read: &Snapshot<'_>, new: *mut Chunk) -> bool {
-        // Release: publishes `new` to every Acquire load of the head. If an append came first, this fails and changes
-        // nothing; if it comes after, its own swap fails and it looks again. Relaxed on failure: what won is not read.
+        // Release: publishes `new` to every Acquire load of the head. If an append came first, this swap fails and changes
+        // nothing. If the append comes after, its own swap fails and it retries. Relaxed on failure: the new head is not read.
         match self.head.compare_exchange(read.head, new, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(list) => {
                 self.retire_list(list, read.guard);
                 true
             }
             Err(_) => {
-                // SAFETY: 1. null or given up by the caller; 2. it was not published.
+                // SAFETY: 1. null, or given up by the caller; 2. it was not published.
                 unsafe { free_list(new) };
                 false
             }
@@ -105,12 +107,12 @@ impl Slot {
     }
 
     /// Retires a list that the caller's successful swap has unlinked.
-    #[expect(clippy::unused_self, reason = "the list was this slot's")]
+    #[expect(clippy::unused_self, reason = "the list belonged to this slot")]
     fn retire_list(&self, list: *mut Chunk, guard: &Guard) {
         if !list.is_null() {
-            // SAFETY: 1. the slot's word was the only way to it, and the caller's swap has changed that word for good
-            // (a head never comes back: its address stays taken while anyone might compare it); 2. a swap succeeds for
-            // one thread; 3. chunks hold plain data, and the list is whole.
+            // SAFETY: 1. the slot's word was the only link to the list, and the caller's swap has changed that word for good.
+            // (A head never comes back: its address stays allocated while any thread might compare it.) 2. a swap succeeds
+            // for one thread only; 3. chunks hold plain data, and the list is whole.
             unsafe { guard.retire(list, free_list) };
         }
     }
@@ -118,9 +120,9 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // Relaxed: `&mut self` has ordered everything before it.
+        // Relaxed: `&mut self` has ordered all earlier accesses.
         let head = self.head.load(Ordering::Relaxed);
-        // SAFETY: 1. the slot's invariant; 2. `&mut self`, and what was unlinked before is not reachable from here.
+        // SAFETY: 1. the invariant of the slot; 2. `&mut self`, and no chunk that was unlinked before is reachable from here.
         unsafe { free_list(head) };
     }
 }
@@ -136,17 +138,18 @@ impl<'g> Snapshot<'g> {
         self.body().second
     }
 
-    /// Records published in this slot so far.
-    pub(crate) fn depth(&self) -> u64 {
-        self.body().depth
+    /// The number of records published in this slot so far.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.body().sequence
     }
 
-    /// Hands over the records above `depth`, a chunk at a time, newest first.
-    pub(crate) fn since(&self, depth: u64, mut read: impl FnMut(&[Record])) {
+    /// Passes the records after `sequence` to `read`, chunk by chunk, newest first.
+    pub(crate) fn since(&self, sequence: u64, mut read: impl FnMut(&[Record])) {
+        debug_assert!(sequence <= self.sequence(), "more records were read than published");
         let mut at = self.head;
-        // SAFETY: null, or reachable from the head when that was loaded under the guard.
+        // SAFETY: null, or reachable from the head when the head was loaded under the guard.
         while let Some(body) = unsafe { self.guard.deref(at) }.map(Chunk::body) {
-            if body.depth <= depth {
+            if body.sequence <= sequence {
                 break;
             }
             read(&body.records);

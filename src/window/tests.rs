@@ -1,8 +1,9 @@
-//! The window on real threads and real epochs. Apart from `window/mod.rs`, which a model checker compiles too.
+//! The window on real threads and real epochs.
 
 use crate::sync::reclaim::pin;
+use crate::window::chunk::Record;
 use crate::window::slot::Slot;
-use crate::window::{Appended, Consumed, Folder, Record, Window};
+use crate::window::{Appended, Drained, Window, WindowConsumer};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -13,71 +14,75 @@ fn append(window: &Window, second: i64, records: &[Record]) -> Appended {
     window.append(0, second, records.into())
 }
 
-/// What one turn hands over, by second, sorted.
-fn turn(folder: &mut Folder, window: &Window, live: std::ops::RangeInclusive<i64>) -> BTreeMap<i64, Vec<Record>> {
+/// The records of one drain by second, sorted.
+fn drain(
+    consumer: &mut WindowConsumer,
+    window: &Window,
+    live: std::ops::RangeInclusive<i64>,
+) -> BTreeMap<i64, Vec<Record>> {
     let mut seen: BTreeMap<i64, Vec<Record>> = BTreeMap::new();
-    folder.catch_up(window, &live, u64::MAX, |second, records| seen.entry(second).or_default().extend(records));
+    consumer.drain(window, &live, u64::MAX, |second, records| seen.entry(second).or_default().extend(records));
     seen.values_mut().for_each(|records| records.sort_unstable());
     seen
 }
 
 #[test]
-fn records_are_handed_over_once_with_their_second() {
+fn each_record_is_drained_once_with_its_second() {
     let window = Window::new(2, 8);
-    let mut folder = Folder::new(&window);
+    let mut consumer = WindowConsumer::new(&window);
     append(&window, 5, &[1, 2]);
     window.append(1, 5, [3].into());
     append(&window, 6, &[4]);
-    assert_eq!(turn(&mut folder, &window, ALL), [(5, vec![1, 2, 3]), (6, vec![4])].into());
-    assert_eq!(turn(&mut folder, &window, ALL), BTreeMap::new());
+    assert_eq!(drain(&mut consumer, &window, ALL), [(5, vec![1, 2, 3]), (6, vec![4])].into());
+    assert_eq!(drain(&mut consumer, &window, ALL), BTreeMap::new());
     append(&window, 5, &[5]);
-    assert_eq!(turn(&mut folder, &window, ALL), [(5, vec![5])].into());
+    assert_eq!(drain(&mut consumer, &window, ALL), [(5, vec![5])].into());
 }
 
 #[test]
 fn a_wrap_replaces_the_old_second_and_refuses_it_afterwards() {
     let window = Window::new(1, 4);
-    let mut folder = Folder::new(&window);
+    let mut consumer = WindowConsumer::new(&window);
     assert_eq!(append(&window, 3, &[1]), Appended::Stored);
     assert_eq!(append(&window, 7, &[2]), Appended::Stored);
-    assert_eq!(append(&window, 3, &[3]), Appended::Outlived);
-    assert_eq!(turn(&mut folder, &window, ALL), [(7, vec![2])].into());
+    assert_eq!(append(&window, 3, &[3]), Appended::Expired);
+    assert_eq!(drain(&mut consumer, &window, ALL), [(7, vec![2])].into());
     assert_eq!(append(&window, 11, &[4]), Appended::Stored);
-    assert_eq!(turn(&mut folder, &window, ALL), [(11, vec![4])].into());
+    assert_eq!(drain(&mut consumer, &window, ALL), [(11, vec![4])].into());
 }
 
 #[test]
-fn seconds_before_the_epoch_have_their_slots_too() {
+fn seconds_before_the_epoch_have_slots_too() {
     let window = Window::new(1, 4);
-    let mut folder = Folder::new(&window);
+    let mut consumer = WindowConsumer::new(&window);
     for second in -2..2 {
         assert_eq!(append(&window, second, &[second as u128]), Appended::Stored);
     }
-    let seen = turn(&mut folder, &window, ALL);
+    let seen = drain(&mut consumer, &window, ALL);
     assert_eq!(seen.keys().copied().collect::<Vec<_>>(), [-2, -1, 0, 1]);
 }
 
 #[test]
 fn every_published_record_is_accounted_for_once() {
     let window = Window::new(1, 4);
-    let mut folder = Folder::new(&window);
-    let mut consume = |live| folder.catch_up(&window, &live, u64::MAX, |_, _| {});
+    let mut consumer = WindowConsumer::new(&window);
+    let mut drain = |live| consumer.drain(&window, &live, u64::MAX, |_, _| {});
     append(&window, 3, &[1, 2]);
     append(&window, 7, &[3]); // unlinks second 3, which was never folded
-    assert_eq!(consume(0..=9), Consumed { records: 3, more: false });
+    assert_eq!(drain(0..=9), Drained { records: 3, has_more: false });
     append(&window, 7, &[4]);
-    assert_eq!(consume(8..=12), Consumed { records: 1, more: false }, "a second that is over is dropped, and counted");
+    assert_eq!(drain(8..=12), Drained { records: 1, has_more: false }, "a second that is over is dropped and counted");
     append(&window, 12, &[5, 6]);
     append(&window, 11, &[7]);
-    assert_eq!(consume(8..=11), Consumed { records: 1, more: false }, "12 waits");
-    assert_eq!(folder.clear(&window, 8..=11), 0, "11 was folded");
-    assert_eq!(folder.clear(&window, 12..=12), 2, "12 was not");
+    assert_eq!(drain(8..=11), Drained { records: 1, has_more: false }, "12 waits");
+    assert_eq!(consumer.clear(&window, 8..=11), 0, "11 was folded");
+    assert_eq!(consumer.clear(&window, 12..=12), 2, "12 was not");
     append(&window, 12, &[8]);
-    assert_eq!(folder.catch_up(&window, &(8..=12), u64::MAX, |_, _| {}), Consumed { records: 1, more: false });
+    assert_eq!(consumer.drain(&window, &(8..=12), u64::MAX, |_, _| {}), Drained { records: 1, has_more: false });
 }
 
 #[test]
-fn a_list_that_was_read_is_unlinked_however_short_and_its_second_and_depth_stay() {
+fn a_list_that_was_read_is_unlinked_and_its_second_and_sequence_stay() {
     for chunks in 1..=3 {
         let slot = Slot::new();
         let guard = pin();
@@ -85,12 +90,12 @@ fn a_list_that_was_read_is_unlinked_however_short_and_its_second_and_depth_stay(
         assert!(slot.retire(&slot.snapshot(&guard).unwrap()));
         let left = slot.snapshot(&guard).unwrap();
         left.since(0, |records| assert!(records.is_empty(), "{chunks}"));
-        assert_eq!((left.second(), left.depth()), (5, 2 * chunks));
+        assert_eq!((left.second(), left.sequence()), (5, 2 * chunks));
     }
 }
 
 #[test]
-fn a_list_is_unlinked_only_if_nothing_was_appended_since_it_was_read() {
+fn a_list_is_unlinked_only_if_no_chunk_was_appended_since_it_was_read() {
     let (slot, guard) = (Slot::new(), pin());
     slot.append(5, [1].into(), &guard);
     let read = slot.snapshot(&guard).unwrap();
@@ -99,53 +104,53 @@ fn a_list_is_unlinked_only_if_nothing_was_appended_since_it_was_read() {
     let now = slot.snapshot(&guard).unwrap();
     let mut seen = vec![];
     now.since(0, |records| seen.extend_from_slice(records));
-    assert_eq!((seen, now.depth()), (vec![2, 1], 2));
+    assert_eq!((seen, now.sequence()), (vec![2, 1], 2));
     assert!(slot.clear(&now) && slot.snapshot(&guard).is_none());
 }
 
 #[test]
-fn a_second_ahead_of_the_live_ones_waits_for_its_turn() {
+fn a_second_ahead_of_the_live_ones_stays_pending() {
     let window = Window::new(1, 8);
-    let mut folder = Folder::new(&window);
+    let mut consumer = WindowConsumer::new(&window);
     append(&window, 5, &[1]);
-    assert_eq!(turn(&mut folder, &window, 0..=4), BTreeMap::new());
-    assert_eq!(turn(&mut folder, &window, 0..=4), BTreeMap::new());
-    assert_eq!(turn(&mut folder, &window, 0..=5), [(5, vec![1])].into());
+    assert_eq!(drain(&mut consumer, &window, 0..=4), BTreeMap::new());
+    assert_eq!(drain(&mut consumer, &window, 0..=4), BTreeMap::new());
+    assert_eq!(drain(&mut consumer, &window, 0..=5), [(5, vec![1])].into());
 }
 
 #[test]
-fn a_limit_ends_a_turn_and_loses_nothing() {
+fn a_limit_ends_a_drain_and_loses_no_record() {
     for limit in [4, 6] {
         let window = Window::new(2, 8);
-        let mut folder = Folder::new(&window);
+        let mut consumer = WindowConsumer::new(&window);
         for second in 0..6 {
             window.append(second as usize, second, [1, 2, 3].into());
         }
         let mut seen = vec![];
-        let mut turns = 0;
+        let mut drains = 0;
         loop {
-            let consumed = folder.catch_up(&window, &ALL, limit, |second, records| seen.push((second, records.len())));
-            turns += 1;
-            if !consumed.more {
+            let drained = consumer.drain(&window, &ALL, limit, |second, records| seen.push((second, records.len())));
+            drains += 1;
+            if !drained.has_more {
                 break;
             }
-            assert_eq!(consumed.records, 6, "it ends after the slot in which the limit is reached");
+            assert_eq!(drained.records, 6, "a drain ends after the slot in which the limit is reached");
         }
         seen.sort_unstable();
-        assert_eq!((turns, seen), (3, (0..6).map(|second| (second, 3)).collect()), "limit {limit}");
+        assert_eq!((drains, seen), (3, (0..6).map(|second| (second, 3)).collect()), "limit {limit}");
     }
 }
 
 #[test]
-fn a_jump_of_the_clock_clears_every_slot_and_leaves_nothing_to_do() {
+fn a_jump_of_the_clock_clears_every_slot_and_leaves_no_mark() {
     let window = Window::new(2, 4);
-    let mut folder = Folder::new(&window);
+    let mut consumer = WindowConsumer::new(&window);
     for second in 0..4 {
         window.append(second as usize, second, [1].into());
     }
-    assert_eq!(folder.clear(&window, -1_000..=3), 4);
-    assert_eq!(folder.catch_up(&window, &ALL, u64::MAX, |_, _| unreachable!()), Consumed::default());
-    assert_eq!(folder.catch_up(&window, &ALL, 0, |_, _| {}), Consumed::default(), "no slot is still marked");
+    assert_eq!(consumer.clear(&window, -1_000..=3), 4);
+    assert_eq!(consumer.drain(&window, &ALL, u64::MAX, |_, _| unreachable!()), Drained::default());
+    assert_eq!(consumer.drain(&window, &ALL, 0, |_, _| {}), Drained::default(), "no slot is marked any more");
 }
 
 #[test]
@@ -160,31 +165,31 @@ fn a_million_chunks_are_dropped_without_recursion() {
         append(&window, 1, &[record]);
     }
     append(&window, 2, &[7]); // retires the list of second 1
-    assert_eq!(turn(&mut Folder::new(&window), &window, ALL), [(2, vec![7])].into());
+    assert_eq!(drain(&mut WindowConsumer::new(&window), &window, ALL), [(2, vec![7])].into());
     for _ in 0..10_000 {
         crate::sync::reclaim::flush();
     }
 }
 
-/// Four writers around a common clock, which follows the slowest of them, and two folders, of which the writers are a few
-/// seconds ahead at the most; the ring wraps eight times. Every record comes out once, in its own second.
+/// Four writers near a common clock, which follows the slowest of them, and two threads that fold. The writers are at most a few
+/// seconds ahead of the folds, and the ring wraps eight times. Every record is drained once, in its own second.
 #[test]
 fn no_record_is_lost_or_doubled_under_concurrent_folds() {
     const WRITERS: usize = 4;
     const BATCHES: i64 = 50_000;
     const BATCHES_A_SECOND: i64 = 100;
     let window = Window::new(2, 64);
-    let folded = Mutex::new((Folder::new(&window), BTreeMap::<(i64, Record), u32>::new()));
+    let folded = Mutex::new((WindowConsumer::new(&window), BTreeMap::<(i64, Record), u32>::new()));
     let progress: Vec<AtomicI64> = (0..WRITERS).map(|_| AtomicI64::new(0)).collect();
     let now = || progress.iter().map(|batches| batches.load(Ordering::Acquire)).min().unwrap() / BATCHES_A_SECOND;
     let folded_now = AtomicI64::new(0);
     let done = AtomicBool::new(false);
     let fold = || {
         let mut folded = folded.lock().unwrap();
-        let (folder, seen) = &mut *folded;
+        let (consumer, seen) = &mut *folded;
         let now = now();
-        folder.clear(&window, now - 20..=now - 11);
-        folder.catch_up(&window, &(now - 10..=now + 30), u64::MAX, |second, records| {
+        consumer.clear(&window, now - 20..=now - 11);
+        consumer.drain(&window, &(now - 10..=now + 30), u64::MAX, |second, records| {
             records.iter().for_each(|record| *seen.entry((second, *record)).or_default() += 1);
         });
         folded_now.store(now, Ordering::Release);
@@ -223,6 +228,6 @@ fn no_record_is_lost_or_doubled_under_concurrent_folds() {
         fold();
         let seen = &folded.lock().unwrap().1;
         assert_eq!(seen.len(), stored.len());
-        assert!(*seen == stored, "some record came twice, or in another second");
+        assert!(*seen == stored, "a record was drained twice, or in another second");
     });
 }

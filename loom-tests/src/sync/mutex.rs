@@ -1,8 +1,8 @@
-//! A mutex whose try never waits.
+//! A mutex whose `try_lock` never waits.
 //!
-//! loom 0.7.2 takes a thread that is about to try its mutex for one that waits for it, and so finds deadlocks where a
-//! try would have failed. Here a flag says whether the mutex is held, and loom's mutex and condition variable guard the
-//! flag; that one is never held while anything is waited for.
+//! loom 0.7.2 treats a thread that is about to call `try_lock` on loom's mutex as a thread that waits for it, and reports a
+//! deadlock where `try_lock` would have failed. Here a flag says whether the mutex is held, and loom's mutex and condition
+//! variable guard the flag. loom's mutex is never held while a thread waits.
 
 use loom::cell::{MutPtr, UnsafeCell};
 use loom::sync::Condvar;
@@ -17,12 +17,12 @@ pub(crate) struct Mutex<T> {
 
 pub(crate) struct MutexGuard<'m, T> {
     mutex: &'m Mutex<T>,
-    /// Holds loom's check of the access for as long as the guard lives.
+    /// Keeps loom's check of the access active as long as the guard lives.
     value: Option<MutPtr<T>>,
 }
 
-#[expect(unsafe_code, reason = "a mutex is what makes a value shareable")]
-// SAFETY: one guard at a time reaches the value, and loom checks it.
+#[expect(unsafe_code, reason = "a mutex makes a value shareable")]
+// SAFETY: only one guard at a time gives access to the value, and loom checks that.
 unsafe impl<T: Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
@@ -54,8 +54,8 @@ impl<T> Deref for MutexGuard<'_, T> {
 
     #[expect(unsafe_code, reason = "loom's cell hands out raw pointers")]
     fn deref(&self) -> &T {
-        let value = self.value.as_ref().expect("it is taken by the drop alone");
-        // SAFETY: the guard is the only one.
+        let value = self.value.as_ref().expect("only the drop takes it");
+        // SAFETY: there is no other guard.
         unsafe { value.deref() }
     }
 }
@@ -63,8 +63,8 @@ impl<T> Deref for MutexGuard<'_, T> {
 impl<T> DerefMut for MutexGuard<'_, T> {
     #[expect(unsafe_code, reason = "loom's cell hands out raw pointers")]
     fn deref_mut(&mut self) -> &mut T {
-        let value = self.value.as_ref().expect("it is taken by the drop alone");
-        // SAFETY: the guard is the only one, and it is borrowed mutably.
+        let value = self.value.as_ref().expect("only the drop takes it");
+        // SAFETY: there is no other guard, and this one is borrowed mutably.
         unsafe { value.deref() }
     }
 }

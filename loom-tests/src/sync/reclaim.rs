@@ -1,12 +1,12 @@
-//! Stand-in for the reclamation seam over crossbeam-epoch: frees as early as any correct epoch scheme may, keeps the
-//! memory in quarantine so that an access after the free is seen, and counts what is never freed.
+//! Stand-in for the deferred reclamation by crossbeam-epoch. It frees memory as early as any correct epoch scheme may, keeps
+//! freed memory in quarantine to detect an access after the free, and counts the memory that is never freed.
 //!
-//! The bookkeeping is std's and thread-local: a checker runs all threads of a model on one OS thread, and anything of the checker's
-//! here would add happens-before edges that the real code does not have. Those that crossbeam-epoch does give (pinning
-//! and collecting run SeqCst fences) are given by fences.
+//! The bookkeeping uses std and is thread-local. A checker runs all threads of a model on one OS thread, and types of the
+//! checker would add happens-before edges here that the real code does not have. The edges that crossbeam-epoch does add
+//! (pinning and collecting run SeqCst fences) are added by fences.
 //!
 //! Not covered: crossbeam-epoch's own algorithm.
-#![allow(unsafe_code, reason = "stands in for a file that has to")]
+#![allow(unsafe_code, reason = "a stand-in for a file with unsafe code")]
 
 use super::{AtomicUsize, Ordering, fence};
 use std::cell::RefCell;
@@ -19,12 +19,12 @@ type Call = Box<dyn FnOnce()>;
 struct Registry {
     next_guard: u64,
     guards: BTreeSet<u64>,
-    /// Address, and whether it was freed.
+    /// The address of each allocation, and whether it was freed.
     allocations: BTreeMap<usize, bool>,
-    /// What was deferred, and the guards that it waits for.
+    /// The deferred calls, each with the guards that it waits for.
     deferred: Vec<(BTreeSet<u64>, Call)>,
     quarantine: Vec<Call>,
-    /// Written when a thread unpins, read when a grace period has passed; see [`track_unpins`].
+    /// Written when a thread unpins, and read when a grace period is over; see [`track_unpins`].
     unpins: Option<Rc<AtomicUsize>>,
 }
 
@@ -42,7 +42,7 @@ fn assert_allocated(ptr: usize) {
     }
 }
 
-/// An allocation that nobody else can reach; dropping it frees it.
+/// An allocation that no other thread can reach. The drop frees it.
 pub(crate) struct Owned<T: 'static>(*mut T);
 
 impl<T> Owned<T> {
@@ -60,7 +60,7 @@ impl<T> Owned<T> {
     }
 
     /// # Safety
-    /// As for the real one; whether the address is allocated is checked.
+    /// As for the real function. This one checks that the address is allocated.
     pub(crate) unsafe fn from_ptr(ptr: *mut T) -> Self {
         assert_allocated(ptr as usize);
         Self(ptr)
@@ -86,7 +86,7 @@ impl<T> std::ops::DerefMut for Owned<T> {
 impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            return; // the model has failed already; a second panic would hide why
+            return; // the model has failed already, and a second panic would hide the reason
         }
         let ptr = self.0;
         match registry(|registry| registry.allocations.insert(ptr as usize, true)) {
@@ -95,14 +95,14 @@ impl<T> Drop for Owned<T> {
             None => panic!("free of a wild pointer"),
         }
         let drop_it = move || {
-            // SAFETY: the end of the execution; nobody is left.
+            // SAFETY: the execution is over, and no thread is left.
             drop(unsafe { Box::from_raw(ptr) });
         };
         registry(|registry| registry.quarantine.push(Box::new(drop_it)));
     }
 }
 
-/// While it lives, nothing that was reachable when it was made is freed.
+/// A guard of a critical section. While it lives, no memory is freed that was reachable when the guard was made.
 pub(crate) struct Guard(u64);
 
 pub(crate) fn pin() -> Guard {
@@ -137,7 +137,7 @@ impl Drop for Guard {
 
 impl Guard {
     /// # Safety
-    /// As for the real one; whether the address is allocated is checked.
+    /// As for the real function. This one checks that the address is allocated.
     pub(crate) unsafe fn deref<T>(&self, ptr: *mut T) -> Option<&T> {
         if ptr.is_null() {
             return None;
@@ -148,22 +148,22 @@ impl Guard {
     }
 
     /// # Safety
-    /// As for the real one.
+    /// As for the real function.
     pub(crate) unsafe fn retire<T: 'static>(&self, ptr: *mut T, free: unsafe fn(*mut T)) {
         self.defer(move || {
-            // SAFETY: the caller's duty; every guard of that time is gone.
+            // SAFETY: the caller's duty; all guards of that time are dropped.
             unsafe { free(ptr) }
         });
     }
 
-    /// Calls `then` once every guard that exists now is gone.
+    /// Calls `then` after all guards that exist now are dropped.
     pub(crate) fn defer(&self, then: impl FnOnce() + 'static) {
         fence(Ordering::SeqCst);
         registry(|registry| registry.deferred.push((registry.guards.clone(), Box::new(then))));
     }
 }
 
-/// Calls what is due.
+/// Runs the deferred calls that wait for no guard any more.
 pub(crate) fn flush() {
     drop(pin());
 }
@@ -184,25 +184,26 @@ fn call_due() {
     due.into_iter().for_each(|(_, call)| call());
 }
 
-/// Allocations that are not freed, after whatever may be freed has been.
+/// The number of allocations that are not freed, after all frees that are due.
 pub(crate) fn live() -> usize {
     call_due();
     registry(|registry| registry.allocations.values().filter(|freed| !**freed).count())
 }
 
-/// Lets what a thread did before it unpinned happen before what is called after a grace period, for the rest of the
-/// execution. The epochs always give that, by the Release of an unpinning and the Acquire of their advance; it costs a
-/// model two accesses more a guard, and only those that read what others have written *while pinned* need it.
+/// For the rest of the execution, the accesses of a thread before it unpins happen before the calls after a grace period.
+///
+/// Epochs always guarantee that, by the Release of an unpinning and the Acquire of their advance. It costs a model two more
+/// accesses for each guard. So only models enable it that read values which other threads have written *while pinned*.
 pub(crate) fn track_unpins() {
     registry(|registry| registry.unpins = Some(Rc::new(AtomicUsize::new(0))));
 }
 
-/// The start of one execution.
+/// Starts one execution.
 pub fn begin() {
     registry(|registry| *registry = Registry::default());
 }
 
-/// The end of one execution: everything must have been freed, exactly once.
+/// Ends one execution: all memory must have been freed, exactly once.
 pub fn finish() {
     let leaked = live();
     let quarantine = registry(|registry| {

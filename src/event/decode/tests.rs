@@ -1,3 +1,5 @@
+//! Bodies of both formats through the whole decoder.
+
 use super::*;
 use crate::event::{Fault, Field};
 use proptest::prelude::*;
@@ -27,7 +29,7 @@ fn ndjson(body: impl AsRef<[u8]>) -> Batch {
 
 const FIELDS: [Field; 4] = [Field::EventId, Field::UserId, Field::Type, Field::Ts];
 
-/// All that a batch says of an event.
+/// All columns of an event's row.
 type Row = (Option<String>, Verdict, crate::key::EventKey, u128, i64);
 
 fn rows(batch: &Batch) -> Vec<Row> {
@@ -47,7 +49,7 @@ fn verdicts(batch: &Batch) -> Vec<Verdict> {
     (0..batch.len()).map(|i| batch.verdict(i)).collect()
 }
 
-/// The verdict on one event, which must be the same in every format, and the id that goes with it.
+/// The verdict on one event, which must be the same in every format, and the id of the event.
 fn verdict(event: &str) -> (Verdict, Option<String>) {
     let all = [json(event), json(format!("[{event}]")), ndjson(event), ndjson(format!("{event}\r\n"))];
     assert!(all.iter().all(|batch| rows(batch) == rows(&all[0])), "{event}");
@@ -55,7 +57,7 @@ fn verdict(event: &str) -> (Verdict, Option<String>) {
     (all[0].verdict(0), all[0].event_id(0).map(str::to_owned))
 }
 
-/// A good event with one member replaced by others, or left out.
+/// A valid event with one member replaced by other members, or removed.
 fn with(field: &str, members: &str) -> String {
     let good =
         [("event_id", "\"e-1\""), ("user_id", "\"u-1\""), ("type", "\"view\""), ("ts", "\"2025-10-08T12:34:56Z\"")];
@@ -68,7 +70,7 @@ fn with(field: &str, members: &str) -> String {
 }
 
 #[test]
-fn an_object_is_one_event_and_an_array_holds_them() {
+fn an_object_is_one_event_and_an_array_holds_events() {
     assert_eq!(rows(&json(GOOD)), [valid("e-1", "u-1", 1, TS_MS)]);
     assert_eq!(rows(&json(format!(" [{GOOD} , {GOOD}]\n"))), vec![valid("e-1", "u-1", 1, TS_MS); 2]);
     assert!(json("[]").is_empty());
@@ -76,7 +78,7 @@ fn an_object_is_one_event_and_an_array_holds_them() {
 }
 
 #[test]
-fn anything_else_is_an_event_that_is_not_an_object() {
+fn any_other_value_is_an_event_that_is_not_an_object() {
     let not_an_object = Verdict::Invalid(Fault::NotAnObject);
     for value in ["null", "true", "1", "1e999", "\"e\"", "\"\""] {
         assert_eq!(verdict(value), (not_an_object, None), "{value}");
@@ -97,7 +99,7 @@ fn fields_and_ids_are_compared_as_decoded_strings() {
 }
 
 #[test]
-fn unknown_fields_are_skipped_whatever_they_nest() {
+fn unknown_fields_are_skipped_with_all_of_their_content() {
     let nested = format!("{}1e999{}", r#"{"event_id":["#.repeat(63), "]}".repeat(63));
     for unknown in ["1", "1e999", "[]", "{}", "\"\\u0000\"", r#"{"event_id":"x","ts":[{"type":null}]}"#, &nested] {
         let event = format!(r#"{{"a":{unknown},{},"":{unknown},"Event_id":{unknown}}}"#, &GOOD[1..GOOD.len() - 1]);
@@ -107,7 +109,7 @@ fn unknown_fields_are_skipped_whatever_they_nest() {
 }
 
 #[test]
-fn each_field_has_its_faults() {
+fn each_fault_of_each_field_is_reported() {
     let long = "x".repeat(257);
     for field in FIELDS {
         let name = field.name();
@@ -146,7 +148,7 @@ fn ids_have_1_to_256_bytes_after_unescaping() {
 }
 
 #[test]
-fn types_are_told_apart_exactly() {
+fn types_are_compared_exactly() {
     for (kind, name) in ["click", "view", "purchase"].iter().enumerate() {
         let batch = json(with("type", &format!("\"type\":\"{name}\"")));
         assert_eq!(rows(&batch), [valid("e-1", "u-1", kind as u8, TS_MS - 789)]);
@@ -170,7 +172,7 @@ fn the_first_fault_in_the_order_of_checks_is_the_verdict() {
 }
 
 #[test]
-fn a_failed_event_keeps_a_valid_id_and_zeros() {
+fn a_failed_event_keeps_a_valid_id_and_has_zeros_elsewhere() {
     let batch =
         json(format!(r#"[{{"event_id":"kept"}},{{"event_id":"twice","event_id":"twice"}},{{"event_id":{GOOD}}}]"#));
     assert_eq!([0, 1, 2].map(|i| batch.event_id(i)), [Some("kept"), None, None]);
@@ -178,7 +180,7 @@ fn a_failed_event_keeps_a_valid_id_and_zeros() {
 }
 
 #[test]
-fn a_malformed_body_is_refused_whole_with_the_offset() {
+fn a_malformed_body_is_refused_as_a_whole_with_the_offset() {
     for (body, offset) in [("", 0), (" \n", 2), ("\u{feff}[]", 0), ("[{\"a\":1}", 8), ("{\"\\n\":x}", 6)] {
         let expected = DecodeError::Malformed(Malformed { offset });
         assert_eq!(decode_up_to(10, body, Format::Json).unwrap_err(), expected, "{body}");
@@ -214,7 +216,7 @@ fn ndjson_lines_fail_one_by_one() {
 }
 
 #[test]
-fn blank_lines_are_no_events() {
+fn blank_lines_are_skipped() {
     assert!(ndjson("\n").is_empty());
     assert!(ndjson("\r\n \t\n\n   ").is_empty());
     assert_eq!(ndjson(format!("\n{GOOD}\n\r\n\t\n{GOOD}\r\n\n")).len(), 2);
@@ -222,7 +224,7 @@ fn blank_lines_are_no_events() {
 }
 
 #[test]
-fn a_request_holds_at_most_the_maximum() {
+fn a_request_with_more_than_the_maximum_of_events_is_refused() {
     let too_many = DecodeError::TooManyEvents { max: 3 };
     for (body, format) in [
         ("[1,2,3]", Format::Json),
@@ -243,7 +245,7 @@ fn a_request_holds_at_most_the_maximum() {
 }
 
 #[test]
-fn too_many_complete_events_go_before_a_malformed_body() {
+fn too_many_complete_events_take_precedence_over_a_malformed_body() {
     let too_many = DecodeError::TooManyEvents { max: 3 };
     for body in ["[1,2,3,{},x", "[1,2,3,[4]", "[1,2,3,4]]", "[\"\\n\",2,3,4,\"\\ud800\"]"] {
         assert_eq!(decode_up_to(3, body, Format::Json).unwrap_err(), too_many, "{body}");
@@ -286,12 +288,12 @@ fn event() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Whether a generated event names a field twice (none of its nested objects has a known one).
+/// Whether a generated event has a field twice. Its nested objects have no known field.
 fn is_repeated(event: &str, field: Field) -> bool {
     event.replace("\\u0074", "t").matches(&format!("\"{}\":", field.name())).count() > 1
 }
 
-/// The row of a generated event by way of serde_json and the contract.
+/// The expected row of a generated event, by serde_json and the contract.
 fn expected_row(event: &str) -> Row {
     let value: serde_json::Value = serde_json::from_str(&event.replace("1e999", "1")).unwrap();
     let string = |field: Field| value.get(field.name()).map(serde_json::Value::as_str);
@@ -334,7 +336,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_judged_without_a_panic(
+    fn arbitrary_bytes_cause_no_panic(
         events in prop::collection::vec(event(), 1..4),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         noise in prop::collection::vec(any::<u8>(), 0..80),
@@ -359,17 +361,17 @@ proptest! {
     }
 }
 
-fn usual(max: usize, body: impl AsRef<[u8]>, format: Format) -> Result<Batch, Vec<u8>> {
-    Decoder::decode_usual(body.as_ref().to_vec(), format, &schema(max), &keys())
+fn decode_fast(max: usize, body: impl AsRef<[u8]>, format: Format) -> Result<Batch, Vec<u8>> {
+    Decoder::try_decode_fast(body.as_ref().to_vec(), format, &schema(max), &keys())
 }
 
 #[test]
-fn what_is_usual_throughout_is_decoded_at_once_and_all_else_is_given_back() {
+fn a_body_of_the_usual_shape_is_decoded_and_any_other_body_is_returned() {
     let (json_body, ndjson_body) = (format!("[{GOOD}, {GOOD},7]"), format!("{GOOD}\n\n{GOOD}\n{{}}"));
     let (array, lines) = (format!("[{GOOD},{GOOD}]"), format!("{GOOD}\n\n{GOOD}\n{{}}\n"));
-    assert_eq!(rows(&usual(2, &array, Format::Json).unwrap()), rows(&json(&array)));
-    assert_eq!(rows(&usual(3, &lines, Format::Ndjson).unwrap()), rows(&ndjson(&lines)));
-    assert_eq!(rows(&usual(3, &ndjson_body, Format::Ndjson).unwrap()), rows(&ndjson(&ndjson_body)));
+    assert_eq!(rows(&decode_fast(2, &array, Format::Json).unwrap()), rows(&json(&array)));
+    assert_eq!(rows(&decode_fast(3, &lines, Format::Ndjson).unwrap()), rows(&ndjson(&lines)));
+    assert_eq!(rows(&decode_fast(3, &ndjson_body, Format::Ndjson).unwrap()), rows(&ndjson(&ndjson_body)));
     let escaped = GOOD.replace("e-1", "e\\u002d1");
     for (max, format, body) in [
         (9, Format::Json, json_body.as_bytes()),
@@ -382,6 +384,6 @@ fn what_is_usual_throughout_is_decoded_at_once_and_all_else_is_given_back() {
         (9, Format::Ndjson, format!("{GOOD}\n{escaped}\n{GOOD}").as_bytes()),
         (2, Format::Ndjson, lines.as_bytes()),
     ] {
-        assert_eq!(usual(max, body, format).unwrap_err(), body, "{}", String::from_utf8_lossy(body));
+        assert_eq!(decode_fast(max, body, format).unwrap_err(), body, "{}", String::from_utf8_lossy(body));
     }
 }

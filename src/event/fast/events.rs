@@ -1,99 +1,99 @@
-//! Events one after another, into rows.
+//! A sequence of events, read into the rows of a batch.
 
-use super::lanes;
-use super::layout::{Layout, Learner};
-use super::reader::Reader;
-use super::vector::{LANES, Vector, Work};
+use super::shape::{EventShape, ShapeLearner};
+use super::simd::{LANES, Simd, SimdTask};
+use super::siphash_x4;
+use super::token_reader::TokenReader;
 use crate::event::batch::Batch;
-use crate::event::validate::{Event, Fields, Rows};
+use crate::event::validate::{Event, Fields, RowBuilder};
 use crate::key::{EventKey, UserKey};
 
-/// Where events come from and where they go; where `IS_LINE`, each is all of a line.
-pub(super) struct Events<'a, 't, 's, const IS_LINE: bool> {
+/// Reads events from a text and adds their rows to a batch. With `IS_NDJSON`, an event is all of its line.
+pub(super) struct EventReader<'a, 't, 's, const IS_NDJSON: bool> {
     text: &'t [u8],
-    /// Of the last event that was read token by token, if it had one.
-    layout: &'a mut Option<Layout>,
-    rows: &'a mut Rows<'s>,
+    /// The shape of the last event that was read token by token; `None` if that event has no shape.
+    shape: &'a mut Option<EventShape>,
+    rows: &'a mut RowBuilder<'s>,
     batch: &'a mut Batch,
-    /// Valid events that have no rows yet, so that their ids are hashed together.
+    /// Valid events without rows so far. They wait here so that the ids of four events are hashed together.
     pending: [Event<'t>; LANES],
     pending_len: usize,
 }
 
-impl<'a, 't, 's, const IS_LINE: bool> Events<'a, 't, 's, IS_LINE> {
+impl<'a, 't, 's, const IS_NDJSON: bool> EventReader<'a, 't, 's, IS_NDJSON> {
     pub(super) fn new(
         text: &'t [u8],
-        layout: &'a mut Option<Layout>,
-        rows: &'a mut Rows<'s>,
+        shape: &'a mut Option<EventShape>,
+        rows: &'a mut RowBuilder<'s>,
         batch: &'a mut Batch,
     ) -> Self {
-        Self { text, layout, rows, batch, pending: Default::default(), pending_len: 0 }
+        Self { text, shape, rows, batch, pending: Default::default(), pending_len: 0 }
     }
 
     #[inline(always)]
-    pub(super) fn reader<V: Vector>(&self, vector: V, at: usize) -> Reader<'t, V, IS_LINE> {
-        Reader { vector, text: self.text, at }
+    pub(super) fn tokens<S: Simd>(&self, simd: S, at: usize) -> TokenReader<'t, S, IS_NDJSON> {
+        TokenReader { simd, text: self.text, at }
     }
 
-    /// Adds the event at the reader, and leaves it at the next thing that is no white space.
+    /// Adds the event at `tokens`, and moves `tokens` to the next byte after it that is not white space.
     #[inline(always)]
-    pub(super) fn push<V: Vector>(&mut self, reader: &mut Reader<'t, V, IS_LINE>) -> Option<()> {
-        let vector = reader.vector;
+    pub(super) fn push<S: Simd>(&mut self, tokens: &mut TokenReader<'t, S, IS_NDJSON>) -> Option<()> {
+        let simd = tokens.simd;
         if self.batch.len() + self.pending_len == self.rows.schema.batch_events_max {
             return None;
         }
         let mut values = [&[][..]; 4];
-        if let Some(layout) = &*self.layout
-            && let Some(end) = layout.read(vector, self.text, reader.at, &mut values)
+        if let Some(shape) = &*self.shape
+            && let Some(end) = shape.read(simd, self.text, tokens.at, &mut values)
         {
-            reader.at = end;
-            self.end(reader)?;
-            if !self.push_values(vector, &values) {
-                self.push_fields(vector, &Fields::of_texts(values));
+            tokens.at = end;
+            self.end_event(tokens)?;
+            if !self.push_strings(simd, &values) {
+                self.push_fields(simd, &Fields::from_strings(values));
             }
             return Some(());
         }
-        let at = reader.at;
-        reader.at = vector.run(Unexpected { events: self, at })?;
+        let at = tokens.at;
+        tokens.at = simd.run(Fallback { events: self, at })?;
         Some(())
     }
 
-    /// Goes on to what comes after an event, which on a line is nothing.
+    /// Skips the white space after an event. In NDJSON, nothing else may follow on the line.
     #[inline(always)]
-    fn end<V: Vector>(&self, reader: &mut Reader<'t, V, IS_LINE>) -> Option<()> {
-        reader.skip_space();
-        (!IS_LINE || matches!(reader.peek(), None | Some(b'\n'))).then_some(())
+    fn end_event<S: Simd>(&self, tokens: &mut TokenReader<'t, S, IS_NDJSON>) -> Option<()> {
+        tokens.skip_space();
+        (!IS_NDJSON || matches!(tokens.peek(), None | Some(b'\n'))).then_some(())
     }
 
-    /// Adds an event that has each field once, as a string, if it is valid in itself.
+    /// Adds an event that has each field once and as a string. Returns false if the event is not valid.
     #[inline(always)]
-    fn push_values<V: Vector>(&mut self, vector: V, values: &[&'t [u8]; 4]) -> bool {
-        let Some(event) = self.rows.valid_event(values) else { return false };
+    fn push_strings<S: Simd>(&mut self, simd: S, strings: &[&'t [u8]; 4]) -> bool {
+        let Some(event) = self.rows.validate_strings(strings) else { return false };
         self.pending[self.pending_len % LANES] = event;
         self.pending_len += 1;
         if self.pending_len == LANES {
-            self.flush(vector);
+            self.flush(simd);
         }
         true
     }
 
     #[inline(always)]
-    fn push_fields<V: Vector>(&mut self, vector: V, fields: &Fields<'t>) {
-        self.flush(vector);
+    fn push_fields<S: Simd>(&mut self, simd: S, fields: &Fields<'t>) {
+        self.flush(simd);
         self.rows.push(fields, self.batch);
     }
 
-    /// Gives the pending events their rows.
+    /// Adds the rows of the pending events.
     #[inline(always)]
-    pub(super) fn flush<V: Vector>(&mut self, vector: V) {
+    pub(super) fn flush<S: Simd>(&mut self, simd: S) {
         if self.pending_len == 0 {
             return;
         }
         let (keys, [a, b, c, d]) = (self.rows.keys, &self.pending);
         let [event_low, event_high] =
-            lanes::hashes(vector, keys.event_key(), [a.event_id, b.event_id, c.event_id, d.event_id]);
+            siphash_x4::hash(simd, keys.event_key(), [a.event_id, b.event_id, c.event_id, d.event_id]);
         let [user_low, user_high] =
-            lanes::hashes(vector, keys.user_key(), [a.user_id, b.user_id, c.user_id, d.user_id]);
+            siphash_x4::hash(simd, keys.user_key(), [a.user_id, b.user_id, c.user_id, d.user_id]);
         for (lane, event) in self.pending.iter().enumerate().take(self.pending_len) {
             let event_key = EventKey([event_low[lane], event_high[lane]]);
             let user_key = UserKey::of_hash([user_low[lane], user_high[lane]]);
@@ -104,32 +104,33 @@ impl<'a, 't, 's, const IS_LINE: bool> Events<'a, 't, 's, IS_LINE> {
     }
 }
 
-/// Adds the event at `at`, which does not have the layout of the one before; returns where the next thing is.
-struct Unexpected<'e, 'a, 't, 's, const IS_LINE: bool> {
-    events: &'e mut Events<'a, 't, 's, IS_LINE>,
+/// Adds the event at `at` token by token, because it does not have the shape of the event before. Returns the position of the
+/// next byte after it that is not white space.
+struct Fallback<'e, 'a, 't, 's, const IS_NDJSON: bool> {
+    events: &'e mut EventReader<'a, 't, 's, IS_NDJSON>,
     at: usize,
 }
 
-impl<const IS_LINE: bool> Work for Unexpected<'_, '_, '_, '_, IS_LINE> {
+impl<const IS_NDJSON: bool> SimdTask for Fallback<'_, '_, '_, '_, IS_NDJSON> {
     type Output = Option<usize>;
 
     #[inline(always)]
-    fn run<V: Vector>(self, vector: V) -> Option<usize> {
+    fn run<S: Simd>(self, simd: S) -> Option<usize> {
         let Self { events, at } = self;
-        let mut reader = events.reader(vector, at);
-        let (mut fields, mut learner) = (Fields::default(), Learner::new(at));
-        reader.event(&mut fields, &mut learner)?;
-        let values = fields.texts();
-        let layout = if values.is_some() { learner.layout(reader.at) } else { None };
+        let mut tokens = events.tokens(simd, at);
+        let (mut fields, mut learner) = (Fields::default(), ShapeLearner::new(at));
+        tokens.event(&mut fields, &mut learner)?;
+        let strings = fields.strings();
+        let shape = if strings.is_some() { learner.shape(tokens.at) } else { None };
         if events.batch.is_empty() && events.pending_len == 0 {
-            let alike = (events.text.len() - at) / (reader.at - at) + 1;
-            events.batch.reserve(alike.min(events.rows.schema.batch_events_max));
+            let events_estimate = (events.text.len() - at) / (tokens.at - at) + 1;
+            events.batch.reserve(events_estimate.min(events.rows.schema.batch_events_max));
         }
-        events.end(&mut reader)?;
-        *events.layout = layout;
-        if !values.is_some_and(|values| events.push_values(vector, &values)) {
-            events.push_fields(vector, &fields);
+        events.end_event(&mut tokens)?;
+        *events.shape = shape;
+        if !strings.is_some_and(|strings| events.push_strings(simd, &strings)) {
+            events.push_fields(simd, &fields);
         }
-        Some(reader.at)
+        Some(tokens.at)
     }
 }

@@ -1,6 +1,8 @@
-use super::*;
-use crate::event::batch::Verdict;
-use crate::event::decode::{DecodeError, Decoder, Format, Schema};
+//! The fast path against the general path and against serde_json.
+
+use super::{LineReader, read_json};
+use crate::event::validate::RowBuilder;
+use crate::event::{Batch, DecodeError, Decoder, Format, Schema, Verdict};
 use crate::key::HashKeys;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -15,7 +17,7 @@ fn keys() -> HashKeys {
     HashKeys::from_seed(&[7; 32])
 }
 
-/// All that a batch says of an event.
+/// All columns of an event's row.
 type Row = (Option<String>, Verdict, [u64; 2], u128, i64);
 
 fn rows(batch: &Batch) -> Vec<Row> {
@@ -26,17 +28,17 @@ fn rows(batch: &Batch) -> Vec<Row> {
     (0..batch.len()).map(row).collect()
 }
 
-fn decode(is_fast: bool, body: &[u8], format: Format, events_max: usize) -> Result<Vec<Row>, DecodeError> {
+fn decode(use_fast_path: bool, body: &[u8], format: Format, events_max: usize) -> Result<Vec<Row>, DecodeError> {
     let (schema, keys) = (schema(events_max), keys());
     let mut decoder = Decoder::default();
-    let batch = match is_fast {
+    let batch = match use_fast_path {
         true => decoder.decode(body.to_vec(), format, &schema, &keys),
-        false => decoder.decode_by(false, body.to_vec(), format, &schema, &keys),
+        false => decoder.decode_with(false, body.to_vec(), format, &schema, &keys),
     };
     batch.map(|batch| rows(&batch))
 }
 
-/// Whether serde_json takes it for JSON; none where it is stricter than the contract, with numbers beyond `f64`.
+/// Whether serde_json accepts a text. `None` for a number beyond `f64`, which serde_json refuses and the contract allows.
 fn is_json(text: &[u8]) -> Option<bool> {
     match serde_json::from_slice::<serde_json::Value>(text) {
         Ok(_) => Some(true),
@@ -45,7 +47,7 @@ fn is_json(text: &[u8]) -> Option<bool> {
     }
 }
 
-/// Both paths say the same about a body, and what they call malformed is no JSON for serde_json either.
+/// Both paths give the same result for a body, and serde_json refuses exactly the texts that they call malformed.
 fn assert_both_agree(body: &[u8]) {
     for events_max in [1_000, 3] {
         for format in [Format::Json, Format::Ndjson] {
@@ -66,19 +68,19 @@ fn assert_both_agree(body: &[u8]) {
     }
 }
 
-/// Whether the fast path knows all of a body.
-fn knows(body: &str, format: Format) -> bool {
+/// Whether the fast path reads a whole body.
+fn is_fast(body: &str, format: Format) -> bool {
     let (schema, keys) = (schema(1_000), keys());
-    let mut rows = Rows::new(&schema, &keys, body.as_ptr().addr());
+    let mut rows = RowBuilder::new(&schema, &keys, body.as_ptr().addr());
     let mut batch = Batch::default();
     match format {
-        Format::Json => json(body.as_bytes(), &mut rows, &mut batch),
-        Format::Ndjson => Lines::default().read(body.as_bytes(), 0, &mut rows, &mut batch) == body.len(),
+        Format::Json => read_json(body.as_bytes(), &mut rows, &mut batch),
+        Format::Ndjson => LineReader::default().read(body.as_bytes(), 0, &mut rows, &mut batch) == body.len(),
     }
 }
 
 #[test]
-fn usual_events_are_known_in_any_layout() {
+fn usual_events_take_the_fast_path_in_any_shape() {
     let pretty = GOOD.replace("\",", "\",\n    ").replace(':', ": ").replace("12: 34: 56", "12:34:56");
     let with = |member: &str| GOOD.replace("{", &format!("{{{member},"));
     for event in [
@@ -96,16 +98,16 @@ fn usual_events_are_known_in_any_layout() {
         GOOD.replace("user_id", "type"),
         "{}".to_owned(),
     ] {
-        assert!(knows(&event, Format::Json), "{event}");
-        assert!(knows(&format!("[{event},{event} ,{event}]\n"), Format::Json), "{event}");
+        assert!(is_fast(&event, Format::Json), "{event}");
+        assert!(is_fast(&format!("[{event},{event} ,{event}]\n"), Format::Json), "{event}");
         let line = event.replace('\n', " ");
-        assert!(knows(&line, Format::Ndjson), "{line}");
-        assert!(knows(&format!("\n{line}\r\n \t\r\n{line}\n{line}\n\n"), Format::Ndjson), "{line}");
+        assert!(is_fast(&line, Format::Ndjson), "{line}");
+        assert!(is_fast(&format!("\n{line}\r\n \t\r\n{line}\n{line}\n\n"), Format::Ndjson), "{line}");
     }
 }
 
 #[test]
-fn what_is_no_event_or_has_escapes_is_left_to_the_general_path() {
+fn escapes_and_values_that_are_not_objects_are_left_to_the_general_path() {
     for event in [
         "[]",
         "null",
@@ -122,9 +124,9 @@ fn what_is_no_event_or_has_escapes_is_left_to_the_general_path() {
         "{\"a\":\"",
         "{} {}",
     ] {
-        assert!(!knows(event, Format::Json), "{event}");
-        assert!(!knows(&format!("[{GOOD},{event}]"), Format::Json), "{event}");
-        assert_eq!(knows(event, Format::Ndjson), event.is_empty(), "{event}");
+        assert!(!is_fast(event, Format::Json), "{event}");
+        assert!(!is_fast(&format!("[{GOOD},{event}]"), Format::Json), "{event}");
+        assert_eq!(is_fast(event, Format::Ndjson), event.is_empty(), "{event}");
         assert_both_agree(event.as_bytes());
         for body in [format!("[{GOOD},{event},{GOOD}]"), format!("{GOOD}\n{event}\n{GOOD}\n{GOOD}\n{event}{event}")] {
             assert_both_agree(body.as_bytes());
@@ -133,7 +135,7 @@ fn what_is_no_event_or_has_escapes_is_left_to_the_general_path() {
 }
 
 #[test]
-fn a_layout_hides_no_fault_that_stands_between_the_values() {
+fn a_shape_hides_no_fault_between_the_values() {
     let with = |member: &str| GOOD.replace('{', &format!("{{{member},"));
     for event in ["\"ts\":null", "\"ts\":[]", "\"ts\":\"\"", "\"type\":1", "\"x\":1"].map(with) {
         assert_both_agree(format!("[{event},{event},{event},{GOOD},{GOOD}]").as_bytes());
@@ -142,7 +144,7 @@ fn a_layout_hides_no_fault_that_stands_between_the_values() {
 }
 
 #[test]
-fn a_line_ends_an_event_whatever_the_layout_before() {
+fn a_line_feed_ends_an_event_in_any_shape() {
     let broken = GOOD.replace(",\"type\"", ",\n\"type\"");
     for body in [format!("{broken}\n{GOOD}"), format!("{GOOD}\n{broken}\n{GOOD}"), format!("{GOOD}{GOOD}\n{GOOD}")] {
         assert_both_agree(body.as_bytes());
@@ -150,7 +152,7 @@ fn a_line_ends_an_event_whatever_the_layout_before() {
 }
 
 #[test]
-fn events_are_read_alike_at_every_distance_from_the_end() {
+fn both_paths_agree_at_every_distance_from_the_end() {
     for len in 0..100 {
         let event = GOOD.replace("e-1", &"x".repeat(len));
         for space in ["", " ", "                                  "] {
@@ -163,7 +165,7 @@ fn events_are_read_alike_at_every_distance_from_the_end() {
     }
 }
 
-/// JSON white space of a few lengths.
+/// JSON white space of different lengths.
 fn space() -> impl Strategy<Value = String> {
     prop_oneof![8 => Just(String::new()), 2 => Just(" ".to_owned()), 1 => "[ \t\r\n]{1,40}"]
 }
@@ -178,7 +180,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A known member's value.
+/// The value of a known member.
 fn value(field: &'static str) -> BoxedStrategy<String> {
     let usual = match field {
         "type" => select(vec!["click", "view", "purchase", "a longer type", "a larger type", "clicks", "vie", "a l"])
@@ -210,7 +212,7 @@ fn any_value() -> impl Strategy<Value = String> {
     })
 }
 
-/// A member's name, its value in each of a few events, and the space around.
+/// The name of a member, its value in each of six events, and the white space around them.
 #[derive(Clone, Debug)]
 struct Member {
     name: String,
@@ -227,7 +229,7 @@ fn member(name: impl Into<String>, value: impl Strategy<Value = String>) -> impl
     })
 }
 
-/// A few events of one layout, some of which may lack a member.
+/// Six events of one shape. Some of them may lack a member.
 fn events() -> impl Strategy<Value = Vec<String>> {
     let known = ["event_id", "user_id", "type", "ts"].map(|field| member(field, value(field)));
     let others = prop::collection::vec(
@@ -241,16 +243,16 @@ fn events() -> impl Strategy<Value = Vec<String>> {
     (known, others, others_len, any::<[Index; 8]>(), absent).prop_map(|(known, others, others_len, order, absent)| {
         let mut members: Vec<_> = known.into_iter().chain(others.into_iter().take(others_len)).collect();
         if order[7].index(3) == 0 {
-            for (place, at) in order.iter().enumerate().take(members.len()) {
+            for (position, at) in order.iter().enumerate().take(members.len()) {
                 let other = at.index(members.len());
-                members.swap(place, other);
+                members.swap(position, other);
             }
         }
         let event = |i: usize| {
             let member =
                 |Member { name, values, space: [a, b, c, d] }: &Member| format!("{a}\"{name}\"{b}:{c}{}{d}", values[i]);
-            let there = members.iter().enumerate().filter(|(place, _)| *place != absent[i]);
-            format!("{{{}}}", there.map(|(_, m)| member(m)).collect::<Vec<_>>().join(","))
+            let present = members.iter().enumerate().filter(|(position, _)| *position != absent[i]);
+            format!("{{{}}}", present.map(|(_, m)| member(m)).collect::<Vec<_>>().join(","))
         };
         (0..6).map(event).collect()
     })

@@ -1,7 +1,7 @@
-//! Stand-in for the part of arc-swap that the publication of generations uses, so that a model checker sees its steps.
+//! Stand-in for the part of arc-swap that the publication of generations uses, made of types that a model checker explores.
 //!
-//! Faithful in what the protocol rests on: loads and swaps of one cell are linearisable, and a swap succeeds exactly if
-//! the cell still holds the very allocation that the caller has seen.
+//! It has the guarantees that the protocol needs. Loads and swaps of one cell are linearisable, and a swap succeeds exactly if
+//! the cell still holds the same allocation that the caller has loaded.
 //!
 //! Not covered: arc-swap's own algorithm (debts, hazard slots, its orderings).
 
@@ -18,12 +18,12 @@ impl<T> ArcSwap<T> {
         Self(Mutex::new(Arc::new(value)))
     }
 
-    /// What it holds.
+    /// The value of the cell.
     pub fn load_full(&self) -> Arc<T> {
         Arc::clone(&self.0.lock().expect("a model that panics has failed"))
     }
 
-    /// Puts `new` in if it holds `current`; returns what it held.
+    /// Stores `new` if the cell holds `current`; returns the value before.
     pub fn compare_and_swap(&self, current: &Arc<T>, new: Arc<T>) -> Guard<T> {
         let mut held = self.0.lock().expect("a model that panics has failed");
         let found = Arc::clone(&held);
@@ -33,17 +33,17 @@ impl<T> ArcSwap<T> {
         Guard(found)
     }
 
-    /// Puts `new` in whatever it holds; for mutations of the protocol.
+    /// Stores `new` unconditionally; for mutations of the protocol.
     pub fn store(&self, new: Arc<T>) {
         *self.0.lock().expect("a model that panics has failed") = new;
     }
 }
 
-/// What a cell held.
+/// The value of a cell before a swap.
 pub struct Guard<T>(Arc<T>);
 
 impl<T> Guard<T> {
-    /// The same as an `Arc`.
+    /// The value as an `Arc`.
     #[must_use]
     pub fn into_inner(guard: Self) -> Arc<T> {
         guard.0

@@ -1,8 +1,8 @@
-//! Stand-in for the part of scc that the elastic dedup uses, so that a model checker sees its locks.
+//! Stand-in for the part of scc that the elastic dedup uses, made of types that a model checker explores.
 //!
-//! Faithful in what the protocol rests on: an entry is held exclusively from [`HashMap::entry_sync`] until it is used up
-//! or dropped, and [`HashMap::retain_sync`] holds each entry that it judges. One lock stands for all of scc's bucket
-//! locks, which is as fine as they are for the one or two keys of a model.
+//! It has the guarantees that the protocol needs. An entry is held exclusively from [`HashMap::entry_sync`] until it is consumed
+//! or dropped, and [`HashMap::retain_sync`] holds each entry while it decides about it. One lock replaces all bucket locks of
+//! scc, which makes no difference for the one or two keys of a model.
 //!
 //! Not covered: scc's own algorithm (bucket locks, resizing, reclamation).
 
@@ -32,32 +32,32 @@ impl<K: Eq, V, H> HashMap<K, V, H> {
         }
     }
 
-    /// Whether the key is there.
+    /// Whether the map has the key.
     pub fn contains_sync(&self, key: &K) -> bool {
         self.entries.lock().expect("a model that panics has failed").iter().any(|(other, _)| other == key)
     }
 
-    /// Entries that there is room for: a figure that no protocol rests on, so always the same, and no step of a model.
+    /// The capacity of the map. No protocol depends on this number, so it is constant and not a step of a model.
     #[must_use]
     pub fn capacity(&self) -> usize {
         64
     }
 
-    /// Keeps the entries that `keep` says.
+    /// Keeps the entries for which `keep` returns true.
     pub fn retain_sync(&self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.entries.lock().expect("a model that panics has failed").retain_mut(|(key, value)| keep(key, value));
     }
 }
 
-/// Entries.
+/// The entries of a map.
 pub mod hash_map {
     use checker::sync::MutexGuard;
 
-    /// A key's place in the map, held exclusively.
+    /// The entry of a key, held exclusively.
     pub enum Entry<'m, K, V> {
-        /// With a value.
+        /// An entry with a value.
         Occupied(OccupiedEntry<'m, K, V>),
-        /// Without one.
+        /// An entry without a value.
         Vacant(VacantEntry<'m, K, V>),
     }
 
@@ -74,7 +74,7 @@ pub mod hash_map {
             &self.entries[self.at].1
         }
 
-        /// The value, to be changed.
+        /// The value, mutably.
         pub fn get_mut(&mut self) -> &mut V {
             &mut self.entries[self.at].1
         }
@@ -87,7 +87,7 @@ pub mod hash_map {
     }
 
     impl<'m, K, V> VacantEntry<'m, K, V> {
-        /// Gives it one.
+        /// Sets the value.
         pub fn insert_entry(mut self, value: V) -> OccupiedEntry<'m, K, V> {
             self.entries.push((self.key, value));
             let at = self.entries.len() - 1;

@@ -1,0 +1,33 @@
+//! The interface of the backends.
+
+use crate::key::EventKey;
+
+/// The result of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// The id was inserted: the claimant counts its event.
+    Inserted,
+    /// The id was claimed before.
+    Duplicate,
+    /// The id was not claimed before, and there is no capacity to insert it.
+    Full,
+}
+
+/// Remembers the accepted ids.
+pub(crate) trait Dedup: Send + Sync {
+    /// Claims every key at `now_ms`, in order, and pushes one result for each key.
+    fn claim(&self, keys: &[EventKey], now_ms: i64, claims: &mut Vec<Claim>);
+
+    /// Whether a batch of `ids` ids may be claimed. Without capacity, the whole batch is refused before any claim.
+    fn has_capacity(&self, ids: usize) -> bool;
+
+    /// Removes the ids that are expired for every claimant whose clock is at most
+    /// [`STALL_SLACK_SECS`](crate::limits::STALL_SLACK_SECS) behind `now_ms`, and frees their memory.
+    fn sweep(&self, now_ms: i64);
+
+    /// The number of remembered ids. Expired ids count until they are removed, and an id that is in two tables counts twice.
+    fn ids(&self) -> usize;
+
+    /// The memory of the ids in bytes, unless it is fixed. It includes the memory that the next id may allocate at once.
+    fn bytes(&self) -> usize;
+}
