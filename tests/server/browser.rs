@@ -50,8 +50,8 @@ fn now() -> String {
 
 const WIDE: (u32, u32) = (1440, 1000);
 
-/// A browser that shows the page and its first figures.
-fn look_at(weir: &Weir, (width, height): (u32, u32)) -> Browser {
+/// Opens the page in a browser, and waits for its first figures.
+fn open_page(weir: &Weir, (width, height): (u32, u32)) -> Browser {
     let browser = Browser::start(width, height);
     browser.open(&weir.url());
     browser.wait_for("document.documentElement.dataset.connection === 'live'");
@@ -87,7 +87,7 @@ fn assert_no_complaints(browser: &Browser) {
 #[ignore = "needs chromium and its driver"]
 fn events_appear_as_they_arrive_and_rejected_ones_with_their_reasons() {
     let weir = Weir::start();
-    let browser = look_at(&weir, WIDE);
+    let browser = open_page(&weir, WIDE);
     browser.wait_for_text("#total-events", "0");
     assert!(browser.is_visible("#empty"));
     assert!(browser.text("#command").starts_with(&format!("curl {}events --json ", weir.url())));
@@ -126,7 +126,7 @@ fn a_pressed_bar_is_a_filter_and_part_of_the_address() {
     let weir = Weir::start();
     weir.put_users(&[("ann", "pro", "eu"), ("bob", "free", "eu"), ("cat", "a&b=<i>", "us")]);
     weir.post("e", &[("ann", "click"), ("ann", "view"), ("bob", "click"), ("cat", "view"), ("dan", "view")]);
-    let browser = look_at(&weir, WIDE);
+    let browser = open_page(&weir, WIDE);
     wait_for_bars(&browser, "plan", &json!([["pro", "2"], ["a&b=<i>", "1"], ["free", "1"], ["unknown user", "1"]]));
     assert!(!browser.is_visible("#filters"));
 
@@ -177,7 +177,7 @@ fn a_new_table_regroups_counted_events() {
     let weir = Weir::start();
     weir.put_users(&[("ann", "pro", "eu"), ("bob", "free", "us")]);
     weir.post("e", &[("ann", "click"), ("ann", "view"), ("bob", "click")]);
-    let browser = look_at(&weir, WIDE);
+    let browser = open_page(&weir, WIDE);
     wait_for_bars(&browser, "plan", &json!([["pro", "2"], ["free", "1"]]));
     browser.wait_for_text("#reference-generation", "1");
     weir.put_users(&[("ann", "team", "eu")]);
@@ -195,7 +195,7 @@ fn the_page_shows_that_the_server_is_gone_and_reconnects_by_itself() {
     // The end of the chart, which the page queries each second, does not reach back to these events.
     let then_ms = SystemClock.now_ms() - 30_000;
     weir.send("POST", "/events", array([event("e-1").at_ms(then_ms), event("e-2").at_ms(then_ms)]));
-    let browser = look_at(&weir, WIDE);
+    let browser = open_page(&weir, WIDE);
     browser.wait_for_text("#total-events", "2");
     browser.click("#values summary");
     let drawn =
@@ -264,7 +264,7 @@ fn the_page_asks_for_a_token_and_keeps_it_for_the_tab() {
 fn the_page_offers_the_windows_and_steps_that_the_server_answers() {
     let weir = Weir::with("127.0.0.1:0", &[("WEIR_RETENTION", "120")]);
     weir.post("e", &[("ann", "click")]);
-    let browser = look_at(&weir, WIDE);
+    let browser = open_page(&weir, WIDE);
     let windows = "[...document.querySelectorAll('#windows input')].map((input) => input.value).join()";
     browser.wait_for(&format!("{windows} === '60,120'"));
     browser.wait_for("document.querySelector('#windows :checked').value === '120'");
@@ -288,7 +288,7 @@ fn the_page_fits_a_phone() {
     let long = "w".repeat(120);
     weir.put_users(&[("ann", &long, "eu"), ("bob", "free", &long)]);
     weir.post(&long, &[("ann", "click"), ("bob", "view"), ("bob", &long)]);
-    let browser = look_at(&weir, (360, 740));
+    let browser = open_page(&weir, (360, 740));
     browser.click(&bar("plan", &long));
     browser.wait_for_text("#total-events", "1");
     browser.wait_for("document.querySelector('.chart-line') && document.querySelector('#rejects-body tr')");
@@ -310,7 +310,7 @@ fn the_page_can_be_used_with_a_screen_reader_and_a_keyboard() {
     let weir = Weir::start();
     weir.put_users(&[("ann", "pro", "eu")]);
     weir.post("e", &[("ann", "click")]);
-    let browser = look_at(&weir, WIDE);
+    let browser = open_page(&weir, WIDE);
     browser.wait_for("document.querySelector('.chart-line') && document.querySelector('.bar')");
     for landmark in ["header", "main", "footer", "h1"] {
         assert_eq!(browser.value(&format!("document.querySelectorAll('{landmark}').length")), 1, "{landmark}");
@@ -357,7 +357,7 @@ fn the_page_can_be_used_with_a_screen_reader_and_a_keyboard() {
 #[ignore = "needs chromium and its driver"]
 fn the_page_polls_without_a_stream_and_shows_a_command_for_the_configured_types() {
     let weir = Weir::with("127.0.0.1:0", &[("WEIR_MAX_STREAMS", "0"), ("WEIR_EVENT_TYPES", "play,pause")]);
-    let browser = look_at(&weir, WIDE);
+    let browser = open_page(&weir, WIDE);
     browser.wait_for("document.querySelector('#command').textContent.includes('\"type\": \"play\"')");
     weir.post("e", &[("ann", "play"), ("bob", "pause")]);
     browser.wait_for_text("#total-events", "2");

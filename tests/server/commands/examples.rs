@@ -25,7 +25,7 @@ fn the_producer_in_python_sends_its_events() {
 }
 
 /// Runs a producer against a proxy whose server restarts, and then refuses an event as overloaded. The producer must send
-/// again what was not accepted.
+/// the batch and the event again.
 fn assert_sends_again(mut command: Command) {
     let ids = |body: String| -> Vec<String> {
         let events: Vec<serde_json::Value> = serde_json::from_str(&body).unwrap();
@@ -46,13 +46,13 @@ fn assert_sends_again(mut command: Command) {
 }
 
 #[test]
-fn the_producer_in_python_sends_again_what_was_not_accepted() {
+fn the_producer_in_python_sends_refused_events_again() {
     assert_sends_again(example("python3", &["examples/producer.py"]).1);
 }
 
 #[test]
 #[ignore = "needs packages of npm: ci/examples.sh installs them"]
-fn the_producer_in_typescript_sends_again_what_was_not_accepted() {
+fn the_producer_in_typescript_sends_refused_events_again() {
     let script = std::env::var("WEIR_PRODUCER_JS").expect("ci/examples.sh names the compiled producer");
     assert_sends_again(example("node", &[&script]).1);
 }

@@ -1,4 +1,4 @@
-//! `weir load`: it counts what it sent, and it reports a server that counts otherwise.
+//! `weir load`: its counts, its report, and its check of the counts of the server.
 
 use crate::common::{Scratch, Script, Server, failure, run, success, weir};
 use serde_json::Value;

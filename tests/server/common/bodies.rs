@@ -1,4 +1,4 @@
-//! What clients send.
+//! Request bodies.
 
 use flate2::{Compression, write::GzEncoder};
 use std::fmt::{self, Display, Formatter};
@@ -18,7 +18,7 @@ pub(crate) fn after_noon(offset_ms: i64) -> String {
 
 /// A click of the user `u-1` at [`NOON`]; the methods change it.
 ///
-/// Texts are put between the quotes of JSON strings as they are, so that a test may write escapes.
+/// A text is put between the quotes of a JSON string without a change, so a test may write escapes.
 pub(crate) fn event(id: impl Display) -> Event {
     Event { id: id.to_string(), user: "u-1".to_owned(), kind: "click".to_owned(), ts: NOON.to_owned() }
 }

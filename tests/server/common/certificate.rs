@@ -7,11 +7,11 @@ use weir::server::Tls;
 
 /// A certificate for `localhost`. Its PEM files are removed when this is dropped.
 pub(crate) struct Certificate {
-    /// What a client must trust.
+    /// The certificate itself, for a client that trusts it.
     pub der: CertificateDer<'static>,
-    /// The file of the certificate.
+    /// The path of the certificate.
     pub path: String,
-    /// The file of the private key.
+    /// The path of the private key.
     pub key_path: String,
     files: Scratch,
 }
@@ -33,7 +33,7 @@ impl Certificate {
     }
 }
 
-/// Writes a new certificate and its key, and returns it with the paths of both files.
+/// Writes a new certificate and its key. Returns the certificate and both paths.
 fn generate(files: &Scratch) -> (CertificateDer<'static>, String, String) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let path = files.file("cert.pem", cert.pem());

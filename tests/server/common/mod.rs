@@ -1,4 +1,4 @@
-//! What the tests share: servers, clients, request bodies, and one way to wait.
+//! Servers, clients and request bodies for all tests, and one way to wait.
 
 mod bodies;
 mod certificate;

@@ -1,4 +1,4 @@
-//! Programs as processes: the `weir` command, and what else tests run.
+//! Processes: the `weir` command, and other programs.
 
 use super::{eventually, wait_for};
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 /// The path of the `weir` command.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_weir");
 
-/// A program with these arguments and nothing to read.
+/// A program with these arguments, and without standard input.
 pub(crate) fn program(name: &str, args: &[&str]) -> Command {
     let mut command = Command::new(name);
     command.args(args).stdin(Stdio::null());
@@ -38,13 +38,13 @@ pub(crate) fn with_input(command: &mut Command, input: impl AsRef<[u8]>) -> Outp
     process.output()
 }
 
-/// What a command printed, after a check that it succeeded.
+/// The standard output of a command, after a check that the command succeeded.
 pub(crate) fn success(output: &Output) -> &str {
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     str::from_utf8(&output.stdout).unwrap()
 }
 
-/// A command's one line on stderr, after a check that it failed.
+/// The one line of a command on stderr, after a check that the command failed.
 pub(crate) fn failure(output: &Output) -> &str {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let stderr = str::from_utf8(&output.stderr).unwrap();
@@ -65,7 +65,7 @@ impl Process {
         Self::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
     }
 
-    /// Starts a command with the streams that it has, and reads those that are pipes.
+    /// Starts a command without a change of its streams, and reads those that are pipes.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stdout = child.stdout.take().map_or_else(Capture::default, Capture::of);
@@ -101,7 +101,7 @@ impl Drop for Process {
     }
 }
 
-/// A stream's bytes. A thread reads them as they come, so that a process never waits for its reader.
+/// The bytes of a stream. A thread reads them all the time, so a process never waits for its reader.
 #[derive(Default)]
 pub(crate) struct Capture {
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -121,17 +121,17 @@ impl Capture {
         Self { bytes, reader: Some(reader) }
     }
 
-    /// What has come so far.
+    /// The bytes so far, as text.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 
-    /// Forgets what has come so far.
+    /// Forgets the bytes so far.
     pub(crate) fn clear(&self) {
         self.bytes.lock().unwrap().clear();
     }
 
-    /// Whether nothing more can come.
+    /// Whether the stream has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.reader.as_ref().is_none_or(JoinHandle::is_finished)
     }

@@ -21,7 +21,7 @@ pub(crate) fn post_request(body: impl ToString) -> String {
     post_head(&format!("content-length: {}", body.len())) + &body
 }
 
-/// A connection on which a test writes what it likes. A read fails after the [`DEADLINE`].
+/// A connection on which a test writes any bytes. A read fails after the [`DEADLINE`].
 pub(crate) struct Raw(BufReader<TcpStream>);
 
 impl Raw {
@@ -36,7 +36,7 @@ impl Raw {
         self.0.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
-    /// Sends as much as the server reads; returns whether that is all.
+    /// Sends as many bytes as the server reads; returns whether these are all.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.0.get_mut().write_all(bytes.as_ref()).is_ok()
     }
@@ -47,7 +47,7 @@ impl Raw {
         self.reply()
     }
 
-    /// Sends the head of a POST whose body waits for the server's consent; returns whether the server consents.
+    /// Sends the head of a POST, and returns whether the server asks for the body by `100 Continue`.
     pub(crate) fn begin_post(&mut self, body_bytes: usize) -> bool {
         self.send(post_head(&format!("expect: 100-continue\r\ncontent-length: {body_bytes}")));
         self.line() == "HTTP/1.1 100 Continue" && self.line().is_empty()

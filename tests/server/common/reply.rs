@@ -1,4 +1,4 @@
-//! What servers answer.
+//! Answers of servers.
 
 use serde_json::Value;
 use ureq::http::{HeaderMap, Response};
@@ -70,7 +70,7 @@ impl From<Response<ureq::Body>> for Reply {
     }
 }
 
-/// What [`Reply::problem`] is compared with.
+/// A status and a code, to compare with [`Reply::problem`].
 pub(crate) fn problem(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
 }

@@ -33,7 +33,7 @@ impl Script {
                 thread::spawn(move || {
                     let mut requests = BufReader::new(&stream);
                     while let Some(body) = request(&mut requests) {
-                        // The test may not look at bodies.
+                        // A test that ignores bodies may have dropped the receiver.
                         let _ = received.send(body);
                         let step = steps.lock().unwrap().next();
                         match step {

@@ -13,7 +13,7 @@ use weir::http::{App, HttpConfig, Role, Tokens};
 use weir::server::{Endpoint, Tls};
 use weir::{Engine, EngineConfig, Maintenance};
 
-/// A server that is about to start. It has the default settings, unless a method changes them.
+/// A server before its start, with the default settings until a method changes them.
 pub(crate) struct Builder<C> {
     clock: C,
     workers: usize,
@@ -24,13 +24,13 @@ pub(crate) struct Builder<C> {
 }
 
 impl<C: Clock + 'static> Builder<C> {
-    /// Sets the clock, which stands at [`NOON`](super::NOON) unless this changes it.
+    /// Sets the clock. Without a call it shows [`NOON`](super::NOON) until the test moves it.
     pub(crate) fn clock<D>(self, clock: D) -> Builder<D> {
         let Self { workers, engine, http, tokens, tls, .. } = self;
         Builder { clock, workers, engine, http, tokens, tls }
     }
 
-    /// Sets the number of runtime workers, which is 2 unless this changes it.
+    /// Sets the number of runtime workers. Without a call there are 2.
     pub(crate) fn workers(self, workers: usize) -> Self {
         Self { workers, ..self }
     }
@@ -99,7 +99,7 @@ pub(crate) struct Server<C = ManualClock> {
 
 impl Server {
     pub(crate) fn builder() -> Builder<ManualClock> {
-        // On a busy machine the tests themselves would make the server late.
+        // On a busy machine the tests themselves delay the runtime of the server.
         let http = HttpConfig { max_wait: Duration::MAX, ..HttpConfig::default() };
         let (clock, engine, tokens) = (ManualClock::new(NOON_MS), EngineConfig::default(), Tokens::default());
         Builder { clock, workers: 2, engine, http, tokens, tls: None }

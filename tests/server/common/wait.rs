@@ -22,7 +22,7 @@ pub(crate) fn wait_for<T>(what: impl Display, mut find: impl FnMut() -> Option<T
         if let Some(found) = find() {
             return found;
         }
-        assert!(start.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain for this: {what}");
+        assert!(start.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain: {what}");
         sleep(PERIOD);
     }
 }

@@ -140,7 +140,7 @@ fn events_per_second_is_a_number_whatever_the_window() {
 #[test]
 fn a_window_is_exact_at_every_edge_of_a_second() {
     let server = Server::builder().engine(|engine| engine.retention_secs = 5).start();
-    let mut taken = Vec::new();
+    let mut accepted = Vec::new();
     let mut now_ms = NOON_MS;
     for (step, step_ms) in
         [0, 1, 998, 1, 999, 1, 500, 499, 1, 2_000, 999, 1, 1, 2_998, 1, 4_999, 1, 5_000].into_iter().enumerate()
@@ -148,13 +148,13 @@ fn a_window_is_exact_at_every_edge_of_a_second() {
         now_ms += step_ms;
         server.clock.set(now_ms);
         let offsets_ms = [-5_000, -4_999, -1_000, -999, -1, 0, 1, 999, 1_000, 3_000];
-        let events = offsets_ms.map(|offset_ms| (format!("u-{}", taken.len() % 7), now_ms + offset_ms));
+        let events = offsets_ms.map(|offset_ms| (format!("u-{}", accepted.len() % 7), now_ms + offset_ms));
         let batch = (0..).zip(&events).map(|(i, (user, ts_ms))| event(format!("{step}-{i}")).user(user).at_ms(*ts_ms));
         assert_eq!(server.post(array(batch)).tally(), [events.len(), 0, 0]);
-        taken.extend(events);
+        accepted.extend(events);
         for window_secs in 1..=5 {
             let seconds = second_of(now_ms) - window_secs + 1..=second_of(now_ms);
-            let inside = || taken.iter().filter(|(_, ts_ms)| seconds.contains(&second_of(*ts_ms)));
+            let inside = || accepted.iter().filter(|(_, ts_ms)| seconds.contains(&second_of(*ts_ms)));
             let users: BTreeSet<_> = inside().map(|(user, _)| user).collect();
             let metrics = server.metrics(window_secs as u32);
             assert_eq!(metrics["total_events"], inside().count(), "{window_secs} at {}", format_ms(now_ms));

@@ -27,7 +27,11 @@ fn race<T: Send, R: Send>(clients: Vec<T>, run: impl Fn(T) -> R + Sync) -> Vec<R
 }
 
 /// Runs `read` on `readers` threads while `work` lasts, and returns the result of the work and those of the readers.
-fn beside<T, R: Send>(readers: usize, read: impl Fn(&AtomicBool) -> R + Sync, work: impl FnOnce() -> T) -> (T, Vec<R>) {
+fn with_readers<T, R: Send>(
+    readers: usize,
+    read: impl Fn(&AtomicBool) -> R + Sync,
+    work: impl FnOnce() -> T,
+) -> (T, Vec<R>) {
     /// Ends the readers, even after a panic.
     struct End<'a>(&'a AtomicBool);
     impl Drop for End<'_> {
@@ -87,7 +91,7 @@ fn no_accepted_event_is_lost_or_counted_twice() {
         }
         latest
     };
-    let (won, latest) = beside(4, read, || race((0..WRITERS).collect(), post));
+    let (won, latest) = with_readers(4, read, || race((0..WRITERS).collect(), post));
 
     let mut won: Vec<_> = won.into_iter().flatten().collect();
     let accepted = won.len();
@@ -198,7 +202,7 @@ fn race_writers(writers: impl Fn(i64, u64) -> Vec<Writer>, check: impl Fn(&[Writ
         }
         names
     };
-    let (names, seen) = beside(2, read, work);
+    let (names, seen) = with_readers(2, read, work);
     for (generation, name) in seen.into_iter().flatten() {
         assert_eq!(name, names[&generation], "an answer shows the table of its generation");
     }

@@ -133,7 +133,7 @@ impl Clock for Advancing {
 }
 
 #[test]
-fn all_events_of_a_batch_are_judged_by_one_reading_of_the_clock() {
+fn all_events_of_a_batch_are_compared_with_one_reading_of_the_clock() {
     let server = Server::builder().clock(Advancing(AtomicI64::new(NOON_MS))).start();
     let batch = array((0..1_000).map(|i| event(format!("e-{i}")).at_ms(0)));
     let answer = server.post(batch).json();
