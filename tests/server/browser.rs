@@ -40,7 +40,7 @@ impl Weir {
 
     fn put_users(&self, users: &[(&str, &str, &str)]) {
         let users = users.iter().map(|(id, plan, region)| user(id, plan, region));
-        self.send("PUT", "/reference/users", table(users, &now()));
+        self.send("PUT", "/reference/users", table(users, now()));
     }
 }
 

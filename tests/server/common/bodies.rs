@@ -103,7 +103,7 @@ fn joined(elements: impl IntoIterator<Item = impl Display>, separator: &str) -> 
 }
 
 /// The body of a PUT or PATCH with these members of `user_metadata`, as [`user`] writes them.
-pub(crate) fn table(users: impl IntoIterator<Item = impl Display>, ts: &str) -> String {
+pub(crate) fn table(users: impl IntoIterator<Item = impl Display>, ts: impl Display) -> String {
     format!(r#"{{"user_metadata":{{{}}},"ts":"{ts}"}}"#, joined(users, ","))
 }
 

@@ -1,6 +1,6 @@
 //! A client that writes bytes.
 
-use super::{DEADLINE, Reply, eventually};
+use super::{Body, DEADLINE, Reply, eventually};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
@@ -16,8 +16,8 @@ pub(crate) fn post_head(fields: &str) -> String {
 }
 
 /// A POST of events as it is sent.
-pub(crate) fn post_request(body: impl ToString) -> String {
-    let body = body.to_string();
+pub(crate) fn post_request(body: impl Body) -> String {
+    let body = String::from_utf8(body.bytes()).unwrap();
     post_head(&format!("content-length: {}", body.len())) + &body
 }
 

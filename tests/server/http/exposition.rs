@@ -266,7 +266,7 @@ fn the_age_of_the_reference_table_counts_from_its_last_change() {
     let names = ["generation", "users", "age_seconds"].map(|name| samples.get(&format!("weir_reference_{name}")));
     assert_eq!(names, [1.0, 1.0, 2.5]);
     assert!(samples.get("weir_reference_bytes") > 0.0);
-    server.patch_users(&[], table([r#""u-1":null"#], &after_noon(1)));
+    server.patch_users(&[], table([r#""u-1":null"#], after_noon(1)));
     let samples = scrape(&server);
     let names = ["generation", "users", "age_seconds"].map(|name| samples.get(&format!("weir_reference_{name}")));
     assert_eq!(names, [2.0, 0.0, 0.0]);

@@ -210,11 +210,11 @@ fn events_are_grouped_by_the_current_table() {
     shown("{}", "{}", 4, 0);
     server.put_users(&[], table([user("u-1", "pro", "eu"), user("u-2", "free", "us")], NOON));
     shown(r#"{"free":1,"pro":2}"#, r#"{"eu":2,"us":1}"#, 1, 1);
-    server.put_users(&[], table([user("u-1", "free", "eu"), user("u-3", "trial", "eu")], &after_noon(1)));
+    server.put_users(&[], table([user("u-1", "free", "eu"), user("u-3", "trial", "eu")], after_noon(1)));
     shown(r#"{"free":2,"trial":1}"#, r#"{"eu":3}"#, 1, 2);
-    server.patch_users(&[], table([r#""u-1":null,"u-3":{"region":"us"}"#], &after_noon(2)));
+    server.patch_users(&[], table([r#""u-1":null,"u-3":{"region":"us"}"#], after_noon(2)));
     shown(r#"{"trial":1}"#, r#"{"us":1}"#, 3, 3);
-    server.put_users(&[], table([""], &after_noon(3)));
+    server.put_users(&[], table([""], after_noon(3)));
     shown("{}", "{}", 4, 4);
     assert_eq!(server.put_users(&[], table([""], NOON)).status, 409);
     shown("{}", "{}", 4, 4);

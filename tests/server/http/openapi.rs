@@ -137,7 +137,7 @@ fn real_answers_are_as_described_and_every_described_status_occurs() {
 
     let (json, later) = (("content-type", "application/json"), after_noon(1));
     let (first, changed) = (table([user("u-1", "pro", "eu")], NOON), table([user("u-1", "free", "eu")], NOON));
-    let (future, wrong) = (table([""], &after_noon(120_001)), table([r#""u":7"#], &later));
+    let (future, wrong) = (table([""], after_noon(120_001)), table([r#""u":7"#], &later));
     let too_large = vec![b' '; 10_001];
     let minimal = ("prefer", "return=minimal");
     let mixed = array([&event("a") as &dyn Display, &event("a"), &event("b").kind("refund"), &"7"]);

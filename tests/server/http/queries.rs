@@ -66,7 +66,7 @@ fn filters_use_the_current_table() {
     let server = server();
     let events = |query: &str| server.get(&format!("/metrics?{query}")).json()["total_events"].as_u64().unwrap();
     assert_eq!([events("plan=pro"), events("plan=pro&type=view"), events("plan=new")], [5, 1, 0]);
-    server.put_users(&[], table([user("ghost", "new", "pro")], &after_noon(1)));
+    server.put_users(&[], table([user("ghost", "new", "pro")], after_noon(1)));
     assert_eq!([events("plan=pro"), events("region=pro&type=view"), events("plan=new")], [0, 1, 2]);
 }
 

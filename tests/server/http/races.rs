@@ -62,7 +62,7 @@ fn no_accepted_event_is_lost_or_counted_twice() {
     const EVENTS: usize = 100;
     let server = Server::builder().clock(SystemClock).start();
     let users = [user("u-0", "pro", "eu"), user("u-1", "free", "us")];
-    assert_eq!(server.put_users(&[], table(users, &format_ms(SystemClock.now_ms()))).status, 200);
+    assert_eq!(server.put_users(&[], table(users, format_ms(SystemClock.now_ms()))).status, 200);
     let acknowledged = AtomicU64::new(0);
 
     // In each batch, every second event has an id of this writer alone. All writers post the other events.
@@ -128,7 +128,7 @@ const UNKNOWN: usize = 50_000;
 
 /// A reference table with a name, which is the plan and the region of all its users.
 fn named(name: &str, ts_ms: i64) -> String {
-    table(KNOWN.map(|id| user(id, name, name)), &format_ms(ts_ms))
+    table(KNOWN.map(|id| user(id, name, name)), format_ms(ts_ms))
 }
 
 /// A writer of a [`named`] table.

@@ -126,7 +126,7 @@ fn bombard(server: &Server, seed: u64, requests: usize) {
 }
 
 #[test]
-fn random_requests_are_no_server_error() {
+fn random_requests_cause_no_server_error() {
     let server = Server::start();
     bombard(&server, 7, 10_000);
     assert_eq!(server.get("/healthz").status, 200);
@@ -134,7 +134,7 @@ fn random_requests_are_no_server_error() {
 
 #[test]
 #[ignore = "takes minutes: cargo test --release --test server a_million -- --ignored --nocapture"]
-fn a_million_random_requests_are_no_server_error() {
+fn a_million_random_requests_cause_no_server_error() {
     const REQUESTS: usize = 1_000_000;
     const CLIENTS: usize = 4;
     let server = Server::start();
@@ -151,7 +151,7 @@ fn a_million_random_requests_are_no_server_error() {
 }
 
 #[test]
-fn random_bytes_are_no_server_error() {
+fn random_bytes_cause_no_server_error() {
     let server = Server::start();
     let mut rng = SmallRng::seed_from_u64(7);
     for _ in 0..1_000 {

@@ -1,7 +1,6 @@
 //! TLS, with certificates made for each test.
 
-use crate::common::{Certificate, Server, array, event, get_request, post_request};
-use std::fmt::Display;
+use crate::common::{Body, Certificate, Server, array, event, get_request, post_request};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -30,7 +29,7 @@ fn exchange(address: SocketAddr, trusted: &CertificateDer<'static>, request: &st
 }
 
 /// The last request of a connection.
-fn post(body: impl Display) -> String {
+fn post(body: impl Body) -> String {
     post_request(body).replacen("\r\n", "\r\nconnection: close\r\n", 1)
 }
 

@@ -15,10 +15,10 @@ fn a_put_replaces_the_whole_table() {
     assert_eq!(server.get("/reference/users").header("etag"), "\"1\"");
     assert_eq!(server.get("/reference/users/u-2").text(), r#"{"user_id":"u-2","plan":"free","region":"us"}"#);
     let json = [("content-type", "application/json")];
-    assert_updated(&server.put_users(&json, table([user("u-1", "any value", "\\u00e9")], &after_noon(1))), 2, 1);
+    assert_updated(&server.put_users(&json, table([user("u-1", "any value", "\\u00e9")], after_noon(1))), 2, 1);
     assert_eq!(server.get("/reference/users/u-1").text(), r#"{"user_id":"u-1","plan":"any value","region":"é"}"#);
     assert_eq!(server.get("/reference/users/u-2").problem(), problem(404, "unknown_user"));
-    assert_updated(&server.put_users(&[], table([""], &after_noon(2))), 3, 0);
+    assert_updated(&server.put_users(&[], table([""], after_noon(2))), 3, 0);
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn the_same_table_with_the_same_ts_is_a_safe_retry() {
     for same in [table([format!("{b} , {a}")], "2025-10-08T12:00:00Z"), table([escaped], NOON)] {
         assert_updated(&server.put_users(&[], same), 1, 2);
     }
-    assert_updated(&server.put_users(&[], table([&a, &b], &after_noon(1))), 2, 2);
+    assert_updated(&server.put_users(&[], table([&a, &b], after_noon(1))), 2, 2);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_table_that_is_not_newer_is_stale() {
     let before = shown(&server);
     let more = table([user("u", "pro", "eu"), user("v", "pro", "eu")], NOON);
     for stale in
-        [of("pro", &after_noon(-1)), of("free", NOON), more, table([""], NOON), of("pro", "1970-01-01T00:00:00Z")]
+        [of("pro", after_noon(-1)), of("free", NOON), more, table([""], NOON), of("pro", "1970-01-01T00:00:00Z")]
     {
         let reply = server.put_users(&[], &stale);
         assert_eq!(reply.problem(), problem(409, "stale_reference"), "{stale}");
@@ -60,7 +60,7 @@ fn a_table_that_is_not_newer_is_stale() {
         assert_eq!(shown(&server), before);
     }
     for stale in
-        [of("pro", &after_noon(-1)), of("free", NOON), table([r#""u":null"#], NOON), table([""], &after_noon(-1))]
+        [of("pro", after_noon(-1)), of("free", NOON), table([r#""u":null"#], NOON), table([""], after_noon(-1))]
     {
         let reply = server.patch_users(&[], &stale);
         assert_eq!(reply.problem(), problem(409, "stale_reference"), "{stale}");
@@ -93,7 +93,7 @@ fn the_checks_of_a_change_have_an_order() {
     assert_eq!(server.put_users(&[], of("pro", NOON)).status, 200);
     let before = shown(&server);
     let wrong = (IF_MATCH, "\"7\"");
-    let (stale, future) = (of("pro", &after_noon(-1)), of("pro", &after_noon(120_001)));
+    let (stale, future) = (of("pro", after_noon(-1)), of("pro", after_noon(120_001)));
     let misshapen = format!(r#"{{"ts":"{}","user_metadata":{{"u":7}}}}"#, after_noon(120_001));
     let large = "x".repeat(201);
     for change in CHANGES {
@@ -144,9 +144,9 @@ fn changes_may_be_compressed() {
     let (gz, zs) = ([("content-encoding", "gzip")], [("content-encoding", "zstd")]);
     assert_updated(&server.put_users(&gz, gzip(table(&users, NOON))), 1, 5_000);
     assert_updated(&server.put_users(&zs, zstd(table(&users, NOON))), 1, 5_000);
-    assert_updated(&server.patch_users(&gz, gzip(table([r#""u-7":null"#], &after_noon(1)))), 2, 4_999);
-    assert_updated(&server.patch_users(&zs, zstd(table([r#""u-8":null"#], &after_noon(2)))), 3, 4_998);
-    let reply = server.put_users(&gz, &gzip(of("pro", &after_noon(3)))[..20]);
+    assert_updated(&server.patch_users(&gz, gzip(table([r#""u-7":null"#], after_noon(1)))), 2, 4_999);
+    assert_updated(&server.patch_users(&zs, zstd(table([r#""u-8":null"#], after_noon(2)))), 3, 4_998);
+    let reply = server.put_users(&gz, &gzip(of("pro", after_noon(3)))[..20]);
     assert_eq!(reply.problem(), problem(400, "malformed_encoding"));
 }
 
@@ -156,7 +156,7 @@ fn a_patch_merges_its_members() {
     let users = [user("a", "pro", "eu"), user("b", "free", "us"), user("c", "free", "eu")];
     assert_updated(&server.patch_users(&[], table(users, NOON)), 1, 3);
     let patch = r#""a":null,"b":{"plan":"pro","x":null},"c":{},"d":{"plan":"new","region":"ap"},"gone":null"#;
-    assert_updated(&server.patch_users(&[], table([patch], &after_noon(1))), 2, 3);
+    assert_updated(&server.patch_users(&[], table([patch], after_noon(1))), 2, 3);
     for (id, plan, region) in [("b", "pro", "us"), ("c", "free", "eu"), ("d", "new", "ap")] {
         let expected = format!(r#"{{"user_id":"{id}","plan":"{plan}","region":"{region}"}}"#);
         assert_eq!(server.get(&format!("/reference/users/{id}")).text(), expected);
@@ -175,5 +175,5 @@ fn a_patch_that_changes_nothing_at_the_same_ts_is_a_safe_retry() {
         assert_updated(&server.patch_users(&[], table([patch], NOON)), 1, 1);
     }
     assert_updated(&server.patch_users(&[], format!(r#"{{"ts":"{NOON}"}}"#)), 1, 1);
-    assert_updated(&server.patch_users(&[], table([""], &after_noon(1))), 2, 1);
+    assert_updated(&server.patch_users(&[], table([""], after_noon(1))), 2, 1);
 }

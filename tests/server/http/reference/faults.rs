@@ -79,14 +79,14 @@ fn the_pointer_names_the_first_fault_of_a_patch() {
         (table([""], NOON).replace("\"ts\"", "\"st\""), "/ts"),
         (r#"{"user_metadata":{},"ts":null}"#.to_owned(), "/ts"),
         (format!(r#"{{"user_metadata":null,"ts":"{}"}}"#, after_noon(1)), "/user_metadata"),
-        (table([r#""u":7"#], &after_noon(1)), "/user_metadata/u"),
-        (table([r#""u":{"plan":null}"#], &after_noon(1)), "/user_metadata/u/plan"),
-        (table([r#""u":{"plan":["pro"]}"#], &after_noon(1)), "/user_metadata/u/plan"),
-        (table([r#""v":{"plan":"pro"}"#], &after_noon(1)), "/user_metadata/v/region"),
-        (table([r#""v":{}"#], &after_noon(1)), "/user_metadata/v/plan"),
-        (table([r#""u":null,"u":null"#], &after_noon(1)), "/user_metadata/u"),
-        (table([r#""u":null,"\u0075":{}"#], &after_noon(1)), "/user_metadata/u"),
-        (table([r#""":null"#], &after_noon(1)), "/user_metadata/"),
+        (table([r#""u":7"#], after_noon(1)), "/user_metadata/u"),
+        (table([r#""u":{"plan":null}"#], after_noon(1)), "/user_metadata/u/plan"),
+        (table([r#""u":{"plan":["pro"]}"#], after_noon(1)), "/user_metadata/u/plan"),
+        (table([r#""v":{"plan":"pro"}"#], after_noon(1)), "/user_metadata/v/region"),
+        (table([r#""v":{}"#], after_noon(1)), "/user_metadata/v/plan"),
+        (table([r#""u":null,"u":null"#], after_noon(1)), "/user_metadata/u"),
+        (table([r#""u":null,"\u0075":{}"#], after_noon(1)), "/user_metadata/u"),
+        (table([r#""":null"#], after_noon(1)), "/user_metadata/"),
         ("7".to_owned(), ""),
     ] {
         let reply = server.patch_users(&[], &body);
@@ -119,12 +119,12 @@ fn a_table_with_too_many_values_or_combinations_is_refused() {
 
     let groups =
         |count: usize| (0..count).map(|i| user(&i.to_string(), &format!("p-{}", i / 128), &format!("r-{}", i % 128)));
-    let reply = server.put_users(&[], table(groups(16_385), &after_noon(1)));
+    let reply = server.put_users(&[], table(groups(16_385), after_noon(1)));
     assert_eq!(reply.problem(), problem(422, "invalid_reference"));
     assert_eq!(reply.json()["pointer"], "/user_metadata/16384");
     let detail = "the table would hold more than 16384 distinct combinations of attribute values";
     assert_eq!(reply.json()["detail"], detail);
-    assert_updated(&server.put_users(&[], table(groups(16_384), &after_noon(1))), 2, 16_384);
+    assert_updated(&server.put_users(&[], table(groups(16_384), after_noon(1))), 2, 16_384);
 }
 
 #[test]
@@ -138,13 +138,13 @@ fn a_refused_change_leaves_the_table_and_the_metrics() {
     let half_valid = [user("u", "free", "us"), "\"v\":7".to_owned()];
     for change in CHANGES {
         for (headers, body, status) in [
-            (&[][..], table(&half_valid, &after_noon(1)), 422),
-            (&[], of("free", &after_noon(-1)), 409),
+            (&[][..], table(&half_valid, after_noon(1)), 422),
+            (&[], of("free", after_noon(-1)), 409),
             (&[], of("free", NOON), 409),
-            (&[], of("free", &after_noon(120_001)), 422),
-            (&[(IF_MATCH, "\"2\"")], of("free", &after_noon(1)), 412),
-            (&[], of("free", &after_noon(1)) + "x", 400),
-            (&[("content-encoding", "gzip")], of("free", &after_noon(1)), 400),
+            (&[], of("free", after_noon(120_001)), 422),
+            (&[(IF_MATCH, "\"2\"")], of("free", after_noon(1)), 412),
+            (&[], of("free", after_noon(1)) + "x", 400),
+            (&[("content-encoding", "gzip")], of("free", after_noon(1)), 400),
         ] {
             assert_eq!(change(&server, headers, body).status, status);
             assert_eq!(state(), before);

@@ -6,6 +6,7 @@ mod preconditions;
 mod users;
 
 use crate::common::{Reply, Server, table, user};
+use std::fmt::Display;
 
 const IF_MATCH: &str = "if-match";
 const IF_NONE_MATCH: &str = "if-none-match";
@@ -16,7 +17,7 @@ type Change = fn(&Server, &[(&str, &str)], String) -> Reply;
 const CHANGES: [Change; 2] = [Server::put_users, Server::patch_users];
 
 /// A table of one user.
-fn of(plan: &str, ts: &str) -> String {
+fn of(plan: &str, ts: impl Display) -> String {
     table([user("u", plan, "eu")], ts)
 }
 

@@ -29,10 +29,10 @@ fn preconditions_are_compared_with_the_current_generation() {
             for change in CHANGES {
                 let server = Server::start();
                 for ms in 1..=generation {
-                    assert_eq!(server.put_users(&[], of("pro", &after_noon(ms))).status, 200);
+                    assert_eq!(server.put_users(&[], of("pro", after_noon(ms))).status, 200);
                 }
                 let before = shown(&server);
-                let reply = change(&server, headers, of("free", &after_noon(3)));
+                let reply = change(&server, headers, of("free", after_noon(3)));
                 if holds {
                     assert_updated(&reply, generation as u64 + 1, 1);
                 } else {

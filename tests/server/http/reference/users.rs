@@ -66,9 +66,9 @@ fn the_attributes_are_the_configured_ones() {
         assert!(reply.text().contains(&middle), "{middle}\n{}", reply.text());
 
         let last = attributes.last().unwrap();
-        let reply = server.put_users(&[], table([r#""u":{}"#], &after_noon(1)));
+        let reply = server.put_users(&[], table([r#""u":{}"#], after_noon(1)));
         assert_eq!(reply.json()["pointer"], format!("/user_metadata/u/{}", attributes[0]));
-        let reply = server.patch_users(&[], table([format!(r#""u":{{"{last}":""}}"#)], &after_noon(1)));
+        let reply = server.patch_users(&[], table([format!(r#""u":{{"{last}":""}}"#)], after_noon(1)));
         assert_eq!(reply.json()["pointer"], format!("/user_metadata/u/{last}"));
     }
 }
