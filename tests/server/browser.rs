@@ -1,73 +1,45 @@
-//! The page at `/` in a real browser, with a real server behind it.
+//! The page at `/` in a real browser, with a server process.
 
-use crate::common::{agent, array, event_at, event_of, table, user};
+use crate::common::{Running, agent, array, event, table, user, weir};
 use crate::webdriver::Browser;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStderr, Command, Stdio};
 use ureq::http::Request;
 use weir::{Clock, SystemClock, format_ms};
 
-/// A running server. Dropped, it is killed.
-struct Weir {
-    child: Child,
-    address: SocketAddr,
-    _log: BufReader<ChildStderr>,
-}
+/// A server process with an address for the browser.
+struct Weir(Running);
 
 impl Weir {
     fn start() -> Self {
         Self::with("127.0.0.1:0", &[])
     }
 
-    /// At an address, with these environment variables.
+    /// Starts a server at an address, with these environment variables.
     fn with(listen: &str, variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-        command.args(["serve", "--listen", listen]).env_clear().envs(variables.iter().copied());
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let address = loop {
-            let mut line = String::new();
-            assert_ne!(log.read_line(&mut line).unwrap(), 0, "the server ended");
-            if let Some((_, address)) = line.split_once("listening on http://") {
-                break address.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
-            }
-        };
-        Self { child, address, _log: log }
+        Self(Running::start(weir(&["serve", "--listen", listen]).envs(variables.iter().copied())))
     }
 
     fn url(&self) -> String {
-        format!("http://{}/", self.address)
+        self.0.url() + "/"
     }
 
     fn send(&self, method: &str, path: &str, body: String) {
-        let request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let request = Request::builder().method(method).uri(self.0.url() + path);
         let response = agent().run(request.body(body).unwrap()).unwrap();
         assert_eq!(response.status(), 200, "{response:?}");
     }
 
-    /// Posts an event of now for each of these, `(user, type)`, under ids that begin with `prefix`.
+    /// Posts events of the present, given as `(user, type)`, with ids that start with `prefix`.
     fn post(&self, prefix: &str, events: &[(&str, &str)]) {
         let now = now();
         let events = events.iter().enumerate();
-        self.send(
-            "POST",
-            "/events",
-            array(events.map(|(i, (user, kind))| event_of(&format!("{prefix}-{i}"), user, kind, &now))),
-        );
+        let events = events.map(|(i, (user, kind))| event(format!("{prefix}-{i}")).user(user).kind(kind).ts(&now));
+        self.send("POST", "/events", array(events));
     }
 
     fn put_users(&self, users: &[(&str, &str, &str)]) {
-        let users: Vec<_> = users.iter().map(|(id, plan, region)| user(id, plan, region)).collect();
-        self.send("PUT", "/reference/users", table(users.join(","), &now()));
-    }
-}
-
-impl Drop for Weir {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let users = users.iter().map(|(id, plan, region)| user(id, plan, region));
+        self.send("PUT", "/reference/users", table(users, now()));
     }
 }
 
@@ -77,8 +49,8 @@ fn now() -> String {
 
 const WIDE: (u32, u32) = (1440, 1000);
 
-/// A browser that looks at the page and has its first figures.
-fn look_at(weir: &Weir, (width, height): (u32, u32)) -> Browser {
+/// Opens the page in a browser, and waits for its first figures.
+fn open_page(weir: &Weir, (width, height): (u32, u32)) -> Browser {
     let browser = Browser::start(width, height);
     browser.open(&weir.url());
     browser.wait_for("document.documentElement.dataset.connection === 'live'");
@@ -112,9 +84,9 @@ fn assert_no_complaints(browser: &Browser) {
 
 #[test]
 #[ignore = "needs chromium and its driver"]
-fn events_appear_as_they_come_and_rejects_with_their_reasons() {
+fn events_appear_as_they_arrive_and_rejected_ones_with_their_reasons() {
     let weir = Weir::start();
-    let browser = look_at(&weir, WIDE);
+    let browser = open_page(&weir, WIDE);
     browser.wait_for_text("#total-events", "0");
     assert!(browser.is_visible("#empty"));
     assert!(browser.text("#command").starts_with(&format!("curl {}events --json ", weir.url())));
@@ -131,7 +103,7 @@ fn events_appear_as_they_come_and_rejects_with_their_reasons() {
     assert_eq!(browser.text("#rejects-body .reject-id"), format!("{markup}-1"));
     assert_eq!(browser.text("#rejects-body .reject-message"), "type is not one of the configured event types");
     assert_eq!(browser.value("document.querySelectorAll('main img').length"), 0);
-    // Rates and percentiles need two readings of the service's figures, and requests between.
+    // Rates and percentiles need two readings of the server's metrics, and requests between them.
     let has_figures = |id: &str| format!("/[0-9]/.test(document.querySelector('{id}').textContent)");
     browser.wait_for(&has_figures("#rate-accepted"));
     weir.post("f", &[("ann", "nonsense")]);
@@ -139,7 +111,7 @@ fn events_appear_as_they_come_and_rejects_with_their_reasons() {
         browser.wait_for(&has_figures(id));
     }
     assert!(!browser.is_visible("#ingest-problem"));
-    // The line of the chart rises where they came.
+    // The line of the chart rises at the events.
     browser
         .wait_for("new Set(document.querySelector('.chart-line.rate').getAttribute('d').match(/,[0-9.]+/g)).size > 1");
     browser.click("#values summary");
@@ -149,15 +121,15 @@ fn events_appear_as_they_come_and_rejects_with_their_reasons() {
 
 #[test]
 #[ignore = "needs chromium and its driver"]
-fn a_pressed_bar_filters_and_the_address_shares_it() {
+fn a_pressed_bar_is_a_filter_and_part_of_the_address() {
     let weir = Weir::start();
     weir.put_users(&[("ann", "pro", "eu"), ("bob", "free", "eu"), ("cat", "a&b=<i>", "us")]);
     weir.post("e", &[("ann", "click"), ("ann", "view"), ("bob", "click"), ("cat", "view"), ("dan", "view")]);
-    let browser = look_at(&weir, WIDE);
+    let browser = open_page(&weir, WIDE);
     wait_for_bars(&browser, "plan", &json!([["pro", "2"], ["a&b=<i>", "1"], ["free", "1"], ["unknown user", "1"]]));
     assert!(!browser.is_visible("#filters"));
 
-    // From the press to the answer none moves away, or a second press would meet another.
+    // Between the press and the answer no bar moves. Otherwise a second press would hit another bar.
     let order = "[...document.querySelectorAll('[aria-labelledby=breakdown-plan] .bar-name')] \
         .map((name) => name.textContent).join()";
     browser.run(&format!(
@@ -179,7 +151,7 @@ fn a_pressed_bar_filters_and_the_address_shares_it() {
     browser.wait_for_text("#total-events", "2");
     let pressed = "[...document.querySelectorAll('.bar[aria-pressed=true]')].map((bar) => bar.title).sort().join()";
     assert_eq!(browser.value(pressed), "a&b=<i>,pro,view");
-    // What is left out keeps its bar, counted without the filters of its own breakdown.
+    // A value that is filtered out keeps its bar, which ignores the filters of its own breakdown.
     browser.wait_for(&format!("JSON.stringify({}).includes('[\"click\",\"1\"]')", bars_expression("type")));
     wait_for_bars(&browser, "region", &json!([["eu", "1"], ["us", "1"]]));
 
@@ -200,11 +172,11 @@ fn a_pressed_bar_filters_and_the_address_shares_it() {
 
 #[test]
 #[ignore = "needs chromium and its driver"]
-fn a_new_table_regroups_what_has_been_counted() {
+fn a_new_table_regroups_counted_events() {
     let weir = Weir::start();
     weir.put_users(&[("ann", "pro", "eu"), ("bob", "free", "us")]);
     weir.post("e", &[("ann", "click"), ("ann", "view"), ("bob", "click")]);
-    let browser = look_at(&weir, WIDE);
+    let browser = open_page(&weir, WIDE);
     wait_for_bars(&browser, "plan", &json!([["pro", "2"], ["free", "1"]]));
     browser.wait_for_text("#reference-generation", "1");
     weir.put_users(&[("ann", "team", "eu")]);
@@ -216,13 +188,13 @@ fn a_new_table_regroups_what_has_been_counted() {
 
 #[test]
 #[ignore = "needs chromium and its driver"]
-fn the_page_says_that_the_server_is_gone_and_comes_back_by_itself() {
+fn the_page_shows_that_the_server_is_gone_and_reconnects_by_itself() {
     let weir = Weir::start();
-    let address = weir.address;
-    // So long ago that the end of the chart, which is asked for each second, does not reach back to them.
+    let address = weir.0.address;
+    // The end of the chart, which the page queries each second, does not reach back to these events.
     let then_ms = SystemClock.now_ms() - 30_000;
-    weir.send("POST", "/events", array([event_at("e-1", then_ms), event_at("e-2", then_ms)]));
-    let browser = look_at(&weir, WIDE);
+    weir.send("POST", "/events", array([event("e-1").at_ms(then_ms), event("e-2").at_ms(then_ms)]));
+    let browser = open_page(&weir, WIDE);
     browser.wait_for_text("#total-events", "2");
     browser.click("#values summary");
     let drawn =
@@ -241,7 +213,7 @@ fn the_page_says_that_the_server_is_gone_and_comes_back_by_itself() {
     browser.wait_for("document.documentElement.dataset.connection === 'live'");
     browser.wait_for_text("#total-events", "0");
     assert!(!browser.is_visible("#notice"));
-    // The chart is of this process, too.
+    // The chart shows the new process too.
     browser.run(
         "window.drawings = 0; \
          new MutationObserver(() => drawings++).observe(document.querySelector('#values-body'), { childList: true })",
@@ -255,7 +227,7 @@ fn the_page_says_that_the_server_is_gone_and_comes_back_by_itself() {
 
 #[test]
 #[ignore = "needs chromium and its driver"]
-fn a_token_is_asked_for_and_kept_for_the_tab() {
+fn the_page_asks_for_a_token_and_keeps_it_for_the_tab() {
     let tokens = [("WEIR_READ_TOKEN", "reader"), ("WEIR_ADMIN_TOKEN", "admin")];
     let weir = Weir::with("127.0.0.1:0", &tokens);
     weir.post("e", &[("ann", "click")]);
@@ -288,10 +260,10 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
 
 #[test]
 #[ignore = "needs chromium and its driver"]
-fn windows_and_steps_are_those_that_the_server_can_answer() {
+fn the_page_offers_the_windows_and_steps_that_the_server_answers() {
     let weir = Weir::with("127.0.0.1:0", &[("WEIR_RETENTION", "120")]);
     weir.post("e", &[("ann", "click")]);
-    let browser = look_at(&weir, WIDE);
+    let browser = open_page(&weir, WIDE);
     let windows = "[...document.querySelectorAll('#windows input')].map((input) => input.value).join()";
     browser.wait_for(&format!("{windows} === '60,120'"));
     browser.wait_for("document.querySelector('#windows :checked').value === '120'");
@@ -310,12 +282,12 @@ fn windows_and_steps_are_those_that_the_server_can_answer() {
 
 #[test]
 #[ignore = "needs chromium and its driver"]
-fn nothing_is_wider_than_a_phone() {
+fn the_page_fits_a_phone() {
     let weir = Weir::start();
     let long = "w".repeat(120);
     weir.put_users(&[("ann", &long, "eu"), ("bob", "free", &long)]);
     weir.post(&long, &[("ann", "click"), ("bob", "view"), ("bob", &long)]);
-    let browser = look_at(&weir, (360, 740));
+    let browser = open_page(&weir, (360, 740));
     browser.click(&bar("plan", &long));
     browser.wait_for_text("#total-events", "1");
     browser.wait_for("document.querySelector('.chart-line') && document.querySelector('#rejects-body tr')");
@@ -333,11 +305,11 @@ fn nothing_is_wider_than_a_phone() {
 
 #[test]
 #[ignore = "needs chromium and its driver"]
-fn the_page_can_be_read_and_used_without_seeing_it() {
+fn the_page_can_be_used_with_a_screen_reader_and_a_keyboard() {
     let weir = Weir::start();
     weir.put_users(&[("ann", "pro", "eu")]);
     weir.post("e", &[("ann", "click")]);
-    let browser = look_at(&weir, WIDE);
+    let browser = open_page(&weir, WIDE);
     browser.wait_for("document.querySelector('.chart-line') && document.querySelector('.bar')");
     for landmark in ["header", "main", "footer", "h1"] {
         assert_eq!(browser.value(&format!("document.querySelectorAll('{landmark}').length")), 1, "{landmark}");
@@ -354,7 +326,7 @@ fn the_page_can_be_read_and_used_without_seeing_it() {
     assert_eq!(browser.value(unnamed), 0);
     assert_eq!(browser.value("document.querySelectorAll('[role=status]').length"), 1);
 
-    // The chart is read with the arrow keys.
+    // The arrow keys move through the chart.
     let (left, home) = ("\u{e012}", "\u{e011}");
     browser.wait_for("document.querySelector('#chart').getAttribute('aria-valuetext').includes('events per second')");
     let last = browser.value("Number(document.querySelector('#chart').getAttribute('aria-valuemax'))");
@@ -368,7 +340,7 @@ fn the_page_can_be_read_and_used_without_seeing_it() {
     );
     assert!(browser.is_visible(".chart-tip"));
 
-    // A bar keeps the focus while figures come, and is pressed with the space bar.
+    // A bar keeps the focus while figures change. The space bar presses it.
     browser.run(&format!("document.querySelector({}).focus()", json!(bar("plan", "pro"))));
     weir.post("f", &[("bob", "view"), ("ann", "click"), ("ann", "click")]);
     browser.wait_for_text("#total-events", "4");
@@ -382,9 +354,9 @@ fn the_page_can_be_read_and_used_without_seeing_it() {
 
 #[test]
 #[ignore = "needs chromium and its driver"]
-fn the_page_polls_where_there_is_no_place_on_a_stream_and_shows_how_to_send_what_is_configured() {
+fn the_page_polls_without_a_stream_and_shows_a_command_for_the_configured_types() {
     let weir = Weir::with("127.0.0.1:0", &[("WEIR_MAX_STREAMS", "0"), ("WEIR_EVENT_TYPES", "play,pause")]);
-    let browser = look_at(&weir, WIDE);
+    let browser = open_page(&weir, WIDE);
     browser.wait_for("document.querySelector('#command').textContent.includes('\"type\": \"play\"')");
     weir.post("e", &[("ann", "play"), ("bob", "pause")]);
     browser.wait_for_text("#total-events", "2");

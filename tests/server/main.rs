@@ -1,5 +1,5 @@
-//! The service as those who use it meet it: over HTTP, as a process, as the commands that talk to it, in a browser, and
-//! before Prometheus. One binary, since most of what a test file costs is to compile and to link the service once more.
+//! The service as its users see it: the HTTP interface, the commands, the page in a browser, the metrics in Prometheus, and the
+//! figures in the documentation. All tests are in one binary, because the costliest part of a test file is to link the service.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 

@@ -1,32 +1,29 @@
-//! The exposition before Prometheus itself, and what is deployed with it: alerts and a dashboard.
+//! The exposition in Prometheus itself, with the alerts and the dashboard of `deploy/`.
 //!
-//! Those that are ignored need Debian's `prometheus` package (`ci/prometheus.sh`).
+//! The ignored tests need Debian's `prometheus` package (`ci/prometheus.sh`).
 
-use crate::common::samples::Samples;
-use crate::common::{NOON, Server, agent, array, event, event_of, table, user};
+use crate::common::{
+    NOON, Process, Samples, Scratch, Server, agent, array, event, program, repository, table, user, wait_for,
+    with_input,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 const ALERTS: &str = include_str!("../../deploy/alerts.yml");
 const ALERTS_CASES: &str = include_str!("alerts.test.yml");
 const DASHBOARD: &str = include_str!("../../deploy/grafana-dashboard.json");
 
-/// A server that has something of everything to tell.
+/// A server with a value for every metric.
 fn busy_server() -> Server {
-    let server = Server::with(|engine, _| engine.max_memory_bytes = Some(1 << 30));
-    server.put_users(&[], table(user("u-1", "a \\\"b\\\" \\\\ \\n c", "eu"), NOON));
-    server.post(array([event("a"), event("a"), event_of("b", "u-2", "view", NOON), event_of("c", "u-2", "?", NOON)]));
+    let server = Server::builder().engine(|engine| engine.max_memory_bytes = Some(1 << 30)).start();
+    server.put_users(&[], table([user("u-1", "a \\\"b\\\" \\\\ \\n c", "eu")], NOON));
+    server.post(array([event("a"), event("a"), event("b").user("u-2").kind("view"), event("c").user("u-2").kind("?")]));
     server.get("/nowhere");
     server.get("/metrics");
     server
 }
 
-/// The words of a text that are metrics' names.
+/// The names of metrics in a text.
 fn mentioned(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.filter(|word| word.starts_with("weir_") || word.starts_with("process_")).collect()
@@ -43,7 +40,7 @@ fn strings(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn every_metric_that_alerts_and_the_dashboard_mention_exists() {
+fn every_metric_of_the_alerts_and_the_dashboard_exists() {
     let names = Samples::of(&busy_server().get("/metrics/prometheus")).names();
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
     for text in strings(&dashboard).into_iter().chain([ALERTS]) {
@@ -55,7 +52,7 @@ fn every_metric_that_alerts_and_the_dashboard_mention_exists() {
 }
 
 #[test]
-fn the_operators_manual_lists_every_metric() {
+fn the_documentation_lists_every_metric() {
     let manual = include_str!("../../docs/operations.md");
     for name in Samples::of(&busy_server().get("/metrics/prometheus")).names() {
         let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
@@ -63,176 +60,132 @@ fn the_operators_manual_lists_every_metric() {
     }
 }
 
-/// Runs promtool on what is written to it, and returns what it says.
+/// Runs promtool with an input; returns whether it succeeds, and its output.
 fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
-    let mut promtool = Command::new("promtool");
-    let promtool = promtool.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = promtool.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8(said).unwrap())
+    let output = with_input(&mut program("promtool", arguments), input);
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(printed).unwrap())
 }
 
 #[test]
 #[ignore = "needs promtool: ci/prometheus.sh"]
-fn promtool_has_no_complaint_of_the_classic_form() {
+fn promtool_accepts_the_classic_format() {
     let server = busy_server();
-    let of_metrics = server.request("GET", "/metrics", &[("accept", "text/plain")], None);
+    let of_metrics = server.get_with(&[("accept", "text/plain")], "/metrics");
     for reply in [server.get("/metrics/prometheus"), of_metrics] {
         assert_eq!(promtool(&["check", "metrics"], reply.text()), (true, String::new()));
     }
-    let (is_fine, complaint) = promtool(&["check", "metrics"], "weir_x 1\n");
-    assert!(!is_fine && complaint.contains("no help text"), "it does complain: {complaint}");
+    let (is_valid, complaint) = promtool(&["check", "metrics"], "weir_x 1\n");
+    assert!(!is_valid && complaint.contains("no help text"), "promtool finds no fault: {complaint}");
 }
 
 #[test]
 #[ignore = "needs promtool: ci/prometheus.sh"]
-fn promtool_has_no_complaint_of_the_alerts() {
-    let path = Path::new(crate::ROOT).join("deploy/alerts.yml");
-    let (is_fine, said) = promtool(&["check", "rules", path.to_str().unwrap()], "");
-    assert!(is_fine && said.contains("SUCCESS"), "{said}");
+fn promtool_accepts_the_alerts() {
+    let path = repository("deploy/alerts.yml");
+    let (is_valid, printed) = promtool(&["check", "rules", path.to_str().unwrap()], "");
+    assert!(is_valid && printed.contains("SUCCESS"), "{printed}");
 }
 
 #[test]
 #[ignore = "needs promtool: ci/prometheus.sh"]
-fn each_alert_fires_when_it_should_and_no_other() {
+fn each_alert_fires_in_its_case_and_no_other_alert_fires() {
     for line in ALERTS.lines() {
         if let Some(alert) = line.trim().strip_prefix("- alert: ") {
             let fires = format!("alertname=\"{alert}\"");
             assert!(ALERTS_CASES.contains(&fires), "no case in which {alert} fires");
         }
     }
-    let folder = Folder::new("alerts");
-    folder.write("alerts.yml", ALERTS);
-    let cases = folder.write("alerts.test.yml", ALERTS_CASES);
-    let (is_fine, said) = promtool(&["test", "rules", cases.to_str().unwrap()], "");
-    assert!(is_fine && said.contains("SUCCESS"), "{said}");
+    let scratch = Scratch::new();
+    scratch.file("alerts.yml", ALERTS);
+    let cases = scratch.file("alerts.test.yml", ALERTS_CASES);
+    let (is_valid, printed) = promtool(&["test", "rules", &cases], "");
+    assert!(is_valid && printed.contains("SUCCESS"), "{printed}");
 }
 
 #[test]
 #[ignore = "needs promtool: ci/prometheus.sh"]
-fn promtool_reads_every_query_of_the_dashboard() {
+fn promtool_parses_every_query_of_the_dashboard() {
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
     let panels = dashboard["panels"].as_array().unwrap().iter();
     let targets = panels.filter_map(|panel| panel["targets"].as_array()).flatten();
-    // As recording rules, with Grafana's own variables put in.
+    // The queries become recording rules, with a value for Grafana's own variable.
     let rules = targets.enumerate().map(|(index, target)| {
         let query = target["expr"].as_str().unwrap().replace("$__rate_interval", "1m");
         format!("  - {{record: \"query:{index}\", expr: {}}}\n", Value::String(query))
     });
     let rules = rules.collect::<String>();
-    let folder = Folder::new("dashboard");
-    let path = folder.write("rules.yml", &format!("groups:\n- name: dashboard\n  rules:\n{rules}"));
-    let (is_fine, said) = promtool(&["check", "rules", path.to_str().unwrap()], "");
-    assert!(is_fine && rules.lines().count() > 15, "{said}\n{rules}");
-}
-
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("weir-prometheus-{name}-{}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    let scratch = Scratch::new();
+    let path = scratch.file("rules.yml", format!("groups:\n- name: dashboard\n  rules:\n{rules}"));
+    let (is_valid, printed) = promtool(&["check", "rules", &path], "");
+    assert!(is_valid && rules.lines().count() > 15, "{printed}\n{rules}");
 }
 
 /// A Prometheus that scrapes a server, until it is dropped.
 struct Prometheus {
-    process: Child,
     address: String,
     agent: ureq::Agent,
-    _folder: Folder,
+    _process: Process,
+    _scratch: Scratch,
 }
 
 impl Prometheus {
-    fn scraping(name: &str, server: &Server, path: &str, extra: &str) -> Self {
-        let folder = Folder::new(name);
+    fn scraping(server: &Server, path: &str, extra: &str) -> Self {
+        let scratch = Scratch::new();
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n- job_name: weir\n  metrics_path: {path}\n{extra}  static_configs: [{{targets: [\"{}\"]}}]\n",
             server.address
         );
-        let config = folder.write("prometheus.yml", &config);
-        let mut prometheus = Command::new("prometheus");
-        let process = prometheus
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", folder.0.join("data").display()))
-            .arg("--web.listen-address=127.0.0.1:0")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut process = process.unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let listening = log.find(|line| line.contains("msg=\"Listening on\"")).expect("it listens");
-        let address = listening.split("address=").nth(1).unwrap().trim().to_owned();
-        // Read on, so that it never waits for its log to be read.
-        thread::spawn(move || log.for_each(drop));
-        Self { process, address, agent: agent(), _folder: folder }
+        let config = format!("--config.file={}", scratch.file("prometheus.yml", config));
+        let storage = format!("--storage.tsdb.path={}", scratch.path("data"));
+        let args = [&config, &storage, "--web.listen-address=127.0.0.1:0"];
+        let process = Process::start(&mut program("prometheus", &args));
+        let line = process.stderr.line_with("msg=\"Listening on\"");
+        let address = line.split("address=").nth(1).unwrap().to_owned();
+        Self { address, agent: agent(), _process: process, _scratch: scratch }
     }
 
-    /// What its HTTP interface answers.
+    /// The answer of its HTTP interface.
     fn ask(&self, resource: &str, name: &str, value: &str) -> Value {
         let url = format!("http://{}/api/v1/{resource}", self.address);
         let reply = self.agent.get(url).query(name, value).call().unwrap();
-        // Before it is ready, it says so in plain text.
+        // Before it is ready, it answers with plain text.
         serde_json::from_str(&reply.into_body().read_to_string().unwrap()).unwrap_or_default()
     }
 
-    /// The value of the only series that a query finds, as soon as there is one.
+    /// The value of the only series that a query finds, once there is one.
     fn value(&self, query: &str) -> String {
-        loop {
+        wait_for(query, || {
             let targets = self.ask("targets", "state", "active");
             let fault = targets["data"]["activeTargets"][0]["lastError"].as_str().unwrap_or_default();
             assert!(fault.is_empty() || fault.contains("deadline exceeded"), "{fault}");
             let answer = self.ask("query", "query", query);
             match answer["data"]["result"].as_array().map(Vec::as_slice) {
-                Some([series]) => return series["value"][1].as_str().unwrap().to_owned(),
+                Some([series]) => Some(series["value"][1].as_str().unwrap().to_owned()),
                 Some([_, _, ..]) => panic!("{answer}"),
-                // It has not come so far.
-                _ => thread::sleep(Duration::from_millis(50)),
+                _ => None,
             }
-        }
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        })
     }
 }
 
 #[test]
 #[ignore = "needs prometheus: ci/prometheus.sh"]
-fn prometheus_scrapes_it_in_openmetrics_and_counts_what_was_ingested() {
+fn prometheus_scrapes_openmetrics_and_has_the_counts() {
     let server = busy_server();
-    let prometheus = Prometheus::scraping("open", &server, "/metrics/prometheus", "");
+    let prometheus = Prometheus::scraping(&server, "/metrics/prometheus", "");
     assert_eq!(prometheus.value("up == 1"), "1");
     assert_eq!(prometheus.value(r#"weir_ingest_events_total{verdict="accepted"}"#), "2");
     assert_eq!(prometheus.value("sum(weir_ingest_events_total)"), "4");
     assert_eq!(prometheus.value(r#"weir_window_events{attribute="plan",value="a \"b\" \\ \n c"}"#), "1");
     assert_eq!(prometheus.value("weir_build_info * 7"), "7");
-    server.post(array((0..40).map(|i| event(&i.to_string()))));
+    server.post(array((0..40).map(event)));
     assert_eq!(prometheus.value(r#"weir_ingest_events_total{verdict="accepted"} > 2"#), "42");
     let type_of = |name: &str| {
         let answer = prometheus.ask("targets/metadata", "metric", name);
         answer["data"][0]["type"].as_str().unwrap_or_default().to_owned()
     };
-    // The name without `_total` is how the family is called in OpenMetrics only, so that is what was scraped.
+    // Only OpenMetrics names a family without `_total`, so that format was scraped.
     assert_eq!(["weir_ingest_events", "weir_build"].map(type_of), ["counter", "info"]);
 }
 
@@ -241,7 +194,7 @@ fn prometheus_scrapes_it_in_openmetrics_and_counts_what_was_ingested() {
 fn prometheus_scrapes_metrics_with_a_token() {
     let server = busy_server();
     server.set_tokens(&[(weir_api::Role::Read, "reader")]);
-    let prometheus = Prometheus::scraping("token", &server, "/metrics", "  authorization: {credentials: reader}\n");
+    let prometheus = Prometheus::scraping(&server, "/metrics", "  authorization: {credentials: reader}\n");
     assert_eq!(prometheus.value("up == 1"), "1");
     assert_eq!(prometheus.value(r#"weir_ingest_events_total{verdict="accepted"}"#), "2");
 }

@@ -9,6 +9,8 @@ mod allocator;
 mod args;
 mod client;
 mod demo;
+#[cfg(test)]
+mod documentation_tests;
 mod limits;
 mod load;
 mod output;

@@ -1,31 +1,28 @@
-//! `weir demo` as a process, and what is made of the command line's definition.
+//! `weir demo`, and everything that is generated from the definition of the command line.
 
-use crate::common::command::{Running, Scratch, failure, success, wait_until, weir};
+use crate::common::{BINARY, Certificate, Running, Scratch, agent, eventually, failure, program, run, success, weir};
 use clap::ValueEnum as _;
 use clap_complete::Shell;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 
 const DEMO: [&str; 7] = ["demo", "--listen", "127.0.0.1:0", "--rate", "500", "--users", "50"];
 
 fn metrics(server: &Running) -> Value {
-    let mut answer = crate::common::agent().get(format!("{}/metrics", server.url())).call().unwrap();
+    let mut answer = agent().get(format!("{}/metrics", server.url())).call().unwrap();
     serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
 }
 
 #[test]
-fn figures_rise_and_the_end_is_a_success() {
-    let mut demo = Running::start(weir(&DEMO).stdout(Stdio::piped()));
-    let mut said = String::new();
-    BufReader::new(demo.child.stdout.take().unwrap()).read_line(&mut said).unwrap();
-    assert_eq!(said, format!("open {}/ in a browser; ctrl-c ends the demo\n", demo.url()));
+fn the_demo_sends_events_and_ends_with_success() {
+    let demo = Running::start(&mut weir(&DEMO));
+    let invitation = format!("open {}/ in a browser; ctrl-c ends the demo", demo.url());
+    assert_eq!(demo.stdout.line_with(""), invitation);
     let mut before = 0;
     for _ in 0..3 {
-        wait_until("events come", || metrics(&demo)["total_events"].as_u64().unwrap() > before + 50);
+        eventually("50 more events", || metrics(&demo)["total_events"].as_u64().unwrap() > before + 50);
         before = metrics(&demo)["total_events"].as_u64().unwrap();
     }
-    wait_until("all kinds of events come", || {
+    eventually("events of all kinds", || {
         let metrics = metrics(&demo);
         let has = |map: &str, value: &str| metrics[map].get(value).is_some();
         metrics["generation"] == 1
@@ -41,11 +38,11 @@ fn figures_rise_and_the_end_is_a_success() {
 }
 
 #[test]
-fn it_suits_any_attributes_and_types_and_an_interrupt_ends_it_too() {
+fn the_demo_uses_the_configured_attributes_and_types_and_ends_on_an_interrupt() {
     let mut command = weir(&DEMO);
-    command.args(["--attributes", "tier,colour", "--event-types", "sip,gulp"]).stdout(Stdio::null());
+    command.args(["--attributes", "tier,colour", "--event-types", "sip,gulp"]);
     let demo = Running::start(&mut command);
-    wait_until("events come", || {
+    eventually("events", || {
         let metrics = metrics(&demo);
         metrics["by_colour"].get("colour-1").is_some() && metrics["by_type"].get("gulp").is_some()
     });
@@ -54,19 +51,16 @@ fn it_suits_any_attributes_and_types_and_an_interrupt_ends_it_too() {
 }
 
 #[test]
-fn it_knows_the_tokens_and_the_certificate_of_its_own_server() {
-    let scratch = Scratch::new("demo-tls");
-    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let certificate = scratch.file("cert.pem", certified.cert.pem());
-    let key = scratch.file("key.pem", certified.signing_key.serialize_pem());
+fn the_demo_uses_the_tokens_and_the_certificate_of_its_own_server() {
+    let certificate = Certificate::new();
     let mut command = weir(&DEMO);
-    command.args(["--tls-cert", &certificate, "--tls-key", &key]).stdout(Stdio::null());
+    command.args(["--tls-cert", &certificate.path, "--tls-key", &certificate.key_path]);
     command.envs(["INGEST", "ADMIN", "READ"].map(|role| (format!("WEIR_{role}_TOKEN"), "s3cret")));
     let demo = Running::start(&mut command);
     let url = format!("https://localhost:{}", demo.address.port());
-    wait_until("the table and events come", || {
-        let mut top = weir(&["top", "--once", "--url", &url, "--ca", &certificate]);
-        let output = top.env("WEIR_READ_TOKEN", "s3cret").output().unwrap();
+    eventually("the table and events", || {
+        let mut top = weir(&["top", "--once", "--url", &url, "--ca", &certificate.path]);
+        let output = run(top.env("WEIR_READ_TOKEN", "s3cret"));
         success(&output).contains("generation 1 ") && success(&output).contains("█")
     });
     demo.signal("TERM");
@@ -74,33 +68,32 @@ fn it_knows_the_tokens_and_the_certificate_of_its_own_server() {
 }
 
 #[test]
-fn a_taken_port_is_one_line() {
+fn a_port_in_use_is_an_error_of_one_line() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = holder.local_addr().unwrap().to_string();
-    let output = weir(&["demo", "--listen", &address]).output().unwrap();
+    let output = run(&mut weir(&["demo", "--listen", &address]));
     assert!(failure(&output).starts_with(&format!("cannot listen on {address}: ")), "{output:?}");
 }
 
 #[test]
 fn every_shell_has_completions() {
     for shell in Shell::value_variants() {
-        let output = weir(&["completions", &shell.to_string()]).output().unwrap();
+        let output = run(&mut weir(&["completions", &shell.to_string()]));
         let script = success(&output);
         for word in ["weir", "reference", "batch-bytes"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
-    // What bash is given is bash.
+    // bash reads its own completions.
     let check = "source <(\"$0\" completions bash) && complete -p weir";
-    let bash = Command::new("bash").args(["-c", check, env!("CARGO_BIN_EXE_weir")]).output().unwrap();
+    let bash = run(&mut program("bash", &["-c", check, BINARY]));
     assert!(success(&bash).contains("weir"), "{bash:?}");
 }
 
 #[test]
 fn every_command_has_a_manual_page() {
-    let scratch = Scratch::new("man");
-    let directory = scratch.path().join("man1");
-    success(&weir(&["man", "--out", directory.to_str().unwrap()]).output().unwrap());
+    let scratch = Scratch::new();
+    success(&run(&mut weir(&["man", "--out", &scratch.path("man1")])));
     for page in [
         "weir",
         "weir-serve",
@@ -111,12 +104,12 @@ fn every_command_has_a_manual_page() {
         "weir-top",
         "weir-demo",
     ] {
-        let text = std::fs::read_to_string(directory.join(format!("{page}.1"))).unwrap();
+        let text = scratch.read(&format!("man1/{page}.1"));
         assert!(text.contains(".TH ") && text.contains("Exit codes"), "{page}: {text}");
     }
-    let output = weir(&["man"]).output().unwrap();
+    let output = run(&mut weir(&["man"]));
     assert!(success(&output).contains(".TH weir 1"), "{output:?}");
-    let output = weir(&["man", "--out", "/proc/nowhere"]).output().unwrap();
+    let output = run(&mut weir(&["man", "--out", "/proc/nowhere"]));
     assert!(failure(&output).starts_with("cannot write to /proc/nowhere: "), "{output:?}");
 }
 
@@ -135,7 +128,7 @@ fn every_help_has_examples_and_exit_codes() {
         &["man"],
         &[],
     ] {
-        let output = weir(&[command, &["--help"]].concat()).output().unwrap();
+        let output = run(&mut weir(&[command, &["--help"]].concat()));
         let help = success(&output);
         assert!(help.contains("\nExamples:\n") && help.contains("\nExit codes:\n"), "{command:?}: {help}");
     }

@@ -1,5 +1,4 @@
-//! The command line: what each command is given and what it says, and the examples and the README's walk, which are commands
-//! to their readers.
+//! The commands: their arguments, output and exit codes. The examples and the tutorials of the documentation are commands too.
 
 mod demo;
 mod examples;

@@ -1,82 +1,29 @@
-//! The `weir` command as a process: its arguments, its exit codes, its signals.
+//! `weir serve`: its arguments, its environment, its exit codes, its signals, its log.
 
-use crate::common::Raw;
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use crate::common::{
+    BINARY, Process, Raw, Running, Scratch, array, eventually, failure, post_request, problem, program, run, success,
+    weir,
+};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The command, whatever the environment of the tests.
-fn weir(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-    command.args(args).stdin(Stdio::null()).env_clear();
-    command
-}
-
-/// Expects the command to fail, and returns its one line on stderr.
+/// A command's one line on stderr, after a check that it failed and printed nothing else.
 fn refusal(command: &mut Command) -> String {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    let stderr = String::from_utf8(stderr).unwrap();
-    assert!(!status.success() && status.code().is_some(), "{command:?}: {stderr}");
-    assert!(stdout.is_empty(), "{command:?}");
-    assert_eq!(stderr.lines().count(), 1, "{command:?}: {stderr}");
-    let line = stderr.trim_end();
-    line.strip_prefix("weir: ").unwrap_or_else(|| panic!("{command:?}: {line}")).to_owned()
+    let output = run(command);
+    assert!(output.stdout.is_empty(), "{command:?}: {output:?}");
+    failure(&output).to_owned()
 }
 
-/// A running server, its address, and what it logs. Dropped before its end, it is killed.
-struct Running {
-    child: Child,
-    address: SocketAddr,
-    /// What was logged before it listened.
-    warnings: String,
-    log: BufReader<ChildStderr>,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut warnings = String::new();
-        let address = loop {
-            let mut line = String::new();
-            assert_ne!(log.read_line(&mut line).unwrap(), 0, "{warnings}");
-            if let Some((_, address)) = line.split_once("listening on http://") {
-                break address.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
-            }
-            warnings.push_str(&line);
-        };
-        Self { child, address, warnings, log }
-    }
-
-    /// The status of an answer to a request for figures.
-    fn status(&self, token: &str) -> u16 {
-        let mut connection = Raw::connect(self.address);
-        connection.send(format!("GET /metrics HTTP/1.1\r\nhost: weir\r\nauthorization: Bearer {token}\r\n\r\n"));
-        connection.reply().status
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-
-    /// Waits for the end; returns the exit code and the rest of the log.
-    fn end(mut self) -> (Option<i32>, String) {
-        let mut log = String::new();
-        self.log.read_to_string(&mut log).unwrap();
-        (self.child.wait().unwrap().code(), log)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The status of a request with a token.
+fn status(running: &Running, token: &str) -> u16 {
+    let mut connection = Raw::connect(running.address);
+    connection.send(format!("GET /metrics HTTP/1.1\r\nhost: weir\r\nauthorization: Bearer {token}\r\n\r\n"));
+    connection.reply().status
 }
 
 #[test]
-fn bad_arguments_are_one_line() {
+fn an_invalid_argument_is_an_error_of_one_line() {
     for (args, named) in [
         (&["--retention", "0"][..], "retention must be 1 to 86400, not 0"),
         (&["serve", "--retention", "soon"], "--retention"),
@@ -93,7 +40,7 @@ fn bad_arguments_are_one_line() {
 }
 
 #[test]
-fn bad_environments_are_one_line() {
+fn an_invalid_variable_is_an_error_of_one_line() {
     for (name, value, named) in [
         ("WEIR_MAX_SKEW", "100000", "max-skew must be 0 to 86400, not 100000"),
         ("WEIR_WORKERS", "many", "--workers"),
@@ -110,7 +57,7 @@ fn bad_environments_are_one_line() {
 }
 
 #[test]
-fn a_taken_port_is_one_line() {
+fn a_port_in_use_is_an_error_of_one_line() {
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = holder.local_addr().unwrap().to_string();
     let line = refusal(&mut weir(&["--listen", &address]));
@@ -119,55 +66,47 @@ fn a_taken_port_is_one_line() {
 
 #[test]
 fn an_empty_variable_sets_nothing() {
-    let mut command = weir(&["serve", "--listen", "127.0.0.1:0"]);
-    for name in ["WEIR_RETENTION", "WEIR_LISTEN", "WEIR_ATTRIBUTES", "WEIR_MAX_MEMORY", "WEIR_LOG_FORMAT"] {
-        command.env(name, "");
-    }
-    let running = Running::start(&mut command);
-    let mut connection = Raw::connect(running.address);
-    connection.send("GET /metrics?window=1800 HTTP/1.1\r\nhost: weir\r\n\r\n");
-    assert_eq!(connection.reply().json()["by_plan"], serde_json::json!({}));
+    let names = ["WEIR_RETENTION", "WEIR_LISTEN", "WEIR_ATTRIBUTES", "WEIR_MAX_MEMORY", "WEIR_LOG_FORMAT"];
+    let running = Running::start(weir(&["serve", "--listen", "127.0.0.1:0"]).envs(names.map(|name| (name, ""))));
+    let metrics = Raw::connect(running.address).get("/metrics?window=1800").json();
+    assert_eq!(metrics["by_plan"], serde_json::json!({}));
 }
 
 #[test]
-fn what_cannot_be_printed_is_a_failure() {
+fn output_that_cannot_be_written_is_a_failure() {
     for args in [&["man"][..], &["completions", "bash"]] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        let line = refusal(weir(args).stdout(full));
-        assert!(line.starts_with("cannot write the output: "), "{args:?}: {line}");
+        let output = Process::spawn(weir(args).stdout(full).stderr(Stdio::piped())).output();
+        assert!(failure(&output).starts_with("cannot write the output: "), "{args:?}: {output:?}");
     }
 }
 
 #[test]
-fn help_and_version_are_answers() {
+fn help_and_version_are_printed() {
     for (args, expected) in [
         (&["--help"][..], "WEIR_DEDUP_HORIZON"),
         (&["serve", "--help"], "[default: 1800]"),
         (&["--version"], concat!("weir ", env!("CARGO_PKG_VERSION"))),
     ] {
-        let Output { status, stdout, .. } = weir(args).output().unwrap();
-        let stdout = String::from_utf8(stdout).unwrap();
-        assert!(status.success() && stdout.contains(expected), "{args:?}: {stdout}");
+        let output = run(&mut weir(args));
+        assert!(success(&output).contains(expected), "{args:?}: {output:?}");
     }
 }
 
 #[test]
-fn the_environment_configures_and_the_command_line_wins() {
+fn a_flag_overrides_a_variable() {
     let mut command = weir(&["serve", "--retention", "50"]);
     let running = Running::start(command.env("PORT", "0").env("WEIR_RETENTION", "40").env("WEIR_ATTRIBUTES", "tier"));
-    let mut connection = Raw::connect(running.address);
-    connection.send("GET /metrics HTTP/1.1\r\nhost: weir\r\n\r\n");
-    let metrics = connection.reply().json();
+    let metrics = Raw::connect(running.address).get("/metrics").json();
     assert_eq!((&metrics["window_sec"], metrics.get("by_tier").is_some()), (&50.into(), true));
 }
 
 #[test]
-fn either_signal_drains_and_exits_with_success() {
+fn a_signal_drains_the_server_and_ends_it_with_success() {
     for signal in ["TERM", "INT"] {
-        let running = Running::start(&mut weir(&["--listen", "127.0.0.1:0", "--log-format", "json"]));
+        let running = Running::serve(&["--log-format", "json"]);
         let mut connection = Raw::connect(running.address);
-        connection.send("POST /events HTTP/1.1\r\nhost: weir\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n");
-        assert_eq!((connection.line().as_str(), connection.line().as_str()), ("HTTP/1.1 100 Continue", ""));
+        assert!(connection.begin_post(2));
         running.signal(signal);
         connection.send("[]");
         assert_eq!(connection.reply().text(), r#"{"results":[],"accepted":0,"duplicates":0,"rejected":0}"#);
@@ -180,16 +119,11 @@ fn either_signal_drains_and_exits_with_success() {
 #[test]
 fn a_second_signal_ends_the_process_at_once() {
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
-        let mut running = Running::start(&mut weir(&["--listen", "127.0.0.1:0"]));
+        let running = Running::serve(&[]);
         let mut connection = Raw::connect(running.address);
-        connection.send("POST /events HTTP/1.1\r\nhost: weir\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n");
-        assert_eq!(connection.line(), "HTTP/1.1 100 Continue");
+        assert!(connection.begin_post(2));
         running.signal("TERM");
-        let mut line = String::new();
-        while !line.contains("draining") {
-            line.clear();
-            assert_ne!(running.log.read_line(&mut line).unwrap(), 0);
-        }
+        running.stderr.line_with("draining");
         running.signal(signal);
         let (ended_with, log) = running.end();
         assert_eq!(ended_with, Some(code), "{log}");
@@ -198,12 +132,10 @@ fn a_second_signal_ends_the_process_at_once() {
 }
 
 #[test]
-fn a_server_that_is_stopped_under_load_answers_what_it_has_taken() {
-    let running = Running::start(&mut weir(&["--listen", "127.0.0.1:0"]));
-    let request =
-        |body: &str| format!("POST /events HTTP/1.1\r\nhost: weir\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-    let request = request(&format!("[{}]", vec!["7"; 2_000].join(",")));
-    let answered = std::sync::atomic::AtomicUsize::new(0);
+fn a_server_that_stops_under_load_answers_accepted_requests() {
+    let running = Running::serve(&[]);
+    let request = post_request(array(vec!["7"; 2_000]));
+    let answered = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -211,16 +143,14 @@ fn a_server_that_is_stopped_under_load_answers_what_it_has_taken() {
                 while connection.try_send(&request) {
                     let Some(reply) = connection.next_reply() else { return };
                     match reply.status {
-                        200 => assert_eq!(reply.tally(), [0, 0, 2_000], "an answer that has begun is whole"),
-                        _ => assert_eq!(reply.problem(), crate::common::problem(503, "overloaded")),
+                        200 => assert_eq!(reply.tally(), [0, 0, 2_000], "an answer that has begun is complete"),
+                        _ => assert_eq!(reply.problem(), problem(503, "overloaded")),
                     }
-                    answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    answered.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
-        while answered.load(std::sync::atomic::Ordering::Relaxed) < 100 {
-            std::thread::yield_now();
-        }
+        eventually("100 answers", || answered.load(Ordering::Relaxed) >= 100);
         running.signal("TERM");
     });
     let (code, log) = running.end();
@@ -230,35 +160,30 @@ fn a_server_that_is_stopped_under_load_answers_what_it_has_taken() {
 
 #[test]
 fn token_files_are_read_again_on_demand() {
-    let path = std::env::temp_dir().join(format!("weir-process-tokens-{}", std::process::id()));
-    std::fs::write(&path, "old\n").unwrap();
-    let mut running = Running::start(
-        weir(&["--listen", "127.0.0.1:0", "--read-token-file", path.to_str().unwrap()]).env("WEIR_READ_TOKEN", "given"),
-    );
-    assert_eq!(["given", "old", "new"].map(|token| running.status(token)), [200, 200, 401]);
-    let mut reload = |text: &str, logged: &str| {
-        std::fs::write(&path, text).unwrap();
+    let scratch = Scratch::new();
+    let path = scratch.file("tokens", "old\n");
+    let mut command = weir(&["--listen", "127.0.0.1:0", "--read-token-file", &path]);
+    let running = Running::start(command.env("WEIR_READ_TOKEN", "given"));
+    let statuses = || ["given", "old", "new"].map(|token| status(&running, token));
+    assert_eq!(statuses(), [200, 200, 401]);
+    let reload = |text: &str, logged: &str| {
+        scratch.file("tokens", text);
         running.signal("HUP");
-        let mut line = String::new();
-        while !line.contains(logged) {
-            line.clear();
-            assert_ne!(running.log.read_line(&mut line).unwrap(), 0);
-        }
-        ["given", "old", "new"].map(|token| running.status(token))
+        running.stderr.line_with(logged);
+        statuses()
     };
     assert_eq!(reload("new\n", "were read again"), [200, 401, 200]);
     assert_eq!(reload("two words\n", "stay as they were"), [200, 401, 200]);
-    std::fs::remove_file(path).unwrap();
 }
 
 #[test]
-fn a_server_that_strangers_can_reach_without_a_token_says_so() {
+fn a_server_that_other_machines_reach_without_a_token_logs_a_warning() {
     let tokens = ["WEIR_INGEST_TOKEN", "WEIR_ADMIN_TOKEN", "WEIR_READ_TOKEN"];
     let warnings = |address: &str, tokens: &[&str]| {
         let mut command = weir(&["--listen", address]);
         command.envs(tokens.iter().map(|name| (name, "s3cret")));
-        let running = Running::start(&mut command);
-        running.warnings.lines().filter(|line| line.contains("have no token")).map(str::to_owned).collect::<String>()
+        let log = Running::start(&mut command).stderr.text();
+        log.lines().filter(|line| line.contains("have no token")).map(str::to_owned).collect::<String>()
     };
     assert!(warnings("0.0.0.0:0", &[]).ends_with(": ingest, admin, read"));
     assert!(warnings("[::]:0", &tokens[..1]).ends_with(": admin, read"));
@@ -270,7 +195,7 @@ fn a_server_that_strangers_can_reach_without_a_token_says_so() {
 fn tokens_are_not_logged() {
     let mut command = weir(&["--listen", "127.0.0.1:0"]);
     let running = Running::start(command.env("WEIR_READ_TOKEN", "s3cret").env("WEIR_LOG", "trace"));
-    assert_eq!([running.status("s3cret"), running.status("wr0ng")], [200, 401]);
+    assert_eq!([status(&running, "s3cret"), status(&running, "wr0ng")], [200, 401]);
     running.signal("HUP");
     running.signal("TERM");
     let (code, log) = running.end();
@@ -280,35 +205,22 @@ fn tokens_are_not_logged() {
 
 #[test]
 fn a_server_out_of_file_descriptors_recovers_when_connections_end() {
-    let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -n 40 && exec \"$0\" --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_weir")]);
-    let mut running = Running::start(&mut limited);
-    let hoard: Vec<_> = (0..40).map(|_| Raw::connect(running.address)).collect();
-    let mut line = String::new();
-    while !line.contains("cannot accept a connection") {
-        line.clear();
-        assert_ne!(running.log.read_line(&mut line).unwrap(), 0, "the server ended");
-    }
-    drop(hoard);
-    let mut connection = Raw::connect(running.address);
-    connection.send("GET /healthz HTTP/1.1\r\nhost: weir\r\n\r\n");
-    assert_eq!(connection.reply().status, 200);
+    let limited = "ulimit -n 40 && exec \"$0\" --listen 127.0.0.1:0";
+    let running = Running::start(&mut program("sh", &["-c", limited, BINARY]));
+    let held: Vec<_> = (0..40).map(|_| Raw::connect(running.address)).collect();
+    running.stderr.line_with("cannot accept a connection");
+    drop(held);
+    assert_eq!(Raw::connect(running.address).get("/healthz").status, 200);
 }
 
 #[test]
-fn a_log_that_nobody_reads_any_more_does_not_end_the_server() {
-    let mut server = Running::start(&mut weir(&["--listen", "127.0.0.1:0"]));
-    drop(std::mem::replace(&mut server.log, BufReader::new(dead_end())));
-    let mut connection = Raw::connect(server.address);
-    connection.send("GET /healthz HTTP/1.1\r\nhost: weir\r\n\r\n");
-    assert_eq!(connection.reply().status, 200);
-    server.signal("TERM"); // which is logged
-    assert_eq!(server.child.wait().unwrap().code(), Some(0));
-}
-
-/// The stderr of a process that has written nothing and ended.
-fn dead_end() -> ChildStderr {
-    let mut child = Command::new("true").stderr(Stdio::piped()).spawn().unwrap();
-    child.wait().unwrap();
-    child.stderr.take().unwrap()
+fn a_closed_log_does_not_end_the_server() {
+    // sed passes on the log up to its first line, and ends.
+    let piped = "exec \"$0\" --listen 127.0.0.1:0 2> >(sed /listening/q >&2)";
+    let running = Running::start(&mut program("bash", &["-c", piped, BINARY]));
+    eventually("the log is closed", || running.stderr.has_ended());
+    assert_eq!(Raw::connect(running.address).get("/healthz").status, 200);
+    // The server logs a line when it stops.
+    running.signal("TERM");
+    assert_eq!(running.end().0, Some(0));
 }

@@ -1,10 +1,10 @@
-//! The walks of the README and of docs/cli.md, run as they stand: each command in bash, each answer compared.
+//! The tutorials of README.md and docs/cli.md: bash runs each command, and its output must be the one on the page.
 
-use crate::common::Server;
-use std::process::Command;
+use crate::common::{BINARY, Server, program, repository, run};
+use std::path::Path;
 use weir::SystemClock;
 
-/// A command of a walk and what the page says it prints.
+/// A command of a page, and its output on the page.
 struct Step {
     command: String,
     prints: String,
@@ -26,7 +26,7 @@ fn steps(page: &str) -> Vec<Step> {
     steps
 }
 
-/// Timestamps differ from run to run; their form does not.
+/// Replaces timestamps, which differ from run to run, by their format.
 fn without_times(text: &str) -> String {
     const FORM: &[u8] = b"dddd-dd-ddTdd:dd:dd.dddZ";
     let is_time = |bytes: &[u8]| {
@@ -45,20 +45,19 @@ fn without_times(text: &str) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// Runs the walk of a page, in which so many commands have `word` in them.
-fn walk(page: &str, word: &str, count: usize) {
-    let server = Server::on(SystemClock, 2, |_, _| {});
-    let url = format!("http://{}", server.address);
-    let page = std::fs::read_to_string(format!("{}/{page}", crate::ROOT)).unwrap();
-    let steps = steps(&page.replace("http://127.0.0.1:3000", &url));
-    assert!(steps.iter().filter(|step| step.command.contains(word)).count() >= count, "the walk was not found");
+/// Runs the commands of a page, of which at least `count` contain `word`.
+fn follow(page: &str, word: &str, count: usize) {
+    let server = Server::builder().clock(SystemClock).start();
+    let page = std::fs::read_to_string(repository(page)).unwrap();
+    let steps = steps(&page.replace("http://127.0.0.1:3000", &server.url()));
+    assert!(steps.iter().filter(|step| step.command.contains(word)).count() >= count, "commands are missing");
     let mut script = String::from("set -u\nexec 2>&1\n");
     for step in &steps {
         script.push_str(&format!("{}\nprintf '\\0'\n", step.command));
     }
-    let weir = std::path::Path::new(env!("CARGO_BIN_EXE_weir")).parent().unwrap();
-    let path = format!("{}:{}", weir.display(), std::env::var("PATH").unwrap_or_default());
-    let output = Command::new("bash").arg("-c").arg(script).env("WEIR_URL", &url).env("PATH", path).output().unwrap();
+    let folder = Path::new(BINARY).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let output = run(program("bash", &["-c", &script]).env("WEIR_URL", server.url()).env("PATH", path));
     let printed = String::from_utf8(output.stdout).unwrap();
     let printed: Vec<&str> = printed.split('\0').collect();
     assert_eq!(printed.len(), steps.len() + 1, "{printed:?}");
@@ -68,11 +67,11 @@ fn walk(page: &str, word: &str, count: usize) {
 }
 
 #[test]
-fn the_walk_gives_the_answers_that_it_shows() {
-    walk("README.md", "curl ", 12);
+fn the_tutorial_prints_what_the_readme_shows() {
+    follow("README.md", "curl ", 12);
 }
 
 #[test]
-fn the_walk_of_the_command_line_prints_what_it_shows() {
-    walk("docs/cli.md", "weir ", 6);
+fn the_tutorial_of_the_commands_prints_what_the_page_shows() {
+    follow("docs/cli.md", "weir ", 6);
 }

@@ -1,18 +1,17 @@
-//! `weir reference` as a process.
+//! `weir reference`.
 
-use crate::common::command::{Scratch, Script, Step, failure, success, weir, with_input};
-use crate::common::{NOON, Server};
+use crate::common::{NOON, Scratch, Script, Server, Step, failure, run, success, table, weir, with_input};
 use std::process::{Command, Output};
 use weir_api::Role;
 
-/// `weir reference` with a few more arguments, to this server.
+/// `weir reference` for a server, with further arguments.
 fn reference<C>(server: &Server<C>, args: &[&str]) -> Command {
     let mut command = weir(&["reference"]);
-    command.args(args).env("WEIR_URL", format!("http://{}", server.address));
+    command.args(args).env("WEIR_URL", server.url());
     command
 }
 
-/// Puts what stands on standard input, at a time that the server's clock knows.
+/// Puts a table from standard input, with the time of the server's clock.
 fn put(server: &Server, args: &[&str], input: &str) -> Output {
     with_input(&mut reference(server, &[&["put", "-", "--ts", NOON], args].concat()), input)
 }
@@ -21,30 +20,30 @@ const CSV: &str = "user_id,plan,region\nu-1,pro,eu\n\"u,2\",free,us\n";
 
 #[test]
 fn csv_and_json_make_the_same_table() {
-    let (server, scratch) = (Server::start(), Scratch::new("reference-put"));
+    let (server, scratch) = (Server::start(), Scratch::new());
     let csv = scratch.file("users.csv", CSV);
-    let output = reference(&server, &["put", &csv, "--ts", NOON]).output().unwrap();
+    let output = run(&mut reference(&server, &["put", &csv, "--ts", NOON]));
     assert_eq!(success(&output), "generation 1, 2 users\n");
     assert_eq!(server.get("/reference/users/u%2C2").json()["region"], "us");
     // Equal time and equal content is a safe retry: the generation stays.
-    let map = r#"{"u-1":{"plan":"pro","region":"eu"},"u,2":{"plan":"free","region":"us"}}"#;
-    assert_eq!(success(&put(&server, &[], map)), "generation 1, 2 users\n");
-    let body = format!(r#"{{"user_metadata":{map},"ts":"{NOON}"}}"#);
-    let output = reference(&server, &["put", &scratch.file("users.json", body)]).output().unwrap();
+    let users = r#""u-1":{"plan":"pro","region":"eu"},"u,2":{"plan":"free","region":"us"}"#;
+    assert_eq!(success(&put(&server, &[], &format!("{{{users}}}"))), "generation 1, 2 users\n");
+    let file = scratch.file("users.json", table([users], NOON));
+    let output = run(&mut reference(&server, &["put", &file]));
     assert_eq!(success(&output), "generation 1, 2 users\n");
     assert_eq!(success(&put(&server, &["--format", "csv"], CSV)), "generation 1, 2 users\n");
 }
 
 #[test]
-fn the_present_is_the_time_unless_one_is_given() {
-    let server = Server::on(weir::SystemClock, 2, |_, _| {});
+fn the_default_ts_is_the_present() {
+    let server = Server::builder().clock(weir::SystemClock).start();
     let put = |input: &str| with_input(&mut reference(&server, &["put", "-"]), input);
     assert_eq!(success(&put("{}")), "generation 1, 0 users\n");
     assert_eq!(success(&put(r#"{"u":{"plan":"pro","region":"eu"}}"#)), "generation 2, 1 users\n");
 }
 
 #[test]
-fn a_precondition_is_asked_for() {
+fn a_precondition_is_sent() {
     let server = Server::start();
     assert_eq!(success(&put(&server, &["--if-match", "0"], "{}")), "generation 1, 0 users\n");
     let output = put(&server, &["--if-match", "7"], "{}");
@@ -52,7 +51,7 @@ fn a_precondition_is_asked_for() {
 }
 
 #[test]
-fn a_fault_is_told_with_its_place() {
+fn a_fault_is_reported_with_its_place() {
     let server = Server::start();
     let output = put(&server, &["--format", "csv"], "user_id,plan,region\nu-1,pro,eu\nu/2,,us\n");
     let line = failure(&output);
@@ -71,17 +70,17 @@ fn a_stale_table_is_refused() {
     let server = Server::start();
     success(&put(&server, &[], "{}"));
     let older = ["put", "-", "--ts", "2025-10-08T11:59:00Z"];
-    let line_of = |output: Output| failure(&output).to_owned();
-    let line = line_of(with_input(&mut reference(&server, &older), "{}"));
+    let output = with_input(&mut reference(&server, &older), "{}");
+    let line = failure(&output);
     assert!(line.contains("409 stale_reference") && line.ends_with(&format!("of {NOON}")), "{line}");
 }
 
 #[test]
 fn the_table_and_a_user_are_shown() {
     let server = Server::start();
-    let show = |args: &[&str]| reference(&server, &[&["show"], args].concat()).output().unwrap();
-    let nothing = "generation  0\nts          -\nusers       0\nattributes  plan, region\n";
-    assert_eq!(success(&show(&[])), nothing);
+    let show = |args: &[&str]| run(&mut reference(&server, &[&["show"], args].concat()));
+    let no_table = "generation  0\nts          -\nusers       0\nattributes  plan, region\n";
+    assert_eq!(success(&show(&[])), no_table);
     success(&put(&server, &["--format", "csv"], CSV));
     assert_eq!(success(&show(&["u,2"])), "user_id  u,2\nplan     free\nregion   us\n");
     assert_eq!(success(&show(&["u-1", "--json"])), "{\"user_id\":\"u-1\",\"plan\":\"pro\",\"region\":\"eu\"}\n");
@@ -90,23 +89,21 @@ fn the_table_and_a_user_are_shown() {
 }
 
 #[test]
-fn each_command_has_the_token_of_its_role() {
-    let server = Server::start();
-    server.set_tokens(&[(Role::Admin, "changes"), (Role::Read, "reads")]);
+fn each_command_sends_the_token_of_its_role() {
+    let server = Server::builder().tokens(&[(Role::Admin, "changes"), (Role::Read, "reads")]).start();
     let mut put = reference(&server, &["put", "-", "--ts", NOON]);
     assert!(failure(&with_input(&mut put, "{}")).ends_with("set WEIR_ADMIN_TOKEN or --token-file"));
     success(&with_input(put.env("WEIR_ADMIN_TOKEN", "changes"), "{}"));
     let mut show = reference(&server, &["show"]);
-    assert!(failure(&show.output().unwrap()).ends_with("set WEIR_READ_TOKEN or --token-file"));
-    success(&show.env("WEIR_READ_TOKEN", "reads").output().unwrap());
+    assert!(failure(&run(&mut show)).ends_with("set WEIR_READ_TOKEN or --token-file"));
+    success(&run(show.env("WEIR_READ_TOKEN", "reads")));
 }
 
 #[test]
 fn a_table_whose_answer_is_lost_is_put_again_unless_it_has_a_precondition() {
     let answer = || Step::Answer("200 OK", "", r#"{"message":"","generation":7,"users":0}"#.to_owned());
     let put = |script: &Script, args: &[&str]| {
-        let url = format!("http://{}", script.address);
-        with_input(&mut weir(&[&["reference", "put", "-", "--url", &url], args].concat()), "{}")
+        with_input(&mut weir(&[&["reference", "put", "-", "--url", &script.url()], args].concat()), "{}")
     };
     let script = Script::start(vec![Step::Hangup, answer()]);
     assert_eq!(success(&put(&script, &[])), "generation 7, 0 users\n");

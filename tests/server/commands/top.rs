@@ -1,7 +1,6 @@
-//! `weir top` as a process: printed once, and live in a terminal of the test's own.
+//! `weir top`, printed once and live in a terminal.
 
-use crate::common::command::{Script, Step, failure, success, weir};
-use crate::common::{NOON, Server, array, event_of, table, user};
+use crate::common::{NOON, Script, Server, Step, array, event, failure, run, success, table, user, weir};
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use weir_api::Role;
@@ -12,14 +11,14 @@ fn top(address: SocketAddr, args: &[&str]) -> Command {
     command
 }
 
-/// A server that has four events of three users, of whom it knows two.
+/// A server with four events of three users, of whom one is unknown.
 fn server() -> Server {
     let server = Server::start();
-    let users = [user("ann", "pro", "eu"), user("bob", "free", "eu")].join(",");
+    let users = [user("ann", "pro", "eu"), user("bob", "free", "eu")];
     assert_eq!(server.put_users(&[], table(users, NOON)).status, 200);
     let events = [("ann", "click"), ("ann", "view"), ("bob", "click"), ("cat", "click")];
     let events = events.iter().enumerate();
-    let events = events.map(|(at, (user, kind))| event_of(&format!("e-{at}"), user, kind, NOON));
+    let events = events.map(|(at, (user, kind))| event(format!("e-{at}")).user(user).kind(kind));
     assert_eq!(server.post(array(events)).tally(), [4, 0, 0]);
     server
 }
@@ -27,9 +26,9 @@ fn server() -> Server {
 #[test]
 fn the_figures_are_printed_once_as_plain_text() {
     let server = server();
-    // Its output is no terminal: it need not be asked to print once.
+    // Where the output is not a terminal, --once is implied.
     for args in [&["--once", "--window", "60"][..], &["--window", "60"]] {
-        let output = top(server.address, args).output().unwrap();
+        let output = run(&mut top(server.address, args));
         let printed = success(&output);
         for part in ["window 60 s  generation 1", "3 unique users  4 events  25.0 % unknown", "75.0 %", "\nplan\n"] {
             assert!(printed.contains(part), "{part}: {printed}");
@@ -40,48 +39,47 @@ fn the_figures_are_printed_once_as_plain_text() {
 }
 
 #[test]
-fn the_last_minute_is_drawn_if_the_server_tells_it() {
+fn the_last_minute_is_drawn_if_the_server_has_a_series() {
     let metrics = r#"{"window_sec":300,"events_per_sec":0.1,"unique_users":1,"unknown":0,"by_type":{"click":3},
         "total_events":3,"generation":0,"as_of":"2025-10-08T12:00:00.000Z"}"#;
     let answer = |body: &str| Step::Answer("200 OK", "", body.to_owned());
-    let script = Script::start(vec![answer(metrics), answer(r#"{"points":[{"events":1},{"events":2}]}"#)]);
-    let output = top(script.address, &["--once"]).output().unwrap();
+    let script = Script::start([answer(metrics), answer(r#"{"points":[{"events":1},{"events":2}]}"#)]);
+    let output = run(&mut top(script.address, &["--once"]));
     assert!(success(&output).contains("\nlast minute  ▄█  most 2/s\n"), "{output:?}");
 }
 
 #[test]
-fn what_cannot_be_answered_is_one_line() {
+fn a_refused_query_is_an_error_of_one_line() {
     let server = server();
-    let output = top(server.address, &["--once", "--window", "9999"]).output().unwrap();
+    let output = run(&mut top(server.address, &["--once", "--window", "9999"]));
     assert!(failure(&output).contains("400 invalid_window"), "{output:?}");
     server.set_tokens(&[(Role::Read, "s3cret")]);
-    let output = top(server.address, &["--once"]).output().unwrap();
+    let output = run(&mut top(server.address, &["--once"]));
     assert!(failure(&output).ends_with("set WEIR_READ_TOKEN or --token-file"), "{output:?}");
-    success(&top(server.address, &["--once"]).env("WEIR_READ_TOKEN", "s3cret").output().unwrap());
+    success(&run(top(server.address, &["--once"]).env("WEIR_READ_TOKEN", "s3cret")));
     let absent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let output = top(absent, &["--once"]).output().unwrap();
+    let output = run(&mut top(absent, &["--once"]));
     assert!(failure(&output).starts_with(&format!("cannot reach http://{absent}: ")), "{output:?}");
 }
 
 #[cfg(target_os = "linux")]
 mod live {
     use super::*;
-    use crate::common::command::wait_until;
+    use crate::common::{Capture, Process, eventually};
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
     use std::fs::File;
-    use std::io::{Read, Write};
+    use std::io::Write;
     use std::os::fd::AsFd;
-    use std::process::{Child, ExitStatus, Stdio};
-    use std::sync::{Arc, Mutex};
+    use std::process::{ExitStatus, Stdio};
 
-    /// A terminal with a command in it.
+    /// A terminal that runs a command.
     struct Terminal {
         keys: File,
-        screen: Arc<Mutex<Vec<u8>>>,
+        screen: Capture,
         device: File,
         before: Termios,
-        child: Child,
+        process: Process,
     }
 
     impl Terminal {
@@ -95,41 +93,26 @@ mod live {
             tcsetwinsize(&device, size).unwrap();
             let before = tcgetattr(&device).unwrap();
             let ends = || Stdio::from(device.try_clone().unwrap());
-            let child = command.stdin(ends()).stdout(ends()).stderr(ends()).spawn().unwrap();
+            let process = Process::spawn(command.stdin(ends()).stdout(ends()).stderr(ends()));
             let keys = File::from(master);
-            let (mut shown, screen) = (keys.try_clone().unwrap(), Arc::new(Mutex::new(vec![])));
-            let seen = Arc::clone(&screen);
-            std::thread::spawn(move || {
-                let mut bytes = [0; 4_096];
-                while let Ok(count @ 1..) = shown.read(&mut bytes) {
-                    seen.lock().unwrap().extend_from_slice(&bytes[..count]);
-                }
-            });
-            Self { keys, screen, device, before, child }
-        }
-
-        fn shows(&self, text: &str) -> bool {
-            String::from_utf8_lossy(&self.screen.lock().unwrap()).contains(text)
+            let screen = Capture::of(keys.try_clone().unwrap());
+            Self { keys, screen, device, before, process }
         }
 
         fn wait_for(&self, text: &str) {
-            wait_until(text, || self.shows(text));
-        }
-
-        fn forget(&self) {
-            self.screen.lock().unwrap().clear();
+            eventually(text, || self.screen.text().contains(text));
         }
 
         fn press(&mut self, keys: &str) {
             self.keys.write_all(keys.as_bytes()).unwrap();
         }
 
-        /// Waits for the end, and checks that the terminal is as it was.
+        /// Waits for the end, and checks that the terminal is as it was before.
         fn end(mut self) -> ExitStatus {
-            let status = self.child.wait().unwrap();
+            let status = self.process.wait();
             let after = tcgetattr(self.device.as_fd()).unwrap();
             assert_eq!((after.local_modes, after.input_modes), (self.before.local_modes, self.before.input_modes));
-            // The main screen, the cursor and the wrapping of lines are back.
+            // The main screen, the cursor and the wrapping of lines are restored.
             for control in ["\u{1b}[?1049l", "\u{1b}[?25h", "\u{1b}[?7h"] {
                 self.wait_for(control);
             }
@@ -137,15 +120,8 @@ mod live {
         }
     }
 
-    impl Drop for Terminal {
-        fn drop(&mut self) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-    }
-
     #[test]
-    fn any_of_its_keys_ends_it_and_gives_the_terminal_back() {
+    fn each_of_its_keys_ends_it_and_restores_the_terminal() {
         let server = server();
         for key in ["q", "\u{1b}", "\u{3}"] {
             let mut terminal = Terminal::with(&mut top(server.address, &[]));
@@ -159,33 +135,32 @@ mod live {
     }
 
     #[test]
-    fn a_signal_ends_it_and_gives_the_terminal_back() {
+    fn a_signal_ends_it_and_restores_the_terminal() {
         let server = server();
         let terminal = Terminal::with(&mut top(server.address, &[]));
         terminal.wait_for("unique users");
-        let id = terminal.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
+        terminal.process.signal("TERM");
         assert!(terminal.end().success());
     }
 
     #[test]
-    fn the_picture_follows_the_server_and_survives_its_absence() {
+    fn the_figures_follow_the_server_and_stay_when_it_is_gone() {
         let mut server = server();
         let mut terminal = Terminal::with(&mut top(server.address, &["--window", "60"]));
         terminal.wait_for("25.0 %");
-        assert_eq!(server.post(event_of("e-9", "dan", "view", NOON)).tally(), [1, 0, 0]);
+        assert_eq!(server.post(event("e-9").user("dan").kind("view")).tally(), [1, 0, 0]);
         terminal.wait_for("40.0 %");
         server.begin_stop();
         terminal.wait_for("trying again");
-        terminal.forget();
-        // The last figures stay, and the question is asked again.
+        terminal.screen.clear();
+        // The last figures stay, and the query is repeated.
         terminal.wait_for("trying again");
         terminal.press("q");
         assert!(terminal.end().success());
     }
 
     #[test]
-    fn what_will_never_be_answered_ends_it() {
+    fn a_refused_query_ends_it() {
         let server = server();
         let terminal = Terminal::with(&mut top(server.address, &["--window", "9999"]));
         terminal.wait_for("400 invalid_window");

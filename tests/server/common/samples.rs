@@ -1,38 +1,38 @@
-//! What an exposition says.
+//! The samples of an exposition.
 
 use super::Reply;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The samples of an exposition by their names and labels, as they are written.
+/// The samples of an exposition by names and labels, as they are written.
 pub(crate) struct Samples {
     pub text: String,
     values: BTreeMap<String, f64>,
 }
 
 impl Samples {
-    /// Those of an answer, after a check that each is there once and that its value is a number.
+    /// The samples of an answer, after a check that each occurs once and that its value is a number.
     pub(crate) fn of(reply: &Reply) -> Self {
         assert_eq!(reply.status, 200, "{reply:?}");
         let text = reply.text().to_owned();
         let mut values = BTreeMap::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (name, value) = line.rsplit_once(' ').unwrap();
-            assert!(values.insert(name.to_owned(), value.parse().unwrap()).is_none(), "twice: {name}");
+            assert!(values.insert(name.to_owned(), value.parse().unwrap()).is_none(), "{name} occurs twice");
         }
         Self { text, values }
     }
 
-    /// The value of a sample that must be there.
+    /// The value of a sample, which must exist.
     pub(crate) fn get(&self, name: &str) -> f64 {
         *self.values.get(name).unwrap_or_else(|| panic!("no {name} in\n{}", self.text))
     }
 
-    /// How many samples have names and labels that begin so.
+    /// The number of samples whose names and labels begin with `prefix`.
     pub(crate) fn count(&self, prefix: &str) -> usize {
         self.values.keys().filter(|name| name.starts_with(prefix)).count()
     }
 
-    /// Their names, without labels.
+    /// The names, without labels.
     pub(crate) fn names(&self) -> BTreeSet<String> {
         self.values.keys().map(|name| name.split('{').next().unwrap().to_owned()).collect()
     }

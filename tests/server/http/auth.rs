@@ -1,13 +1,11 @@
-//! Who may do what, over HTTP.
+//! Tokens and roles over HTTP.
 
-use crate::common::{Reply, Server, event, problem, table, user};
+use crate::common::{NOON, Reply, Server, event, problem, table, user};
 use weir_api::Role;
 use weir_server::Tokens;
 
 fn server(tokens: &[(Role, &str)]) -> Server {
-    let server = Server::start();
-    server.set_tokens(tokens);
-    server
+    Server::builder().tokens(tokens).start()
 }
 
 /// Sends a request with a token, if there is one.
@@ -17,11 +15,11 @@ fn ask(server: &Server, token: Option<&str>, method: &str, path: &str, body: Opt
     server.request(method, path, &headers, body.map(str::as_bytes))
 }
 
-/// A request for every role, and what it is answered with.
+/// The statuses of three requests: of one for each role.
 fn statuses(server: &Server, token: Option<&str>) -> [u16; 3] {
-    let users = table(user("u-1", "pro", "eu"), crate::common::NOON);
+    let users = table([user("u-1", "pro", "eu")], NOON);
     [
-        ask(server, token, "POST", "/events", Some(&event("a"))).status,
+        ask(server, token, "POST", "/events", Some(&event("a").to_string())).status,
         ask(server, token, "PUT", "/reference/users", Some(&users)).status,
         ask(server, token, "GET", "/metrics", None).status,
     ]
@@ -30,7 +28,7 @@ fn statuses(server: &Server, token: Option<&str>) -> [u16; 3] {
 const ALL: [(Role, &str); 3] = [(Role::Ingest, "i"), (Role::Admin, "a"), (Role::Read, "r")];
 
 #[test]
-fn each_role_has_its_routes() {
+fn each_role_has_its_own_routes() {
     let server = server(&ALL);
     assert_eq!(statuses(&server, None), [401; 3]);
     assert_eq!(statuses(&server, Some("x")), [401; 3]);
@@ -48,7 +46,7 @@ fn a_role_without_a_token_is_open() {
 }
 
 #[test]
-fn health_is_open_and_everything_else_that_is_read_is_not() {
+fn only_health_can_be_read_without_a_token() {
     let server = server(&ALL);
     for path in ["/healthz", "/livez", "/readyz"] {
         assert_eq!((server.get(path).status, server.head(path).status), (200, 200), "{path}");
@@ -59,7 +57,7 @@ fn health_is_open_and_everything_else_that_is_read_is_not() {
 }
 
 #[test]
-fn refusals_say_what_is_missing() {
+fn a_refusal_tells_a_missing_token_from_a_wrong_one() {
     let server = server(&ALL);
     let missing = ask(&server, None, "GET", "/metrics", None);
     assert_eq!(missing.problem(), problem(401, "unauthorized"));
@@ -75,17 +73,17 @@ fn refusals_say_what_is_missing() {
 }
 
 #[test]
-fn tokens_are_asked_for_before_anything_else_is_judged() {
+fn tokens_are_checked_before_anything_else() {
     let server = server(&ALL);
     assert_eq!(ask(&server, None, "PUT", "/events", Some("")).status, 401, "before 405");
     assert_eq!(ask(&server, Some("a"), "PUT", "/events", Some("")).status, 405);
     assert_eq!(ask(&server, None, "POST", "/events", Some("not JSON")).status, 401);
     assert_eq!(ask(&server, Some("i"), "POST", "/events", Some("not JSON")).status, 400);
     assert_eq!(ask(&server, None, "GET", "/metrics?window=0", None).status, 401);
-    assert_eq!(ask(&server, None, "DELETE", "/events", None).status, 405, "no role can do what nobody can");
-    let refused = server.request("POST", "/events", &[("authorization", "Bearer r")], Some(event("a").as_bytes()));
-    assert_eq!(refused.problem(), problem(403, "forbidden"));
-    assert_eq!(ask(&server, Some("i"), "POST", "/events", Some(&event("a"))).verdicts(), ["success"]);
+    assert_eq!(ask(&server, None, "DELETE", "/events", None).status, 405, "no role may do it");
+    let post = |token| ask(&server, Some(token), "POST", "/events", Some(&event("a").to_string()));
+    assert_eq!(post("r").problem(), problem(403, "forbidden"));
+    assert_eq!(post("i").verdicts(), ["success"]);
 }
 
 #[test]
@@ -102,6 +100,6 @@ fn tokens_change_from_one_request_to_the_next() {
 }
 
 #[test]
-fn what_is_no_token_is_not_taken_for_one() {
+fn an_invalid_token_cannot_be_configured() {
     assert!(Tokens::default().add(Role::Read, "two words").is_err());
 }

@@ -1,6 +1,8 @@
-//! The rules that every resource shares: paths, methods, types, codings, sizes, stalls, connections, health.
+//! The rules that all resources share: paths, methods, encodings, sizes, stalls, connections, health.
 
-use crate::common::{MIB, NOON, NOON_MS, Server, array, event, gzip, problem, table, user, zstd};
+use crate::common::{
+    MIB, NOON, NOON_MS, Server, array, event, get_request, gzip, post_head, post_request, problem, table, user, zstd,
+};
 use std::time::Duration;
 
 #[test]
@@ -23,7 +25,7 @@ fn an_unknown_path_is_a_problem_with_its_members_in_order() {
 }
 
 #[test]
-fn a_wrong_method_is_answered_with_the_right_ones() {
+fn a_wrong_method_is_answered_with_the_allowed_ones() {
     let server = Server::start();
     let resources: [(&str, &[&str]); 7] = [
         ("/events", &["POST"]),
@@ -53,9 +55,9 @@ fn a_wrong_method_is_answered_with_the_right_ones() {
 }
 
 #[test]
-fn head_answers_as_get_does_without_the_body() {
+fn head_is_answered_like_get_without_the_body() {
     let server = Server::start();
-    assert_eq!(server.put_users(&[], table(user("u-1", "pro", "eu"), NOON)).status, 200);
+    assert_eq!(server.put_users(&[], table([user("u-1", "pro", "eu")], NOON)).status, 200);
     let paths = ["/metrics", "/reference/users", "/reference/users/u-1", "/reference/users/x", "/healthz", "/readyz"];
     for path in paths.into_iter().chain(["/nowhere", "/metrics?window=0"]) {
         let (get, head) = (server.get(path), server.head(path));
@@ -69,9 +71,9 @@ fn head_answers_as_get_does_without_the_body() {
 }
 
 #[test]
-fn compressed_bodies_are_taken_small_and_large() {
+fn small_and_large_compressed_bodies_are_accepted() {
     let server = Server::start();
-    let many = array((0..2_000).map(|i| event(&format!("many-{i}"))));
+    let many = array((0..2_000).map(|i| event(format!("many-{i}"))));
     assert_eq!(server.post_with(&[("content-encoding", "gzip")], gzip(event("a"))).json()["accepted"], 1);
     assert_eq!(server.post_with(&[("content-encoding", "X-GZIP")], gzip(event("b"))).json()["accepted"], 1);
     assert_eq!(server.post_with(&[("content-encoding", "zstd")], zstd(event("c"))).json()["accepted"], 1);
@@ -79,12 +81,12 @@ fn compressed_bodies_are_taken_small_and_large() {
     assert_eq!(server.post_with(&[("content-encoding", "gzip")], gzip(&many)).json()["accepted"], 2_000);
     assert_eq!(server.post_with(&[("content-encoding", "zstd")], zstd(&many)).json()["duplicates"], 2_000);
     assert_eq!(server.post(&many).json()["duplicates"], 2_000);
-    assert_eq!(server.put_users(&[("content-encoding", "zstd")], zstd(table("", NOON))).status, 200);
-    assert_eq!(server.patch_users(&[("content-encoding", "gzip")], gzip(table("", NOON))).status, 200);
+    assert_eq!(server.put_users(&[("content-encoding", "zstd")], zstd(table([""], NOON))).status, 200);
+    assert_eq!(server.patch_users(&[("content-encoding", "gzip")], gzip(table([""], NOON))).status, 200);
 }
 
 #[test]
-fn other_codings_and_broken_ones_are_refused() {
+fn unsupported_encodings_and_broken_streams_are_refused() {
     let server = Server::start();
     for coding in ["br", "gzip, gzip", "gzip, identity", "deflate", "*"] {
         let reply = server.post_with(&[("content-encoding", coding)], event("a"));
@@ -92,9 +94,9 @@ fn other_codings_and_broken_ones_are_refused() {
         assert_eq!(reply.header("accept-encoding"), "gzip, zstd, identity");
     }
     let whole = gzip(event("a"));
-    let large = gzip((0..40_000).map(|i| event(&i.to_string())).collect::<String>());
-    for body in [&whole[..whole.len() - 1], &[&whole[..], b"x"].concat(), event("a").as_bytes(), b"", &large[..70_000]]
-    {
+    let large = gzip((0..40_000).map(|id| event(id).to_string()).collect::<String>());
+    let (cut, longer, plain) = (&whole[..whole.len() - 1], [&whole[..], b"x"].concat(), event("a").to_string());
+    for body in [cut, &longer, plain.as_bytes(), b"", &large[..70_000]] {
         let reply = server.post_with(&[("content-encoding", "gzip")], body);
         assert_eq!(reply.problem(), problem(400, "malformed_encoding"));
         let reply = server.put_users(&[("content-encoding", "gzip")], body);
@@ -103,17 +105,17 @@ fn other_codings_and_broken_ones_are_refused() {
     assert_eq!(server.total_events(), 0);
 }
 
-/// An empty batch of so many bytes.
+/// An empty batch of `len` bytes.
 fn spaces(len: usize) -> String {
     " ".repeat(len - 2) + "[]"
 }
 
 #[test]
-fn a_body_may_have_exactly_the_limit_as_sent_and_after_decompression() {
+fn a_body_may_have_exactly_the_maximum_size_as_sent_and_after_decompression() {
     type Encode = fn(String) -> Vec<u8>;
     let codings: [(&str, Encode); 3] = [("identity", String::into_bytes), ("gzip", gzip), ("zstd", zstd)];
     let large = Server::start();
-    let small = Server::with(|_, http| http.max_body_bytes = 1_000);
+    let small = Server::builder().http(|http| http.max_body_bytes = 1_000).start();
     for (server, max_bytes) in [(large, 16 * MIB), (small, 1_000)] {
         for (coding, encode) in codings {
             let headers = [("content-encoding", coding)];
@@ -140,10 +142,10 @@ fn a_decompression_bomb_is_too_large() {
 }
 
 #[test]
-fn a_body_is_bounded_as_sent_though_it_would_be_small_after_decompression() {
+fn a_body_is_bounded_as_sent_even_if_it_is_small_after_decompression() {
     for (coding, body) in [("gzip", gzip("[]")), ("zstd", zstd("[]"))] {
         let post = |max_body_bytes: usize| {
-            let server = Server::with(|_, http| http.max_body_bytes = max_body_bytes);
+            let server = Server::builder().http(|http| http.max_body_bytes = max_body_bytes).start();
             server.post_with(&[("content-encoding", coding)], &body)
         };
         assert!(body.len() > "[]".len());
@@ -153,15 +155,15 @@ fn a_body_is_bounded_as_sent_though_it_would_be_small_after_decompression() {
 }
 
 #[test]
-fn a_body_that_announces_too_much_is_refused_before_it_comes() {
+fn a_body_whose_announced_size_is_too_large_is_refused_before_it_arrives() {
     let server = Server::start();
     let mut connection = server.connect();
-    connection.send("POST /events HTTP/1.1\r\nhost: weir\r\ncontent-length: 99999999999\r\n\r\n");
+    connection.send(post_head("content-length: 99999999999"));
     assert_eq!(connection.reply().problem(), problem(413, "payload_too_large"));
 }
 
 #[test]
-fn a_client_that_sends_all_of_a_refused_body_still_gets_the_answer_and_keeps_the_connection() {
+fn a_client_that_sends_a_whole_refused_body_gets_the_answer_and_keeps_the_connection() {
     let server = Server::start();
     let mut connection = server.connect();
     for head in ["POST /events HTTP/1.1", "GET /events HTTP/1.1", "PATCH /reference/users HTTP/1.1"] {
@@ -170,15 +172,14 @@ fn a_client_that_sends_all_of_a_refused_body_still_gets_the_answer_and_keeps_the
         connection.send(body);
         assert!([405, 413, 415].contains(&connection.reply().status), "{head}");
     }
-    connection.send("GET /healthz HTTP/1.1\r\nhost: weir\r\n\r\n");
-    assert_eq!(connection.reply().status, 200);
+    assert_eq!(connection.get("/healthz").status, 200);
 }
 
 #[test]
 fn a_chunked_body_is_bounded_too() {
-    let server = Server::with(|_, http| http.max_body_bytes = 1_000);
+    let server = Server::builder().http(|http| http.max_body_bytes = 1_000).start();
     let mut connection = server.connect();
-    connection.send("POST /events HTTP/1.1\r\nhost: weir\r\ntransfer-encoding: chunked\r\n\r\n");
+    connection.send(post_head("transfer-encoding: chunked"));
     for _ in 0..11 {
         connection.send(format!("64\r\n{}\r\n", " ".repeat(100)));
     }
@@ -186,13 +187,13 @@ fn a_chunked_body_is_bounded_too() {
 }
 
 #[test]
-fn a_body_may_come_byte_by_byte() {
+fn a_body_may_arrive_byte_by_byte() {
     let server = Server::start();
     let mut connection = server.connect();
-    for byte in b"POST /events HTTP/1.1\r\nhost: weir\r\ntransfer-encoding: chunked\r\n\r\n" {
-        connection.send([*byte]);
+    for byte in post_head("transfer-encoding: chunked").bytes() {
+        connection.send([byte]);
     }
-    for byte in event("a").bytes() {
+    for byte in event("a").to_string().bytes() {
         connection.send(format!("1\r\n{}\r\n", byte as char));
     }
     connection.send("0\r\n\r\n");
@@ -200,10 +201,10 @@ fn a_body_may_come_byte_by_byte() {
 }
 
 #[test]
-fn a_stalled_body_is_a_timeout_and_the_end_of_the_connection() {
-    let server = Server::with(|_, http| http.timeouts.transfer = Duration::from_millis(50));
+fn a_stalled_body_is_answered_with_a_timeout_and_ends_the_connection() {
+    let server = Server::builder().http(|http| http.timeouts.transfer = Duration::from_millis(50)).start();
     let mut connection = server.connect();
-    connection.send(format!("POST /events HTTP/1.1\r\nhost: weir\r\ncontent-length: 1000\r\n\r\n{}", event("a")));
+    connection.send(format!("{}{}", post_head("content-length: 1000"), event("a")));
     let reply = connection.reply();
     assert_eq!(reply.problem(), problem(408, "request_timeout"));
     assert_eq!(reply.header("connection"), "close");
@@ -213,11 +214,11 @@ fn a_stalled_body_is_a_timeout_and_the_end_of_the_connection() {
 }
 
 #[test]
-fn a_client_that_leaves_in_mid_body_has_sent_nothing() {
+fn a_body_that_ends_early_is_not_ingested() {
     let server = Server::start();
-    for framing in ["content-length: 1000\r\n\r\n", "transfer-encoding: chunked\r\n\r\n3e8\r\n"] {
+    for (framing, chunk_size) in [("content-length: 1000", ""), ("transfer-encoding: chunked", "3e8\r\n")] {
         let mut connection = server.connect();
-        connection.send(format!("POST /events HTTP/1.1\r\nhost: weir\r\n{framing}{}", event("a")));
+        connection.send(format!("{}{chunk_size}{}", post_head(framing), event("a")));
         connection.finish();
         connection.rest();
     }
@@ -226,39 +227,32 @@ fn a_client_that_leaves_in_mid_body_has_sent_nothing() {
 }
 
 #[test]
-fn broken_chunks_are_a_bad_request() {
+fn broken_chunks_are_malformed() {
     let server = Server::start();
     let mut connection = server.connect();
-    connection.send("POST /events HTTP/1.1\r\nhost: weir\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n");
+    connection.send(post_head("transfer-encoding: chunked") + "xyz\r\n");
     assert_eq!(connection.reply().problem(), problem(400, "malformed_encoding"));
 }
 
 #[test]
-fn a_client_may_ask_before_it_sends() {
+fn a_client_may_wait_for_consent_before_it_sends_the_body() {
     let server = Server::start();
     let mut connection = server.connect();
-    let body = event("a");
-    connection.send(format!(
-        "POST /events HTTP/1.1\r\nhost: weir\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    ));
-    assert_eq!((connection.line().as_str(), connection.line().as_str()), ("HTTP/1.1 100 Continue", ""));
+    let body = event("a").to_string();
+    assert!(connection.begin_post(body.len()));
     connection.send(body);
     assert_eq!(connection.reply().json()["accepted"], 1);
 
-    connection.send("POST /events HTTP/1.1\r\nhost: weir\r\nexpect: 100-continue\r\ncontent-length: 999999999\r\n\r\n");
+    connection.send(post_head("expect: 100-continue\r\ncontent-length: 999999999"));
     assert_eq!(connection.reply().problem(), problem(413, "payload_too_large"));
-    assert_eq!(connection.rest(), b"", "the connection ends, since the body may or may not follow");
+    assert_eq!(connection.rest(), b"", "the connection ends, because the server cannot know whether the body follows");
 }
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let server = Server::start();
     let mut connection = server.connect();
-    let body = event("a");
-    let post = format!("POST /events HTTP/1.1\r\nhost: weir\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-    connection
-        .send(format!("{post}GET /metrics HTTP/1.1\r\nhost: weir\r\n\r\nGET /nowhere HTTP/1.1\r\nhost: weir\r\n\r\n"));
+    connection.send(post_request(event("a")) + &get_request("/metrics") + &get_request("/nowhere"));
     assert_eq!(connection.reply().json()["accepted"], 1);
     assert_eq!(connection.reply().json()["total_events"], 1);
     assert_eq!(connection.reply().status, 404);
@@ -266,10 +260,8 @@ fn pipelined_requests_are_answered_in_order() {
 
 #[test]
 fn the_checks_of_a_request_come_in_order() {
-    let server = Server::with(|engine, http| {
-        http.max_body_bytes = 100;
-        engine.max_batch_events = 2;
-    });
+    let server =
+        Server::builder().engine(|engine| engine.max_batch_events = 2).http(|http| http.max_body_bytes = 100).start();
     let (wrong_type, wrong_coding) = (("content-type", "text/plain"), ("content-encoding", "br"));
     let large = vec![b'x'; 101];
     let reply = server.request("PUT", "/events", &[wrong_type, wrong_coding], Some(&large));
@@ -282,7 +274,7 @@ fn the_checks_of_a_request_come_in_order() {
 }
 
 #[test]
-fn health_is_good_until_the_clock_steps_back_beyond_the_skew() {
+fn readiness_ends_when_the_clock_steps_back_beyond_the_skew() {
     let server = Server::start();
     for path in ["/healthz", "/livez", "/readyz"] {
         let reply = server.get(path);
@@ -300,20 +292,15 @@ fn health_is_good_until_the_clock_steps_back_beyond_the_skew() {
 }
 
 #[test]
-fn a_stopping_server_answers_what_is_in_flight_and_takes_no_more() {
+fn a_stopping_server_answers_requests_in_flight_and_accepts_no_more() {
     let mut server = Server::start();
     let (mut idle, mut busy) = (server.connect(), server.connect());
-    idle.send("GET /healthz HTTP/1.1\r\nhost: weir\r\n\r\n");
-    assert_eq!(idle.reply().status, 200);
-    let body = event("a");
-    let length = body.len();
-    busy.send(format!(
-        "POST /events HTTP/1.1\r\nhost: weir\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
-    ));
-    assert_eq!((busy.line().as_str(), busy.line().as_str()), ("HTTP/1.1 100 Continue", ""));
+    assert_eq!(idle.get("/healthz").status, 200);
+    let body = event("a").to_string();
+    assert!(busy.begin_post(body.len()));
     server.begin_stop();
     assert_eq!(idle.rest(), b"", "an idle connection is closed");
-    assert!(std::net::TcpStream::connect(server.address).is_err(), "the listener was closed before");
+    assert!(std::net::TcpStream::connect(server.address).is_err(), "the listener was closed first");
     busy.send(body);
     assert_eq!(busy.reply().json()["accepted"], 1);
     assert_eq!(busy.rest(), b"");

@@ -1,6 +1,6 @@
 //! The page at `/` and its files.
 
-use crate::common::{Reply, Server, problem};
+use crate::common::{Reply, Server, problem, repository};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,7 @@ use weir_api::Role;
 
 /// The files of the page, as they are in the repository.
 fn files() -> Vec<PathBuf> {
-    let folder = Path::new(crate::ROOT).join("dashboard");
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(repository("dashboard")).unwrap().map(|entry| entry.unwrap().path());
     let is_served = |path: &PathBuf| path.is_file() && !path.ends_with("package.json");
     let files: Vec<_> = entries.filter(is_served).collect();
     assert!(files.len() > 10, "{files:?}");
@@ -29,13 +28,13 @@ fn is_page(reply: &Reply) -> bool {
     reply.status == 200 && reply.text().starts_with("<!doctype html>")
 }
 
-/// What stands between each `before` and the next `after`.
+/// The texts between each `before` and the next `after`.
 fn between<'a>(text: &'a str, before: &'a str, after: char) -> impl Iterator<Item = &'a str> {
     text.split(before).skip(1).filter_map(move |rest| Some(rest.split_once(after)?.0))
 }
 
 #[test]
-fn every_file_is_served_as_it_is_with_its_type() {
+fn every_file_is_served_unchanged_with_its_type() {
     let server = Server::start();
     for file in files() {
         let reply = server.get(&path_of(&file));
@@ -52,7 +51,7 @@ fn every_file_is_served_as_it_is_with_its_type() {
 }
 
 #[test]
-fn every_answer_closes_what_a_page_could_do_beyond_its_own_files() {
+fn every_answer_restricts_the_page_to_its_own_files() {
     let server = Server::start();
     for file in files() {
         let reply = server.get(&path_of(&file));
@@ -75,7 +74,7 @@ fn every_answer_closes_what_a_page_could_do_beyond_its_own_files() {
 }
 
 #[test]
-fn an_entity_tag_is_of_the_content_and_saves_its_transfer() {
+fn an_entity_tag_depends_on_the_content_and_saves_the_transfer() {
     let server = Server::start();
     let mut tags = BTreeSet::new();
     for file in files() {
@@ -84,7 +83,7 @@ fn an_entity_tag_is_of_the_content_and_saves_its_transfer() {
         let tag = full.header("etag").to_owned();
         assert!(tag.len() > 3 && tag.starts_with('"') && tag.ends_with('"'), "{tag}");
         for known in [tag.as_str(), &format!("W/{tag}"), &format!("\"7\", {tag}"), "*"] {
-            let reply = server.request("GET", &path, &[("if-none-match", known)], None);
+            let reply = server.get_with(&[("if-none-match", known)], &path);
             assert_eq!(
                 (reply.status, reply.body.len(), reply.header("etag")),
                 (304, 0, tag.as_str()),
@@ -93,16 +92,20 @@ fn an_entity_tag_is_of_the_content_and_saves_its_transfer() {
             assert_eq!(reply.header("cache-control"), "no-cache");
             assert_eq!(reply.header("content-type"), "");
         }
-        let reply = server.request("GET", &path, &[("if-none-match", "\"7\"")], None);
+        let reply = server.get_with(&[("if-none-match", "\"7\"")], &path);
         assert_eq!((reply.status, reply.body), (200, full.body), "{path}");
         tags.insert(tag);
     }
     assert_eq!(tags.len(), files().len());
-    assert_eq!(server.get("/").header("etag"), Server::start().get("/").header("etag"), "another process agrees");
+    assert_eq!(
+        server.get("/").header("etag"),
+        Server::start().get("/").header("etag"),
+        "another server has the same tag"
+    );
 }
 
 #[test]
-fn head_tells_the_length_without_the_content() {
+fn head_tells_the_length_without_the_body() {
     let server = Server::start();
     for file in files() {
         let (full, head) = (server.get(&path_of(&file)), server.head(&path_of(&file)));
@@ -113,9 +116,8 @@ fn head_tells_the_length_without_the_content() {
 }
 
 #[test]
-fn the_page_is_open_when_everything_else_needs_a_token() {
-    let server = Server::start();
-    server.set_tokens(&Role::ALL.map(|role| (role, "secret")));
+fn the_page_needs_no_token() {
+    let server = Server::builder().tokens(&Role::ALL.map(|role| (role, "secret"))).start();
     assert!(is_page(&server.get("/")));
     for file in files() {
         assert_eq!(server.get(&path_of(&file)).status, 200, "{file:?}");
@@ -126,7 +128,7 @@ fn the_page_is_open_when_everything_else_needs_a_token() {
 }
 
 #[test]
-fn there_is_nothing_else_beside_the_page() {
+fn no_other_file_is_served() {
     let server = Server::start();
     for path in
         ["/dashboard/", "/dashboard/nothing.js", "/dashboard/tests/sse.test.js", "/dashboard/../Cargo.toml", "/main.js"]
@@ -141,7 +143,7 @@ fn there_is_nothing_else_beside_the_page() {
 }
 
 #[test]
-fn everything_that_a_file_names_is_served() {
+fn every_file_that_another_file_names_is_served() {
     let server = Server::start();
     let mut named = BTreeSet::new();
     let page = server.get("/").text().to_owned();
@@ -159,16 +161,16 @@ fn everything_that_a_file_names_is_served() {
     for path in &named {
         assert_eq!(server.get(path).status, 200, "{path}");
     }
-    let idle: Vec<_> =
+    let unused: Vec<_> =
         files().iter().map(|file| path_of(file)).filter(|path| path != "/" && !named.contains(path)).collect();
-    assert!(idle.is_empty(), "nothing names {idle:?}");
+    assert!(unused.is_empty(), "no file names {unused:?}");
 }
 
 #[test]
-fn no_file_names_another_place_or_makes_markup_of_data() {
+fn no_file_names_another_host_or_makes_markup_of_data() {
     for file in files() {
         let text = fs::read_to_string(&file).unwrap();
-        // The names of XML namespaces are no addresses.
+        // The name of an XML namespace is not an address.
         let text = text.replace("http://www.w3.org/2000/svg", "");
         for outside in ["http:", "https:", "\"//", "'//", "url(//", "@import", "wss:"] {
             assert!(!text.contains(outside), "{outside} in {file:?}");
@@ -186,7 +188,7 @@ fn no_file_names_another_place_or_makes_markup_of_data() {
             assert!(!text.contains(unsafe_use), "{unsafe_use} in {file:?}");
         }
     }
-    let page = fs::read_to_string(Path::new(crate::ROOT).join("dashboard/index.html")).unwrap();
+    let page = fs::read_to_string(repository("dashboard/index.html")).unwrap();
     assert!(!page.contains("<style"));
     assert!(between(&page, "<script", '>').all(|attributes| attributes.contains("src=")));
 }

@@ -1,9 +1,11 @@
-//! The Prometheus exposition: `GET /metrics/prometheus`, and `GET /metrics` for those who prefer it to JSON.
+//! The Prometheus exposition: `GET /metrics/prometheus`, and `GET /metrics` for clients that prefer it to JSON.
 
-use crate::common::samples::Samples;
-use crate::common::{MIB, NOON, NOON_MS, Server, array, event, event_at, event_of, problem, table, user};
+use crate::common::{
+    MIB, NDJSON, NOON, NOON_MS, Samples, Server, after_noon, array, event, eventually, lines, post_head, problem,
+    table, user,
+};
+use std::fmt::Display;
 use std::time::Duration;
-use weir::format_ms;
 use weir_api::Role;
 use weir_server::limits;
 
@@ -15,16 +17,16 @@ fn scrape(server: &Server) -> Samples {
     Samples::of(&server.get("/metrics/prometheus"))
 }
 
-/// The media type of the answer to a client that accepts this, or says nothing.
+/// The media type of the answer to a client with this `Accept`, if any.
 fn media_type(server: &Server, path: &str, accept: Option<&str>) -> String {
     let headers: Vec<_> = accept.map(|accept| ("accept", accept)).into_iter().collect();
-    let reply = server.request("GET", path, &headers, None);
+    let reply = server.get_with(&headers, path);
     assert_eq!((reply.status, reply.header("vary")), (200, "accept"));
     reply.header("content-type").to_owned()
 }
 
 #[test]
-fn the_form_is_negotiated() {
+fn the_format_is_negotiated() {
     let server = Server::start();
     for (accept, of_metrics, of_prometheus) in [
         (None, JSON, CLASSIC),
@@ -48,10 +50,10 @@ fn the_form_is_negotiated() {
 }
 
 #[test]
-fn both_forms_have_the_same_samples() {
+fn both_formats_have_the_same_samples() {
     let server = Server::start();
     server.post(array([event("a"), event("a")]));
-    let of = |accept| server.request("GET", "/metrics/prometheus", &[("accept", accept)], None);
+    let of = |accept| server.get_with(&[("accept", accept)], "/metrics/prometheus");
     let (open, classic) = (of("application/openmetrics-text"), of("text/plain"));
     assert!(open.text().ends_with("\n# EOF\n") && !classic.text().contains("# EOF"));
     assert!(open.text().contains("# TYPE weir_ingest_events counter\n"));
@@ -64,7 +66,7 @@ fn both_forms_have_the_same_samples() {
 }
 
 #[test]
-fn every_family_says_what_it_is() {
+fn every_family_has_its_help_and_its_type() {
     let server = Server::start();
     let reply = server.get("/metrics/prometheus");
     let family = |name: &str| {
@@ -72,7 +74,7 @@ fn every_family_says_what_it_is() {
         base.filter(|base| reply.text().contains(&format!("# TYPE {base} histogram\n"))).unwrap_or(name).to_owned()
     };
     let helps = || reply.text().lines().filter(|line| line.starts_with("# HELP"));
-    assert!(helps().all(|help| !help.contains(['"', '\\'])), "what only one of the forms escapes");
+    assert!(helps().all(|help| !help.contains(['"', '\\'])), "the formats escape these differently");
     for name in Samples::of(&reply).names() {
         for of in ["# HELP", "# TYPE"] {
             let lines = reply.text().lines().filter(|line| line.starts_with(&format!("{of} {} ", family(&name))));
@@ -82,15 +84,15 @@ fn every_family_says_what_it_is() {
 }
 
 #[test]
-fn it_takes_no_parameters() {
+fn parameters_are_refused() {
     let server = Server::start();
     for path in ["/metrics?window=60", "/metrics?x", "/metrics/prometheus?window=60", "/metrics/prometheus?name[]=up"] {
-        let reply = server.request("GET", path, &[("accept", "text/plain")], None);
+        let reply = server.get_with(&[("accept", "text/plain")], path);
         assert_eq!(reply.problem(), problem(400, "invalid_parameter"), "{path}");
         assert_eq!(reply.header("vary"), "accept");
     }
     assert_eq!(server.get("/metrics?window=0").header("vary"), "accept");
-    assert_eq!(server.post_with(&[], "[]").header("vary"), "");
+    assert_eq!(server.post("[]").header("vary"), "");
     assert_eq!(
         server.request("POST", "/metrics/prometheus", &[], Some(b"")).problem(),
         problem(405, "method_not_allowed")
@@ -98,13 +100,10 @@ fn it_takes_no_parameters() {
 }
 
 #[test]
-fn it_takes_the_token_of_a_reader() {
-    let server = Server::start();
-    server.set_tokens(&[(Role::Read, "r"), (Role::Ingest, "i")]);
+fn it_needs_the_token_of_a_reader() {
+    let server = Server::builder().tokens(&[(Role::Read, "r"), (Role::Ingest, "i")]).start();
     for path in ["/metrics", "/metrics/prometheus"] {
-        let status = |headers: &[(&str, &str)]| {
-            server.request("GET", path, &[&[("accept", "text/plain")], headers].concat(), None).status
-        };
+        let status = |headers: &[_]| server.get_with(&[&[("accept", "text/plain")], headers].concat(), path).status;
         assert_eq!(status(&[]), 401);
         assert_eq!(status(&[("authorization", "Bearer i")]), 403);
         assert_eq!(status(&[("authorization", "Bearer r")]), 200);
@@ -112,7 +111,7 @@ fn it_takes_the_token_of_a_reader() {
 }
 
 #[test]
-fn a_head_has_the_fields_of_a_get_and_no_body() {
+fn head_is_answered_like_get_without_the_body() {
     let server = Server::start();
     for path in ["/metrics", "/metrics/prometheus"] {
         let head = server.request("HEAD", path, &[("accept", "application/openmetrics-text")], None);
@@ -139,25 +138,25 @@ fn events_are_counted_by_verdict() {
         ]
         .map(|verdict| samples.get(&format!(r#"weir_ingest_events_total{{verdict="{verdict}"}}"#)))
     };
-    assert_eq!(all(&server), [0.0; 8], "each is there from the start");
-    let late = event_at("late", NOON_MS - 120_001);
-    let early = event_at("early", NOON_MS + 120_001);
-    let lines = [
-        event("a"),
-        event("b"),
-        event("a"),
-        "7".to_owned(),
-        event_of("c", "u", "click", "noon"),
-        late,
-        early,
-        "{".to_owned(),
-    ];
-    let lines = lines.join("\n");
-    let ndjson = [("content-type", "application/x-ndjson")];
-    assert_eq!(server.post_with(&ndjson, &lines).tally(), [2, 1, 5]);
+    assert_eq!(all(&server), [0.0; 8], "each verdict is there from the start");
+    let lines = lines([
+        &event("a") as &dyn Display,
+        &event("b"),
+        &event("a"),
+        &"7",
+        &event("c").ts("noon"),
+        &event("late").offset_ms(-120_001),
+        &event("early").offset_ms(120_001),
+        &"{",
+    ]);
+    assert_eq!(server.post_with(&[NDJSON], lines).tally(), [2, 1, 5]);
     assert_eq!(all(&server), [2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0]);
-    let large = (0..5_000).map(|i| event(&i.to_string())).chain([event("a")]);
-    assert_eq!(server.post(array(large)).tally(), [5_000, 1, 0], "off the runtime's workers, too");
+    let large = (0..5_000).map(event).chain([event("a")]);
+    assert_eq!(
+        server.post(array(large)).tally(),
+        [5_000, 1, 0],
+        "a batch outside the runtime's workers is counted too"
+    );
     assert_eq!(all(&server), [5_002.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0]);
     server.post("[");
     assert_eq!(all(&server)[6], 1.0, "a request that failed as a whole has no events");
@@ -166,7 +165,7 @@ fn events_are_counted_by_verdict() {
 #[test]
 fn requests_are_counted_by_route_method_and_status() {
     let server = Server::start();
-    server.put_users(&[], table(user("u-1", "pro", "eu"), NOON));
+    server.put_users(&[], table([user("u-1", "pro", "eu")], NOON));
     for path in ["/reference/users/u-1", "/reference/users/u-2", "/reference/users/u-3", "/secret/u-4"] {
         server.get(path);
     }
@@ -190,11 +189,11 @@ fn requests_are_counted_by_route_method_and_status() {
     assert_eq!(duration("count{", "/reference/users/{user_id}", "GET"), 3.0);
     assert_eq!(duration("bucket{le=\"+Inf\",", "/reference/users/{user_id}", "GET"), 3.0);
     assert!(duration("sum{", "/events", "POST") > 0.0);
-    assert!(!samples.text.contains("u-1") && !samples.text.contains("secret"), "no path is a label, and no user");
+    assert!(!samples.text.contains("u-1") && !samples.text.contains("secret"), "neither a path nor a user is a label");
 }
 
 #[test]
-fn the_engines_stages_are_timed() {
+fn the_stages_of_the_engine_are_timed() {
     let server = Server::start();
     let count =
         |stage: &str| scrape(&server).get(&format!(r#"weir_engine_stage_duration_seconds_count{{stage="{stage}"}}"#));
@@ -205,22 +204,22 @@ fn the_engines_stages_are_timed() {
     assert!(count("fold") >= 1.0);
     let queries = count("query");
     server.get("/metrics");
-    assert_eq!(count("query"), queries + 2.0, "the scrape before this one asks, too");
+    assert_eq!(count("query"), queries + 2.0, "the first of the two scrapes queried too");
 }
 
 #[test]
 fn the_default_window_is_shown() {
     let server = Server::start();
-    server.put_users(&[], table([user("u-1", "pro", "eu"), user("u-2", "free", "eu")].join(","), NOON));
+    server.put_users(&[], table([user("u-1", "pro", "eu"), user("u-2", "free", "eu")], NOON));
     let users = ["u-1", "u-1", "u-2", "u-3"].into_iter().zip(["click", "view", "view", "view"]);
-    server.post(array(users.enumerate().map(|(id, (user, kind))| event_of(&id.to_string(), user, kind, NOON))));
+    server.post(array(users.enumerate().map(|(id, (user, kind))| event(id).user(user).kind(kind))));
     let samples = scrape(&server);
     let events = |attribute: &str, value: &str| {
         samples.get(&format!(r#"weir_window_events{{attribute="{attribute}",value="{value}"}}"#))
     };
     assert_eq!([events("plan", "pro"), events("plan", "free"), events("region", "eu")], [2.0, 1.0, 3.0]);
     assert_eq!([events("type", "click"), events("type", "view")], [1.0, 3.0]);
-    assert_eq!(samples.count("weir_window_events{"), 5, "nothing that has no events");
+    assert_eq!(samples.count("weir_window_events{"), 5, "a value without events has no series");
     assert_eq!(samples.get("weir_window_seconds"), 300.0);
     assert_eq!(samples.get("weir_window_events_per_second"), 4.0 / 300.0);
     assert_eq!(samples.get("weir_window_unique_users"), 3.0);
@@ -229,19 +228,19 @@ fn the_default_window_is_shown() {
     let samples = scrape(&server);
     assert_eq!((samples.get("weir_window_unique_users"), samples.count("weir_window_events{")), (0.0, 0));
 
-    let server = Server::with(|engine, _| engine.retention_secs = 10);
+    let server = Server::builder().engine(|engine| engine.retention_secs = 10).start();
     assert_eq!(scrape(&server).get("weir_window_seconds"), 10.0);
 }
 
 #[test]
-fn many_values_of_an_attribute_are_few_series() {
+fn the_series_of_an_attribute_are_bounded() {
     let server = Server::start();
     let named = |i: usize| if i == 0 { "other".to_owned() } else { format!("p{i:03}") };
     let users = (0..100).map(|i| user(&format!("u-{i}"), &named(i), "\\\"\\n\\\\\u{e9}"));
-    server.put_users(&[], table(users.collect::<Vec<_>>().join(","), NOON));
-    // As many events of each user as its number says, and 500 of the one whose plan is really called so.
+    server.put_users(&[], table(users.collect::<Vec<_>>(), NOON));
+    // User i has i events. The user whose plan is really called "other" has 500.
     let senders = (1..100).flat_map(|i| vec![i; i]).chain([0; 500]);
-    let events = senders.enumerate().map(|(id, i)| event_of(&id.to_string(), &format!("u-{i}"), "click", NOON));
+    let events = senders.enumerate().map(|(id, i)| event(id).user(format!("u-{i}")));
     server.post(array(events));
     let samples = scrape(&server);
     assert_eq!(samples.count(r#"weir_window_events{attribute="plan""#), limits::VALUES_EXPOSED_MAX + 1);
@@ -254,29 +253,29 @@ fn many_values_of_an_attribute_are_few_series() {
 }
 
 #[test]
-fn the_reference_tables_age_is_that_of_the_change_that_made_it() {
+fn the_age_of_the_reference_table_counts_from_its_last_change() {
     let server = Server::start();
     let samples = scrape(&server);
     assert_eq!((samples.get("weir_reference_generation"), samples.count("weir_reference_age_seconds")), (0.0, 0));
     server.clock.advance(1_000);
-    server.put_users(&[], table(user("u-1", "pro", "eu"), NOON));
+    server.put_users(&[], table([user("u-1", "pro", "eu")], NOON));
     server.clock.advance(2_500);
-    // A retry that changes nothing.
-    assert_eq!(server.put_users(&[], table(user("u-1", "pro", "eu"), NOON)).status, 200);
+    // A retry without a change.
+    assert_eq!(server.put_users(&[], table([user("u-1", "pro", "eu")], NOON)).status, 200);
     let samples = scrape(&server);
     let names = ["generation", "users", "age_seconds"].map(|name| samples.get(&format!("weir_reference_{name}")));
     assert_eq!(names, [1.0, 1.0, 2.5]);
     assert!(samples.get("weir_reference_bytes") > 0.0);
-    server.patch_users(&[], table(r#""u-1":null"#, &format_ms(NOON_MS + 1)));
+    server.patch_users(&[], table([r#""u-1":null"#], after_noon(1)));
     let samples = scrape(&server);
     let names = ["generation", "users", "age_seconds"].map(|name| samples.get(&format!("weir_reference_{name}")));
     assert_eq!(names, [2.0, 0.0, 0.0]);
 }
 
 #[test]
-fn what_the_server_holds_is_shown() {
+fn the_memory_of_the_server_is_shown() {
     let server = Server::start();
-    server.post(array([event("a"), event_of("b", "u-2", "click", NOON)]));
+    server.post(array([event("a"), event("b").user("u-2")]));
     let samples = scrape(&server);
     assert_eq!(["weir_dedup_ids", "weir_timeline_users"].map(|name| samples.get(name)), [2.0; 2]);
     for name in ["weir_dedup_bytes", "weir_timeline_bytes", "weir_memory_used_bytes"] {
@@ -285,61 +284,58 @@ fn what_the_server_holds_is_shown() {
     assert_eq!(samples.get("process_start_time_seconds"), NOON_MS as f64 / 1e3);
     assert!(samples.get("weir_connections") >= 1.0);
     assert_eq!(samples.get(&format!(r#"weir_build_info{{version="{}"}}"#, env!("CARGO_PKG_VERSION"))), 1.0);
-    assert_eq!(samples.count("weir_memory_limit_bytes"), 0, "there is none");
+    assert_eq!(samples.count("weir_memory_limit_bytes"), 0, "there is no limit");
     if cfg!(target_os = "linux") {
         assert!(samples.get("process_resident_memory_bytes") > MIB as f64);
     }
 
-    let limited = Server::with(|engine, _| {
-        engine.max_memory_bytes = Some(1 << 30);
-        engine.dedup_capacity = Some(1 << 20);
-    });
+    let limited = Server::builder()
+        .engine(|engine| (engine.max_memory_bytes, engine.dedup_capacity) = (Some(1 << 30), Some(1 << 20)))
+        .start();
     let samples = scrape(&limited);
     assert_eq!(samples.get("weir_memory_limit_bytes"), f64::from(1 << 30));
-    assert!(samples.get("weir_dedup_bytes") > f64::from(1 << 24), "tables that were allocated beforehand");
+    assert!(samples.get("weir_dedup_bytes") > f64::from(1 << 24), "the tables are preallocated");
 }
 
 #[test]
-fn refusals_are_counted_by_what_there_was_no_room_for() {
+fn refusals_are_counted_by_reason() {
     let refused = |server: &Server, reason: &str| {
         scrape(server).get(&format!(r#"weir_overload_rejections_total{{reason="{reason}"}}"#))
     };
-    // Who is refused, and when, is up to the machine: this one, or who came before.
+    // Which request is refused, and when, depends on the machine.
     let send_until_refused = |server: &Server, reason: &str, body: &dyn Fn(u32) -> String| {
-        let is_refused = |number| {
-            server.post(body(number));
+        let mut numbers = 0..;
+        eventually(format!("a refusal for {reason}"), || {
+            server.post(body(numbers.next().unwrap()));
             refused(server, reason) > 0.0
-        };
-        assert!((0..100_000).any(is_refused), "{reason}");
+        });
     };
-    let server = Server::with(|_, http| http.max_bodies_bytes = 100_000);
+    let server = Server::builder().http(|http| http.max_bodies_bytes = 100_000).start();
     for reason in ["admission", "bodies", "turns", "room", "streams", "connections"] {
         assert_eq!(refused(&server, reason), 0.0, "{reason}");
     }
-    // What has been sent of a body is held until its rest comes.
+    // A part of a body is kept until the rest of it arrives.
     let mut holder = server.connect();
-    holder.send("POST /events HTTP/1.1\r\nhost: weir\r\ncontent-length: 99000\r\n\r\n");
+    holder.send(post_head("content-length: 99000"));
     holder.send(vec![b' '; 98_000]);
     send_until_refused(&server, "bodies", &|_| format!("[{}]", " ".repeat(10_000)));
 
-    let server = Server::with(|engine, _| engine.dedup_capacity = Some(1));
-    send_until_refused(&server, "room", &|number| event(&number.to_string()));
+    let server = Server::builder().engine(|engine| engine.dedup_capacity = Some(1)).start();
+    send_until_refused(&server, "room", &|number| event(number).to_string());
 
-    let server = Server::with(|_, http| http.max_connections = 1);
+    let server = Server::builder().http(|http| http.max_connections = 1).start();
     let mut held = server.connect();
-    held.send("GET /metrics/prometheus HTTP/1.1\r\nhost: weir\r\n\r\n");
-    let samples = Samples::of(&held.reply());
+    let samples = Samples::of(&held.get("/metrics/prometheus"));
     assert_eq!(samples.get("weir_connections"), 1.0);
     assert!(server.connect().rest().starts_with(b"HTTP/1.1 503"));
-    held.send("GET /metrics/prometheus HTTP/1.1\r\nhost: weir\r\n\r\n");
-    let samples = Samples::of(&held.reply());
+    let samples = Samples::of(&held.get("/metrics/prometheus"));
     assert_eq!(samples.get(r#"weir_overload_rejections_total{reason="connections"}"#), 1.0);
 
-    // With no bound at all, the probe is always late.
-    let server = Server::with(|_, http| http.max_wait = Duration::ZERO);
+    // With a maximum of zero the probe is always late.
+    let server = Server::builder().http(|http| http.max_wait = Duration::ZERO).start();
     let mut holders: Vec<_> = (0..limits::ADMITTED_MIN + 1).map(|_| server.connect()).collect();
     for holder in &mut holders {
-        holder.send("POST /events HTTP/1.1\r\nhost: weir\r\ncontent-length: 2\r\n\r\n");
+        holder.send(post_head("content-length: 2"));
     }
     send_until_refused(&server, "admission", &|_| "[]".to_owned());
 }

@@ -1,6 +1,6 @@
 //! `GET /metrics`: the figures of a window.
 
-use crate::common::{NOON, NOON_MS, Server, array, event, event_at, event_of, problem, table, user};
+use crate::common::{NOON, NOON_MS, Server, after_noon, array, event, problem, table, user};
 use std::collections::BTreeSet;
 use weir::{format_ms, second_of};
 
@@ -10,7 +10,7 @@ fn total(server: &Server, window_secs: u32) -> u64 {
 }
 
 #[test]
-fn figures_of_nothing_have_every_member_in_order() {
+fn figures_without_events_have_every_member_in_order() {
     let reply = Server::start().get("/metrics");
     assert_eq!(
         reply.text(),
@@ -23,10 +23,10 @@ fn figures_of_nothing_have_every_member_in_order() {
 }
 
 #[test]
-fn figures_are_of_the_window_to_the_byte() {
+fn figures_of_a_window_to_the_byte() {
     let server = Server::start();
     let users = [user("u-1", "pro", "eu"), user("u-2", "free", "us"), user("u-3", "pro", "us"), user("u-4", "é", "eu")];
-    assert_eq!(server.put_users(&[], table(users.join(","), NOON)).status, 200);
+    assert_eq!(server.put_users(&[], table(users, NOON)).status, 200);
     let events = [
         ("u-1", "view", 0),
         ("u-1", "view", -999),
@@ -40,7 +40,7 @@ fn figures_are_of_the_window_to_the_byte() {
     ];
     let events = (0..)
         .zip(events)
-        .map(|(id, (user, kind, off_ms))| event_of(&format!("e-{id}"), user, kind, &format_ms(NOON_MS + off_ms)));
+        .map(|(id, (user, kind, offset_ms))| event(format!("e-{id}")).user(user).kind(kind).offset_ms(offset_ms));
     assert_eq!(server.post(array(events)).tally(), [9, 0, 0]);
     server.clock.advance(789);
     assert_eq!(
@@ -63,9 +63,9 @@ fn figures_are_of_the_window_to_the_byte() {
 }
 
 #[test]
-fn the_window_is_five_minutes_or_the_retention_where_that_is_shorter() {
+fn the_default_window_is_five_minutes_or_a_shorter_retention() {
     for (retention_secs, window_secs) in [(1_800, 300), (300, 300), (299, 299), (1, 1), (86_400, 300)] {
-        let server = Server::with(|engine, _| engine.retention_secs = retention_secs);
+        let server = Server::builder().engine(|engine| engine.retention_secs = retention_secs).start();
         assert_eq!(server.get("/metrics").json()["window_sec"], window_secs);
         assert_eq!(server.get("/metrics?").json()["window_sec"], window_secs);
         assert_eq!(server.metrics(retention_secs)["window_sec"], retention_secs);
@@ -125,7 +125,7 @@ fn events_per_second_is_a_number_whatever_the_window() {
     let server = Server::start();
     for count in [0, 1, 2] {
         if count > 0 {
-            server.post(event(&count.to_string()));
+            server.post(event(count));
         }
         for window_secs in [1, 3, 300, 1_800] {
             let metrics = server.metrics(window_secs);
@@ -137,9 +137,9 @@ fn events_per_second_is_a_number_whatever_the_window() {
 }
 
 #[test]
-fn a_window_is_exact_while_seconds_turn_over() {
-    let server = Server::with(|engine, _| engine.retention_secs = 5);
-    let mut taken = Vec::new();
+fn a_window_is_exact_at_every_edge_of_a_second() {
+    let server = Server::builder().engine(|engine| engine.retention_secs = 5).start();
+    let mut accepted = Vec::new();
     let mut now_ms = NOON_MS;
     for (step, step_ms) in
         [0, 1, 998, 1, 999, 1, 500, 499, 1, 2_000, 999, 1, 1, 2_998, 1, 4_999, 1, 5_000].into_iter().enumerate()
@@ -147,15 +147,13 @@ fn a_window_is_exact_while_seconds_turn_over() {
         now_ms += step_ms;
         server.clock.set(now_ms);
         let offsets_ms = [-5_000, -4_999, -1_000, -999, -1, 0, 1, 999, 1_000, 3_000];
-        let events = offsets_ms.map(|off_ms| (format!("u-{}", taken.len() % 7), now_ms + off_ms));
-        let batch = (0..)
-            .zip(&events)
-            .map(|(i, (user, ts_ms))| event_of(&format!("{step}-{i}"), user, "click", &format_ms(*ts_ms)));
+        let events = offsets_ms.map(|offset_ms| (format!("u-{}", accepted.len() % 7), now_ms + offset_ms));
+        let batch = (0..).zip(&events).map(|(i, (user, ts_ms))| event(format!("{step}-{i}")).user(user).at_ms(*ts_ms));
         assert_eq!(server.post(array(batch)).tally(), [events.len(), 0, 0]);
-        taken.extend(events);
+        accepted.extend(events);
         for window_secs in 1..=5 {
             let seconds = second_of(now_ms) - window_secs + 1..=second_of(now_ms);
-            let inside = || taken.iter().filter(|(_, ts_ms)| seconds.contains(&second_of(*ts_ms)));
+            let inside = || accepted.iter().filter(|(_, ts_ms)| seconds.contains(&second_of(*ts_ms)));
             let users: BTreeSet<_> = inside().map(|(user, _)| user).collect();
             let metrics = server.metrics(window_secs as u32);
             assert_eq!(metrics["total_events"], inside().count(), "{window_secs} at {}", format_ms(now_ms));
@@ -166,10 +164,10 @@ fn a_window_is_exact_while_seconds_turn_over() {
 }
 
 #[test]
-fn an_event_ahead_of_the_clock_joins_when_its_second_comes() {
+fn an_event_ahead_of_the_clock_joins_when_its_second_begins() {
     let server = Server::start();
     let ahead_ms = [1, 999, 1_000, 1_500, 119_001, 120_000];
-    let batch = array(ahead_ms.map(|ahead_ms| event_at(&format!("e-{ahead_ms}"), NOON_MS + ahead_ms)));
+    let batch = array(ahead_ms.map(|ahead_ms| event(format!("e-{ahead_ms}")).offset_ms(ahead_ms)));
     assert_eq!(server.post(batch).tally(), [6, 0, 0]);
     for (at_ms, events) in [(0, 2), (999, 2), (1_000, 4), (118_999, 4), (119_000, 5), (119_999, 5), (120_000, 6)] {
         server.clock.set(NOON_MS + at_ms);
@@ -180,10 +178,10 @@ fn an_event_ahead_of_the_clock_joins_when_its_second_comes() {
 }
 
 #[test]
-fn an_event_leaves_with_its_second() {
+fn an_event_leaves_when_its_second_leaves() {
     for retention_secs in [1, 10, 1_800] {
-        let server = Server::with(|engine, _| engine.retention_secs = retention_secs);
-        assert_eq!(server.post(array([event("a"), event_at("b", NOON_MS + 999)])).tally(), [2, 0, 0]);
+        let server = Server::builder().engine(|engine| engine.retention_secs = retention_secs).start();
+        assert_eq!(server.post(array([event("a"), event("b").offset_ms(999)])).tally(), [2, 0, 0]);
         let retention_ms = i64::from(retention_secs) * 1_000;
         for (at_ms, events) in [(retention_ms - 1, 2), (retention_ms, 0), (retention_ms + 1, 0)] {
             server.clock.set(NOON_MS + at_ms);
@@ -196,10 +194,10 @@ fn an_event_leaves_with_its_second() {
 }
 
 #[test]
-fn events_are_grouped_by_the_table_of_the_moment() {
+fn events_are_grouped_by_the_current_table() {
     let server = Server::start();
     let events = ["u-1", "u-1", "u-2", "u-3"].into_iter().enumerate();
-    let batch = array(events.map(|(id, user)| event_of(&id.to_string(), user, "view", NOON)));
+    let batch = array(events.map(|(id, user)| event(id).user(user).kind("view")));
     assert_eq!(server.post(batch).tally(), [4, 0, 0]);
     let shown = |by_plan: &str, by_region: &str, unknown: u64, generation: u64| {
         let text = format!(
@@ -209,37 +207,34 @@ fn events_are_grouped_by_the_table_of_the_moment() {
         assert!(reply.text().contains(&text), "{text}\n{}", reply.text());
     };
     shown("{}", "{}", 4, 0);
-    server.put_users(&[], table([user("u-1", "pro", "eu"), user("u-2", "free", "us")].join(","), NOON));
+    server.put_users(&[], table([user("u-1", "pro", "eu"), user("u-2", "free", "us")], NOON));
     shown(r#"{"free":1,"pro":2}"#, r#"{"eu":2,"us":1}"#, 1, 1);
-    server.put_users(
-        &[],
-        table([user("u-1", "free", "eu"), user("u-3", "trial", "eu")].join(","), &format_ms(NOON_MS + 1)),
-    );
+    server.put_users(&[], table([user("u-1", "free", "eu"), user("u-3", "trial", "eu")], after_noon(1)));
     shown(r#"{"free":2,"trial":1}"#, r#"{"eu":3}"#, 1, 2);
-    server.patch_users(&[], table(r#""u-1":null,"u-3":{"region":"us"}"#, &format_ms(NOON_MS + 2)));
+    server.patch_users(&[], table([r#""u-1":null,"u-3":{"region":"us"}"#], after_noon(2)));
     shown(r#"{"trial":1}"#, r#"{"us":1}"#, 3, 3);
-    server.put_users(&[], table("", &format_ms(NOON_MS + 3)));
+    server.put_users(&[], table([""], after_noon(3)));
     shown("{}", "{}", 4, 4);
-    assert_eq!(server.put_users(&[], table("", NOON)).status, 409);
+    assert_eq!(server.put_users(&[], table([""], NOON)).status, 409);
     shown("{}", "{}", 4, 4);
 }
 
 #[test]
 fn users_are_matched_as_decoded_strings() {
     let server = Server::start();
-    server.put_users(&[], table([user("\\u0061", "pro", "eu"), user("é", "free", "us")].join(","), NOON));
+    server.put_users(&[], table([user("\\u0061", "pro", "eu"), user("é", "free", "us")], NOON));
     let events = ["a", "\\u00e9", "A", "e\\u0301", "a "].into_iter().enumerate();
-    server.post(array(events.map(|(id, user)| event_of(&id.to_string(), user, "view", NOON))));
+    server.post(array(events.map(|(id, user)| event(id).user(user).kind("view"))));
     let metrics = server.metrics(1);
     assert_eq!(metrics["by_plan"].to_string(), r#"{"free":1,"pro":1}"#);
     assert_eq!((&metrics["unknown"], &metrics["unique_users"]), (&3.into(), &5.into()));
 }
 
 #[test]
-fn the_time_of_an_answer_never_goes_back() {
+fn as_of_never_goes_back() {
     let server = Server::start();
     for (clock_ms, as_of_ms) in [(0, 0), (1_500, 1_500), (700, 1_500), (-90_000, 1_500), (1_501, 1_501)] {
         server.clock.set(NOON_MS + clock_ms);
-        assert_eq!(server.metrics(1)["as_of"], format_ms(NOON_MS + as_of_ms), "{clock_ms}");
+        assert_eq!(server.metrics(1)["as_of"], after_noon(as_of_ms), "{clock_ms}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the service answers over HTTP.
+//! The HTTP interface.
 
 mod auth;
 mod basics;
@@ -11,6 +11,7 @@ mod openapi;
 mod overload;
 mod queries;
 mod races;
+mod random;
 mod reference;
 mod rejected;
 mod stream;

@@ -1,10 +1,11 @@
-//! `GET /openapi.json`, held against the router and against real answers.
+//! `GET /openapi.json`, compared with the router and with real answers.
 
-use crate::common::{NOON, NOON_MS, Reply, Server, array, event, event_of, gzip, problem, table, user};
+use crate::common::{NOON, Reply, Server, after_noon, array, event, gzip, problem, table, user};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use ureq::http::HeaderName;
-use weir::format_ms;
+use weir::EngineConfig;
 use weir_api::Role;
 
 fn description(server: &Server) -> Value {
@@ -22,11 +23,11 @@ fn filled(path: &str) -> String {
     path.replace("{user_id}", "u-1").replace("{file}", "style.css")
 }
 
-/// Validates `value` by a schema of the description, which may name others.
+/// Validates `value` by a schema, which may refer to the schemas of the description.
 fn assert_valid(description: &Value, schema: &Value, value: &Value, what: &str) {
     let mut whole = schema.clone();
     whole["components"] = description["components"].clone();
-    // What is not described must not be there.
+    // A member that is not described is an error.
     for (_, schema) in whole["components"]["schemas"].as_object_mut().unwrap() {
         if schema.get("properties").is_some() || schema.get("allOf").is_some() {
             schema["unevaluatedProperties"] = json!(false);
@@ -62,7 +63,7 @@ fn the_description_and_the_router_know_the_same_methods() {
 }
 
 #[test]
-fn every_operation_says_who_may_use_it() {
+fn every_operation_names_the_role_that_may_use_it() {
     let server = Server::start();
     let description = description(&server);
     server.set_tokens(&[(Role::Ingest, "i"), (Role::Admin, "a"), (Role::Read, "r")]);
@@ -85,7 +86,7 @@ fn every_operation_says_who_may_use_it() {
 }
 
 #[test]
-fn every_example_is_what_its_schema_says() {
+fn every_example_is_valid_by_its_schema() {
     let server = Server::start();
     let description = description(&server);
     let mut count = 0;
@@ -110,18 +111,18 @@ fn every_example_is_what_its_schema_says() {
     assert!(count > 50, "{count} examples");
 }
 
-/// Answers that no request alone can bring about: see the tests of overload, slow bodies, faults and readiness.
-const NOT_ASKED_FOR: [&str; 3] = ["408", "500", "503"];
+/// Statuses that no single request can cause: see the tests of overload, slow bodies, faults and readiness.
+const NOT_REQUESTED: [&str; 3] = ["408", "500", "503"];
 
 #[test]
-fn real_answers_are_as_described_and_every_status_is_met() {
-    let server = Server::with(|_, http| http.max_body_bytes = 10_000);
+fn real_answers_are_as_described_and_every_described_status_occurs() {
+    let server = Server::builder().http(|http| http.max_body_bytes = 10_000).start();
     let description = description(&server);
     let mut missing: BTreeSet<(String, String, String)> = BTreeSet::new();
     for (path, operations) in members(&description["paths"]) {
         for (method, operation) in members(operations) {
             let statuses = members(&operation["responses"]).map(|(status, _)| status.clone());
-            let asked = statuses.filter(|status| !NOT_ASKED_FOR.contains(&status.as_str()));
+            let asked = statuses.filter(|status| !NOT_REQUESTED.contains(&status.as_str()));
             missing.extend(asked.map(|status| (method.clone(), path.clone(), status)));
         }
     }
@@ -134,12 +135,12 @@ fn real_answers_are_as_described_and_every_status_is_met() {
         check(path, method, &reply);
     };
 
-    let (json, later) = (("content-type", "application/json"), format_ms(NOON_MS + 1));
-    let (first, changed) = (table(user("u-1", "pro", "eu"), NOON), table(user("u-1", "free", "eu"), NOON));
-    let (future, wrong) = (table("", &format_ms(NOON_MS + 120_001)), table(r#""u":7"#, &later));
+    let (json, later) = (("content-type", "application/json"), after_noon(1));
+    let (first, changed) = (table([user("u-1", "pro", "eu")], NOON), table([user("u-1", "free", "eu")], NOON));
+    let (future, wrong) = (table([""], after_noon(120_001)), table([r#""u":7"#], &later));
     let too_large = vec![b' '; 10_001];
     let minimal = ("prefer", "return=minimal");
-    let mixed = array([event("a"), event("a"), event("b").replace("click", "refund"), "7".to_owned()]);
+    let mixed = array([&event("a") as &dyn Display, &event("a"), &event("b").kind("refund"), &"7"]);
     for headers in [&[json][..], &[json, minimal]] {
         send("post", "/events", "/events", headers, Some(mixed.as_bytes()));
     }
@@ -158,25 +159,25 @@ fn real_answers_are_as_described_and_every_status_is_met() {
     send("put", users, users, &[], Some(changed.as_bytes()));
     send("put", users, users, &[], Some(future.as_bytes()));
     send("put", users, users, &[], Some(wrong.as_bytes()));
-    send("put", users, users, &[("if-match", "\"9\"")], Some(table("", &later).as_bytes()));
+    send("put", users, users, &[("if-match", "\"9\"")], Some(table([""], &later).as_bytes()));
     let merge = ("content-type", "application/merge-patch+json");
     send(
         "patch",
         users,
         users,
         &[merge],
-        Some(table(r#""u-2":{"plan":"free","region":"us"},"u-3":null"#, &later).as_bytes()),
+        Some(table([r#""u-2":{"plan":"free","region":"us"},"u-3":null"#], &later).as_bytes()),
     );
     send("patch", users, users, &[merge], Some(b"{"));
     send("patch", users, users, &[merge], Some(first.as_bytes()));
     send("patch", users, users, &[merge], Some(wrong.as_bytes()));
     send("patch", users, users, &[merge], Some(&too_large));
-    send("patch", users, users, &[merge, ("if-none-match", "*")], Some(table("", &later).as_bytes()));
+    send("patch", users, users, &[merge, ("if-none-match", "*")], Some(table([""], &later).as_bytes()));
     send("patch", users, users, &[], Some(first.as_bytes()));
     send("get", users, users, &[], None);
     send("get", users, users, &[("if-none-match", "\"2\"")], None);
     send("get", users, users, &[("if-match", "\"9\"")], None);
-    for target in ["/reference/users/u-1", "/reference/users/nobody", "/reference/users/%ff"] {
+    for target in ["/reference/users/u-1", "/reference/users/unknown", "/reference/users/%ff"] {
         send("get", "/reference/users/{user_id}", target, &[], None);
     }
     for query in ["", "?window=60&type=click&plan=pro&plan=free", "?group_by=plan,region", "?window=0", "?windw=1"] {
@@ -213,11 +214,11 @@ fn real_answers_are_as_described_and_every_status_is_met() {
         }
     }
     missing.remove(&("get".to_owned(), "/metrics/stream".to_owned(), "200".to_owned()));
-    assert!(missing.is_empty(), "described, and not met: {missing:#?}");
+    assert!(missing.is_empty(), "described, but did not occur: {missing:#?}");
     assert!(!members_named(&description, "parameters").contains(&&Value::Null), "a list is never null");
 }
 
-/// The members of this name, of everything in a document.
+/// All members with this name in a document.
 fn members_named<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
     let within: Vec<&Value> = match value {
         Value::Object(members) => members.values().collect(),
@@ -232,7 +233,7 @@ fn assert_described(description: &Value, path: &str, method: &str, reply: &Reply
     let response = &description["paths"][path][method]["responses"][reply.status.to_string()];
     let what = format!("{method} {path}: {} {}", reply.status, reply.text());
     assert!(response.is_object(), "{what} is not described");
-    // Fields that say how an answer is sent, and not what it is.
+    // Fields that describe the transfer, not the answer.
     let of_transport = ["cache-control", "content-length", "content-type", "date", "connection", "vary"];
     for name in reply.headers.keys().map(HeaderName::as_str).filter(|name| !of_transport.contains(name)) {
         let described = response["headers"].as_object().into_iter().flatten();
@@ -253,12 +254,13 @@ fn assert_described(description: &Value, path: &str, method: &str, reply: &Reply
 }
 
 #[test]
-fn the_description_is_of_the_configured_attributes_and_types() {
-    let server = Server::with(|engine, _| {
+fn the_description_has_the_configured_attributes_and_types() {
+    let configure = |engine: &mut EngineConfig| {
         engine.attributes = vec!["tier".to_owned()];
         engine.event_types = vec!["buy".to_owned()];
         engine.retention_secs = 60;
-    });
+    };
+    let server = Server::builder().engine(configure).start();
     let description = description(&server);
     let text = description.to_string();
     assert!(!text.contains("{attribute}") && !text.contains("{event_type}") && !text.contains("by_plan"));
@@ -266,7 +268,7 @@ fn the_description_is_of_the_configured_attributes_and_types() {
     let names: Vec<_> = parameters.iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["window", "type", "tier", "group_by"]);
     assert_eq!(parameters[0]["schema"]["maximum"], 60);
-    server.put_users(&[], table(r#""u-1":{"tier":"gold"}"#, NOON));
+    server.put_users(&[], table([r#""u-1":{"tier":"gold"}"#], NOON));
     for (path, target) in [
         ("/metrics", "/metrics?group_by=tier"),
         ("/metrics/series", "/metrics/series"),
@@ -278,7 +280,8 @@ fn the_description_is_of_the_configured_attributes_and_types() {
     }
 }
 
-/// What a generated client makes of a parameter with these values (OpenAPI 3.1, 4.8.12: a list is repeated by default).
+/// The query that a generated client writes for a parameter with these values (OpenAPI 3.1, 4.8.12: a list is repeated by
+/// default).
 fn written(parameter: &Value, values: &[&str]) -> String {
     let name = parameter["name"].as_str().unwrap();
     match parameter.get("explode").is_none_or(|explode| *explode == true) {
@@ -288,7 +291,7 @@ fn written(parameter: &Value, values: &[&str]) -> String {
 }
 
 #[test]
-fn every_parameter_is_explained_and_a_list_is_written_as_the_server_reads_it() {
+fn every_parameter_is_described_and_a_list_is_written_as_the_server_reads_it() {
     let server = Server::start();
     let description = description(&server);
     for (path, operations) in members(&description["paths"]) {
@@ -299,8 +302,8 @@ fn every_parameter_is_explained_and_a_list_is_written_as_the_server_reads_it() {
             }
         }
     }
-    server.post(array([event_of("a", "u-1", "click", NOON), event_of("b", "u-1", "view", NOON)]));
-    server.put_users(&[], table(user("u-1", "pro", "eu"), NOON));
+    server.post(array([event("a"), event("b").kind("view")]));
+    server.put_users(&[], table([user("u-1", "pro", "eu")], NOON));
     let parameters = description["paths"]["/metrics"]["get"]["parameters"].as_array().unwrap();
     let values_of = |name: &str| match name {
         "window" => &["60"][..],

@@ -1,13 +1,12 @@
-//! Filters, groups and series: what can be asked of a window beside all of it.
+//! Filters, groups and series.
 
-use crate::common::{NOON, NOON_MS, Server, array, event_at, event_of, problem, table, user};
-use weir::format_ms;
+use crate::common::{NOON, Server, after_noon, array, event, problem, table, user};
 
-/// Two known users of one plan, one of another, and a stranger.
+/// A server with events of two users of one plan, of one user of another plan, and of an unknown user.
 fn server() -> Server {
     let server = Server::start();
     let users = [user("u-1", "pro", "eu"), user("u-2", "pro", "us"), user("u-3", "free", "us")];
-    assert_eq!(server.put_users(&[], table(users.join(","), NOON)).status, 200);
+    assert_eq!(server.put_users(&[], table(users, NOON)).status, 200);
     let events = [
         ("u-1", "click", 0),
         ("u-1", "view", -500),
@@ -23,13 +22,13 @@ fn server() -> Server {
     ];
     let events = (0..)
         .zip(events)
-        .map(|(id, (user, kind, off_ms))| event_of(&format!("e-{id}"), user, kind, &format_ms(NOON_MS + off_ms)));
+        .map(|(id, (user, kind, offset_ms))| event(format!("e-{id}")).user(user).kind(kind).offset_ms(offset_ms));
     assert_eq!(server.post(array(events)).tally(), [11, 0, 0]);
     server
 }
 
 #[test]
-fn figures_are_of_the_events_that_pass_the_filters() {
+fn figures_cover_the_events_that_pass_the_filters() {
     let server = server();
     let shown = |query: &str| {
         let text = server.get(&format!("/metrics?window=11&{query}")).text().to_owned();
@@ -52,27 +51,27 @@ fn figures_are_of_the_events_that_pass_the_filters() {
         shown("plan=free&plan=pro&region=us&type=click"),
         r#""unique_users":2,"unknown":0,"by_plan":{"free":1,"pro":1},"by_region":{"us":2},"by_type":{"click":2},"total_events":2"#
     );
-    for nothing in ["plan=none", "type=refund", "region=eu&plan=free", "plan=pro&type=refund", "pl%61n=PRO"] {
+    for no_match in ["plan=none", "type=refund", "region=eu&plan=free", "plan=pro&type=refund", "pl%61n=PRO"] {
         assert_eq!(
-            shown(nothing),
+            shown(no_match),
             r#""unique_users":0,"unknown":0,"by_plan":{},"by_region":{},"by_type":{},"total_events":0"#,
-            "{nothing}"
+            "{no_match}"
         );
     }
     assert_eq!(server.get("/metrics?window=4&type=click").json()["events_per_sec"], 0.75);
 }
 
 #[test]
-fn filters_follow_the_table_of_the_moment() {
+fn filters_use_the_current_table() {
     let server = server();
     let events = |query: &str| server.get(&format!("/metrics?{query}")).json()["total_events"].as_u64().unwrap();
     assert_eq!([events("plan=pro"), events("plan=pro&type=view"), events("plan=new")], [5, 1, 0]);
-    server.put_users(&[], table(user("ghost", "new", "pro"), &format_ms(NOON_MS + 1)));
+    server.put_users(&[], table([user("ghost", "new", "pro")], after_noon(1)));
     assert_eq!([events("plan=pro"), events("region=pro&type=view"), events("plan=new")], [0, 1, 2]);
 }
 
 #[test]
-fn groups_are_sorted_and_the_unknown_users_come_last() {
+fn groups_are_sorted_and_unknown_users_come_last() {
     let server = server();
     let groups = |query: &str| {
         let text = server.get(&format!("/metrics?window=11&{query}")).text().to_owned();
@@ -97,11 +96,11 @@ fn groups_are_sorted_and_the_unknown_users_come_last() {
         r#"[{"region":"us","plan":"free","events":1,"unique_users":1},{"region":"us","plan":"pro","events":1,"unique_users":1}]"#
     );
     assert_eq!(groups("group_by=plan&plan=none").unwrap(), "[]");
-    assert_eq!(groups("plan=pro"), None, "without group_by there is no such member");
+    assert_eq!(groups("plan=pro"), None, "without group_by there are no groups");
 }
 
 #[test]
-fn bad_parameters_are_refused_and_name_themselves() {
+fn an_invalid_parameter_is_named() {
     let server = Server::start();
     for (query, named) in [
         ("group_by=", "group_by"),
@@ -128,10 +127,10 @@ fn bad_parameters_are_refused_and_name_themselves() {
 }
 
 #[test]
-fn attributes_that_are_configured_can_be_filtered_and_grouped_by() {
-    let server = Server::with(|engine, _| engine.attributes = vec!["tier".to_owned()]);
-    server.put_users(&[], table(r#""u-1":{"tier":"gold & more"}"#, NOON));
-    server.post(event_at("a", NOON_MS));
+fn configured_attributes_can_be_filtered_and_grouped_by() {
+    let server = Server::builder().engine(|engine| engine.attributes = vec!["tier".to_owned()]).start();
+    server.put_users(&[], table([r#""u-1":{"tier":"gold & more"}"#], NOON));
+    server.post(event("a"));
     let reply = server.get("/metrics?tier=gold+%26%20more&group_by=tier");
     let group = r#","groups":[{"tier":"gold & more","events":1,"unique_users":1}]}"#;
     assert!(reply.text().ends_with(group), "{reply:?}");
@@ -139,7 +138,7 @@ fn attributes_that_are_configured_can_be_filtered_and_grouped_by() {
 }
 
 #[test]
-fn a_series_is_the_window_step_by_step() {
+fn a_series_has_a_point_for_each_step() {
     let server = server();
     server.clock.advance(789);
     assert_eq!(
@@ -184,22 +183,23 @@ fn the_points_of_a_series_add_up_to_the_window() {
 }
 
 #[test]
-fn a_series_of_too_many_values_is_refused_before_it_is_made() {
+fn a_series_with_too_many_counters_is_refused_before_it_is_computed() {
     let server = Server::start();
     let users = (0..16_000).map(|i| user(&format!("u{i}"), &(i / 125).to_string(), &(i % 125).to_string()));
     let users: Vec<_> = users.collect();
-    assert_eq!(server.put_users(&[], table(users.join(","), NOON)).status, 200);
+    assert_eq!(server.put_users(&[], table(&users, NOON)).status, 200);
     let series = |step_secs: u32| server.get(&format!("/metrics/series?window=1800&step={step_secs}"));
     assert_eq!(series(2).json()["points"].as_array().unwrap().len(), 900);
-    let server = Server::with(|engine, _| engine.event_types = (0..8).map(|kind| kind.to_string()).collect());
-    assert_eq!(server.put_users(&[], table(users.join(","), NOON)).status, 200);
+    let server =
+        Server::builder().engine(|engine| engine.event_types = (0..8).map(|kind| kind.to_string()).collect()).start();
+    assert_eq!(server.put_users(&[], table(users, NOON)).status, 200);
     let reply = server.get("/metrics/series?window=1800&step=1");
     assert_eq!(reply.problem(), problem(400, "invalid_parameter"));
     assert!(reply.json()["detail"].as_str().unwrap().contains("longer step"), "{reply:?}");
 }
 
 #[test]
-fn head_is_answered_as_get_is() {
+fn head_is_answered_like_get_without_the_body() {
     let server = Server::start();
     for path in ["/metrics?group_by=plan", "/metrics/series?step=10", "/events/rejected"] {
         let (head, get) = (server.head(path), server.get(path));

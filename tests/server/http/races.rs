@@ -1,17 +1,19 @@
-//! What holds when many clients come at once.
+//! Promises under concurrent clients.
 
-use crate::common::{NOON, NOON_MS, Reply, Server, array, event, event_at, event_of, problem, table, user};
+use crate::common::{DEADLINE, NOON_MS, Reply, Server, array, event, problem, table, user};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Barrier, Mutex, mpsc};
 use std::thread;
-use weir::{Clock, SystemClock, format_ms};
+use weir::EngineConfig;
+use weir::format_ms;
+use weir::{Clock, SystemClock};
 
 const WRITERS: usize = 8;
 const ROUNDS: i64 = 15;
 
-/// Runs one client for each element at the same time, and returns their results in order.
+/// Runs one client for each element at the same time, and returns the results in order.
 fn race<T: Send, R: Send>(clients: Vec<T>, run: impl Fn(T) -> R + Sync) -> Vec<R> {
     let start = Barrier::new(clients.len());
     let go = |client| {
@@ -24,9 +26,13 @@ fn race<T: Send, R: Send>(clients: Vec<T>, run: impl Fn(T) -> R + Sync) -> Vec<R
     })
 }
 
-/// Runs `read` again and again on so many threads while `work` lasts, and returns the work's result and the readers'.
-fn beside<T, R: Send>(readers: usize, read: impl Fn(&AtomicBool) -> R + Sync, work: impl FnOnce() -> T) -> (T, Vec<R>) {
-    /// Ends the readers, after a panic too.
+/// Runs `read` on `readers` threads while `work` lasts, and returns the result of the work and those of the readers.
+fn with_readers<T, R: Send>(
+    readers: usize,
+    read: impl Fn(&AtomicBool) -> R + Sync,
+    work: impl FnOnce() -> T,
+) -> (T, Vec<R>) {
+    /// Ends the readers, even after a panic.
     struct End<'a>(&'a AtomicBool);
     impl Drop for End<'_> {
         fn drop(&mut self) {
@@ -43,7 +49,7 @@ fn beside<T, R: Send>(readers: usize, read: impl Fn(&AtomicBool) -> R + Sync, wo
     })
 }
 
-/// The ids of the events that an answer says were accepted.
+/// The ids of the accepted events of an answer.
 fn accepted(reply: &Reply) -> Vec<String> {
     let answer = reply.json();
     let results = answer["results"].as_array().unwrap().iter();
@@ -54,19 +60,19 @@ fn accepted(reply: &Reply) -> Vec<String> {
 fn no_accepted_event_is_lost_or_counted_twice() {
     const BATCHES: usize = 25;
     const EVENTS: usize = 100;
-    let server = Server::on(SystemClock, 2, |_, _| {});
-    let users = [user("u-0", "pro", "eu"), user("u-1", "free", "us")].join(",");
-    assert_eq!(server.put_users(&[], table(users, &format_ms(SystemClock.now_ms()))).status, 200);
+    let server = Server::builder().clock(SystemClock).start();
+    let users = [user("u-0", "pro", "eu"), user("u-1", "free", "us")];
+    assert_eq!(server.put_users(&[], table(users, format_ms(SystemClock.now_ms()))).status, 200);
     let acknowledged = AtomicU64::new(0);
 
-    // In each batch, every other event has an id of the writer's own; the rest are posted by all writers.
+    // In each batch, every second event has an id of this writer alone. All writers post the other events.
     let post = |writer: usize| {
         let mut won = Vec::new();
         for batch in 0..BATCHES {
             let now = format_ms(SystemClock.now_ms());
             let events = (0..EVENTS).map(|i| {
                 let owner = if i % 2 == 0 { writer } else { WRITERS };
-                event_of(&format!("{owner}-{batch}-{i}"), &format!("u-{}", i % 20), "view", &now)
+                event(format!("{owner}-{batch}-{i}")).user(format!("u-{}", i % 20)).kind("view").ts(&now)
             });
             let reply = server.post(array(events));
             let [accepted_now, _, rejected] = reply.tally();
@@ -85,14 +91,14 @@ fn no_accepted_event_is_lost_or_counted_twice() {
         }
         latest
     };
-    let (won, latest) = beside(4, read, || race((0..WRITERS).collect(), post));
+    let (won, latest) = with_readers(4, read, || race((0..WRITERS).collect(), post));
 
     let mut won: Vec<_> = won.into_iter().flatten().collect();
     let accepted = won.len();
     won.sort_unstable();
     won.dedup();
-    assert_eq!(won.len(), accepted, "an id that several writers posted was accepted from one of them");
-    assert_eq!(accepted, (WRITERS + 1) * BATCHES * EVENTS / 2, "and from one of them it was");
+    assert_eq!(won.len(), accepted, "an id of several writers was accepted at most once");
+    assert_eq!(accepted, (WRITERS + 1) * BATCHES * EVENTS / 2, "an id of several writers was accepted at least once");
     assert!(latest.iter().all(|latest| *latest <= accepted as u64), "{latest:?}");
     let metrics = server.metrics(1_800);
     assert_eq!((&metrics["total_events"], &metrics["unique_users"]), (&accepted.into(), &20.into()));
@@ -101,10 +107,10 @@ fn no_accepted_event_is_lost_or_counted_twice() {
 }
 
 #[test]
-fn of_two_that_post_one_event_one_wins() {
+fn of_two_posts_of_one_event_one_is_accepted() {
     let server = Server::start();
     for round in 0..100 {
-        let body = event(&format!("e-{round}"));
+        let body = event(format!("e-{round}"));
         let mut verdicts: Vec<_> =
             race(vec![&body; 2], |body| server.post(body)).iter().flat_map(Reply::verdicts).collect();
         verdicts.sort_unstable();
@@ -113,16 +119,16 @@ fn of_two_that_post_one_event_one_wins() {
     assert_eq!(server.total_events(), 100);
 }
 
-/// Users that a [`named`] table holds.
+/// Users that a [`named`] table contains.
 const KNOWN: [&str; 3] = ["u-1", "u-2", "u-3"];
 
-/// Users with events whom no table holds: so many that a table, which is made ready for all of them, takes longer between
-/// its judgement and its publication than before, and others come in between.
+/// Users with events that no table contains. A table is prepared for all of them, so there is enough time between its check
+/// and its publication for other writers to come in between.
 const UNKNOWN: usize = 50_000;
 
-/// A reference table whose users all have the same plan and region, which name the table.
+/// A reference table with a name, which is the plan and the region of all its users.
 fn named(name: &str, ts_ms: i64) -> String {
-    table(KNOWN.map(|id| user(id, name, name)).join(","), &format_ms(ts_ms))
+    table(KNOWN.map(|id| user(id, name, name)), format_ms(ts_ms))
 }
 
 /// A writer of a [`named`] table.
@@ -133,7 +139,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// Puts the table, and sees that it is in force once the answer is there.
+    /// Puts the table, and checks that later queries use it.
     fn put(&self, server: &Server) -> Reply {
         let headers: Vec<_> = self.if_match.iter().map(|tag| ("if-match", tag.as_str())).collect();
         let reply = server.put_users(&headers, named(&self.name, self.ts_ms));
@@ -145,12 +151,12 @@ impl Writer {
     }
 }
 
-/// The generation that a writer's table has become, if it was not refused.
+/// The generation of a table that was not refused.
 fn made(reply: &Reply) -> Option<u64> {
     (reply.status == 200).then(|| reply.json()["generation"].as_u64().unwrap())
 }
 
-/// Checks that the groups of an answer are of one table, and returns its generation and name.
+/// Checks that the groups of an answer are from one table, and returns its generation and its name.
 fn generation_and_name(metrics: &Value) -> (u64, String) {
     assert_eq!(metrics["total_events"], KNOWN.len() + UNKNOWN, "{metrics}");
     assert_eq!(metrics["by_plan"], metrics["by_region"], "{metrics}");
@@ -160,14 +166,13 @@ fn generation_and_name(metrics: &Value) -> (u64, String) {
     (metrics["generation"].as_u64().unwrap(), name)
 }
 
-/// Lets writers race, round by round, beside readers that check what they see. Returns how many tables were made.
+/// Lets writers race, round by round, while readers check the answers that they get. Returns the number of tables.
 ///
-/// `writers` makes the writers of a round from its number and the generation in force; `judge` sees the answer that each
-/// has got.
-fn race_writers(writers: impl Fn(i64, u64) -> Vec<Writer>, judge: impl Fn(&[Writer], &[Reply], u64)) -> usize {
+/// `writers` returns the writers of a round from its number and the current generation; `check` gets their answers.
+fn race_writers(writers: impl Fn(i64, u64) -> Vec<Writer>, check: impl Fn(&[Writer], &[Reply], u64)) -> usize {
     let server = Server::start();
     let users = KNOWN.map(str::to_owned).into_iter().chain((0..UNKNOWN).map(|i| format!("unknown-{i}")));
-    let events = users.map(|id| event_of(&id, &id, "view", NOON));
+    let events = users.map(|id| event(&id).user(&id).kind("view"));
     assert_eq!(server.post(array(events)).tally(), [KNOWN.len() + UNKNOWN, 0, 0]);
     let read = |is_over: &AtomicBool| {
         let (mut seen, mut as_of) = (vec![(0, String::new())], String::new());
@@ -186,10 +191,10 @@ fn race_writers(writers: impl Fn(i64, u64) -> Vec<Writer>, judge: impl Fn(&[Writ
             let current = names.len() as u64 - 1;
             let writers = writers(round, current);
             let replies = race(writers.iter().collect(), |writer| writer.put(&server));
-            judge(&writers, &replies, current);
+            check(&writers, &replies, current);
             for (writer, reply) in writers.iter().zip(&replies) {
                 if let Some(generation) = made(reply) {
-                    assert_eq!(names.insert(generation, writer.name.clone()), None, "one table a generation");
+                    assert_eq!(names.insert(generation, writer.name.clone()), None, "one table for each generation");
                 }
             }
             assert!(names.keys().copied().eq(0..names.len() as u64), "generations go up by one: {names:?}");
@@ -197,7 +202,7 @@ fn race_writers(writers: impl Fn(i64, u64) -> Vec<Writer>, judge: impl Fn(&[Writ
         }
         names
     };
-    let (names, seen) = beside(2, read, work);
+    let (names, seen) = with_readers(2, read, work);
     for (generation, name) in seen.into_iter().flatten() {
         assert_eq!(name, names[&generation], "an answer shows the table of its generation");
     }
@@ -210,7 +215,7 @@ fn writers(round: i64, ts_ms: impl Fn(i64) -> i64, if_match: Option<&str>) -> Ve
     (0..WRITERS as i64).map(writer).collect()
 }
 
-/// Checks that one writer has made the next table, and that the others were told so.
+/// Checks that one writer replaced the table, and that the answers to the others name its generation.
 fn assert_one_won(replies: &[Reply], current: u64, refusal: (u16, &str)) {
     assert_eq!(replies.iter().filter_map(made).collect::<Vec<_>>(), [current + 1]);
     for refused in replies.iter().filter(|reply| made(reply).is_none()) {
@@ -238,8 +243,8 @@ fn of_writers_with_one_ts_one_wins() {
 }
 
 #[test]
-fn writers_with_times_of_their_own_are_put_in_the_order_of_those() {
-    let judge = |writers: &[Writer], replies: &[Reply], _| {
+fn writers_with_different_ts_replace_the_table_in_the_order_of_ts() {
+    let check = |writers: &[Writer], replies: &[Reply], _| {
         let mut winners = Vec::new();
         for (writer, reply) in writers.iter().zip(replies) {
             if let Some(generation) = made(reply) {
@@ -250,19 +255,19 @@ fn writers_with_times_of_their_own_are_put_in_the_order_of_those() {
             assert!(reply.json()["current_ts"].as_str().unwrap() > &*format_ms(writer.ts_ms), "{reply:?}");
         }
         winners.sort_unstable();
-        assert!(winners.is_sorted_by_key(|(_, ts_ms)| *ts_ms), "no table has replaced a newer one: {winners:?}");
-        assert_eq!(winners.last().unwrap().1, writers.last().unwrap().ts_ms, "nothing refuses the newest");
+        assert!(winners.is_sorted_by_key(|(_, ts_ms)| *ts_ms), "no table replaces a newer one: {winners:?}");
+        assert_eq!(winners.last().unwrap().1, writers.last().unwrap().ts_ms, "the newest table is not refused");
     };
-    let tables = race_writers(|round, _| writers(round, |i| NOON_MS + round * 100 + i, None), judge);
+    let tables = race_writers(|round, _| writers(round, |i| NOON_MS + round * 100 + i, None), check);
     assert!(tables >= ROUNDS as usize);
 }
 
-/// A clock that stands at noon, and can be told to hold up the next request that looks at it.
+/// A clock that stands at noon, and can block the next request that reads it.
 #[derive(Default)]
 struct Holding(Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>);
 
 impl Holding {
-    /// Holds up the next request. The receiver hears of it; the sender, or its end, lets the request go on.
+    /// Blocks the next request. The receiver gets a message then; a message of the sender, or its drop, ends the block.
     fn hold_next(&self) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
         let ((held, is_held), (release, released)) = (mpsc::channel(), mpsc::channel());
         *self.0.lock().unwrap() = Some((held, released));
@@ -283,20 +288,19 @@ impl Clock for Holding {
 }
 
 #[test]
-fn a_query_that_is_stuck_holds_up_no_runtime_worker() {
-    let server = Server::on(Holding::default(), 1, |engine, _| {
-        (engine.max_batch_events, engine.max_backlog_events) = (10, 10);
-    });
-    let batch = |name: &str| array((0..10).map(|i| event_at(&format!("{name}-{i}"), NOON_MS)));
+fn a_blocked_query_blocks_no_runtime_worker() {
+    let bounds = |engine: &mut EngineConfig| (engine.max_batch_events, engine.max_backlog_events) = (10, 10);
+    let server = Server::builder().clock(Holding::default()).workers(1).engine(bounds).start();
+    let batch = |name: &str| array((0..10).map(|i| event(format!("{name}-{i}"))));
     thread::scope(|scope| {
         let (is_held, release) = server.clock.hold_next();
         let query = scope.spawn(|| server.metrics(1));
-        is_held.recv().unwrap();
+        is_held.recv_timeout(DEADLINE).unwrap();
 
         assert_eq!(server.get("/healthz").text(), r#"{"ok":true}"#);
         assert_eq!(server.get("/reference/users").status, 200);
         assert_eq!(server.post(batch("a")).tally(), [10, 0, 0]);
-        // Nothing is folded meanwhile, so that there is no room for more.
+        // Nothing is folded meanwhile, so the backlog is full.
         let refused = server.post(batch("b"));
         assert_eq!(refused.problem(), problem(503, "overloaded"));
         assert_eq!(refused.header("retry-after"), "1");

@@ -1,6 +1,6 @@
-//! `GET /events/rejected`: the events that were refused last.
+//! `GET /events/rejected`: the events that were rejected most recently.
 
-use crate::common::{NOON, NOON_MS, Server, array, event, event_at, event_of, problem};
+use crate::common::{NDJSON, Server, array, event, problem};
 use serde_json::Value;
 use weir_server::limits::{REJECTS_KEPT, REJECTS_OF_BATCH_MAX};
 
@@ -9,16 +9,13 @@ fn rejected(server: &Server, query: &str) -> Vec<Value> {
 }
 
 #[test]
-fn refused_events_are_shown_with_their_reasons_newest_first() {
+fn rejected_events_are_listed_with_their_reasons_newest_first() {
     let server = Server::start();
     assert_eq!(server.get("/events/rejected").text(), r#"{"rejected":[],"total":0}"#);
-    assert_eq!(
-        server.post(array([event("a"), event("a"), event_of("b\\u0022", "u", "click", "noon")])).tally(),
-        [1, 1, 1]
-    );
+    assert_eq!(server.post(array([event("a"), event("a"), event("b\\u0022").ts("noon")])).tally(), [1, 1, 1]);
     server.clock.advance(1);
-    let lines = format!("{}\n{{\n", event_at("c", NOON_MS - 120_000));
-    assert_eq!(server.post_with(&[("content-type", "application/x-ndjson")], lines).tally(), [0, 0, 2]);
+    let lines = format!("{}\n{{\n", event("c").offset_ms(-120_000));
+    assert_eq!(server.post_with(&[NDJSON], lines).tally(), [0, 0, 2]);
     assert_eq!(
         server.get("/events/rejected").text(),
         concat!(
@@ -35,11 +32,11 @@ fn refused_events_are_shown_with_their_reasons_newest_first() {
 }
 
 #[test]
-fn so_many_are_kept_and_of_a_batch_the_first_ones() {
+fn the_list_is_bounded_in_total_and_for_each_batch() {
     let server = Server::start();
     let batches = REJECTS_KEPT / REJECTS_OF_BATCH_MAX + 1;
     for batch in 0..batches {
-        let events = (0..REJECTS_OF_BATCH_MAX + 5).map(|i| event_of(&format!("{batch}-{i}"), "u", "refund", NOON));
+        let events = (0..REJECTS_OF_BATCH_MAX + 5).map(|i| event(format!("{batch}-{i}")).kind("refund"));
         assert_eq!(server.post(array(events)).tally(), [0, 0, REJECTS_OF_BATCH_MAX + 5]);
     }
     let kept = rejected(&server, &format!("?limit={REJECTS_KEPT}"));
@@ -52,7 +49,7 @@ fn so_many_are_kept_and_of_a_batch_the_first_ones() {
 }
 
 #[test]
-fn a_limit_is_a_whole_number_in_its_range() {
+fn a_limit_is_a_whole_number_within_its_range() {
     let server = Server::start();
     for query in
         ["limit=0", "limit=1001", "limit=", "limit=-1", "limit=1.5", "limit=1&limit=1", "window=1", "limit=%ff"]
@@ -64,7 +61,7 @@ fn a_limit_is_a_whole_number_in_its_range() {
         );
     }
     assert_eq!([1, 1_000].map(|limit| server.get(&format!("/events/rejected?limit={limit}")).status), [200, 200]);
-    assert_eq!(server.post_with(&[], "7").tally(), [0, 0, 1]);
+    assert_eq!(server.post("7").tally(), [0, 0, 1]);
     assert_eq!(rejected(&server, "")[0]["code"], "invalid_event");
     assert_eq!(
         server.request("POST", "/events/rejected", &[], Some(b"")).problem(),

@@ -1,26 +1,25 @@
 //! `GET /metrics/stream`: the figures of a window once a second.
 
-use crate::common::{NOON, Raw, Server, event, problem, table, user};
+use crate::common::{NOON, Raw, Server, event, eventually, get_request, problem, table, user};
 use serde_json::Value;
-use std::thread::sleep;
 use std::time::Duration;
 use weir_api::Role;
 
-/// Subscribes, and reads up to the pause before the next connection.
+/// Subscribes, and reads up to the reconnection time.
 fn subscribe(server: &Server, query: &str) -> Raw {
     let mut stream = server.connect();
-    stream.send(format!("GET /metrics/stream?{query} HTTP/1.1\r\nhost: weir\r\n\r\n"));
+    stream.send(get_request(&format!("/metrics/stream?{query}")));
     let head = stream.reply_to_head();
     assert_eq!((head.status, head.header("content-type")), (200, "text/event-stream"));
     assert_eq!((head.header("cache-control"), head.header("transfer-encoding")), ("no-store", "chunked"));
     assert_eq!(head.header("x-accel-buffering"), "no");
-    while stream.line() != "retry: 2000" {}
+    stream.skip_to("retry: 2000");
     stream
 }
 
 /// The data of the next event.
 fn next(stream: &mut Raw) -> String {
-    while stream.line() != "event: metrics" {}
+    stream.skip_to("event: metrics");
     stream.line().strip_prefix("data: ").expect("data comes after the name").to_owned()
 }
 
@@ -29,21 +28,21 @@ fn next_json(stream: &mut Raw) -> Value {
 }
 
 #[test]
-fn the_figures_come_again_and_again_as_the_metrics_show_them() {
+fn a_stream_repeats_the_figures_as_metrics_shows_them() {
     let server = Server::start();
     let mut stream = subscribe(&server, "window=60&group_by=plan");
     assert_eq!(next(&mut stream), server.get("/metrics?window=60&group_by=plan").text());
-    server.put_users(&[], table(user("u-1", "pro", "eu"), NOON));
+    server.put_users(&[], table([user("u-1", "pro", "eu")], NOON));
     server.post(event("a"));
     server.clock.advance(1_234);
-    // One that was on its way may be older.
+    // An answer that was already on its way may be older.
     let now = server.get("/metrics?window=60&group_by=plan");
     assert!((0..3).any(|_| next(&mut stream) == now.text()), "{now:?}");
     assert!(now.text().ends_with(r#""groups":[{"plan":"pro","events":1,"unique_users":1}]}"#), "{now:?}");
 }
 
 #[test]
-fn a_filtered_stream_is_of_what_passes() {
+fn a_filtered_stream_covers_the_events_that_pass() {
     let server = Server::start();
     server.post(event("a"));
     let mut clicks = subscribe(&server, "type=click");
@@ -55,8 +54,8 @@ fn a_filtered_stream_is_of_what_passes() {
 }
 
 #[test]
-fn a_stream_outlives_what_a_connection_may_rest() {
-    let server = Server::with(|_, http| http.timeouts.idle = Duration::from_millis(100));
+fn a_stream_outlives_the_idle_timeout() {
+    let server = Server::builder().http(|http| http.timeouts.idle = Duration::from_millis(100)).start();
     let mut stream = subscribe(&server, "window=1");
     for _ in 0..3 {
         next(&mut stream);
@@ -75,23 +74,21 @@ fn bad_parameters_and_missing_tokens_are_refused() {
 }
 
 #[test]
-fn so_many_streams_are_served_and_a_place_is_free_when_one_leaves() {
-    let server = Server::with(|_, http| http.max_streams = 2);
+fn streams_beyond_the_maximum_get_503_until_another_ends() {
+    let server = Server::builder().http(|http| http.max_streams = 2).start();
     let streams = [subscribe(&server, "window=1"), subscribe(&server, "window=2")];
     let refused = server.get("/metrics/stream");
     assert_eq!(refused.problem(), problem(503, "overloaded"));
     assert_eq!(refused.header("retry-after"), "1");
     let [stays, leaves] = streams;
     drop(leaves);
-    // Whoever has left is found out when the next answers are written.
-    while server.head("/metrics/stream").status != 200 {
-        sleep(Duration::from_millis(20));
-    }
+    // The server notices that a stream has ended when it writes the next answer.
+    eventually("a stream is free", || server.head("/metrics/stream").status == 200);
     drop(stays);
 }
 
 #[test]
-fn so_many_questions_are_answered_at_once() {
+fn distinct_queries_of_streams_are_bounded() {
     let server = Server::start();
     let streams: Vec<_> = (1..=weir_server::limits::STREAM_QUERIES_MAX)
         .map(|window_secs| subscribe(&server, &format!("window={window_secs}")))

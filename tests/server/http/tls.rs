@@ -1,55 +1,16 @@
 //! TLS, with certificates made for each test.
 
-use crate::common::{Raw, Server, event};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use crate::common::{Body, Certificate, Server, array, event, get_request, post_request};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use weir_server::Tls;
 
-/// The files of a certificate, gone when this is dropped.
-struct Files(PathBuf);
-
-impl Files {
-    fn new(name: &str) -> Self {
-        let directory = std::env::temp_dir().join(format!("weir-tls-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        Self(directory)
-    }
-
-    fn certificate(&self) -> PathBuf {
-        self.0.join("cert.pem")
-    }
-
-    fn key(&self) -> PathBuf {
-        self.0.join("key.pem")
-    }
-
-    /// Writes a new certificate, and returns what a client must trust.
-    fn renew(&self) -> CertificateDer<'static> {
-        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        std::fs::write(self.certificate(), cert.pem()).unwrap();
-        std::fs::write(self.key(), signing_key.serialize_pem()).unwrap();
-        cert.der().clone()
-    }
-
-    fn tls(&self) -> Tls {
-        Tls::from_files(self.certificate(), self.key()).unwrap()
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Sends bytes to a server that a client knows by a certificate, and reads the answer to the end of the connection.
-fn exchange(address: SocketAddr, trusted: &CertificateDer<'static>, bytes: &str) -> std::io::Result<String> {
+/// Sends a request as a client that trusts one certificate, and reads the answer to the end of the connection.
+fn exchange(address: SocketAddr, trusted: &CertificateDer<'static>, request: &str) -> std::io::Result<String> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -60,87 +21,80 @@ fn exchange(address: SocketAddr, trusted: &CertificateDer<'static>, bytes: &str)
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let client = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
     let mut stream = StreamOwned::new(client, TcpStream::connect(address)?);
-    stream.write_all(bytes.as_bytes())?;
+    stream.write_all(request.as_bytes())?;
     assert_eq!(stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
 }
 
-fn post(body: &str) -> String {
-    format!("POST /events HTTP/1.1\r\nhost: weir\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+/// The last request of a connection.
+fn post(body: impl Body) -> String {
+    post_request(body).replacen("\r\n", "\r\nconnection: close\r\n", 1)
 }
 
 #[test]
-fn events_are_taken_over_tls() {
-    let files = Files::new("events");
-    let trusted = files.renew();
-    let server = Server::over(files.tls());
-    let answer = exchange(server.address, &trusted, &post(&event("a"))).unwrap();
+fn events_are_accepted_over_tls() {
+    let certificate = Certificate::new();
+    let server = Server::builder().tls(certificate.tls()).start();
+    let answer = exchange(server.address, &certificate.der, &post(event("a"))).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains(r#""accepted":1"#), "{answer}");
-    let large = format!("[{}]", vec![event("b"); 20_000].join(","));
-    let answer = exchange(server.address, &trusted, &post(&large)).unwrap();
+    let large = array(vec![event("b"); 20_000]);
+    let answer = exchange(server.address, &certificate.der, &post(large)).unwrap();
     assert!(answer.ends_with(r#""accepted":1,"duplicates":19999,"rejected":0}"#));
 }
 
 #[test]
 fn framing_is_guarded_within_tls() {
-    let files = Files::new("framing");
-    let trusted = files.renew();
-    let server = Server::over(files.tls());
-    let ambiguous = post(&event("a")).replace("\r\n\r\n", "\r\ntransfer-encoding: chunked\r\n\r\n");
-    assert!(exchange(server.address, &trusted, &ambiguous).unwrap().starts_with("HTTP/1.1 400 "));
+    let certificate = Certificate::new();
+    let server = Server::builder().tls(certificate.tls()).start();
+    let ambiguous = post(event("a")).replace("\r\n\r\n", "\r\ntransfer-encoding: chunked\r\n\r\n");
+    assert!(exchange(server.address, &certificate.der, &ambiguous).unwrap().starts_with("HTTP/1.1 400 "));
 }
 
 #[test]
-fn who_does_not_speak_tls_is_cut_off() {
-    let files = Files::new("plain");
-    let trusted = files.renew();
-    let server = Server::over(files.tls());
-    let mut plain = Raw::connect(server.address);
-    plain.try_send("GET /healthz HTTP/1.1\r\nhost: weir\r\n\r\n");
+fn a_client_without_tls_or_without_trust_gets_no_answer() {
+    let certificate = Certificate::new();
+    let server = Server::builder().tls(certificate.tls()).start();
+    let mut plain = server.connect();
+    plain.try_send(get_request("/healthz"));
     assert!(!plain.remains().starts_with(b"HTTP"));
-    let stranger = Files::new("stranger").renew();
-    assert!(exchange(server.address, &stranger, &post("[]")).is_err());
-    assert!(exchange(server.address, &trusted, &post("[]")).is_ok());
+    let other = Certificate::new();
+    assert!(exchange(server.address, &other.der, &post("[]")).is_err());
+    assert!(exchange(server.address, &certificate.der, &post("[]")).is_ok());
 }
 
 #[test]
-fn a_certificate_is_replaced_and_a_broken_one_is_not_taken() {
-    let files = Files::new("reload");
-    let first = files.renew();
-    let server = Server::over(files.tls());
+fn a_certificate_is_replaced_unless_the_new_one_is_broken() {
+    let mut certificate = Certificate::new();
+    let server = Server::builder().tls(certificate.tls()).start();
     let works_with = |trusted| exchange(server.address, trusted, &post("[]")).is_ok();
-    let second = files.renew();
-    assert_eq!([works_with(&first), works_with(&second)], [true, false], "the files are read when asked for");
+    let first = certificate.der.clone();
+    certificate.renew();
+    let second = &certificate.der;
+    assert_eq!([works_with(&first), works_with(second)], [true, false], "the files are read on demand only");
     server.tls().reload().unwrap();
-    assert_eq!([works_with(&first), works_with(&second)], [false, true]);
-    std::fs::write(files.certificate(), "nonsense").unwrap();
+    assert_eq!([works_with(&first), works_with(second)], [false, true]);
+    std::fs::write(&certificate.path, "nonsense").unwrap();
     let error = server.tls().reload().unwrap_err().to_string();
     assert!(error.contains("cert.pem") && !error.contains('\n'), "{error}");
-    assert!(works_with(&second));
+    assert!(works_with(second));
 }
 
 #[test]
-fn what_makes_no_certificate_is_named() {
-    let (one, other) = (Files::new("one"), Files::new("other"));
-    one.renew();
-    other.renew();
-    let error = |certificate: &Path, key: &Path| {
-        Tls::from_files(certificate.to_owned(), key.to_owned()).unwrap_err().to_string()
-    };
-    assert!(error(Path::new("/nowhere.pem"), &one.key()).starts_with("/nowhere.pem: "));
-    assert!(error(&one.key(), &one.key()).contains("no certificate in it"));
-    assert!(error(&one.certificate(), &one.certificate()).contains("cert.pem: "));
-    assert!(error(&one.certificate(), &other.key()).contains("do not make a certificate"));
+fn a_file_that_does_not_make_a_certificate_is_named() {
+    let (one, other) = (Certificate::new(), Certificate::new());
+    let error = |path: &str, key_path: &str| Tls::from_files(path.into(), key_path.into()).unwrap_err().to_string();
+    assert!(error("/nowhere.pem", &one.key_path).starts_with("/nowhere.pem: "));
+    assert!(error(&one.key_path, &one.key_path).contains("no certificate in it"));
+    assert!(error(&one.path, &one.path).contains("cert.pem: "));
+    assert!(error(&one.path, &other.key_path).contains("do not make a certificate"));
 }
 
 #[test]
-fn the_connections_of_slow_handshakes_are_bounded_like_all() {
-    let files = Files::new("places");
-    files.renew();
-    let server = Server::over_with(files.tls(), |http| http.max_connections = 2);
+fn connections_without_a_handshake_count_as_connections() {
+    let server = Server::builder().tls(Certificate::new().tls()).http(|http| http.max_connections = 2).start();
     let held = [server.connect(), server.connect()];
-    assert_eq!(server.connect().remains(), b"", "no plain answer on a port that speaks TLS");
+    assert_eq!(server.connect().remains(), b"", "a TLS port gives no answer in plain text");
     drop(held);
 }

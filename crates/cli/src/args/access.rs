@@ -64,7 +64,8 @@ mod tests {
         assert_eq!(token(args(), Role::Admin), Ok(Some(Token::first_of("given").unwrap())));
         assert_eq!(token(args(), Role::Read), Ok(None));
 
-        let path = std::env::temp_dir().join(format!("weir-access-{}", std::process::id()));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
         std::fs::write(&path, "# rotated\nfiled\nold\n").unwrap();
         let file = || AccessArgs { token_file: Some(path.clone()), ..args() };
         assert_eq!(token(file(), Role::Admin), Ok(Some(Token::first_of("filed").unwrap())));

@@ -236,6 +236,12 @@ struct ServeArgs {
     log_format: LogFormat,
 }
 
+/// The definition of the command line: its commands, arguments, variables and defaults.
+#[cfg(test)]
+pub(crate) fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// The command that the arguments and the environment ask for.
 ///
 /// # Errors

@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn a_file_holds_one_token_a_line_and_is_read_each_time() {
-        let path = std::env::temp_dir().join(format!("weir-tokens-{}", std::process::id()));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tokens");
         let mut sources = TokenSources::default();
         sources.add_list(Role::Admin, "given").unwrap();
         sources.add_file(Role::Admin, path.clone());

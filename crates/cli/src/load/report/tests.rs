@@ -141,7 +141,8 @@ fn the_page_is_whole_and_loads_nothing() {
 
 #[test]
 fn the_files_are_written_into_a_directory_that_is_made() {
-    let directory = std::env::temp_dir().join(format!("weir-load-{}", std::process::id())).join("a");
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("a");
     let report = report(&[TOLD]);
     report.write(&directory).unwrap();
     report.write(&directory).unwrap();
@@ -149,5 +150,4 @@ fn the_files_are_written_into_a_directory_that_is_made() {
         assert!(!fs::read(directory.join(file)).unwrap().is_empty(), "{file}");
     }
     assert!(report.write(&directory.join("report.json")).is_err());
-    fs::remove_dir_all(directory.parent().unwrap()).unwrap();
 }

@@ -1,49 +1,28 @@
 //! A headless Chromium, driven by WebDriver (W3C). The protocol is a few JSON requests, which ureq and serde_json can
-//! make; the crates for it bring licences and dependencies that this one does not take.
+//! make; the crates for it bring licences and dependencies that this project does not accept.
 
-use crate::common::agent;
+use crate::common::{Process, agent, eventually, program};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::fmt;
 use ureq::http::Request;
-
-/// How long anything may take that has to come. Only a test that fails waits so long.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// How long to wait before looking again.
-const PERIOD: Duration = Duration::from_millis(50);
 
 /// A browser with one page, and its driver. Both end when it is dropped.
 pub(crate) struct Browser {
-    driver: Child,
-    _log: BufReader<ChildStdout>,
     /// The address of the session.
     session: String,
     agent: ureq::Agent,
+    _driver: Process,
 }
 
 impl Browser {
-    /// A window of this size, in CSS pixels.
+    /// Opens a window of this size, in CSS pixels.
     pub(crate) fn start(width: u32, height: u32) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .args(["--port=0", "--allowed-ips=127.0.0.1"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is there; ci/install.sh installs it");
-        let mut log = BufReader::new(driver.stdout.take().unwrap());
-        let port = loop {
-            let mut line = String::new();
-            assert_ne!(log.read_line(&mut line).unwrap(), 0, "chromedriver ended");
-            if let Some((_, port)) = line.trim_end().split_once("started successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
-            }
-        };
-        let mut browser =
-            Self { driver, _log: log, session: format!("http://127.0.0.1:{port}/session"), agent: agent() };
+        // ci/install.sh installs it.
+        let driver = Process::start(&mut program("chromedriver", &["--port=0", "--allowed-ips=127.0.0.1"]));
+        let line = driver.stdout.line_with("started successfully on port ");
+        let port = line.rsplit(' ').next().unwrap().trim_end_matches('.');
+        let session = format!("http://127.0.0.1:{port}/session");
+        let mut browser = Self { session, agent: agent(), _driver: driver };
         let args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en-GB"];
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": args },
@@ -55,7 +34,7 @@ impl Browser {
         browser
     }
 
-    /// What the driver says to a command, which must succeed.
+    /// Sends a command to the driver, and returns the value of the answer. The command must succeed.
     fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         let request = Request::builder().method(method).uri(format!("{}{path}", self.session));
         let response = match body {
@@ -93,7 +72,7 @@ impl Browser {
         self.send("GET", "/url", None).as_str().unwrap().to_owned()
     }
 
-    /// What a function body returns.
+    /// Runs the body of a function, and returns its value.
     pub(crate) fn run(&self, script: &str) -> Value {
         self.send("POST", "/execute/sync", Some(&json!({ "script": script, "args": [] })))
     }
@@ -111,18 +90,15 @@ impl Browser {
             .to_owned()
     }
 
-    /// Whether an element is there to be seen.
+    /// Whether an element is visible.
     pub(crate) fn is_visible(&self, selector: &str) -> bool {
         self.value(&format!("document.querySelector({})?.checkVisibility() ?? false", json!(selector))) == true
     }
 
     /// Waits until an expression is true.
     pub(crate) fn wait_for(&self, expression: &str) {
-        let start = Instant::now();
-        while self.value(&format!("Boolean({expression})")) != true {
-            assert!(start.elapsed() < DEADLINE, "{expression} did not come true; the page:\n{}", self.page());
-            sleep(PERIOD);
-        }
+        let what = fmt::from_fn(|f| write!(f, "{expression}; the page:\n{}", self.page()));
+        eventually(what, || self.value(&format!("Boolean({expression})")) == true);
     }
 
     /// Waits until the first element that a selector finds has this text.
@@ -133,18 +109,12 @@ impl Browser {
     /// Presses an element as a pointer does.
     pub(crate) fn click(&self, selector: &str) {
         self.wait_for(&format!("document.querySelector({})?.checkVisibility()", json!(selector)));
-        // Elements come and go while figures do, so one that was found may be another's place by now.
-        let start = Instant::now();
-        loop {
+        // The page may replace an element, or move it, after it was found.
+        eventually(format!("{selector} can be pressed"), || {
             let element = self.element(selector);
             let request = Request::builder().method("POST").uri(format!("{}/element/{element}/click", self.session));
-            let response = self.agent.run(request.body("{}").unwrap()).unwrap();
-            if response.status().is_success() {
-                return;
-            }
-            assert!(start.elapsed() < DEADLINE, "{selector} cannot be pressed: {response:?}");
-            sleep(PERIOD);
-        }
+            self.agent.run(request.body("{}").unwrap()).unwrap().status().is_success()
+        });
     }
 
     /// Types into an element; keys are those of the Unicode private use area (WebDriver, 17.4.2).
@@ -158,8 +128,8 @@ impl Browser {
         found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
     }
 
-    /// What the console has shown since it was last asked: errors and warnings of the page itself, and breaches of its
-    /// policy. That an answer was no success is told there too, and left out.
+    /// The errors and warnings on the console since the last call: those of the page itself, and breaches of its policy.
+    /// Failed requests are logged there too, and left out.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let entries = self.send("POST", "/se/log", Some(&json!({ "type": "browser" })));
         let entries = entries.as_array().unwrap().iter();
@@ -169,7 +139,7 @@ impl Browser {
         complaints.map(ToString::to_string).collect()
     }
 
-    /// The page as a person reads it.
+    /// The text of the page.
     fn page(&self) -> String {
         self.value("document.documentElement.dataset.connection + '\\n' + document.body.innerText")
             .as_str()
@@ -180,10 +150,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ends the browser; without it the driver would leave one behind.
+        // Ends the browser. A driver that is killed leaves its browser behind.
         let request = Request::builder().method("DELETE").uri(&self.session).body(()).unwrap();
         let _ = self.agent.run(request);
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
     }
 }

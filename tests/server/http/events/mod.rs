@@ -1,0 +1,6 @@
+//! `POST /events`.
+
+mod forms;
+mod refusals;
+mod time;
+mod verdicts;
