@@ -6,6 +6,7 @@ mod duration;
 mod generate;
 mod load;
 mod memory;
+mod range;
 mod reference;
 mod send;
 mod tokens;
@@ -18,7 +19,7 @@ pub use tokens::TokenSources;
 
 use crate::client::Source;
 use crate::client::reference::{PutOptions, ShowOptions};
-use crate::config::{ConfigError, EngineConfig, Horizon, within};
+use crate::config::{EngineConfig, Horizon};
 use crate::demo::DemoSettings;
 use crate::http::{HttpConfig, Role};
 use crate::limits;
@@ -30,6 +31,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use demo::DemoArgs;
 use load::LoadArgs;
 use memory::Shares;
+use range::within;
 use reference::ReferenceArgs;
 use send::SendArgs;
 use std::ffi::OsString;
@@ -330,18 +332,20 @@ impl ServeArgs {
             max_memory_bytes: shares.map(|shares| shares.engine_bytes),
             shards: self.shards.unwrap_or(engine_default.shards),
         };
-        let line = |error: ConfigError| error.to_string();
-        engine.validate().map_err(|error| match self.max_memory {
-            Some(bytes) => format!("{error} (of {bytes} bytes, the rest is for bodies and the process itself)"),
-            None => error.to_string(),
+        engine.validate().map_err(|error| {
+            let line = error.display_as(&option_of(error.field()));
+            match self.max_memory {
+                Some(bytes) => format!("{line} (of {bytes} bytes, the rest is for bodies and the process itself)"),
+                None => line,
+            }
         })?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = self.workers.unwrap_or(cores.min(*limits::WORKERS.end()));
-        within("workers", workers, &limits::WORKERS).map_err(line)?;
-        within("max-body-bytes", self.max_body_bytes, &limits::BODY_BYTES).map_err(line)?;
-        within("max-connections", self.max_connections, &limits::CONNECTIONS).map_err(line)?;
-        within("max-streams", self.max_streams, &limits::STREAMS).map_err(line)?;
-        within("idle-timeout", self.idle_timeout, &limits::IDLE_TIMEOUT_SECS).map_err(line)?;
+        within("workers", workers, &limits::WORKERS)?;
+        within("max-body-bytes", self.max_body_bytes, &limits::BODY_BYTES)?;
+        within("max-connections", self.max_connections, &limits::CONNECTIONS)?;
+        within("max-streams", self.max_streams, &limits::STREAMS)?;
+        within("idle-timeout", self.idle_timeout, &limits::IDLE_TIMEOUT_SECS)?;
         let without_limit = limits::BODIES_BYTES_DEFAULT.max(self.max_body_bytes.saturating_mul(2));
         let mut tokens = TokenSources::default();
         let files = [self.ingest_token_file, self.admin_token_file, self.read_token_file];
@@ -372,6 +376,12 @@ impl ServeArgs {
             log_format: self.log_format,
         })
     }
+}
+
+/// The option that sets a field of the engine's settings: the same words, without the unit.
+fn option_of(field: &str) -> String {
+    let name = field.strip_suffix("_secs").or_else(|| field.strip_suffix("_bytes")).unwrap_or(field);
+    name.replace('_', "-")
 }
 
 fn listen_address(listen: Option<String>, port: Option<&str>) -> Result<String, String> {

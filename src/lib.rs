@@ -33,6 +33,7 @@ mod dedup_tests;
 #[cfg(feature = "server")]
 pub mod demo;
 mod engine;
+mod error;
 pub mod event;
 mod fair;
 #[cfg(test)]
@@ -68,13 +69,15 @@ pub mod telemetry;
 mod timeline;
 #[cfg(feature = "server")]
 pub mod top;
+mod validate;
 mod window;
 #[cfg(test)]
 #[path = "window/tests.rs"]
 mod window_tests;
 
-pub use config::{ConfigError, EngineConfig, Horizon};
-pub use engine::{Engine, Observer, Overloaded, Sizes, Stage};
+pub use config::{EngineConfig, Horizon};
+pub use engine::{Engine, Observer, Sizes, Stage};
+pub use error::{ConfigError, Overloaded};
 pub use json::Malformed;
 pub use maintenance::Maintenance;
 pub use memory::MemoryUse;

@@ -39,7 +39,9 @@ pub(crate) async fn serve_and_tell(
         listener.map_err(|error| format!("cannot listen on {listen}: {error}; --listen ADDR:PORT chooses where"))?;
     warn_of_strangers(listener.local_addr()?, &tokens);
     allow_files(http.max_connections);
-    let engine = Arc::new(Engine::new(engine, SystemClock)?);
+    let engine = Engine::new(engine, SystemClock);
+    // The settings were checked before; what can still fail is named as its option is.
+    let engine = Arc::new(engine.map_err(|error| error.display_as(&error.field().replace('_', "-")))?);
     let _maintenance = Maintenance::start(&engine)?;
     let app = Arc::new(App::new(engine, http));
     app.set_tokens(tokens);

@@ -1,8 +1,8 @@
 //! The arguments of `weir demo`.
 
+use crate::cli::range::within;
 use crate::cli::{ServeArgs, TokenSources};
 use crate::client::Token;
-use crate::config::within;
 use crate::demo::{DemoSettings, DemoTokens};
 use crate::http::Role;
 use crate::limits;
@@ -42,9 +42,8 @@ impl DemoArgs {
         self,
         variable: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<DemoSettings, String> {
-        let line = |error: crate::ConfigError| error.to_string();
-        within("rate", self.rate, &limits::DEMO_EVENTS_PER_SEC).map_err(line)?;
-        within("users", self.users, &limits::DEMO_USERS).map_err(line)?;
+        within("rate", self.rate, &limits::DEMO_EVENTS_PER_SEC)?;
+        within("users", self.users, &limits::DEMO_USERS)?;
         let mut serve = self.serve.validate(variable)?;
         let tokens = DemoTokens {
             ingest: own_token(&mut serve.tokens, Role::Ingest)?,

@@ -1,7 +1,7 @@
 //! The arguments of `weir load`.
 
+use crate::cli::range::within;
 use crate::cli::{access, duration};
-use crate::config::within;
 use crate::event::Format;
 use crate::http::Role;
 use crate::limits;
@@ -102,10 +102,9 @@ impl LoadArgs {
         self,
         variable: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<LoadSettings, String> {
-        let line = |error: crate::ConfigError| error.to_string();
-        within("batch", self.batch, &limits::LOAD_BATCH_EVENTS).map_err(line)?;
-        within("connections", self.connections, &limits::LOAD_CONNECTIONS).map_err(line)?;
-        within("users", self.users, &limits::LOAD_USERS).map_err(line)?;
+        within("batch", self.batch, &limits::LOAD_BATCH_EVENTS)?;
+        within("connections", self.connections, &limits::LOAD_CONNECTIONS)?;
+        within("users", self.users, &limits::LOAD_USERS)?;
         if self.batch * self.connections > limits::LOAD_EVENTS_HELD_MAX {
             return Err(format!("batch x connections must be at most {}", limits::LOAD_EVENTS_HELD_MAX));
         }

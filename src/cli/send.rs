@@ -1,9 +1,9 @@
 //! The arguments of `weir send`.
 
 use crate::cli::access::AccessArgs;
+use crate::cli::range::within;
 use crate::cli::{duration, size_bytes, source};
 use crate::client::send::Options;
-use crate::config::within;
 use crate::http::Role;
 use crate::limits;
 use clap::Args;
@@ -69,9 +69,8 @@ pub(super) struct SendArgs {
 
 impl SendArgs {
     pub(super) fn validate(self, variable: impl Fn(&str) -> Result<Option<String>, String>) -> Result<Options, String> {
-        let line = |error: crate::ConfigError| error.to_string();
-        within("batch", self.batch, &limits::SEND_BATCH_EVENTS).map_err(line)?;
-        within("batch-bytes", self.batch_bytes, &limits::SEND_BATCH_BYTES).map_err(line)?;
+        within("batch", self.batch, &limits::SEND_BATCH_EVENTS)?;
+        within("batch-bytes", self.batch_bytes, &limits::SEND_BATCH_BYTES)?;
         Ok(Options {
             access: self.access.validate(Role::Ingest, variable)?,
             source: source(self.file),

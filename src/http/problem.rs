@@ -1,6 +1,6 @@
 //! Every way in which a request as a whole can fail, and what the client is told (RFC 9457).
 
-use crate::engine::Overloaded;
+use crate::error::Overloaded;
 use crate::event::{self, DecodeError};
 use crate::http::auth::Role;
 use crate::http::coding::{Coding, Undecoded};

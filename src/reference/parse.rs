@@ -1,6 +1,6 @@
 //! A PUT or PATCH body, walked once in document order: JSON nodes in, a table or the first fault out.
 
-use super::ReferenceError;
+use super::error::ReferenceError;
 use super::generation::Draft;
 use super::table::{ATTRIBUTES_MAX, Full, Row, Table, TableBuilder, UNKNOWN};
 use crate::json::{self, Node, StaticNode};

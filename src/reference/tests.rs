@@ -1,4 +1,5 @@
 use super::*;
+use crate::json::Malformed;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
