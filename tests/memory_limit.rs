@@ -238,7 +238,13 @@ fn a_patch_needs_room_for_copies_of_the_table() {
                 (first..first + 1_000).map(|n| format!("\"u{n}\":{{\"plan\":\"p\",\"region\":\"r\"}}")).collect();
             let ts = format_ms(START_MS + first as i64 / 1_000);
             let body = format!("{{\"user_metadata\":{{{}}},\"ts\":\"{ts}\"}}", users.join(","));
-            change(&engine, Change::Merge, body)?;
+            let before = engine.reference();
+            let changed = change(&engine, Change::Merge, body);
+            assert_eq!(engine.memory().reserved_bytes, 0);
+            if changed.is_err() {
+                assert!(Arc::ptr_eq(&engine.reference(), &before), "a refused patch leaves the table");
+            }
+            changed?;
         }
         Ok::<_, ReferenceError>(engine.memory().reference_bytes)
     };

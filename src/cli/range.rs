@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 ///
 /// # Errors
 /// The option, its range and its value, in one line.
-pub(super) fn within<T: PartialOrd + fmt::Display>(
+pub(super) fn within<T: Copy + PartialOrd + fmt::Display>(
     option: &str,
     value: T,
     range: &RangeInclusive<T>,

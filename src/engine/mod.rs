@@ -1,5 +1,6 @@
 //! The engine: [`ingest`](Engine::ingest) and [`metrics`](Engine::metrics), each a list of stages.
 
+mod change_reference;
 mod memory_accounting;
 mod observer;
 #[cfg(test)]
@@ -17,7 +18,7 @@ use crate::json;
 use crate::key::{EventKey, HashKeys};
 use crate::limits;
 use crate::memory::Memory;
-use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError, Step};
+use crate::reference::{Generation, Reference};
 use crate::room::Room;
 use crate::sync::{self, AtomicI64, MutexGuard, Ordering, reclaim};
 use crate::timeline::{Metrics, Query, Series, Timeline};
@@ -280,41 +281,6 @@ impl Engine {
         Some(self.reference.current().user(self.keys.user(user_id))?.map(str::to_owned).collect())
     }
 
-    /// Replaces or patches the reference table. An unchanged one (a safe retry) gives the current generation.
-    ///
-    /// # Errors
-    /// When it is refused; the table stays as it was.
-    pub fn change_reference(
-        &self,
-        change: Change,
-        body: Vec<u8>,
-        preconditions: &Preconditions,
-        received_at_ms: i64,
-    ) -> Result<Arc<Generation>, ReferenceError> {
-        let set_aside = |bytes| self.memory.reserve(bytes, self.backlog.taken());
-        let _for_body = set_aside(body.len().saturating_mul(limits::REFERENCE_BYTES_PER_BODY_BYTE))?;
-        let mut for_table = None;
-        let before = |step: Step<'_>| {
-            match step {
-                Step::Draft { base } => {
-                    drop(for_table.take());
-                    for_table = Some(set_aside(self.table_bytes_max(change, base))?);
-                }
-                Step::Publish { candidate } => {
-                    let prepared = self.group_known_users(candidate);
-                    if let Ok(mut slot) = candidate.prepared.lock() {
-                        *slot = Some(prepared);
-                    }
-                }
-            }
-            Ok(())
-        };
-        let generation = self.reference.change(change, body, preconditions, received_at_ms, &self.keys, before)?;
-        // What was set aside is given back when the table is counted.
-        self.take_stock();
-        Ok(generation)
-    }
-
     /// Housekeeping that leaves queries little to do; about every 50 ms. Folds, retires and expires under the
     /// timeline's lock, a slice at a time so that queries get in between, then lets the epoch move on.
     pub fn tick(&self) {
@@ -433,7 +399,7 @@ impl Engine {
     fn bring_up_to_date(&self, timeline: &mut Timeline) {
         let dropped = timeline.advance(&self.window, self.clock.now_ms());
         self.settle(timeline, dropped as usize);
-        timeline.adopt(self.reference.current());
+        timeline.switch_generation(&self.reference.published());
     }
 
     /// Returns whether there is more.
@@ -445,21 +411,6 @@ impl Engine {
         }
         self.settle(timeline, consumed.records as usize);
         consumed.more
-    }
-
-    /// The candidate's groups of the users that the timeline knows, a slice of them at a time so that its lock is held
-    /// only to copy keys; the lookups, most of the work, are done without it.
-    fn group_known_users(&self, candidate: &Generation) -> Vec<(crate::key::UserKey, u32)> {
-        const SLICE: u32 = 1 << 16;
-        let mut prepared = Vec::new();
-        loop {
-            let keys = self.lock_timeline().user_keys(prepared.len() as u32, SLICE);
-            let last = keys.len() < SLICE as usize;
-            prepared.extend(keys.into_iter().map(|key| (key, candidate.group_of(key))));
-            if last {
-                return prepared;
-            }
-        }
     }
 }
 

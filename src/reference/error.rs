@@ -68,3 +68,28 @@ impl From<Overloaded> for ReferenceError {
         Self::Overloaded
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_read_as_sentences() {
+        let invalid = ReferenceError::Invalid { pointer: "/ts".into(), detail: "ts is missing".into() };
+        let future = ReferenceError::TimestampInFuture { ahead_ms: 5, max_skew_ms: 4 };
+        let stale = ReferenceError::Stale { current_ts_ms: 1, current: 7 };
+        for (error, text) in [
+            (ReferenceError::Malformed(Malformed { offset: 7 }), "the body is not valid JSON at byte 7"),
+            (invalid, "ts is missing"),
+            (future, "ts is 5 ms ahead of the server's clock; at most 4 ms are accepted"),
+            (
+                ReferenceError::GenerationMismatch { current: 7 },
+                "generation 7 is in force, which the precondition rules out",
+            ),
+            (ReferenceError::Overloaded, "no room for the change at the moment; the table is as it was"),
+            (stale, "ts is older than that of generation 7, which is in force, or equal with other content"),
+        ] {
+            assert_eq!((&error as &dyn std::error::Error).to_string(), text);
+        }
+    }
+}
