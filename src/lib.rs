@@ -25,6 +25,7 @@ mod dedup;
 #[path = "dedup/tests.rs"]
 mod dedup_tests;
 mod engine;
+mod error;
 mod event;
 mod fair;
 // Not in `fair`, for the same reason.
@@ -46,6 +47,7 @@ mod prefetch;
 mod reference;
 mod sync;
 mod timeline;
+mod validate;
 mod window;
 // Not in `window`, for the same reason.
 #[cfg(test)]
@@ -53,8 +55,9 @@ mod window;
 mod window_tests;
 
 pub use clock::{Clock, ManualClock, SystemClock, second_of};
-pub use config::{ConfigError, EngineConfig, Horizon};
-pub use engine::{Engine, Observer, Overloaded, Sizes, Stage};
+pub use config::{EngineConfig, Horizon};
+pub use engine::{Engine, Observer, Sizes, Stage};
+pub use error::{ConfigError, Overloaded};
 pub use event::{Batch, DecodeError, Fault, Field, Format, Tally, Verdict, format_ms, parse_ms};
 pub use json::Malformed;
 pub use maintenance::Maintenance;

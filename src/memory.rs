@@ -9,7 +9,7 @@
 
 use crate::config::EngineConfig;
 use crate::dedup::Preallocated;
-use crate::engine::Overloaded;
+use crate::error::Overloaded;
 use crate::limits::{RECORD_BYTES_MAX, UNFOLDED_EVENT_BYTES_MAX};
 use crate::sync::{AtomicUsize, Ordering, fence, reclaim};
 use crate::timeline::Timeline;
@@ -68,7 +68,7 @@ impl MemoryUse {
 }
 
 /// The least limit with which an engine of these settings takes its largest batch while it is empty.
-pub(crate) fn least_bytes(config: &EngineConfig) -> usize {
+pub(crate) fn min_bytes(config: &EngineConfig) -> usize {
     fixed_bytes(config)
         .saturating_add(EMPTY_BYTES_MAX)
         .saturating_add(Timeline::cells_bytes_of_empty(config))

@@ -3,12 +3,9 @@
 use crate::dedup::{Claim, Dedup, Elastic, Preallocated};
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema};
 use crate::key::EventKey;
+use crate::window::{Window, WindowConsumer};
 
 pub use crate::key::HashKeys;
-
-use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError};
-use crate::window::{Window, WindowConsumer};
-use std::sync::Arc;
 
 /// The decode of a body, with the fast path or without it.
 pub struct Decode {
@@ -51,45 +48,6 @@ impl Decode {
     #[must_use]
     pub fn keys(&self) -> &HashKeys {
         &self.keys
-    }
-}
-
-/// The reference table alone.
-pub struct Table {
-    reference: Reference,
-    keys: HashKeys,
-}
-
-impl Table {
-    /// Generation 0.
-    #[must_use]
-    pub fn new(attributes: &[String], max_skew_ms: i64) -> Self {
-        Self { reference: Reference::new(attributes, max_skew_ms), keys: HashKeys::from_seed(&[7; 32]) }
-    }
-
-    /// What the engine does, without preconditions.
-    ///
-    /// # Errors
-    /// [`ReferenceError`], when the table stays as it is.
-    pub fn change(
-        &self,
-        change: Change,
-        body: Vec<u8>,
-        received_at_ms: i64,
-    ) -> Result<Arc<Generation>, ReferenceError> {
-        self.reference.change(change, body, &Preconditions::default(), received_at_ms, &self.keys, |_| Ok(()))
-    }
-
-    /// The generation in force.
-    #[must_use]
-    pub fn current(&self) -> Arc<Generation> {
-        self.reference.current()
-    }
-
-    /// A user's attributes in a generation, in the configured order.
-    #[must_use]
-    pub fn user(&self, generation: &Generation, id: &str) -> Option<Vec<String>> {
-        generation.user(self.keys.user(id)).map(|values| values.map(str::to_owned).collect())
     }
 }
 

@@ -238,7 +238,13 @@ fn a_patch_needs_room_for_copies_of_the_table() {
                 (first..first + 1_000).map(|n| format!("\"u{n}\":{{\"plan\":\"p\",\"region\":\"r\"}}")).collect();
             let ts = format_ms(START_MS + first as i64 / 1_000);
             let body = format!("{{\"user_metadata\":{{{}}},\"ts\":\"{ts}\"}}", users.join(","));
-            change(&engine, Change::Merge, body)?;
+            let before = engine.reference();
+            let changed = change(&engine, Change::Merge, body);
+            assert_eq!(engine.memory().reserved_bytes, 0);
+            if changed.is_err() {
+                assert!(Arc::ptr_eq(&engine.reference(), &before), "a refused patch leaves the table");
+            }
+            changed?;
         }
         Ok::<_, ReferenceError>(engine.memory().reference_bytes)
     };
@@ -257,10 +263,12 @@ fn the_least_limit_holds_the_largest_batch() {
             max_memory_bytes: Some(max_bytes),
             ..EngineConfig::default()
         };
-        let error = config(0).validate().unwrap_err().to_string();
-        let least_bytes = error.strip_prefix("max-memory must be at least ").unwrap().split(' ').next().unwrap();
+        let error = config(0).validate().unwrap_err();
+        assert_eq!(error.field(), "max_memory_bytes");
+        let error = error.to_string();
+        let least_bytes = error.strip_prefix("max_memory_bytes must be at least ").unwrap().split(' ').next().unwrap();
         let least_bytes: usize = least_bytes.parse().unwrap();
-        assert_eq!(error, format!("max-memory must be at least {least_bytes} bytes with these settings, not 0"));
+        assert_eq!(error, format!("max_memory_bytes must be at least {least_bytes} bytes with these settings, not 0"));
         assert!(config(least_bytes - 1).validate().is_err());
         let engine = Engine::new(config(least_bytes), ManualClock::new(START_MS)).unwrap();
         let ids: Vec<u64> = (0..engine.config().max_batch_events as u64).collect();

@@ -5,9 +5,8 @@ use crate::json::{self, Broken, Json};
 use crate::{Target, timestamp};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use weir::internals::Table;
 use weir::limits::{ATTRIBUTE_VALUE_BYTES, ID_BYTES, POINTER_NAME_BYTES_MAX};
-use weir::{Change, Generation, ReferenceError};
+use weir::{Change, Engine, EngineConfig, ManualClock, Preconditions, ReferenceError};
 
 /// Bodies of `PUT`.
 pub const REFERENCE: Target =
@@ -48,17 +47,29 @@ const WORDS: &[&[u8]] = &[
 const ATTRIBUTES: [&str; 2] = ["plan", "region"];
 /// 2025-10-08T12:00:00Z
 const NOW_MS: i64 = 1_759_924_800_000;
-const SKEW_MS: i64 = 120_000;
+const SKEW_SECS: u32 = 120;
 
 fn check(input: &[u8], change: impl Fn(usize) -> Change) {
-    let table = Table::new(&ATTRIBUTES.map(str::to_owned), SKEW_MS);
+    let engine = engine();
     let mut model = Model::default();
     for (index, line) in input.split(|byte| *byte == b'\n').enumerate() {
-        let outcome = table.change(change(index), line.to_vec(), NOW_MS);
+        let outcome = engine.change_reference(change(index), line.to_vec(), &Preconditions::default(), NOW_MS);
         let expected = model.change(change(index), line);
         assert_eq!(outcome.map(|generation| generation.number()).map_err(Refusal::of), expected);
-        model.assert_is(&table, &table.current());
+        model.assert_is(&engine);
     }
+}
+
+/// A small engine: each input has one of its own.
+fn engine() -> Engine {
+    let config = EngineConfig {
+        retention_secs: 1,
+        max_skew_secs: SKEW_SECS,
+        attributes: ATTRIBUTES.map(str::to_owned).into(),
+        shards: 1,
+        ..EngineConfig::default()
+    };
+    Engine::new(config, ManualClock::new(NOW_MS)).expect("the settings are valid")
 }
 
 /// What a client is told of a refusal.
@@ -107,7 +118,7 @@ impl Model {
         let Some(Json::String(ts)) = member(&document, "ts") else { unreachable!("there is no fault") };
         let ts_ms = timestamp::naive_ms(ts.as_bytes()).expect("there is no fault");
         let users = users(&document);
-        if ts_ms > NOW_MS + SKEW_MS {
+        if ts_ms > NOW_MS + i64::from(SKEW_SECS) * 1_000 {
             return Err(Refusal::InFuture);
         }
         if self.ts_ms == Some(ts_ms) && self.users == users {
@@ -120,11 +131,12 @@ impl Model {
         Ok(self.generation)
     }
 
-    fn assert_is(&self, table: &Table, current: &Generation) {
+    fn assert_is(&self, engine: &Engine) {
+        let current = engine.reference();
         assert_eq!((current.number(), current.ts_ms()), (self.generation, self.ts_ms));
         assert_eq!(current.users(), self.users.len());
         for (id, values) in &self.users {
-            assert_eq!(table.user(current, id).as_deref(), Some(&values[..]), "{id:?}");
+            assert_eq!(engine.user(id).as_deref(), Some(&values[..]), "{id:?}");
         }
     }
 }

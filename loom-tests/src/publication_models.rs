@@ -21,24 +21,28 @@ fn empty() -> Cell {
 
 /// A PUT: the number of the new generation, or `None` if the current table is not older.
 fn put(cell: &Cell, ts: u64) -> Option<u64> {
-    let put = cell.publish(|current| {
-        if ts <= current.ts {
-            return Err(());
-        }
-        Ok(Some(Generation { number: current.number + 1, ts, table: 2 * ts }))
-    });
-    put.ok().map(|generation| generation.number)
+    change(cell, ts, |current| ts > current.ts)
 }
 
 /// A PUT with the precondition that generation `number` is the current one; returns whether it succeeds.
 fn put_if(cell: &Cell, number: u64, ts: u64) -> bool {
-    let put = cell.publish(|current| {
-        if current.number != number {
-            return Err(());
+    change(cell, ts, |current| current.number == number).is_some()
+}
+
+/// Publishes a generation if it is valid, and returns its number. As the engine does it: a change that loses a race is
+/// validated again, against the winner.
+fn change(cell: &Cell, ts: u64, is_valid: impl Fn(&Generation) -> bool) -> Option<u64> {
+    let mut base = cell.current();
+    loop {
+        if !is_valid(&base) {
+            return None;
         }
-        Ok(Some(Generation { number: number + 1, ts, table: 2 * ts }))
-    });
-    put.is_ok()
+        let successor = Generation { number: base.number + 1, ts, table: 2 * ts };
+        match cell.try_publish(&base, successor) {
+            Ok(published) => return Some(published.number),
+            Err(newer) => base = newer,
+        }
+    }
 }
 
 /// Two PUTs of different age race. The newer one is published; the older one is published before it or refused. Each PUT

@@ -10,8 +10,10 @@ pub mod clock;
 mod config;
 #[path = "../../src/dedup/mod.rs"]
 mod dedup;
-#[path = "../../src/engine.rs"]
+#[path = "../../src/engine/mod.rs"]
 mod engine;
+#[path = "../../src/error.rs"]
+mod error;
 #[path = "../../src/event/mod.rs"]
 pub mod event;
 #[path = "../../src/fair/mod.rs"]
@@ -33,11 +35,14 @@ pub mod reference;
 mod sync;
 #[path = "../../src/timeline/mod.rs"]
 mod timeline;
+#[path = "../../src/validate.rs"]
+mod validate;
 #[path = "../../src/window/mod.rs"]
 mod window;
 
-pub use config::{ConfigError, EngineConfig, Horizon};
-pub use engine::{Engine, Observer, Overloaded, Sizes, Stage};
+pub use config::{EngineConfig, Horizon};
+pub use engine::{Engine, Observer, Sizes, Stage};
+pub use error::{ConfigError, Overloaded};
 pub use json::Malformed;
 pub use memory::MemoryUse;
 pub use sync::reclaim::{begin, finish};

@@ -1,4 +1,4 @@
-//! A FIFO (fair) mutex.
+//! A fair mutex: an unlocking thread never gets ahead of a waiting one.
 
 use crate::sync::{Mutex, MutexGuard};
 use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};

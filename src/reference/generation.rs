@@ -2,7 +2,6 @@
 
 use super::table::{Table, UNKNOWN};
 use crate::key::UserKey;
-use crate::sync::Mutex;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,14 +12,11 @@ pub struct Generation {
     received_at_ms: Option<i64>,
     attributes: Arc<[Box<str>]>,
     table: Arc<Table>,
-    /// Groups of the users that the timeline knew shortly before publication, by its user index: computed off its lock,
-    /// taken when it adopts this generation.
-    pub(crate) prepared: Mutex<Option<Vec<(UserKey, u32)>>>,
 }
 
-/// A table that may become the next generation.
+/// A table that may become the next generation, and its timestamp.
 #[derive(Clone)]
-pub(super) struct Draft {
+pub(crate) struct Candidate {
     pub(super) ts_ms: i64,
     pub(super) table: Arc<Table>,
 }
@@ -90,26 +86,23 @@ impl Generation {
             received_at_ms: None,
             attributes: attributes.iter().map(|name| name.as_str().into()).collect(),
             table: Arc::new(Table::empty(attributes.len())),
-            prepared: Mutex::new(None),
         }
     }
 
     /// The generation after this one.
-    pub(super) fn successor(&self, draft: Draft, received_at_ms: i64) -> Self {
+    pub(super) fn successor(&self, candidate: Candidate, received_at_ms: i64) -> Self {
         Self {
             number: self.number + 1,
-            ts_ms: Some(draft.ts_ms),
+            ts_ms: Some(candidate.ts_ms),
             received_at_ms: Some(received_at_ms),
             attributes: Arc::clone(&self.attributes),
-            table: draft.table,
-            prepared: Mutex::new(None),
+            table: candidate.table,
         }
     }
 
-    /// What the table takes, and the prepared groups while they are there.
+    /// What the table takes.
     pub(crate) fn bytes(&self) -> usize {
-        let prepared = self.prepared.lock().map_or(0, |prepared| prepared.as_ref().map_or(0, Vec::capacity));
-        self.table.bytes() + prepared * size_of::<(UserKey, u32)>()
+        self.table.bytes()
     }
 
     /// What the table takes beside that of `other`.

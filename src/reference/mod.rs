@@ -1,94 +1,31 @@
 //! The reference table of users, in generations.
 //!
-//! A generation is immutable. A change is read against the generation in force, judged by that generation's timestamp and
-//! by the request's preconditions, and becomes the next generation by one compare-and-swap. Whoever loses that race is
-//! judged again, against the winner: nothing is ever overwritten unseen. Whoever holds a generation keeps it as it is.
+//! A generation is immutable. A change is read against the generation in force, validated by that generation's timestamp
+//! and by the request's preconditions, and becomes the next generation by one compare-and-swap. A change that loses that
+//! race is validated again, against the winner: nothing is ever overwritten unseen. [`Engine::change_reference`] has that
+//! loop; the steps are here.
+//!
+//! [`Engine::change_reference`]: crate::Engine::change_reference
 
+mod error;
 mod generation;
 mod parse;
 mod precondition;
 pub(crate) mod publication;
+mod published;
 mod table;
-#[cfg(test)]
-mod tests;
 
+pub use error::ReferenceError;
 pub use generation::Generation;
 pub use precondition::{Preconditions, Tags};
+pub(crate) use published::{Published, UserGroups};
 
-use crate::json::{self, Malformed};
+use crate::json::Node;
 use crate::key::HashKeys;
-use generation::Draft;
+use generation::Candidate;
 use parse::Reader;
 use publication::Publication;
-use std::fmt;
 use std::sync::Arc;
-
-/// Why a table was refused; the one in force stays.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReferenceError {
-    /// Not JSON.
-    Malformed(Malformed),
-    /// JSON of the wrong shape, or more than a table holds.
-    Invalid {
-        /// JSON Pointer (RFC 6901) of the first fault in document order.
-        pointer: String,
-        /// What is wrong there.
-        detail: String,
-    },
-    /// `ts` lies more than the skew ahead of the clock.
-    TimestampInFuture {
-        /// How far ahead, in milliseconds.
-        ahead_ms: i64,
-        /// How far it may.
-        max_skew_ms: i64,
-    },
-    /// A precondition does not hold.
-    GenerationMismatch {
-        /// The generation in force.
-        current: u64,
-    },
-    /// `ts` is older than the current table's, or equal with other content.
-    Stale {
-        /// The current table's `ts`, in milliseconds since the Unix epoch.
-        current_ts_ms: i64,
-        /// The generation in force.
-        current: u64,
-    },
-    /// There is no memory for the change at the moment.
-    Overloaded,
-}
-
-impl fmt::Display for ReferenceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed(Malformed { offset }) => write!(f, "the body is not valid JSON at byte {offset}"),
-            Self::Invalid { detail, .. } => f.write_str(detail),
-            Self::TimestampInFuture { ahead_ms, max_skew_ms } => {
-                write!(f, "ts is {ahead_ms} ms ahead of the server's clock; at most {max_skew_ms} ms are accepted")
-            }
-            Self::GenerationMismatch { current } => {
-                write!(f, "generation {current} is in force, which the precondition rules out")
-            }
-            Self::Stale { current, .. } => {
-                write!(
-                    f,
-                    "ts is older than that of generation {current}, which is in force, or equal with other content"
-                )
-            }
-            Self::Overloaded => f.write_str("no room for the change at the moment; the table is as it was"),
-        }
-    }
-}
-
-impl std::error::Error for ReferenceError {}
-
-/// What a change comes to; an error ends it.
-pub(crate) enum Step<'a> {
-    /// A table is made, for a patch from the one of `base`. Again after a lost race, with what was made then gone.
-    Draft { base: &'a Generation },
-    /// A candidate may become the current generation.
-    Publish { candidate: &'a Generation },
-}
 
 /// How a body changes the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,75 +38,76 @@ pub enum Change {
 
 /// The store: the current generation, replaced atomically. Readers never wait; changes are lock-free.
 pub(crate) struct Reference {
-    current: Publication<Generation>,
+    current: Publication<Published>,
     max_skew_ms: i64,
 }
 
 impl Reference {
     pub(crate) fn new(attributes: &[String], max_skew_ms: i64) -> Self {
-        Self { current: Publication::new(Generation::zero(attributes)), max_skew_ms }
+        let zero = Published::new(Arc::new(Generation::zero(attributes)), UserGroups::new());
+        Self { current: Publication::new(zero), max_skew_ms }
     }
 
+    /// The generation in force.
     pub(crate) fn current(&self) -> Arc<Generation> {
+        Arc::clone(self.current.current().generation())
+    }
+
+    /// The generation in force, with its prepared groups.
+    pub(crate) fn published(&self) -> Arc<Published> {
         self.current.current()
     }
 
-    /// Applies `body`, and calls `before` each step. Answers with the generation that holds what was asked for: a new one, or the current one when `ts` and content are its own.
-    pub(crate) fn change(
+    /// Reads a body that is a whole table.
+    pub(crate) fn read_table(&self, body: &[Node<'_>], keys: &HashKeys) -> Result<Candidate, ReferenceError> {
+        let current = self.current();
+        Ok(Reader { attributes: current.attributes(), keys, base: None }.read(body)?)
+    }
+
+    /// Reads a body that is a merge patch, and applies it to the table of `base`.
+    pub(crate) fn read_patch(
         &self,
-        change: Change,
-        mut body: Vec<u8>,
+        body: &[Node<'_>],
+        base: &Generation,
+        keys: &HashKeys,
+    ) -> Result<Candidate, ReferenceError> {
+        Ok(Reader { attributes: base.attributes(), keys, base: Some(base.table()) }.read(body)?)
+    }
+
+    /// Validates `candidate` against `base`. Returns the generation that it becomes, or none when `base` has the same
+    /// table with the same timestamp: then the request is a retry, and `base` answers it.
+    pub(crate) fn successor(
+        &self,
+        base: &Generation,
+        candidate: Candidate,
         preconditions: &Preconditions,
         received_at_ms: i64,
-        keys: &HashKeys,
-        before: impl FnMut(Step<'_>) -> Result<(), ReferenceError>,
-    ) -> Result<Arc<Generation>, ReferenceError> {
-        let judge = |draft: &Draft, current: &Generation| {
-            self.judge_clock(draft, received_at_ms)?;
-            preconditions.check(current.number())?;
-            judge_succession(draft, current)
-        };
-        let current = self.current();
-        let attributes = current.attributes();
-        json::with_nodes(&mut body, &mut json::Scratch::default(), |nodes| match change {
-            Change::Replace => {
-                let draft = Reader { attributes, keys, base: None }.read(nodes)?;
-                self.publish(|_| Ok(draft.clone()), judge, received_at_ms, before)
-            }
-            Change::Merge => {
-                let draft = |current: &Generation| {
-                    let reader = Reader { attributes, keys, base: Some(current.table()) };
-                    Ok(reader.read(nodes)?)
-                };
-                self.publish(draft, judge, received_at_ms, before)
-            }
-        })
-        .map_err(ReferenceError::Malformed)?
+    ) -> Result<Option<Arc<Generation>>, ReferenceError> {
+        self.check_clock(&candidate, received_at_ms)?;
+        preconditions.check(base.number())?;
+        if is_unchanged(base, &candidate)? {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(base.successor(candidate, received_at_ms))))
     }
 
-    /// Drafts, judges and publishes until the generation that the candidate was judged against is the one that it replaces.
-    fn publish(
+    /// Publishes `successor`, which was validated against `base`, together with the groups that it puts users in.
+    ///
+    /// # Errors
+    /// What is in force where that is no longer `base`: `successor` has to be validated against it.
+    pub(crate) fn try_publish(
         &self,
-        draft: impl Fn(&Generation) -> Result<Draft, ReferenceError>,
-        judge: impl Fn(&Draft, &Generation) -> Result<Succession, ReferenceError>,
-        received_at_ms: i64,
-        mut before: impl FnMut(Step<'_>) -> Result<(), ReferenceError>,
-    ) -> Result<Arc<Generation>, ReferenceError> {
-        self.current.publish(|current| {
-            before(Step::Draft { base: current })?;
-            let draft = draft(current)?;
-            if judge(&draft, current)? == Succession::Unchanged {
-                return Ok(None);
-            }
-            let candidate = current.successor(draft, received_at_ms);
-            before(Step::Publish { candidate: &candidate })?;
-            Ok(Some(candidate))
-        })
+        base: &Arc<Published>,
+        successor: Arc<Generation>,
+        groups: UserGroups,
+    ) -> Result<Arc<Generation>, Arc<Published>> {
+        let published = self.current.try_publish(base, Published::new(successor, groups))?;
+        Ok(Arc::clone(published.generation()))
     }
 
-    /// A table from the future would lock out everyone whose clock is right.
-    fn judge_clock(&self, draft: &Draft, received_at_ms: i64) -> Result<(), ReferenceError> {
-        let ahead_ms = draft.ts_ms.saturating_sub(received_at_ms);
+    /// A table from the future would lock out every client whose clock is right.
+    fn check_clock(&self, candidate: &Candidate, received_at_ms: i64) -> Result<(), ReferenceError> {
+        let ahead_ms = candidate.ts_ms.saturating_sub(received_at_ms);
         if ahead_ms > self.max_skew_ms {
             return Err(ReferenceError::TimestampInFuture { ahead_ms, max_skew_ms: self.max_skew_ms });
         }
@@ -177,23 +115,29 @@ impl Reference {
     }
 }
 
-/// What a draft would be to the generation in force.
-#[derive(PartialEq, Eq)]
-enum Succession {
-    /// The same table with the same timestamp.
-    Unchanged,
-    /// A newer one.
-    Next,
+/// Whether `candidate` is what `base` has already; an error if it is neither that nor newer.
+fn is_unchanged(base: &Generation, candidate: &Candidate) -> Result<bool, ReferenceError> {
+    let Some(current_ts_ms) = base.ts_ms() else { return Ok(false) };
+    let same_table = || Arc::ptr_eq(&candidate.table, base.table()) || candidate.table.same_content(base.table());
+    if candidate.ts_ms > current_ts_ms {
+        Ok(false)
+    } else if candidate.ts_ms == current_ts_ms && same_table() {
+        Ok(true)
+    } else {
+        Err(ReferenceError::Stale { current_ts_ms, current: base.number() })
+    }
 }
 
-fn judge_succession(draft: &Draft, current: &Generation) -> Result<Succession, ReferenceError> {
-    let Some(current_ts_ms) = current.ts_ms() else { return Ok(Succession::Next) };
-    let same_table = || Arc::ptr_eq(&draft.table, current.table()) || draft.table.same_content(current.table());
-    if draft.ts_ms > current_ts_ms {
-        Ok(Succession::Next)
-    } else if draft.ts_ms == current_ts_ms && same_table() {
-        Ok(Succession::Unchanged)
-    } else {
-        Err(ReferenceError::Stale { current_ts_ms, current: current.number() })
+#[cfg(test)]
+impl Reference {
+    /// Publishes a whole table that no other change races with, and that nothing is wrong with.
+    pub(crate) fn put(&self, body: &str, keys: &HashKeys, groups: UserGroups) -> Arc<Generation> {
+        let base = self.published();
+        let (mut body, mut scratch) = (body.as_bytes().to_vec(), crate::json::Scratch::default());
+        let candidate = crate::json::with_nodes(&mut body, &mut scratch, |nodes| self.read_table(nodes, keys));
+        let candidate = candidate.expect("JSON").expect("a table");
+        let successor = self.successor(base.generation(), candidate, &Preconditions::default(), i64::MAX);
+        let successor = successor.expect("newer").expect("another table");
+        self.try_publish(&base, successor, groups).unwrap_or_else(|_| panic!("another change came between"))
     }
 }

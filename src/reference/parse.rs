@@ -1,7 +1,7 @@
 //! A PUT or PATCH body, walked once in document order: JSON nodes in, a table or the first fault out.
 
-use super::ReferenceError;
-use super::generation::Draft;
+use super::error::ReferenceError;
+use super::generation::Candidate;
 use super::table::{ATTRIBUTES_MAX, Full, Row, Table, TableBuilder, UNKNOWN};
 use crate::json::{self, Node, StaticNode};
 use crate::key::{HashKeys, UserKey};
@@ -62,7 +62,7 @@ const TS: &str = "ts";
 
 impl Reader<'_> {
     /// The table that the body asks for; O(body) and, for a patch, O(users of the base).
-    pub(super) fn read(&self, body: &[Node<'_>]) -> Result<Draft, Fault> {
+    pub(super) fn read(&self, body: &[Node<'_>]) -> Result<Candidate, Fault> {
         let (mut table, mut ts_ms) = (None, None);
         for (name, value) in members("the body", body)? {
             match name {
@@ -72,7 +72,7 @@ impl Reader<'_> {
             }
         }
         let table = table.or_else(|| self.base.cloned()).ok_or_else(|| missing(USERS))?;
-        Ok(Draft { ts_ms: ts_ms.ok_or_else(|| missing(TS))?, table })
+        Ok(Candidate { ts_ms: ts_ms.ok_or_else(|| missing(TS))?, table })
     }
 
     fn users(&self, value: &[Node<'_>]) -> Result<Arc<Table>, Fault> {

@@ -1,6 +1,6 @@
 //! Conditional requests (RFC 9110, 13.1): the entity tag of a reference table is its generation in quotes.
 
-use super::ReferenceError;
+use super::error::ReferenceError;
 
 /// What an entity tag condition names.
 #[derive(Clone, Debug, PartialEq, Eq)]

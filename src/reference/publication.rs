@@ -3,7 +3,7 @@
 use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 
-/// One value at a time. Whoever has loaded it keeps it as it was.
+/// One value at a time. A value that was loaded stays as it was for as long as it is held.
 pub(crate) struct Publication<T> {
     current: ArcSwap<T>,
 }
@@ -18,23 +18,17 @@ impl<T> Publication<T> {
         self.current.load_full()
     }
 
-    /// Replaces the value in force by what `succeed` makes of it, or leaves it where that is none.
+    /// Replaces `base` by `successor` if `base` is still the value in force, and returns what was published.
     ///
-    /// The swap succeeds only if the value that `succeed` has judged is still in force; else it is called again, with the
-    /// value that came in between. So no value is ever replaced unseen. Lock-free: a swap fails only because another one
-    /// has succeeded.
+    /// So a caller that has validated `successor` against `base` never replaces a value that it has not seen. The caller
+    /// holds `base`, so its address cannot come back as that of another value meanwhile. Lock-free: a swap fails only
+    /// because another one has succeeded.
     ///
     /// # Errors
-    /// Those of `succeed`; the value in force stays.
-    pub(crate) fn publish<E>(&self, mut succeed: impl FnMut(&T) -> Result<Option<T>, E>) -> Result<Arc<T>, E> {
-        let mut current = self.current();
-        loop {
-            let Some(successor) = succeed(&current)?.map(Arc::new) else { return Ok(current) };
-            let found = Guard::into_inner(self.current.compare_and_swap(&current, Arc::clone(&successor)));
-            if Arc::ptr_eq(&found, &current) {
-                return Ok(successor);
-            }
-            current = found;
-        }
+    /// The value in force where it is another one; it stays.
+    pub(crate) fn try_publish(&self, base: &Arc<T>, successor: T) -> Result<Arc<T>, Arc<T>> {
+        let successor = Arc::new(successor);
+        let found = Guard::into_inner(self.current.compare_and_swap(base, Arc::clone(&successor)));
+        if Arc::ptr_eq(&found, base) { Ok(successor) } else { Err(found) }
     }
 }

@@ -1,7 +1,7 @@
 //! The read side: what the window's records amount to, second by second.
 //!
 //! One thread at a time works here, behind the engine's lock, which writers never touch. To answer, it
-//! [advances](Timeline::advance) to the clock, [adopts](Timeline::adopt) the newest reference generation,
+//! [advances](Timeline::advance) to the clock, [switches](Timeline::switch_generation) to the newest reference generation,
 //! [catches up](Timeline::catch_up) with the window and [sums](Timeline::sum) the seconds asked for.
 //!
 //! ## Unique users of any window in O(window)
@@ -38,7 +38,7 @@ pub use series::{Point, Series};
 use crate::clock::second_of;
 use crate::config::EngineConfig;
 use crate::key::{UserKey, kind_of_record};
-use crate::reference::Generation;
+use crate::reference::{Generation, Published};
 use crate::window::{Drained, Window, WindowConsumer};
 use cells::Cells;
 use second::{Second, Shape};
@@ -101,14 +101,17 @@ impl Timeline {
         self.folder.clear(window, was - self.retention_secs + 1..=now - self.retention_secs)
     }
 
-    /// Makes `generation` the one that answers are enriched by, unless a newer one is already.
-    pub(crate) fn adopt(&mut self, generation: Arc<Generation>) {
-        if generation.number() <= self.generation.number() {
+    /// Makes the published generation the one that answers are enriched by, unless it is already, or a newer one is.
+    ///
+    /// All users have their groups under it when this returns: most were prepared and come with the publication; a user who
+    /// was not known then is looked up here. So no answer can use a generation whose groups are not there.
+    pub(crate) fn switch_generation(&mut self, published: &Published) {
+        if published.generation().number() <= self.generation.number() {
             return;
         }
-        self.generation = generation;
+        self.generation = Arc::clone(published.generation());
         let generation = &self.generation;
-        let prepared = generation.prepared.lock().map_or(None, |mut prepared| prepared.take()).unwrap_or_default();
+        let prepared = published.take_groups();
         let groups = generation.groups();
         let users = &mut self.users;
         self.seconds.change_all(|seconds| {

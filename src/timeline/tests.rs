@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::key::HashKeys;
-use crate::reference::{Change, Preconditions, Reference};
+use crate::reference::{Reference, UserGroups};
 
 const NOW: i64 = 1_000_000;
 const RETENTION: i64 = 10;
@@ -44,6 +44,17 @@ impl Harness {
     /// Returns the records that the window dropped.
     fn advance(&mut self, second: i64) -> u64 {
         self.timeline.advance(&self.window, second * 1_000)
+    }
+
+    /// Publishes a table together with the group of one user, and returns that group.
+    fn put(&self, table: &str) -> UserGroups {
+        let groups = vec![(self.keys.user("a"), 0)];
+        self.reference.put(table, &self.keys, groups.clone());
+        groups
+    }
+
+    fn switch_generation(&mut self) {
+        self.timeline.switch_generation(&self.reference.published());
     }
 
     fn runs(&self, second: i64) -> Option<usize> {
@@ -121,19 +132,18 @@ fn time_stays_where_it_is_when_the_clock_is_behind() {
 }
 
 #[test]
-fn a_generation_is_adopted_once() {
+fn the_timeline_switches_to_a_generation_once() {
     let mut harness = Harness::new();
-    let table = br#"{"user_metadata":{},"ts":"1970-01-01T00:00:00Z"}"#.to_vec();
-    let (reference, keys) = (&harness.reference, &harness.keys);
-    let change = reference.change(Change::Replace, table, &Preconditions::default(), 0, keys, |_| Ok(()));
-    let generation = change.unwrap();
-    harness.timeline.adopt(generation.clone());
-    *generation.prepared.lock().unwrap() = Some(vec![]);
-    harness.timeline.adopt(generation.clone());
-    assert!(generation.prepared.lock().unwrap().is_some(), "nobody was grouped again");
-    *generation.prepared.lock().unwrap() = Some(vec![]);
-    harness.timeline.adopt(Reference::new(&[], 0).current());
-    assert_eq!(harness.timeline.sum(1).generation.number(), 1, "nor does an older one come back");
+    let before = harness.reference.published();
+    harness.put(r#"{"user_metadata":{},"ts":"1970-01-01T00:00:00Z"}"#);
+    harness.switch_generation();
+    assert_eq!(harness.reference.published().take_groups(), [], "the prepared groups were taken");
+    let groups = harness.put(r#"{"user_metadata":{},"ts":"1970-01-01T00:00:01Z"}"#);
+    harness.timeline.generation = harness.reference.current();
+    harness.switch_generation();
+    assert_eq!(harness.reference.published().take_groups(), groups, "no user was grouped again");
+    harness.timeline.switch_generation(&before);
+    assert_eq!(harness.timeline.sum(1).generation.number(), 2, "the timeline never goes back to an older generation");
 }
 
 #[test]
@@ -158,9 +168,8 @@ fn what_the_seconds_take_is_counted_whatever_changes_them() {
         "{{\"user_metadata\":{{{}}},\"ts\":\"1970-01-01T00:00:00Z\"}}",
         users.iter().map(row).collect::<Vec<_>>().join(",")
     );
-    let (reference, keys) = (&harness.reference, &harness.keys);
-    let change = reference.change(Change::Replace, table.into(), &Preconditions::default(), 0, keys, |_| Ok(()));
-    harness.timeline.adopt(change.unwrap());
+    harness.put(&table);
+    harness.switch_generation();
     seen.push(check(&harness));
     harness.timeline.sum(2);
     seen.push(check(&harness));

@@ -1,10 +1,12 @@
 //! `weir serve`: a server until a signal ends it.
 
+use crate::args::option_of;
 use crate::signals::{ReloadSignal, ShutdownSignals};
 use crate::telemetry::LogFormat;
 use std::error::Error;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
+use weir::ConfigError;
 use weir_server::{Reloader, Server, Settings};
 
 /// The validated settings of the command.
@@ -42,7 +44,7 @@ pub(crate) async fn serve_with_ready(
     let listener = TcpListener::bind(&listen).await;
     let listener =
         listener.map_err(|error| format!("cannot listen on {listen}: {error}; --listen ADDR:PORT chooses where"))?;
-    let server = Server::new(server)?;
+    let server = Server::new(server).map_err(named_as_options)?;
     tokio::spawn(reload_on(reloads, server.reloader()));
     let shutdown = async move {
         signals.next().await;
@@ -50,6 +52,14 @@ pub(crate) async fn serve_with_ready(
     };
     ready(listener.local_addr()?)?;
     Ok(server.serve(listener, shutdown).await?)
+}
+
+/// Names the option where the engine names a field of its settings.
+fn named_as_options(error: Box<dyn Error>) -> Box<dyn Error> {
+    match error.downcast_ref::<ConfigError>() {
+        Some(error) => error.display_as(&option_of(error.field())).into(),
+        None => error,
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a second signal means that the drain is not to be waited for")]

@@ -18,9 +18,9 @@ fn attributes() -> Box<[Box<str>]> {
 fn read(base: Option<&Arc<Table>>, body: &str) -> Result<(Arc<Table>, i64), (String, String)> {
     let (attributes, keys, mut body) = (attributes(), keys(), body.as_bytes().to_vec());
     let reader = Reader { attributes: &attributes, keys: &keys, base };
-    let draft = json::with_nodes(&mut body, &mut json::Scratch::default(), |nodes| reader.read(nodes));
-    let draft = draft.expect("the test's body is JSON");
-    draft.map(|draft| (draft.table, draft.ts_ms)).map_err(|fault| (fault.pointer, fault.detail))
+    let candidate = json::with_nodes(&mut body, &mut json::Scratch::default(), |nodes| reader.read(nodes));
+    let candidate = candidate.expect("the test's body is JSON");
+    candidate.map(|candidate| (candidate.table, candidate.ts_ms)).map_err(|fault| (fault.pointer, fault.detail))
 }
 
 fn put(users: &str) -> Result<(Arc<Table>, i64), (String, String)> {

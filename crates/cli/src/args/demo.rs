@@ -1,7 +1,7 @@
 //! The arguments of `weir demo`.
 
 use crate::args::ServeArgs;
-use crate::args::within;
+use crate::args::range::within;
 use crate::client::Token;
 use crate::demo::{DemoSettings, DemoTokens};
 use crate::limits;

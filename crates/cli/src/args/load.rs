@@ -1,6 +1,6 @@
 //! The arguments of `weir load`.
 
-use crate::args::within;
+use crate::args::range::within;
 use crate::args::{access, duration};
 use crate::limits;
 use crate::load::{Options, Rate, Target, Workload};

@@ -6,6 +6,7 @@ mod duration;
 mod generate;
 mod load;
 mod memory;
+mod range;
 mod reference;
 mod send;
 mod top;
@@ -26,11 +27,10 @@ use clap_complete::Shell;
 use demo::DemoArgs;
 use load::LoadArgs;
 use memory::Shares;
+use range::within;
 use reference::ReferenceArgs;
 use send::SendArgs;
 use std::ffi::OsString;
-use std::fmt::Display;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 use top::TopArgs;
@@ -288,14 +288,6 @@ fn variable(name: &str) -> Result<Option<String>, String> {
     std::env::var_os(name).map(text).transpose()
 }
 
-/// Refuses a value outside of its range, by the name of its option.
-fn within<T: PartialOrd + Display>(option: &str, value: T, range: &RangeInclusive<T>) -> Result<(), String> {
-    if range.contains(&value) {
-        return Ok(());
-    }
-    Err(format!("{option} must be {} to {}, not {value}", range.start(), range.end()))
-}
-
 impl ServeArgs {
     fn validate(self, variable: impl Fn(&str) -> Result<Option<String>, String>) -> Result<ServeSettings, String> {
         let engine_default = EngineConfig::default();
@@ -312,9 +304,12 @@ impl ServeArgs {
             max_memory_bytes: shares.map(|shares| shares.engine_bytes),
             shards: self.shards.unwrap_or(engine_default.shards),
         };
-        engine.validate().map_err(|error| match self.max_memory {
-            Some(bytes) => format!("{error} (of {bytes} bytes, the rest is for bodies and the process itself)"),
-            None => error.to_string(),
+        engine.validate().map_err(|error| {
+            let line = error.display_as(&option_of(error.field()));
+            match self.max_memory {
+                Some(bytes) => format!("{line} (of {bytes} bytes, the rest is for bodies and the process itself)"),
+                None => line,
+            }
         })?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = self.workers.unwrap_or(cores.min(*limits::WORKERS.end()));
@@ -352,6 +347,12 @@ impl ServeArgs {
             log_format: self.log_format,
         })
     }
+}
+
+/// The option that sets a field of the engine's settings: the same words, without the unit.
+pub(crate) fn option_of(field: &str) -> String {
+    let name = field.strip_suffix("_secs").or_else(|| field.strip_suffix("_bytes")).unwrap_or(field);
+    name.replace('_', "-")
 }
 
 fn listen_address(listen: Option<String>, port: Option<&str>) -> Result<String, String> {

@@ -1,7 +1,7 @@
 //! The arguments of `weir send`.
 
 use crate::args::access::AccessArgs;
-use crate::args::within;
+use crate::args::range::within;
 use crate::args::{duration, size_bytes, source};
 use crate::client::send::Options;
 use crate::limits;

@@ -1,8 +1,17 @@
 //! The engine: [`ingest`](Engine::ingest) and [`metrics`](Engine::metrics), each a list of stages.
 
+mod change_reference;
+mod memory_accounting;
+mod observer;
+#[cfg(test)]
+mod tests;
+
+pub use observer::{Observer, Stage};
+
 use crate::clock::{Clock, MonotonicClock, second_of};
-use crate::config::{ConfigError, EngineConfig};
+use crate::config::EngineConfig;
 use crate::dedup::{Claim, Dedup, Elastic, Preallocated};
+use crate::error::{ConfigError, Overloaded};
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema, Tally, Verdict};
 use crate::fair::FairMutex;
 use crate::json;
@@ -10,21 +19,15 @@ use crate::key::{EventKey, HashKeys};
 use crate::limits;
 use crate::memory::Memory;
 use crate::permits::Permits;
-use crate::reference::{Change, Generation, Preconditions, Reference, ReferenceError, Step};
-use crate::sync::{self, AtomicI64, MutexGuard, OnceLock, Ordering, reclaim};
+use crate::reference::{Generation, Reference};
+use crate::sync::{self, AtomicI64, MutexGuard, Ordering, reclaim};
 use crate::timeline::{Metrics, Query, Series, Timeline};
 use crate::window::{Appended, Window};
+use observer::StageTimer;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, TryLockError};
-
-#[path = "engine/observer.rs"]
-mod observer;
-#[path = "engine/stock.rs"]
-mod stock;
-
-pub use observer::{Observer, Stage};
 
 /// Takes events and answers windowed questions about them.
 ///
@@ -56,25 +59,7 @@ pub struct Engine {
     timeline: FairMutex<Timeline>,
     /// When the last fold began that left nothing behind. A gauge, which orders nothing.
     caught_up_ms: AtomicI64,
-    observer: OnceLock<Arc<dyn Observer>>,
-}
-
-/// The engine has no room for the batch; nothing of it was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overloaded;
-
-impl fmt::Display for Overloaded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no room for the batch at the moment; nothing of it was taken")
-    }
-}
-
-impl std::error::Error for Overloaded {}
-
-impl From<Overloaded> for ReferenceError {
-    fn from(Overloaded: Overloaded) -> Self {
-        Self::Overloaded
-    }
+    stages: StageTimer,
 }
 
 /// How much the engine holds.
@@ -128,7 +113,7 @@ impl Engine {
             memory: Memory::new(&config),
             timeline: FairMutex::new(timeline),
             caught_up_ms: AtomicI64::new(clock.now_ms()),
-            observer: OnceLock::new(),
+            stages: StageTimer::default(),
             clock,
             window,
             reference,
@@ -150,6 +135,22 @@ impl Engine {
         self.clock.now_ms()
     }
 
+    /// Reports to `observer`, from now on, how long each stage takes; two readings of a clock for each stage of a batch, and
+    /// none while there is no observer. The first observer stays: this says whether it is the one given.
+    pub fn set_observer(&self, observer: Arc<dyn Observer>) -> bool {
+        self.stages.set_observer(observer)
+    }
+
+    /// How far the timeline may lag behind the window, in milliseconds of the engine's clock: how long ago the last fold
+    /// began that left nothing behind. No unfolded record has waited longer. Takes no lock.
+    ///
+    /// With a [tick](Self::tick) every 50 ms it is some 50 ms. More means that the ticks do not keep up with the writers,
+    /// or that there are none.
+    #[must_use]
+    pub fn lag_ms(&self) -> i64 {
+        self.clock.now_ms().saturating_sub(self.caught_up_ms.load(Ordering::Relaxed)).max(0)
+    }
+
     /// How far the clock has been set back below the engine's time, in milliseconds: until it has caught up, events
     /// with a timestamp of now look that late.
     #[must_use]
@@ -163,7 +164,7 @@ impl Engine {
     /// When the body as a whole cannot be taken.
     pub fn decode(&self, body: Vec<u8>, format: Format) -> Result<Batch, DecodeError> {
         let decode = || DECODER.with_borrow_mut(|decoder| decoder.decode(body, format, &self.schema, &self.keys));
-        self.timed(Stage::Decode, decode)
+        self.stages.timed(Stage::Decode, decode)
     }
 
     /// [`decode`](Self::decode) of a body that is of the usual shape throughout, so that it takes at most some tens of
@@ -173,7 +174,7 @@ impl Engine {
     /// The body, as it was.
     pub fn decode_usual(&self, body: Vec<u8>, format: Format) -> Result<Batch, Vec<u8>> {
         let decode = || Decoder::try_decode_fast(body, format, &self.schema, &self.keys);
-        self.timed_if(Stage::Decode, Result::is_ok, decode)
+        self.stages.timed_if(Stage::Decode, Result::is_ok, decode)
     }
 
     /// The most memory that [`decode`](Self::decode) takes beside the body and the batch, and
@@ -212,12 +213,12 @@ impl Engine {
         self.clock.observe(received_at_ms);
         batch.judge_skew(received_at_ms, self.config.max_skew_ms());
         let mut columns = COLUMNS.take();
-        let ((), claim) = self.measured(|| self.claim(batch, received_at_ms, &mut columns));
-        let ((), append) = self.measured(|| self.append(batch, &mut columns));
+        let ((), claim) = self.stages.measured(|| self.claim(batch, received_at_ms, &mut columns));
+        let ((), append) = self.stages.measured(|| self.append(batch, &mut columns));
         self.backlog.release(batch.len() - columns.rows.len());
         COLUMNS.set(columns);
-        self.tell(Stage::Claim, claim);
-        self.tell(Stage::Append, append);
+        self.stages.report(Stage::Claim, claim);
+        self.stages.report(Stage::Append, append);
         Ok(batch.tally())
     }
 
@@ -242,7 +243,7 @@ impl Engine {
     #[must_use]
     pub fn query(&self, query: &Query) -> Metrics {
         let window_secs = self.cut(query.window_secs);
-        let sums = self.timed(Stage::Query, || {
+        let sums = self.stages.timed(Stage::Query, || {
             if query.needs_scan() {
                 self.read(|timeline| timeline.excerpt(window_secs)).sum(query.filter.kinds(&self.config.event_types))
             } else {
@@ -260,7 +261,7 @@ impl Engine {
     pub fn series(&self, query: &Query, step_secs: u32) -> Series {
         let window_secs = self.cut(query.window_secs);
         Series {
-            excerpt: self.timed(Stage::Query, || self.read(|timeline| timeline.excerpt(window_secs))),
+            excerpt: self.stages.timed(Stage::Query, || self.read(|timeline| timeline.excerpt(window_secs))),
             filter: query.filter.clone(),
             step_secs: step_secs.clamp(1, window_secs),
             event_types: self.config.event_types.clone(),
@@ -278,41 +279,6 @@ impl Engine {
     #[must_use]
     pub fn user(&self, user_id: &str) -> Option<Vec<String>> {
         Some(self.reference.current().user(self.keys.user(user_id))?.map(str::to_owned).collect())
-    }
-
-    /// Replaces or patches the reference table. An unchanged one (a safe retry) gives the current generation.
-    ///
-    /// # Errors
-    /// When it is refused; the table stays as it was.
-    pub fn change_reference(
-        &self,
-        change: Change,
-        body: Vec<u8>,
-        preconditions: &Preconditions,
-        received_at_ms: i64,
-    ) -> Result<Arc<Generation>, ReferenceError> {
-        let set_aside = |bytes| self.memory.reserve(bytes, self.backlog.in_use());
-        let _for_body = set_aside(body.len().saturating_mul(limits::REFERENCE_BYTES_PER_BODY_BYTE))?;
-        let mut for_table = None;
-        let before = |step: Step<'_>| {
-            match step {
-                Step::Draft { base } => {
-                    drop(for_table.take());
-                    for_table = Some(set_aside(self.table_bytes_max(change, base))?);
-                }
-                Step::Publish { candidate } => {
-                    let prepared = self.group_known_users(candidate);
-                    if let Ok(mut slot) = candidate.prepared.lock() {
-                        *slot = Some(prepared);
-                    }
-                }
-            }
-            Ok(())
-        };
-        let generation = self.reference.change(change, body, preconditions, received_at_ms, &self.keys, before)?;
-        // What was set aside is given back when the table is counted.
-        self.take_stock();
-        Ok(generation)
     }
 
     /// Housekeeping that leaves queries little to do; about every 50 ms. Folds, retires and expires under the
@@ -433,33 +399,18 @@ impl Engine {
     fn bring_up_to_date(&self, timeline: &mut Timeline) {
         let dropped = timeline.advance(&self.window, self.clock.now_ms());
         self.settle(timeline, dropped as usize);
-        timeline.adopt(self.reference.current());
+        timeline.switch_generation(&self.reference.published());
     }
 
     /// Returns whether there is more.
     fn fold(&self, timeline: &mut Timeline, limit: u64) -> bool {
         let catch_up = || timeline.catch_up(&self.window, limit);
-        let consumed = self.timed_if(Stage::Fold, |consumed| consumed.records > 0, catch_up);
-        if !consumed.has_more {
+        let drained = self.stages.timed_if(Stage::Fold, |drained| drained.records > 0, catch_up);
+        if !drained.has_more {
             self.caught_up_ms.store(timeline.now_ms(), Ordering::Relaxed);
         }
-        self.settle(timeline, consumed.records as usize);
-        consumed.has_more
-    }
-
-    /// The candidate's groups of the users that the timeline knows, a slice of them at a time so that its lock is held
-    /// only to copy keys; the lookups, most of the work, are done without it.
-    fn group_known_users(&self, candidate: &Generation) -> Vec<(crate::key::UserKey, u32)> {
-        const SLICE: u32 = 1 << 16;
-        let mut prepared = Vec::new();
-        loop {
-            let keys = self.lock_timeline().user_keys(prepared.len() as u32, SLICE);
-            let last = keys.len() < SLICE as usize;
-            prepared.extend(keys.into_iter().map(|key| (key, candidate.group_of(key))));
-            if last {
-                return prepared;
-            }
-        }
+        self.settle(timeline, drained.records as usize);
+        drained.has_more
     }
 }
 
@@ -475,7 +426,7 @@ fn dedup(config: &EngineConfig) -> Result<Box<dyn Dedup>, ConfigError> {
         None => Ok(Box::new(Elastic::new(horizon_secs))),
         Some(capacity) => Preallocated::new(horizon_secs, capacity)
             .map(|preallocated| Box::new(preallocated) as _)
-            .map_err(|error| ConfigError::new(format!("dedup-capacity: no memory for {capacity} ids: {error}"))),
+            .map_err(|error| ConfigError::new("dedup_capacity", format!(": no memory for {capacity} ids: {error}"))),
     }
 }
 
@@ -483,43 +434,4 @@ fn dedup(config: &EngineConfig) -> Result<Box<dyn Dedup>, ConfigError> {
 fn poisoned() -> ! {
     let _ = writeln!(std::io::stderr(), "weir: a fold has panicked; the figures can no longer be trusted");
     std::process::abort()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::ManualClock;
-
-    /// Has no room for a single id.
-    struct Full;
-
-    impl Dedup for Full {
-        fn claim(&self, _: &[EventKey], _: i64, _: &mut Vec<Claim>) {
-            unreachable!("nothing is claimed that there was no room for")
-        }
-
-        fn has_capacity(&self, ids: usize) -> bool {
-            ids == 0
-        }
-
-        fn sweep(&self, _: i64) {}
-
-        fn ids(&self) -> usize {
-            0
-        }
-
-        fn bytes(&self) -> usize {
-            0
-        }
-    }
-
-    #[test]
-    fn a_full_dedup_table_refuses_a_batch_whole() {
-        let mut engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
-        engine.dedup = Box::new(Full);
-        let event = br#"{"event_id":"e","user_id":"u","type":"click","ts":"1970-01-01T00:00:00Z"}"#;
-        let mut batch = engine.decode(event.to_vec(), Format::Json).unwrap();
-        assert_eq!(engine.ingest(&mut batch, 0), Err(Overloaded));
-        assert_eq!((batch.verdict(0), engine.sizes().backlog), (Verdict::Pending, 0));
-    }
 }

@@ -49,11 +49,11 @@ impl Engine {
 
     /// Counts what everything has come to; under the timeline's lock, so that no older count replaces a newer one.
     fn hold(&self, timeline: &Timeline) {
-        let reference = self.reference.current();
+        let published = self.reference.published();
         self.memory.hold(&Parts {
             dedup_bytes: self.dedup.bytes(),
             timeline_bytes: timeline.bytes(),
-            reference_bytes: reference.bytes() + timeline.generation().bytes_beside(&reference),
+            reference_bytes: published.bytes() + timeline.generation().bytes_beside(published.generation()),
         });
     }
 

@@ -1,4 +1,8 @@
 use super::*;
+use crate::clock::ManualClock;
+use crate::config::EngineConfig;
+use crate::event::Format;
+use crate::reference::Tags;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -9,12 +13,10 @@ const DAY_MS: i64 = 1_759_881_600_000;
 const SKEW_MS: i64 = 120_000;
 const THREADS: usize = 8;
 
-fn keys() -> HashKeys {
-    HashKeys::from_seed(&[7; 32])
-}
-
-fn store() -> Reference {
-    Reference::new(&["plan".to_owned(), "region".to_owned()], SKEW_MS)
+/// An engine with the attributes plan and region.
+fn engine() -> Engine {
+    let config = EngineConfig { retention_secs: 1, shards: 1, ..EngineConfig::default() };
+    Engine::new(config, ManualClock::new(DAY_MS)).unwrap()
 }
 
 /// `ms` after the start of the day, less than an hour.
@@ -30,19 +32,23 @@ fn ada(plan: &str) -> Value {
     json!({ "ada": { "plan": plan, "region": "eu" } })
 }
 
+fn bob() -> Value {
+    json!({ "bob": { "plan": "free", "region": "us" } })
+}
+
 type Outcome = Result<Arc<Generation>, ReferenceError>;
 
 /// Applies a body stamped `ms` after the start of the day, received an hour after it.
-fn change(store: &Reference, change: Change, ms: i64, users: &Value, preconditions: &Preconditions) -> Outcome {
-    store.change(change, body(ms, users), preconditions, DAY_MS + 3_600_000, &keys(), |_| Ok(()))
+fn change(engine: &Engine, change: Change, ms: i64, users: &Value, preconditions: &Preconditions) -> Outcome {
+    engine.change_reference(change, body(ms, users), preconditions, DAY_MS + 3_600_000)
 }
 
-fn put(store: &Reference, ms: i64, users: &Value) -> Outcome {
-    change(store, Change::Replace, ms, users, &Preconditions::default())
+fn put(engine: &Engine, ms: i64, users: &Value) -> Outcome {
+    change(engine, Change::Replace, ms, users, &Preconditions::default())
 }
 
-fn patch(store: &Reference, ms: i64, users: &Value) -> Outcome {
-    change(store, Change::Merge, ms, users, &Preconditions::default())
+fn patch(engine: &Engine, ms: i64, users: &Value) -> Outcome {
+    change(engine, Change::Merge, ms, users, &Preconditions::default())
 }
 
 fn if_match(numbers: &[u64]) -> Preconditions {
@@ -57,76 +63,81 @@ fn stale(current_ms: i64, current: u64) -> ReferenceError {
     ReferenceError::Stale { current_ts_ms: DAY_MS + current_ms, current }
 }
 
-fn user(generation: &Generation, id: &str) -> Option<Vec<String>> {
-    Some(generation.user(keys().user(id))?.map(str::to_owned).collect())
+/// A user's attributes in a generation of this engine.
+fn user(engine: &Engine, generation: &Generation, id: &str) -> Option<Vec<String>> {
+    Some(generation.user(engine.keys.user(id))?.map(str::to_owned).collect())
 }
 
 #[test]
 fn there_is_no_table_at_first() {
-    let none = store().current();
+    let engine = engine();
+    let none = engine.reference();
     assert_eq!((none.number(), none.ts_ms(), none.users(), none.groups()), (0, None, 0, 1));
     assert_eq!(none.attributes().iter().map(|name| &**name).collect::<Vec<_>>(), ["plan", "region"]);
-    assert_eq!((user(&none, "ada"), none.group_of(keys().user("ada"))), (None, 0));
+    assert_eq!((user(&engine, &none, "ada"), none.group_of(engine.keys.user("ada"))), (None, 0));
 }
 
 #[test]
 fn a_table_replaces_the_one_before_and_whoever_holds_that_one_keeps_it() {
-    let store = store();
-    let first = put(&store, 1, &ada("pro")).unwrap();
+    let engine = engine();
+    let first = put(&engine, 1, &ada("pro")).unwrap();
     let users = json!({ "bob": { "plan": "free", "region": "us" }, "eve": { "plan": "free", "region": "us" } });
-    let second = put(&store, 2, &users).unwrap();
-    assert!(Arc::ptr_eq(&second, &store.current()));
+    let second = put(&engine, 2, &users).unwrap();
+    assert!(Arc::ptr_eq(&second, &engine.reference()));
     assert_eq!((first.number(), first.ts_ms(), first.users()), (1, Some(DAY_MS + 1), 1));
-    assert_eq!(user(&first, "ada").unwrap(), ["pro", "eu"]);
+    assert_eq!(user(&engine, &first, "ada").unwrap(), ["pro", "eu"]);
     assert_eq!((second.number(), second.ts_ms(), second.users(), second.groups()), (2, Some(DAY_MS + 2), 2, 2));
-    assert_eq!((user(&second, "ada"), user(&second, "bob").unwrap()), (None, vec!["free".into(), "us".into()]));
-    let group = second.group_of(keys().user("eve"));
+    assert_eq!(
+        (user(&engine, &second, "ada"), user(&engine, &second, "bob").unwrap()),
+        (None, vec!["free".into(), "us".into()])
+    );
+    let group = second.group_of(engine.keys.user("eve"));
     assert_eq!((group, second.value(group, 0), second.value(group, 1)), (1, "free", "us"));
 }
 
 #[test]
 fn a_generation_is_printed_without_its_users() {
-    let store = store();
-    let printed = format!("{:?}", put(&store, 1, &ada("gold")).unwrap());
+    let engine = engine();
+    let printed = format!("{:?}", put(&engine, 1, &ada("gold")).unwrap());
     assert!(printed.contains("number: 1") && printed.contains("users: 1"), "{printed}");
     assert!(!printed.contains("gold"), "{printed}");
 }
 
 #[test]
 fn an_older_timestamp_is_stale_and_the_table_stays() {
-    let store = store();
-    put(&store, 5, &ada("pro")).unwrap();
+    let engine = engine();
+    put(&engine, 5, &ada("pro")).unwrap();
     for (ms, plan) in [(4, "free"), (4, "pro"), (0, "pro"), (5, "free")] {
-        assert_eq!(number(put(&store, ms, &ada(plan))), Err(stale(5, 1)), "PUT {ms} {plan}");
-        assert_eq!(number(patch(&store, ms, &ada(plan))), Err(stale(5, 1)), "PATCH {ms} {plan}");
+        assert_eq!(number(put(&engine, ms, &ada(plan))), Err(stale(5, 1)), "PUT {ms} {plan}");
+        assert_eq!(number(patch(&engine, ms, &ada(plan))), Err(stale(5, 1)), "PATCH {ms} {plan}");
     }
     assert_eq!(
-        (store.current().number(), user(&store.current(), "ada").unwrap()),
+        (engine.reference().number(), user(&engine, &engine.reference(), "ada").unwrap()),
         (1, vec!["pro".into(), "eu".into()])
     );
 }
 
 #[test]
 fn an_equal_timestamp_with_equal_content_is_a_safe_retry() {
-    let store = store();
-    let first = put(&store, 5, &ada("pro")).unwrap();
+    let engine = engine();
+    let first = put(&engine, 5, &ada("pro")).unwrap();
     for users in [ada("pro"), json!({ "ada": { "region": "eu", "note": 7, "plan": "pro" } })] {
-        assert!(Arc::ptr_eq(&put(&store, 5, &users).unwrap(), &first), "PUT {users}");
+        assert!(Arc::ptr_eq(&put(&engine, 5, &users).unwrap(), &first), "PUT {users}");
     }
     for users in [json!({}), ada("pro"), json!({ "ada": {} }), json!({ "nobody": null })] {
-        assert!(Arc::ptr_eq(&patch(&store, 5, &users).unwrap(), &first), "PATCH {users}");
+        assert!(Arc::ptr_eq(&patch(&engine, 5, &users).unwrap(), &first), "PATCH {users}");
     }
-    assert_eq!(number(patch(&store, 5, &json!({ "ada": null }))), Err(stale(5, 1)));
+    assert_eq!(number(patch(&engine, 5, &json!({ "ada": null }))), Err(stale(5, 1)));
 }
 
 #[test]
 fn a_newer_timestamp_makes_a_generation_even_of_the_same_content() {
-    let store = store();
-    assert_eq!(number(put(&store, 5, &ada("pro"))), Ok(1));
-    assert_eq!(number(put(&store, 6, &ada("pro"))), Ok(2));
-    assert_eq!(number(patch(&store, 7, &json!({}))), Ok(3));
+    let engine = engine();
+    assert_eq!(number(put(&engine, 5, &ada("pro"))), Ok(1));
+    assert_eq!(number(put(&engine, 6, &ada("pro"))), Ok(2));
+    assert_eq!(number(patch(&engine, 7, &json!({}))), Ok(3));
     let absent = format!(r#"{{"ts":"{}"}}"#, ts(8)).into_bytes();
-    let fourth = store.change(Change::Merge, absent, &Preconditions::default(), DAY_MS, &keys(), |_| Ok(())).unwrap();
+    let fourth = engine.change_reference(Change::Merge, absent, &Preconditions::default(), DAY_MS).unwrap();
     assert_eq!((fourth.number(), fourth.ts_ms(), fourth.users()), (4, Some(DAY_MS + 8), 1));
 }
 
@@ -134,20 +145,19 @@ fn a_newer_timestamp_makes_a_generation_even_of_the_same_content() {
 fn before_the_first_table_any_timestamp_is_fine_and_a_patch_makes_one() {
     let past = br#"{"user_metadata":{},"ts":"0001-01-01T00:00:00Z"}"#.to_vec();
     for change in [Change::Replace, Change::Merge] {
-        let made =
-            store().change(change, past.clone(), &Preconditions::default(), DAY_MS, &keys(), |_| Ok(())).unwrap();
+        let made = engine().change_reference(change, past.clone(), &Preconditions::default(), DAY_MS).unwrap();
         assert_eq!((made.number(), made.users()), (1, 0));
     }
-    let store = store();
-    let made = patch(&store, 1, &ada("pro")).unwrap();
-    assert_eq!((made.number(), user(&made, "ada").unwrap()), (1, vec!["pro".into(), "eu".into()]));
+    let engine = engine();
+    let made = patch(&engine, 1, &ada("pro")).unwrap();
+    assert_eq!((made.number(), user(&engine, &made, "ada").unwrap()), (1, vec!["pro".into(), "eu".into()]));
 }
 
 #[test]
 fn exactly_the_skew_ahead_is_accepted_and_one_millisecond_more_is_not() {
     for change in [Change::Replace, Change::Merge] {
         let at = |received_at_ms| {
-            store().change(change, body(0, &ada("pro")), &Preconditions::default(), received_at_ms, &keys(), |_| Ok(()))
+            engine().change_reference(change, body(0, &ada("pro")), &Preconditions::default(), received_at_ms)
         };
         assert_eq!(number(at(DAY_MS - SKEW_MS)), Ok(1));
         let ahead = ReferenceError::TimestampInFuture { ahead_ms: SKEW_MS + 1, max_skew_ms: SKEW_MS };
@@ -159,11 +169,11 @@ fn exactly_the_skew_ahead_is_accepted_and_one_millisecond_more_is_not() {
 
 #[test]
 fn preconditions_are_judged_against_the_generation_in_force() {
-    let store = store();
+    let engine = engine();
     let some = |tags| Preconditions { if_match: Some(tags), if_none_match: None };
     let none = |tags| Preconditions { if_match: None, if_none_match: Some(tags) };
     let put =
-        |ms, preconditions: &Preconditions| number(change(&store, Change::Replace, ms, &ada("pro"), preconditions));
+        |ms, preconditions: &Preconditions| number(change(&engine, Change::Replace, ms, &ada("pro"), preconditions));
     let mismatch = |current| Err(ReferenceError::GenerationMismatch { current });
     assert_eq!(put(1, &some(Tags::Any)), mismatch(0));
     assert_eq!(put(1, &if_match(&[1])), mismatch(0));
@@ -175,18 +185,18 @@ fn preconditions_are_judged_against_the_generation_in_force() {
     assert_eq!(put(3, &if_match(&[1, 2])), Ok(3));
     assert_eq!(put(4, &none(Tags::Generations(vec![2]))), Ok(4));
     assert_eq!(put(4, &if_match(&[3])), mismatch(4), "also for a retry");
-    assert_eq!(number(change(&store, Change::Merge, 5, &json!({}), &if_match(&[3]))), mismatch(4));
-    assert_eq!(number(change(&store, Change::Merge, 5, &json!({}), &if_match(&[4]))), Ok(5));
-    assert_eq!(number(change(&Reference::new(&[], 0), Change::Replace, 1, &json!({}), &none(Tags::Any))), Ok(1));
+    assert_eq!(number(change(&engine, Change::Merge, 5, &json!({}), &if_match(&[3]))), mismatch(4));
+    assert_eq!(number(change(&engine, Change::Merge, 5, &json!({}), &if_match(&[4]))), Ok(5));
+    assert_eq!(number(change(&self::engine(), Change::Replace, 1, &json!({}), &none(Tags::Any))), Ok(1));
 }
 
 #[test]
 fn a_body_is_judged_by_syntax_then_shape_then_clock_then_precondition_then_age() {
-    let store = store();
-    put(&store, 5, &ada("pro")).unwrap();
+    let engine = engine();
+    put(&engine, 5, &ada("pro")).unwrap();
     let judge = |text: &str, received_at_ms, preconditions: &Preconditions| {
         let outcomes = [Change::Replace, Change::Merge].map(|change| {
-            number(store.change(change, text.as_bytes().to_vec(), preconditions, received_at_ms, &keys(), |_| Ok(())))
+            number(engine.change_reference(change, text.as_bytes().to_vec(), preconditions, received_at_ms))
         });
         assert_eq!(outcomes[0], outcomes[1], "{text}");
         outcomes[0].clone().unwrap_err()
@@ -199,136 +209,89 @@ fn a_body_is_judged_by_syntax_then_shape_then_clock_then_precondition_then_age()
     assert!(matches!(judge(old, early, &wrong), ReferenceError::TimestampInFuture { .. }));
     assert_eq!(judge(old, DAY_MS, &wrong), ReferenceError::GenerationMismatch { current: 1 });
     assert_eq!(judge(old, DAY_MS, &if_match(&[1])), stale(5, 1));
-    assert_eq!(store.current().number(), 1);
+    assert_eq!(engine.reference().number(), 1);
 }
 
 #[test]
-fn errors_read_as_sentences() {
-    let invalid = ReferenceError::Invalid { pointer: "/ts".into(), detail: "ts is missing".into() };
-    let future = ReferenceError::TimestampInFuture { ahead_ms: 5, max_skew_ms: 4 };
-    for (error, text) in [
-        (ReferenceError::Malformed(Malformed { offset: 7 }), "the body is not valid JSON at byte 7"),
-        (invalid, "ts is missing"),
-        (future, "ts is 5 ms ahead of the server's clock; at most 4 ms are accepted"),
-        (
-            ReferenceError::GenerationMismatch { current: 7 },
-            "generation 7 is in force, which the precondition rules out",
-        ),
-        (ReferenceError::Overloaded, "no room for the change at the moment; the table is as it was"),
-        (stale(1, 7), "ts is older than that of generation 7, which is in force, or equal with other content"),
-    ] {
-        assert_eq!((&error as &dyn std::error::Error).to_string(), text);
+fn a_generation_is_published_with_the_groups_of_the_known_users() {
+    let engine = engine();
+    let event = br#"{"event_id":"e","user_id":"ada","type":"click","ts":"2025-10-08T00:00:00Z"}"#;
+    let mut batch = engine.decode(event.to_vec(), Format::Json).unwrap();
+    engine.ingest(&mut batch, DAY_MS).unwrap();
+    engine.tick();
+    let published = put(&engine, 1, &ada("pro")).unwrap();
+    assert!(Arc::ptr_eq(&published, engine.reference.published().generation()));
+    assert_eq!(engine.reference.published().take_groups(), [(engine.keys.user("ada"), 1)]);
+    assert_eq!(engine.reference.published().take_groups(), [], "the groups are handed out once");
+}
+
+#[test]
+fn a_refused_or_unchanged_table_has_no_successor() {
+    let engine = engine();
+    let current = put(&engine, 5, &ada("pro")).unwrap();
+    for (ms, plan, is_retry) in [(5, "pro", true), (5, "free", false), (4, "pro", false)] {
+        let mut body = body(ms, &ada(plan));
+        let read = |nodes: &[Node<'_>]| engine.reference.read_table(nodes, &engine.keys).unwrap();
+        let candidate = json::with_nodes(&mut body, &mut json::Scratch::default(), read).unwrap();
+        let successor = engine.reference.successor(&current, candidate, &Preconditions::default(), DAY_MS);
+        assert_eq!(
+            successor.map(|successor| successor.is_none()),
+            is_retry.then_some(true).ok_or(stale(5, 1)),
+            "{plan}"
+        );
     }
 }
 
-#[test]
-fn the_step_before_publication_sees_the_candidate_before_anybody_else() {
-    let store = store();
-    let mut seen = 0;
-    let published = store
-        .change(Change::Replace, body(1, &ada("pro")), &Preconditions::default(), DAY_MS, &keys(), |step| {
-            let Step::Publish { candidate } = step else { return Ok(()) };
-            seen += 1;
-            assert_eq!((candidate.number(), candidate.users(), store.current().number()), (1, 1, 0));
-            *candidate.prepared.lock().unwrap() = Some(vec![(keys().user("ada"), 1)]);
-            Ok(())
-        })
-        .unwrap();
-    assert_eq!(seen, 1);
-    assert_eq!(store.current().prepared.lock().unwrap().take(), Some(vec![(keys().user("ada"), 1)]));
-    assert!(published.prepared.lock().unwrap().is_none(), "the published generation is the candidate");
-}
-
-#[test]
-fn what_is_refused_or_unchanged_is_no_candidate() {
-    let store = store();
-    put(&store, 5, &ada("pro")).unwrap();
-    for (ms, plan) in [(5, "pro"), (5, "free"), (4, "pro")] {
-        let never = |step: Step<'_>| match step {
-            Step::Draft { .. } => Ok(()),
-            Step::Publish { .. } => panic!("{ms} {plan}"),
-        };
-        let _ = store.change(Change::Replace, body(ms, &ada(plan)), &Preconditions::default(), DAY_MS, &keys(), never);
-    }
-}
-
-#[test]
-fn a_step_that_is_refused_leaves_the_table() {
-    let store = store();
-    put(&store, 5, &ada("pro")).unwrap();
-    for refused in [1, 2] {
-        let mut steps = 0;
-        let refuse = |_: Step<'_>| {
-            steps += 1;
-            if steps == refused { Err(ReferenceError::Overloaded) } else { Ok(()) }
-        };
-        let outcome =
-            store.change(Change::Merge, body(6, &ada("free")), &Preconditions::default(), DAY_MS, &keys(), refuse);
-        assert_eq!(outcome.unwrap_err(), ReferenceError::Overloaded);
-        assert_eq!((steps, store.current().number()), (refused, 1));
-    }
-}
-
-/// Changes `store` by `change`, and lets `rival` come first: it runs when the first candidate is there.
-fn overtaken(
-    store: &Reference,
-    how: Change,
-    ms: i64,
-    preconditions: &Preconditions,
-    rival: impl Fn(),
-) -> (Outcome, u32) {
-    let (mut candidates, mut bases) = (0, vec![]);
-    let bob = json!({ "bob": { "plan": "free", "region": "us" } });
-    let outcome = store.change(how, body(ms, &bob), preconditions, DAY_MS, &keys(), |step| {
-        match step {
-            Step::Draft { base } => bases.push(base.number()),
-            Step::Publish { .. } => {
-                candidates += 1;
-                if candidates == 1 {
-                    rival();
-                }
-            }
+/// Changes the table, and lets `rival` publish first: it runs while the change groups the known users.
+fn overtaken(engine: &Engine, how: Change, ms: i64, preconditions: &Preconditions, rival: impl FnOnce()) -> Outcome {
+    let timeline = engine.lock_timeline();
+    std::thread::scope(|scope| {
+        let overtaken = scope.spawn(|| change(engine, how, ms, &bob(), preconditions));
+        while !engine.timeline.has_waiter() {
+            std::thread::yield_now();
         }
-        Ok(())
-    });
-    assert!(bases.is_sorted_by(|one, next| one < next), "each attempt has a base of its own: {bases:?}");
-    (outcome, candidates)
+        rival();
+        drop(timeline);
+        overtaken.join().unwrap()
+    })
+}
+
+/// Publishes a table without the timeline's lock.
+fn publish(engine: &Engine, ms: i64, users: &Value) {
+    let body = String::from_utf8(body(ms, users)).unwrap();
+    engine.reference.put(&body, &engine.keys, UserGroups::new());
 }
 
 #[test]
-fn whoever_is_overtaken_is_judged_again_against_the_winner() {
+fn an_overtaken_change_is_validated_again_against_the_winner() {
     let free = Preconditions::default();
     for how in [Change::Replace, Change::Merge] {
-        let store = store();
-        let rival = |ms| put(&store, ms, &ada("pro")).map(|_| ()).unwrap();
-        let (outcome, candidates) = overtaken(&store, how, 2, &free, || rival(1));
-        assert_eq!((number(outcome), candidates), (Ok(2), 2), "an older rival is replaced in turn");
-        let (outcome, candidates) = overtaken(&store, how, 3, &free, || rival(4));
-        assert_eq!((number(outcome), candidates), (Err(stale(4, 3)), 1), "a newer rival wins");
-        let (outcome, candidates) = overtaken(&store, how, 6, &if_match(&[3]), || rival(5));
+        let engine = engine();
+        let rival = |ms| publish(&engine, ms, &ada("pro"));
+        let outcome = overtaken(&engine, how, 2, &free, || rival(1));
+        assert_eq!(number(outcome), Ok(2), "an older rival is replaced in turn");
+        let outcome = overtaken(&engine, how, 3, &free, || rival(4));
+        assert_eq!(number(outcome), Err(stale(4, 3)), "a newer rival wins");
+        let outcome = overtaken(&engine, how, 6, &if_match(&[3]), || rival(5));
         let mismatch = Err(ReferenceError::GenerationMismatch { current: 4 });
-        assert_eq!((number(outcome), candidates), (mismatch, 1), "a rival changes the generation");
+        assert_eq!(number(outcome), mismatch, "a rival changes the generation");
     }
 }
 
 #[test]
-fn a_patch_that_is_overtaken_keeps_what_the_winner_wrote() {
-    let store = store();
-    let (outcome, _) = overtaken(&store, Change::Merge, 2, &Preconditions::default(), || {
-        patch(&store, 1, &ada("pro")).unwrap();
-    });
-    let merged = outcome.unwrap();
-    assert_eq!((merged.users(), user(&merged, "ada").unwrap()), (2, vec!["pro".into(), "eu".into()]));
+fn an_overtaken_patch_keeps_what_the_winner_wrote() {
+    let engine = engine();
+    let rival = || publish(&engine, 1, &ada("pro"));
+    let merged = overtaken(&engine, Change::Merge, 2, &Preconditions::default(), rival).unwrap();
+    assert_eq!((merged.users(), user(&engine, &merged, "ada").unwrap()), (2, vec!["pro".into(), "eu".into()]));
 }
 
 #[test]
 fn a_rival_with_the_same_table_and_timestamp_serves_both() {
-    let store = store();
-    let bob = json!({ "bob": { "plan": "free", "region": "us" } });
-    let (outcome, candidates) = overtaken(&store, Change::Replace, 2, &Preconditions::default(), || {
-        put(&store, 2, &bob).unwrap();
-    });
-    assert_eq!((number(outcome), candidates, store.current().number()), (Ok(1), 1, 1));
+    let engine = engine();
+    let rival = || publish(&engine, 2, &bob());
+    let outcome = overtaken(&engine, Change::Replace, 2, &Preconditions::default(), rival);
+    assert_eq!((number(outcome), engine.reference().number()), (Ok(1), 1));
 }
 
 /// Runs `work(thread)` on eight threads that start together, and gives what they gave.
@@ -347,18 +310,18 @@ fn race<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
 #[test]
 fn racing_tables_are_linearised_by_timestamp() {
     const EACH: usize = 200;
-    let store = store();
+    let engine = engine();
     let accepted: Vec<(u64, i64)> = race(|thread| {
         let mut accepted = Vec::new();
-        let mut seen = store.current();
+        let mut seen = engine.reference();
         for round in 0..EACH {
             let ms = (round * THREADS + thread) as i64;
-            match put(&store, ms, &ada(&format!("p{thread}"))) {
+            match put(&engine, ms, &ada(&format!("p{thread}"))) {
                 Ok(generation) => accepted.push((generation.number(), DAY_MS + ms)),
                 Err(ReferenceError::Stale { current_ts_ms, .. }) => assert!(current_ts_ms > DAY_MS + ms),
                 Err(other) => panic!("{other}"),
             }
-            let current = store.current();
+            let current = engine.reference();
             assert!(current.number() >= seen.number() && current.ts_ms() >= seen.ts_ms(), "{seen:?} then {current:?}");
             seen = current;
         }
@@ -371,23 +334,23 @@ fn racing_tables_are_linearised_by_timestamp() {
     let numbers: Vec<u64> = ordered.iter().map(|&(number, _)| number).collect();
     assert_eq!(numbers, (1..=accepted.len() as u64).collect::<Vec<_>>(), "one generation for each accepted table");
     assert!(ordered.iter().map(|&(_, ts_ms)| ts_ms).is_sorted_by(|a, b| a < b));
-    let last = store.current();
+    let last = engine.reference();
     assert_eq!((last.number(), last.ts_ms()), (accepted.len() as u64, Some(DAY_MS + (EACH * THREADS) as i64 - 1)));
 }
 
 #[test]
 fn of_racing_tables_with_if_match_exactly_one_wins_a_generation() {
     const GENERATIONS: u64 = 200;
-    let store = store();
+    let engine = engine();
     let won: Vec<u64> = race(|thread| {
         let mut won = Vec::new();
         loop {
-            let current = store.current().number();
+            let current = engine.reference().number();
             if current == GENERATIONS {
                 return won;
             }
             let users = ada(&format!("p{thread}"));
-            match change(&store, Change::Replace, current as i64, &users, &if_match(&[current])) {
+            match change(&engine, Change::Replace, current as i64, &users, &if_match(&[current])) {
                 Ok(generation) => won.push(generation.number()),
                 Err(ReferenceError::GenerationMismatch { current: found }) => assert!(found > current),
                 Err(other) => panic!("{other}"),
@@ -404,16 +367,16 @@ fn of_racing_tables_with_if_match_exactly_one_wins_a_generation() {
 #[test]
 fn no_racing_patch_is_lost() {
     const EACH: usize = 100;
-    let store = store();
-    put(&store, 0, &ada("pro")).unwrap();
+    let engine = engine();
+    put(&engine, 0, &ada("pro")).unwrap();
     race(|thread| {
         for round in 0..EACH {
             let users = json!({ format!("u-{thread}"): { "plan": format!("p{round}"), "region": "eu" } });
             loop {
-                let ms = store.current().ts_ms().unwrap() - DAY_MS + 1;
-                match patch(&store, ms, &users) {
+                let ms = engine.reference().ts_ms().unwrap() - DAY_MS + 1;
+                match patch(&engine, ms, &users) {
                     Ok(generation) => {
-                        let written = user(&generation, &format!("u-{thread}")).unwrap();
+                        let written = user(&engine, &generation, &format!("u-{thread}")).unwrap();
                         assert_eq!(written[0], format!("p{round}"));
                         break;
                     }
@@ -423,12 +386,12 @@ fn no_racing_patch_is_lost() {
             }
         }
     });
-    let last = store.current();
+    let last = engine.reference();
     assert_eq!((last.number(), last.users()), ((1 + EACH * THREADS) as u64, THREADS + 1));
     for thread in 0..THREADS {
-        assert_eq!(user(&last, &format!("u-{thread}")).unwrap()[0], format!("p{}", EACH - 1));
+        assert_eq!(user(&engine, &last, &format!("u-{thread}")).unwrap()[0], format!("p{}", EACH - 1));
     }
-    assert_eq!(user(&last, "ada").unwrap(), ["pro", "eu"]);
+    assert_eq!(user(&engine, &last, "ada").unwrap(), ["pro", "eu"]);
 }
 
 /// RFC 7396, section 2, to the letter.
@@ -491,28 +454,28 @@ fn users_value() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn patches_agree_with_rfc_7396(patches in prop::collection::vec(prop::option::weighted(0.95, users_value()), 1..12)) {
-        let store = store();
+        let engine = engine();
         let mut document = json!({ "user_metadata": {} });
-        put(&store, 0, &document["user_metadata"]).unwrap();
+        put(&engine, 0, &document["user_metadata"]).unwrap();
         for (ms, users) in (1..).zip(patches) {
             let mut patch = json!({ "ts": ts(ms) });
             if let Some(users) = users {
                 patch["user_metadata"] = users;
             }
             let text = patch.to_string().into_bytes();
-            let before = store.current();
-            let outcome = store.change(Change::Merge, text, &Preconditions::default(), DAY_MS, &keys(), |_| Ok(()));
+            let before = engine.reference();
+            let outcome = engine.change_reference(Change::Merge, text, &Preconditions::default(), DAY_MS);
             let mut merged = document.clone();
             merge_patch(&mut merged, &patch);
             match (outcome, users_of(&merged)) {
                 (Ok(generation), Some(users)) => {
                     prop_assert_eq!(generation.users(), users.iter().flatten().count());
-                    prop_assert_eq!(IDS.map(|id| user(&generation, id)).to_vec(), users);
+                    prop_assert_eq!(IDS.map(|id| user(&engine, &generation, id)).to_vec(), users);
                     document = merged;
                 }
                 (Err(ReferenceError::Invalid { pointer, .. }), None) => {
                     prop_assert!(pointer.starts_with("/user_metadata"));
-                    prop_assert!(Arc::ptr_eq(&store.current(), &before));
+                    prop_assert!(Arc::ptr_eq(&engine.reference(), &before));
                 }
                 (outcome, users) => prop_assert!(false, "{outcome:?} but {users:?} by {patch}"),
             }

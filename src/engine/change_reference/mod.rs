@@ -1,0 +1,82 @@
+//! Changes of the reference table.
+
+#[cfg(test)]
+mod tests;
+
+use super::Engine;
+use crate::json::{self, Node};
+use crate::limits;
+use crate::reference::{Change, Generation, Preconditions, ReferenceError, UserGroups};
+use std::sync::Arc;
+
+/// Users whose keys are copied under one hold of the timeline's lock.
+const KEYS_SLICE: u32 = 1 << 16;
+
+impl Engine {
+    /// Replaces or patches the reference table. An unchanged one (a safe retry) gives the current generation.
+    ///
+    /// # Errors
+    /// When it is refused; the table stays as it was.
+    pub fn change_reference(
+        &self,
+        change: Change,
+        mut body: Vec<u8>,
+        preconditions: &Preconditions,
+        received_at_ms: i64,
+    ) -> Result<Arc<Generation>, ReferenceError> {
+        let parse_bytes = body.len().saturating_mul(limits::REFERENCE_BYTES_PER_BODY_BYTE);
+        let _parse_reservation = self.memory.reserve(parse_bytes, self.backlog.in_use())?;
+        let publish = |nodes: &[Node<'_>]| self.publish_change(change, nodes, preconditions, received_at_ms);
+        json::with_nodes(&mut body, &mut json::Scratch::default(), publish).map_err(ReferenceError::Malformed)?
+    }
+
+    /// Makes a generation of the body and publishes it. When another change was published meanwhile, it starts again from
+    /// that one.
+    fn publish_change(
+        &self,
+        change: Change,
+        body: &[Node<'_>],
+        preconditions: &Preconditions,
+        received_at_ms: i64,
+    ) -> Result<Arc<Generation>, ReferenceError> {
+        // A whole table does not depend on the one in force, so it is read once; a patch is read against each base.
+        let whole_table = match change {
+            Change::Replace => Some(self.reference.read_table(body, &self.keys)?),
+            Change::Merge => None,
+        };
+        let mut base = self.reference.published();
+        loop {
+            let table_bytes = self.table_bytes_max(change, base.generation());
+            let _table_reservation = self.memory.reserve(table_bytes, self.backlog.in_use())?;
+            let candidate = match &whole_table {
+                Some(table) => table.clone(),
+                None => self.reference.read_patch(body, base.generation(), &self.keys)?,
+            };
+            let successor = self.reference.successor(base.generation(), candidate, preconditions, received_at_ms)?;
+            let Some(successor) = successor else { return Ok(Arc::clone(base.generation())) };
+            let groups = self.group_known_users(&successor);
+            match self.reference.try_publish(&base, successor, groups) {
+                Ok(generation) => {
+                    // The new table is counted before its reservation is released.
+                    self.take_stock();
+                    return Ok(generation);
+                }
+                Err(newer) => base = newer,
+            }
+        }
+    }
+
+    /// The groups that `successor` puts the users in that the timeline knows. The timeline's lock is held only to copy
+    /// keys, a slice of them at a time; the lookups, most of the work, are done without it.
+    fn group_known_users(&self, successor: &Generation) -> UserGroups {
+        let mut groups = UserGroups::new();
+        loop {
+            let keys = self.lock_timeline().user_keys(groups.len() as u32, KEYS_SLICE);
+            let is_last = keys.len() < KEYS_SLICE as usize;
+            groups.extend(keys.into_iter().map(|key| (key, successor.group_of(key))));
+            if is_last {
+                return groups;
+            }
+        }
+    }
+}
