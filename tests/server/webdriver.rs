@@ -17,7 +17,7 @@ pub(crate) struct Browser {
 impl Browser {
     /// Opens a window of this size, in CSS pixels.
     pub(crate) fn start(width: u32, height: u32) -> Self {
-        // ci/install.sh installs it.
+        // ci/install.sh installs chromedriver.
         let driver = Process::start(&mut program("chromedriver", &["--port=0", "--allowed-ips=127.0.0.1"]));
         let line = driver.stdout.line_with("started successfully on port ");
         let port = line.rsplit(' ').next().unwrap().trim_end_matches('.');

@@ -215,7 +215,7 @@ fn a_server_out_of_file_descriptors_recovers_when_connections_end() {
 
 #[test]
 fn a_closed_log_does_not_end_the_server() {
-    // sed passes on the log up to its first line, and ends.
+    // sed passes on the log up to the line with the address, and ends. Then no process reads the log.
     let piped = "exec \"$0\" --listen 127.0.0.1:0 2> >(sed /listening/q >&2)";
     let running = Running::start(&mut program("bash", &["-c", piped, BINARY]));
     eventually("the log is closed", || running.stderr.has_ended());

@@ -35,7 +35,7 @@ fn a_stream_repeats_the_figures_as_metrics_shows_them() {
     server.put_users(&[], table([user("u-1", "pro", "eu")], NOON));
     server.post(event("a"));
     server.clock.advance(1_234);
-    // An answer that was already on its way may be older.
+    // An answer that was already computed may be older.
     let now = server.get("/metrics?window=60&group_by=plan");
     assert!((0..3).any(|_| next(&mut stream) == now.text()), "{now:?}");
     assert!(now.text().ends_with(r#""groups":[{"plan":"pro","events":1,"unique_users":1}]}"#), "{now:?}");

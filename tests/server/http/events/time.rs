@@ -103,7 +103,7 @@ fn a_date_must_exist() {
         ("2025-00-01", "invalid_timestamp"),
         ("2025-01-00", "invalid_timestamp"),
     ] {
-        // The fast path reads the first form, and the general parser the second.
+        // In both forms: with the usual length, and with another one.
         for time in ["T00:00:00.000Z", "T00:00:00z"] {
             assert_eq!(server.post(event("e").ts(format!("{date}{time}"))).verdicts(), [code], "{date}");
         }
