@@ -2,7 +2,7 @@
 
 use crate::engine::Sizes;
 use crate::http::App;
-use crate::http::exposition::writer::{Writer, open_metrics};
+use crate::http::exposition::writer::{self, Format, Writer};
 use crate::http::instruments::{Asked, Instruments};
 use crate::memory::MemoryUse;
 use crate::timeline::Metrics;
@@ -67,10 +67,10 @@ impl Figures {
         }
     }
 
-    /// Writes them, and what the instruments have counted, as OpenMetrics text.
-    pub(super) fn write(self, instruments: &Arc<Instruments>) -> String {
+    /// Writes them, and what the instruments have counted, in a format.
+    pub(super) fn write(self, instruments: &Arc<Instruments>, format: Format) -> String {
         let instruments = Arc::clone(instruments);
-        open_metrics(move |writer| {
+        writer::text(format, move |writer| {
             write_counts(&instruments, writer)?;
             self.write_window(writer)?;
             self.write_engine(writer)?;

@@ -1,7 +1,6 @@
 //! The Prometheus exposition of the service's own figures, in OpenMetrics and in the classic text format, on
 //! `/metrics/prometheus` and, for those who prefer it to JSON, on `/metrics`.
 
-mod classic;
 mod figures;
 mod writer;
 
@@ -17,28 +16,11 @@ use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
 use figures::Figures;
 use std::sync::Arc;
+use writer::Format;
 
 const JSON: Form = Form { media_type: "application/json", version: None };
 const OPEN_METRICS: Form = Form { media_type: "application/openmetrics-text", version: Some("1.0.0") };
 const CLASSIC: Form = Form { media_type: "text/plain", version: Some("0.0.4") };
-
-/// How the figures are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    /// OpenMetrics 1.0.
-    OpenMetrics,
-    /// The text format 0.0.4 of Prometheus.
-    Classic,
-}
-
-impl Format {
-    const fn content_type(self) -> &'static str {
-        match self {
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
-        }
-    }
-}
 
 /// The figures of a window that ends now, as JSON; or, for who prefers one of their types, the service's own figures, which
 /// take no parameters.
@@ -102,14 +84,7 @@ async fn expose(app: &Arc<App>, uri: &Uri, format: Format) -> Result<Response, P
         )));
     }
     let shared = Arc::clone(app);
-    let work = move || {
-        let open_metrics = Figures::collect(&shared).write(&shared.instruments);
-        match format {
-            Format::OpenMetrics => open_metrics,
-            Format::Classic => classic::translate(&open_metrics),
-        }
-    };
-    let text = app.reads.run(work).await?;
+    let text = app.reads.run(move || Figures::collect(&shared).write(&shared.instruments, format)).await?;
     let mut response = Response::new(body::answer(app, text.into_bytes())?);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
