@@ -3,9 +3,9 @@
 use crate::engine::Overloaded;
 use crate::event::{self, DecodeError};
 use crate::http::auth::Role;
-use crate::http::coding::{Coding, Undecoded};
+use crate::http::coding::{Coding, Undecoded, UnsupportedEncoding};
 use crate::http::header;
-use crate::http::media_type::Accepts;
+use crate::http::media_type::{Accepts, UnsupportedMediaType};
 use crate::limits;
 use crate::reference::ReferenceError;
 use axum::body::Body;
@@ -331,6 +331,18 @@ impl From<Overloaded> for Problem {
 impl From<ReferenceError> for Problem {
     fn from(error: ReferenceError) -> Self {
         Self::Reference(error)
+    }
+}
+
+impl From<UnsupportedMediaType> for Problem {
+    fn from(UnsupportedMediaType(accepts): UnsupportedMediaType) -> Self {
+        Self::UnsupportedMediaType(accepts)
+    }
+}
+
+impl From<UnsupportedEncoding> for Problem {
+    fn from(UnsupportedEncoding: UnsupportedEncoding) -> Self {
+        Self::UnsupportedEncoding
     }
 }
 
