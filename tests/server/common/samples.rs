@@ -32,6 +32,22 @@ impl Samples {
         self.values.keys().filter(|name| name.starts_with(prefix)).count()
     }
 
+    /// Their names and labels, in one order and with the bounds of buckets written in one way. No value of a label may hold a
+    /// quote.
+    pub(crate) fn series(&self) -> BTreeSet<(String, Vec<String>)> {
+        let label = |label: &str| match label.strip_prefix("le=\"") {
+            Some(bound) => format!("le=\"{}", bound.parse::<f64>().unwrap()),
+            None => label.to_owned(),
+        };
+        let series = |name: &String| {
+            let (name, labels) = name.split_once('{').unwrap_or((name, ""));
+            let mut labels: Vec<_> = labels.trim_end_matches("\"}").split("\",").map(label).collect();
+            labels.sort();
+            (name.to_owned(), labels)
+        };
+        self.values.keys().map(series).collect()
+    }
+
     /// The names, without labels.
     pub(crate) fn names(&self) -> BTreeSet<String> {
         self.values.keys().map(|name| name.split('{').next().unwrap().to_owned()).collect()

@@ -1,7 +1,6 @@
 //! `Content-Encoding`: compressed bodies.
 
 use crate::http::header;
-use crate::http::problem::Problem;
 use crate::limits;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_ENCODING;
@@ -18,6 +17,10 @@ pub(crate) enum Coding {
     /// RFC 8878, of any number of frames, in the window of RFC 9659.
     Zstd,
 }
+
+/// The coding of a body is none of [`Coding::ACCEPTED`], or it was coded more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UnsupportedEncoding;
 
 /// Why a body could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,16 +39,16 @@ impl Coding {
     pub(crate) const ACCEPTED: &'static str = "gzip, zstd, identity";
 
     /// The coding of a request's body. A body that was coded twice is none of ours.
-    pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Self, Problem> {
+    pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Self, UnsupportedEncoding> {
         if headers.get_all(CONTENT_ENCODING).iter().any(|value| value.to_str().is_err()) {
-            return Err(Problem::UnsupportedEncoding);
+            return Err(UnsupportedEncoding);
         }
         let mut codings = header::members(headers, &CONTENT_ENCODING);
         match (codings.next().map(str::to_ascii_lowercase).as_deref(), codings.next()) {
             (None | Some("identity"), None) => Ok(Self::Identity),
             (Some("gzip" | "x-gzip"), None) => Ok(Self::Gzip),
             (Some("zstd"), None) => Ok(Self::Zstd),
-            _ => Err(Problem::UnsupportedEncoding),
+            _ => Err(UnsupportedEncoding),
         }
     }
 

@@ -1,7 +1,6 @@
 //! `Content-Type`: which kinds of body a resource takes.
 
 use crate::http::header;
-use crate::http::problem::Problem;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName};
 use weir_api::headers;
@@ -35,10 +34,14 @@ pub(crate) static REFERENCE_PATCH: Accepts = Accepts {
     default: None,
 };
 
+/// The body's media type is none of these.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnsupportedMediaType(pub(crate) &'static Accepts);
+
 impl Accepts {
     /// The body's media type, one of [`media_types`](Self::media_types).
-    pub(crate) fn negotiate(&'static self, headers: &HeaderMap) -> Result<&'static str, Problem> {
-        self.find(headers).ok_or(Problem::UnsupportedMediaType(self))
+    pub(crate) fn negotiate(&'static self, headers: &HeaderMap) -> Result<&'static str, UnsupportedMediaType> {
+        self.find(headers).ok_or(UnsupportedMediaType(self))
     }
 
     fn find(&self, headers: &HeaderMap) -> Option<&'static str> {

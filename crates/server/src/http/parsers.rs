@@ -22,9 +22,7 @@ pub fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [
 /// # Errors
 /// When it asks for something that there is not.
 pub fn metrics_query(query: Option<&str>, config: &EngineConfig) -> Result<Query, &'static str> {
-    window_query::parse(query, Takes::GroupBy, config)
-        .map(|asked| asked.query)
-        .map_err(|problem| problem.code().as_str())
+    window_query::parse(query, Takes::GroupBy, config).map(|asked| asked.query).map_err(code)
 }
 
 /// What a query of `/metrics/series` asks for, and its step in seconds.
@@ -32,7 +30,7 @@ pub fn metrics_query(query: Option<&str>, config: &EngineConfig) -> Result<Query
 /// # Errors
 /// When it asks for something that there is not.
 pub fn series_query(query: Option<&str>, config: &EngineConfig) -> Result<(Query, u32), &'static str> {
-    let asked = window_query::parse(query, Takes::Step, config).map_err(|problem| problem.code().as_str())?;
+    let asked = window_query::parse(query, Takes::Step, config).map_err(code)?;
     Ok((asked.query, asked.step_secs))
 }
 
@@ -63,7 +61,7 @@ pub fn media_type(fields: &[HeaderValue]) -> Result<&'static str, &'static str> 
         media_types: &["application/json", "application/x-ndjson"],
         default: Some("application/json"),
     };
-    ACCEPTS.negotiate(&headers(&CONTENT_TYPE, fields)).map_err(|problem| problem.code().as_str())
+    ACCEPTS.negotiate(&headers(&CONTENT_TYPE, fields)).map_err(code)
 }
 
 /// Which of three forms (JSON, OpenMetrics 1.0.0, text 0.0.4) these fields of `Accept` prefer: its index.
@@ -87,7 +85,7 @@ impl BodyCoding {
     /// # Errors
     /// When they name none that is known, or several.
     pub fn negotiate(fields: &[HeaderValue]) -> Result<Self, &'static str> {
-        Coding::negotiate(&headers(&CONTENT_ENCODING, fields)).map(Self).map_err(|problem| problem.code().as_str())
+        Coding::negotiate(&headers(&CONTENT_ENCODING, fields)).map(Self).map_err(code)
     }
 
     /// The decoded body.
@@ -95,8 +93,13 @@ impl BodyCoding {
     /// # Errors
     /// When it is malformed, or larger than `max_bytes`.
     pub fn decode(self, encoded: Vec<u8>, max_bytes: usize) -> Result<Vec<u8>, &'static str> {
-        self.0.decode(encoded, max_bytes).map_err(|undecoded| Problem::from(undecoded).code().as_str())
+        self.0.decode(encoded, max_bytes).map_err(code)
     }
+}
+
+/// The stable code of an error's problem.
+fn code(error: impl Into<Problem>) -> &'static str {
+    error.into().code().as_str()
 }
 
 fn headers(name: &HeaderName, fields: &[HeaderValue]) -> HeaderMap {

@@ -1,8 +1,8 @@
 //! Every way in which a request as a whole can fail, and what the client is told (RFC 9457).
 
-use crate::http::coding::{Coding, Undecoded};
+use crate::http::coding::{Coding, Undecoded, UnsupportedEncoding};
 use crate::http::header;
-use crate::http::media_type::Accepts;
+use crate::http::media_type::{Accepts, UnsupportedMediaType};
 use crate::http::response::{NO_STORE, to_json};
 use crate::limits;
 use crate::tokens::Denied;
@@ -262,6 +262,18 @@ impl From<Denied> for Problem {
             Denied::Unauthorized { has_token } => Self::Unauthorized { has_token },
             Denied::Forbidden(role) => Self::Forbidden(role),
         }
+    }
+}
+
+impl From<UnsupportedMediaType> for Problem {
+    fn from(UnsupportedMediaType(accepts): UnsupportedMediaType) -> Self {
+        Self::UnsupportedMediaType(accepts)
+    }
+}
+
+impl From<UnsupportedEncoding> for Problem {
+    fn from(UnsupportedEncoding: UnsupportedEncoding) -> Self {
+        Self::UnsupportedEncoding
     }
 }
 

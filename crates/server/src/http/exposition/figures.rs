@@ -1,7 +1,7 @@
 //! What is exposed: the figures of the moment, and what the instruments have counted.
 
 use crate::http::app::App;
-use crate::http::exposition::writer::{Writer, open_metrics};
+use crate::http::exposition::writer::{self, ExpositionFormat, Writer};
 use crate::http::instruments::{Asked, Instruments};
 use crate::{limits, process};
 use std::cmp::Reverse;
@@ -65,10 +65,10 @@ impl Figures {
         }
     }
 
-    /// Writes them, and what the instruments have counted, as OpenMetrics text.
-    pub(super) fn write(self, instruments: &Arc<Instruments>) -> String {
+    /// Writes them, and what the instruments have counted, in a format.
+    pub(super) fn write(self, instruments: &Arc<Instruments>, format: ExpositionFormat) -> String {
         let instruments = Arc::clone(instruments);
-        open_metrics(move |writer| {
+        writer::text(format, move |writer| {
             write_counts(&instruments, writer)?;
             self.write_window(writer)?;
             self.write_engine(writer)?;

@@ -1,7 +1,6 @@
 //! The Prometheus exposition of the service's own figures, in OpenMetrics and in the classic text format, on
 //! `/metrics/prometheus` and, for those who prefer it to JSON, on `/metrics`.
 
-mod classic;
 mod figures;
 mod writer;
 
@@ -17,28 +16,11 @@ use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
 use figures::Figures;
 use std::sync::Arc;
+pub(super) use writer::ExpositionFormat;
 
 pub(super) const JSON: Form = Form { media_type: "application/json", version: None };
 pub(super) const OPEN_METRICS: Form = Form { media_type: "application/openmetrics-text", version: Some("1.0.0") };
 pub(super) const CLASSIC: Form = Form { media_type: "text/plain", version: Some("0.0.4") };
-
-/// How the figures are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ExpositionFormat {
-    /// OpenMetrics 1.0.
-    OpenMetrics,
-    /// The text format 0.0.4 of Prometheus.
-    Classic,
-}
-
-impl ExpositionFormat {
-    const fn content_type(self) -> &'static str {
-        match self {
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
-        }
-    }
-}
 
 /// The service's own figures, for Prometheus.
 #[utoipa::path(
@@ -77,14 +59,7 @@ pub(super) async fn expose(app: &Arc<App>, uri: &Uri, format: ExpositionFormat) 
         )));
     }
     let shared = Arc::clone(app);
-    let work = move || {
-        let open_metrics = Figures::collect(&shared).write(&shared.instruments);
-        match format {
-            ExpositionFormat::OpenMetrics => open_metrics,
-            ExpositionFormat::Classic => classic::translate(&open_metrics),
-        }
-    };
-    let text = app.reads.run(work).await?;
+    let text = app.reads.run(move || Figures::collect(&shared).write(&shared.instruments, format)).await?;
     let mut response = Response::new(app.answers.charge_answer(text.into_bytes())?.into());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));

@@ -1,8 +1,10 @@
-//! Families of metrics in OpenMetrics text, by the Prometheus project's own encoder.
+//! Families of metrics as text, by the Prometheus project's own encoders.
 
 use crate::http::instruments::Reading;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, text};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, prometheus_text, text as open_metrics_text,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::{Registry, Unit};
@@ -11,17 +13,42 @@ use std::fmt;
 /// No sample has an exemplar.
 const NO_EXEMPLAR: Option<&Exemplar<NoLabelSet, u64>> = None;
 
+/// A text format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) enum ExpositionFormat {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// The text format 0.0.4 of Prometheus. It calls a counter's family as its samples, and an information is a gauge.
+    Classic,
+}
+
+impl ExpositionFormat {
+    pub(super) const fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
 /// Writes one family after the other. A name ends with its unit, where that is seconds or bytes; a counter's name lacks the
 /// `_total` of its samples, and an information's the `_info`.
 #[derive(Debug)]
 pub(super) struct Writer<'a>(DescriptorEncoder<'a>);
 
-/// The text of what `write` writes, to its end mark.
-pub(super) fn open_metrics(write: impl Fn(&mut Writer<'_>) -> fmt::Result + Send + Sync + 'static) -> String {
+/// The whole text of what `write` writes.
+pub(super) fn text(
+    format: ExpositionFormat,
+    write: impl Fn(&mut Writer<'_>) -> fmt::Result + Send + Sync + 'static,
+) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Figures(write)));
     let mut text = String::new();
-    text::encode(&mut text, &registry).expect("a write to memory does not fail");
+    let written = match format {
+        ExpositionFormat::OpenMetrics => open_metrics_text::encode(&mut text, &registry),
+        ExpositionFormat::Classic => prometheus_text::encode(&mut text, &registry),
+    };
+    written.expect("a write to memory does not fail");
     text
 }
 
@@ -111,18 +138,19 @@ impl Writer<'_> {
 mod tests {
     use super::*;
 
+    fn write(writer: &mut Writer<'_>) -> fmt::Result {
+        writer.gauge("a_seconds", "Time.", 0.25)?;
+        writer.gauges("b", "Parts.", [([("k", "\\ \" \n é")], 1.0), ([("k", "")], f64::MAX)])?;
+        writer.counters("c_bytes", "Bytes.", [([("x", "1"), ("y", "2")], u64::MAX)])?;
+        let buckets = vec![(1e-6, 2), (0.5, 0), (1.0, 0), (f64::INFINITY, 1)];
+        writer.histograms("d_seconds", "Times.", [([("k", "v")], Reading { sum_secs: 3.5, count: 3, buckets })])?;
+        writer.info("e", "What it is.", &[("version", "1.2")])
+    }
+
     #[test]
     fn families_are_written_with_their_units_and_labels_are_escaped() {
-        let text = open_metrics(|writer| {
-            writer.gauge("a_seconds", "Time.", 0.25)?;
-            writer.gauges("b", "Parts.", [([("k", "\\ \" \n é")], 1.0), ([("k", "")], f64::MAX)])?;
-            writer.counters("c_bytes", "Bytes.", [([("x", "1"), ("y", "2")], u64::MAX)])?;
-            let buckets = vec![(1e-6, 2), (0.5, 0), (f64::INFINITY, 1)];
-            writer.histograms("d_seconds", "Times.", [([("k", "v")], Reading { sum_secs: 3.5, count: 3, buckets })])?;
-            writer.info("e", "What it is.", &[("version", "1.2")])
-        });
         assert_eq!(
-            text,
+            text(ExpositionFormat::OpenMetrics, write),
             r#"# HELP a_seconds Time.
 # TYPE a_seconds gauge
 # UNIT a_seconds seconds
@@ -142,11 +170,41 @@ d_seconds_sum{k="v"} 3.5
 d_seconds_count{k="v"} 3
 d_seconds_bucket{le="0.000001",k="v"} 2
 d_seconds_bucket{le="0.5",k="v"} 2
+d_seconds_bucket{le="1.0",k="v"} 2
 d_seconds_bucket{le="+Inf",k="v"} 3
 # HELP e What it is.
 # TYPE e info
 e_info{version="1.2"} 1
 # EOF
+"#
+        );
+    }
+
+    #[test]
+    fn the_classic_format_has_its_own_names_and_types() {
+        assert_eq!(
+            text(ExpositionFormat::Classic, write),
+            r#"# HELP a_seconds Time.
+# TYPE a_seconds gauge
+a_seconds 0.25
+# HELP b Parts.
+# TYPE b gauge
+b{k="\\ \" \n é"} 1.0
+b{k=""} 1.7976931348623157e308
+# HELP c_bytes_total Bytes.
+# TYPE c_bytes_total counter
+c_bytes_total{x="1",y="2"} 18446744073709551615
+# HELP d_seconds Times.
+# TYPE d_seconds histogram
+d_seconds_bucket{k="v",le="1e-06"} 2
+d_seconds_bucket{k="v",le="0.5"} 2
+d_seconds_bucket{k="v",le="1"} 2
+d_seconds_bucket{k="v",le="+Inf"} 3
+d_seconds_sum{k="v"} 3.5
+d_seconds_count{k="v"} 3
+# HELP e_info What it is.
+# TYPE e_info gauge
+e_info{version="1.2"} 1
 "#
         );
     }
