@@ -47,7 +47,7 @@ ROWS = [
     Row("weir, elastic, full replies", "weir", minimal=False),
     Row("Node, Express, minimal replies", "node"),
     Row("Node, Express, full replies", "node", minimal=False),
-    Row("Redis, one Lua script a batch", "redis"),
+    Row("Redis, one Lua script per batch", "redis"),
     Row("ClickHouse (chDB), Memory table", "clickhouse"),
 ]
 CEILING_ROW, PREALLOCATED_ROW, ELASTIC_ROW = ROWS[0], ROWS[1], ROWS[3]
