@@ -1,4 +1,4 @@
-//! Each stage alone, and the whole ingest, in one thread: time an event (`thrpt` is events a second).
+//! Each stage alone, and the whole ingest. Times are per batch, and `thrpt` is events per second.
 
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -13,13 +13,13 @@ use weir::{Change, Engine, EngineConfig, Filter, Format, ManualClock, Preconditi
 
 const START_MS: i64 = 1_760_000_000_000;
 const BATCH: u64 = 1_000;
-/// Ids that live in the dedup map at the most: the clock passes a horizon each time there are so many.
+/// The most ids in the dedup table. After each `LIVE_IDS` ids, the clock moves by more than a horizon.
 const LIVE_IDS: u64 = 2_000_000;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Events of about 120 bytes with ids from `first`, by `users` users, stamped `now_ms`.
+/// Returns a body with one batch of events of about 120 bytes: ids from `first`, `users` users, and `now_ms` as timestamp.
 fn body(format: Format, first: u64, users: u64, now_ms: i64) -> Vec<u8> {
     let (open, separator, close) = match format {
         Format::Json => ("[", ",", "]"),
@@ -51,7 +51,7 @@ fn engine_with(dedup_capacity: Option<usize>) -> (Engine, Arc<ManualClock>) {
     (Engine::new(config, clock.clone()).expect("the settings are valid"), clock)
 }
 
-/// Fresh ids for every batch, forgotten now and then, outside what is measured.
+/// New ids for every batch. From time to time all ids expire, outside the measured time.
 struct Stream {
     next_id: u64,
     now_ms: i64,
@@ -62,7 +62,7 @@ impl Stream {
         Self { next_id: 0, now_ms: START_MS }
     }
 
-    /// The next batch's first id, and whether a horizon has passed since the one before.
+    /// Returns the first id of the next batch, and whether a horizon has passed since the previous batch.
     fn next(&mut self) -> (u64, bool) {
         let first = self.next_id;
         self.next_id += BATCH;
@@ -74,15 +74,15 @@ impl Stream {
     }
 }
 
-/// The same events in other words: what is around their members' names and values, and in which order they come.
-fn reworded(body: &[u8], reword: impl Fn(usize, &str) -> String) -> Vec<u8> {
-    let events = str::from_utf8(body).expect("ours").split_inclusive('}');
-    events.enumerate().map(|(index, event)| reword(index, event)).collect::<String>().into()
+/// Rewrites the text of each event, to give the same events another layout.
+fn rewritten(body: &[u8], rewrite: impl Fn(usize, &str) -> String) -> Vec<u8> {
+    let events = str::from_utf8(body).expect("a generated body is UTF-8").split_inclusive('}');
+    events.enumerate().map(|(index, event)| rewrite(index, event)).collect::<String>().into()
 }
 
-/// Events whose members come in another order each time.
+/// Changes the order of the members from event to event.
 fn shuffled(body: &[u8]) -> Vec<u8> {
-    reworded(body, |index, event| {
+    rewritten(body, |index, event| {
         let Some((before, members)) = event.trim_end_matches('}').split_once('{') else { return event.to_owned() };
         let mut members: Vec<_> = members.split(',').collect();
         members.rotate_left(index * 7 % 4);
@@ -97,19 +97,19 @@ fn decode(c: &mut Criterion) {
     for format in [Format::Json, Format::Ndjson] {
         let usual = body(format, 0, 100_000, START_MS);
         let bodies = [
-            ("spaced", reworded(&usual, |_, event| event.replace("\":\"", "\": \"").replace(",\"", ", \""))),
+            ("spaced", rewritten(&usual, |_, event| event.replace("\":\"", "\": \"").replace(",\"", ", \""))),
             ("shuffled", shuffled(&usual)),
             (
                 "other members",
-                reworded(&usual, |n, event| event.replace('{', &format!(r#"{{"n":{n},"o":{{"a":[]}},"#))),
+                rewritten(&usual, |n, event| event.replace('{', &format!(r#"{{"n":{n},"o":{{"a":[]}},"#))),
             ),
-            ("escapes", reworded(&usual, |_, event| event.replace("evt-", "evt\\u002d"))),
+            ("escapes", rewritten(&usual, |_, event| event.replace("evt-", "evt\\u002d"))),
             ("usual", usual),
         ];
         for (shape, body) in bodies {
             let name = |path: &str| BenchmarkId::new(format!("{format:?}, {shape}").to_lowercase(), path);
             group.throughput(Throughput::ElementsAndBytes { elements: BATCH, bytes: body.len() as u64 });
-            group.bench_function(name("as the engine"), |b| {
+            group.bench_function(name("as in the engine"), |b| {
                 let decode = |body| decode.decode(body, format).expect("valid");
                 b.iter_batched(|| body.clone(), decode, BatchSize::LargeInput);
             });
@@ -138,7 +138,7 @@ fn claim_new_ids(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, mut claim
             for _ in 0..iterations {
                 let (first, passed) = stream.next();
                 if passed {
-                    // A table that is swept in steps has rotated when the next ids come.
+                    // The sweep works in steps. After these sweeps, the tables have rotated before the next ids arrive.
                     (0..100).for_each(|_| claims.sweep(stream.now_ms));
                 }
                 let batch: Vec<_> = (first..first + BATCH).map(|id| keys.event(&id.to_string())).collect();
@@ -174,13 +174,13 @@ fn append(c: &mut Criterion) {
     });
 }
 
-/// Ingests `batches` batches that nothing has folded.
+/// Ingests `batches` batches without a fold.
 fn ingest_batches(engine: &Engine, stream: &mut Stream, batches: u64, users: u64) {
     for _ in 0..batches {
         let (first, _) = stream.next();
         let body = body(Format::Json, first, users, engine.now_ms() - (first / BATCH % 10) as i64 * 1_000);
         let mut batch = engine.decode(body, Format::Json).expect("valid");
-        engine.ingest(&mut batch, engine.now_ms()).expect("room");
+        engine.ingest(&mut batch, engine.now_ms()).expect("capacity");
     }
 }
 
@@ -262,14 +262,14 @@ fn ingest_one_by_one(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, forma
             },
             |body| {
                 let mut batch = engine.decode(body, format).expect("valid");
-                assert_eq!(engine.ingest(&mut batch, engine.now_ms()).expect("room").accepted, BATCH as usize);
+                assert_eq!(engine.ingest(&mut batch, engine.now_ms()).expect("capacity").accepted, BATCH as usize);
             },
             BatchSize::PerIteration,
         );
     });
 }
 
-/// Batches that each thread takes in one go, before the next ones are made.
+/// Each thread ingests at most this many batches before the next batches are generated.
 const ROUND: u64 = 64;
 
 fn ingest_by_threads(c: &mut Criterion) {
@@ -288,7 +288,7 @@ fn ingest_by_threads(c: &mut Criterion) {
     }
 }
 
-/// The time that so many threads side by side take for so many batches each.
+/// Returns the time that `threads` parallel threads take for `batches` batches each.
 fn ingest_round(engine: &Engine, clock: &ManualClock, stream: &mut Stream, threads: u64, batches: u64) -> Duration {
     let mut bodies = || {
         let (first, passed) = stream.next();
@@ -306,7 +306,7 @@ fn ingest_round(engine: &Engine, clock: &ManualClock, stream: &mut Stream, threa
             begin.wait();
             for body in bodies {
                 let mut batch = engine.decode(body, Format::Json).expect("valid");
-                engine.ingest(&mut batch, engine.now_ms()).expect("room");
+                engine.ingest(&mut batch, engine.now_ms()).expect("capacity");
             }
         };
         let running: Vec<_> = work.into_iter().map(|bodies| scope.spawn(move || ingest(bodies))).collect();

@@ -6,7 +6,7 @@ cargo fmt --all --check
 # The library of shuttle-tests is the engine's own source; its unit tests belong to the engine.
 cargo clippy --workspace --exclude shuttle-tests --all-targets --locked -- -D warnings
 cargo clippy -p shuttle-tests --lib --test engine --locked -- -D warnings
-# Without the doors for benchmarks and fuzz targets, which the workspace turns on.
+# Without the feature `internals`, which other members of the workspace enable.
 cargo clippy -p weir -p weir-server --lib --locked -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 # The engine is a library without a runtime, HTTP or a command line.

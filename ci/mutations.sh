@@ -41,7 +41,7 @@ for mutation in "${mutations[@]}"; do
         echo "SURVIVED $mutation"
     else
         caught=$((caught + 1))
-        # A test that hangs, or takes the process down, leaves no list of failures.
+        # A test that hangs or aborts the process leaves no list of failures.
         by=$(sed -n 's/^    \([a-z_:]*\)$/\1/p' log | sort -u)
         echo "caught   $mutation: $(echo ${by:-by a test that did not end} | sed 's/[a-z]*_models:://g')"
         echo "$by" >>caught_by

@@ -1,22 +1,22 @@
 #!/usr/bin/env python3
 """Finds wording that CONTRIBUTING.md rules out: vague agents, private vocabulary, and sentences that are too long.
 
-Reads what git tracks. Words are looked for in code, comments and prose; sentences in Markdown. Prints each finding with
-its place, and exits with 1 if there is one.
+Reads the files that git tracks. It searches for words in code, comments and prose, and for long sentences in Markdown. It
+prints each finding with its file and line. The exit code is 1 if there is a finding.
 """
 
 import re
 import subprocess
 import sys
 
-# The plain wording for each is in CONTRIBUTING.md.
+# CONTRIBUTING.md shows how to say these in plain words.
 WORDS = re.compile(
     r"\b(whoever|whomever|somebody|nobody|anybody|so many|so much as|at nought|(is|are|was) told|at the most|at the least"
     r"|for want of|stands alone|comes to nothing)\b",
     re.IGNORECASE,
 )
-CODE = (".rs", ".md", ".js", ".css", ".html", ".py", ".sh", ".toml", ".yml", ".patch")
-# Past entries keep their words; here the words are named.
+CODE = (".rs", ".md", ".js", ".mjs", ".ts", ".css", ".html", ".py", ".sh", ".lua", ".c", ".toml", ".yml", ".patch")
+# Past entries of the changelog keep their words. The other two files list the words.
 EXEMPT = {"CHANGELOG.md", "CONTRIBUTING.md", "ci/plain-words.py"}
 WORDS_PER_SENTENCE_MAX = 35
 
@@ -37,7 +37,7 @@ def findings(name):
 
 
 def long_sentences(text):
-    """Sentences of the paragraphs and list items; not of code, tables and headings."""
+    """Finds long sentences in paragraphs and list items. Code, tables and headings are skipped."""
     blank = lambda match: "\n" * match.group().count("\n")
     prose = re.sub(r"^( *)```.*?^\1```$", blank, text, flags=re.DOTALL | re.MULTILINE)
     paragraph, start = [], 0

@@ -18,12 +18,12 @@ try {
       if (started) resolve(started[1]);
     });
   });
-  await takePicture(`http://127.0.0.1:${port}`);
+  await takeScreenshot(`http://127.0.0.1:${port}`);
 } finally {
   driver.kill();
 }
 
-async function takePicture(driverUrl) {
+async function takeScreenshot(driverUrl) {
   const send = async (method, path, body) => {
     const response = await fetch(driverUrl + path, { method, body: body && JSON.stringify(body) });
     const { value } = await response.json();

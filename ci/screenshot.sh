@@ -10,7 +10,7 @@ cargo build --release --locked
 log=$(mktemp)
 pids=()
 trap 'kill "${pids[@]}"; wait; rm "$log"' EXIT
-# The traffic begins in the past, so that the chart is full at once.
+# The traffic begins in the past, so the chart is full at once. The server must accept events that are this late.
 "${CARGO_TARGET_DIR:-target}/release/weir" serve --listen 127.0.0.1:0 --max-skew 400 2>>"$log" &
 pids+=($!)
 until address=$(sed -n 's/.*listening on http:\/\/\([0-9.:]*\).*/\1/p' "$log") && [ -n "$address" ]; do
@@ -19,7 +19,7 @@ until address=$(sed -n 's/.*listening on http:\/\/\([0-9.:]*\).*/\1/p' "$log") &
 done
 node ci/traffic.mjs "$address" >>"$log" &
 pids+=($!)
-until grep -q 'the past is sent' "$log"; do
+until grep -q 'sent the history' "$log"; do
     kill -0 "${pids[1]}"
     sleep 0.1
 done

@@ -64,7 +64,7 @@ await send("PUT", "/reference/users", {
   ts: new Date(begin - 95_000).toISOString(),
 });
 for (let secs = -HISTORY_SECS; secs < 0; secs += 1) await sendPeriod(begin + secs * 1000, 1000, secs);
-console.log("the past is sent");
+console.log("sent the history");
 for (let next = begin; ; next += PERIOD_MS) {
   await new Promise((resolve) => setTimeout(resolve, Math.max(0, next + PERIOD_MS - Date.now())));
   await sendPeriod(next, PERIOD_MS, (next - begin) / 1000);

@@ -1,4 +1,4 @@
-"""The plot of ingest: events a second by events a request, both logarithmic, with the spread of the rounds."""
+"""The plot of ingest: events per second by events per request, on logarithmic axes, with the spread of the rounds."""
 
 from html import escape
 from math import ceil, floor, log10
@@ -8,7 +8,7 @@ from systems import ROWS
 
 WIDTH, HEIGHT = 960, 520
 LEFT, RIGHT, TOP, BOTTOM = 80, 300, 40, 60
-# Colour by system, and broken lines for full replies.
+# The colour shows the system. A dashed line shows full replies.
 COLOURS = {
     "ceiling": "#777777",
     "weir-preallocated": "#0b5fa5",
@@ -20,7 +20,7 @@ COLOURS = {
 
 
 def draw(results):
-    """The SVG document."""
+    """Returns the SVG document."""
     rates = [rate for rounds in results.rates.values() for rate in rounds.values()]
     low, high = floor(log10(min(rates, default=1))), ceil(log10(max(rates, default=10)))
 
@@ -31,9 +31,9 @@ def draw(results):
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - log10(rate)) / (high - low)
 
     shapes = [*axes(results.batches, x, y, low, high)]
-    for place, row in enumerate(row for row in ROWS if any((row, batch) in results.rates for batch in results.batches)):
+    for index, row in enumerate(row for row in ROWS if any((row, batch) in results.rates for batch in results.batches)):
         shapes += series(results, row, x, y)
-        shapes += legend(row, TOP + 12 + 24 * place)
+        shapes += legend(row, TOP + 12 + 24 * index)
     body = "\n".join(shapes)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13">\n'
@@ -41,8 +41,8 @@ def draw(results):
     )
 
 
-def text(x, y, words, anchor="middle", extra=""):
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>{escape(words)}</text>'
+def text(x, y, content, anchor="middle", extra=""):
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>{escape(content)}</text>'
 
 
 def line(x1, y1, x2, y2, style):
@@ -57,8 +57,8 @@ def axes(batches, x, y, low, high):
     for batch in batches:
         yield line(x(batch), TOP, x(batch), HEIGHT - BOTTOM, grid)
         yield text(x(batch), HEIGHT - BOTTOM + 20, f"{batch:,}")
-    yield text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 15, "events a request")
-    yield text(LEFT - 60, TOP - 18, "events a second; median, and least to most of the rounds", "start")
+    yield text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 15, "events per request")
+    yield text(LEFT - 60, TOP - 18, "events per second: median, minimum and maximum of the rounds", "start")
 
 
 def stroke(row):
@@ -75,7 +75,7 @@ def series(results, row, x, y):
         yield f'<circle cx="{x(batch):.1f}" cy="{y(median(rates)):.1f}" r="3" fill="{COLOURS[row.system]}"/>'
 
 
-def legend(row, at):
+def legend(row, y):
     left = WIDTH - RIGHT + 20
-    yield line(left, at - 4, left + 30, at - 4, stroke(row))
-    yield text(left + 38, at, row.name, "start")
+    yield line(left, y - 4, left + 30, y - 4, stroke(row))
+    yield text(left + 38, y, row.name, "start")

@@ -1,4 +1,4 @@
-"""Bodies with the layout of `weir load`'s, and reference tables for their users."""
+"""Request bodies with the same layout as those of `weir load`, and reference tables for their users."""
 
 import random
 from datetime import datetime, timezone
@@ -14,7 +14,7 @@ def timestamp(ms):
 
 
 def rows(first_id, count, users, rng):
-    """`count` events as (id, user, type), with fresh ids from `first_id` on."""
+    """Yields `count` events as (id, user, type). The ids are consecutive and start at `first_id`."""
     for number in range(first_id, first_id + count):
         yield f"{number:032x}", f"u{rng.randrange(users):08x}", TYPES[number % len(TYPES)]
 
@@ -28,7 +28,7 @@ def body(first_id, count, users, rng, ts):
 
 
 def history(count, users, seconds, end_ms):
-    """Bodies of `count` events over the `seconds` that end at `end_ms`: the same for the same arguments."""
+    """Yields bodies with `count` events over the `seconds` before `end_ms`. Equal arguments give equal bodies."""
     rng = random.Random(1)
     bodies = -(-count // BODY_EVENTS)
     for number in range(bodies):
@@ -38,12 +38,12 @@ def history(count, users, seconds, end_ms):
 
 
 def attributes(user):
-    """Of the user with this number."""
+    """Returns the plan and the region of the user with this number."""
     return PLANS[user % len(PLANS)], REGIONS[user // len(PLANS) % len(REGIONS)]
 
 
 def reference(users, ts_ms):
-    """The body of a PUT that says who all users are."""
+    """Returns the body of a PUT with the attributes of all users."""
     entries = (
         '"u%08x":{"plan":"%s","region":"%s"}' % (user, *attributes(user)) for user in range(users)
     )

@@ -1,4 +1,4 @@
-"""Runs of `weir load` that have to end well."""
+"""Runs of `weir load` that must succeed."""
 
 import json
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ LOG = OUT / "load.log"
 
 @contextmanager
 def sending(port, batch, seconds, users, minimal=True, prefix="", rate="max"):
-    """A run beside the block; what it gives waits for the end and returns the report."""
+    """Runs `weir load` while the block runs. Yields a function that waits for the end and returns the report."""
     command = [WEIR, "load", "--url", f"http://127.0.0.1:{port}{prefix}", "--rate", rate, "--batch", batch]
     command += ["--connections", CONNECTIONS, "--duration", f"{seconds * 1000:.0f}ms", "--users", users]
     command += ["--seed", 1, "--report", REPORT] + ["--minimal"] * minimal
@@ -23,15 +23,15 @@ def sending(port, batch, seconds, users, minimal=True, prefix="", rate="max"):
         def report():
             if process.wait(seconds + 60) != 0:
                 raise Failed(LOG.read_text().strip())
-            answers = json.loads((REPORT / "report.json").read_text())
-            if refused := answers["requests"]["overloaded"]:
-                raise Failed(f"{refused} requests were refused with 503")
-            return answers
+            results = json.loads((REPORT / "report.json").read_text())
+            if rejected := results["requests"]["overloaded"]:
+                raise Failed(f"{rejected} requests were rejected with 503")
+            return results
 
         yield report
 
 
 def send(port, batch, seconds, users, **options):
-    """A run to its end; its report."""
+    """Runs `weir load` to its end and returns its report."""
     with sending(port, batch, seconds, users, **options) as report:
         return report()

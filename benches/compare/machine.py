@@ -1,4 +1,4 @@
-"""The machine that figures are of."""
+"""Describes the machine of a measurement."""
 
 import os
 import platform
@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 
 def lines(setup):
-    """When and on what this runs, how it is set up, and how busy the machine is: a Markdown list."""
+    """Returns a Markdown list with the date, the machine, the setup and the load averages."""
     with open("/proc/cpuinfo") as cpuinfo:
         models = [line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name")]
     date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
@@ -14,5 +14,5 @@ def lines(setup):
     return [
         f"- {date}; {os.cpu_count()} cores, {models[0] if models else platform.machine()}; Linux {platform.release()}",
         f"- {setup}",
-        f"- load averages at the end of the run: {load} (above 2 something else was running, too)",
+        f"- load averages at the end of the run: {load} (above 2, other programs were running too)",
     ]

@@ -1,4 +1,4 @@
-"""Resident memory of a server that remembers many ids, and of one whose retention is filled."""
+"""Resident memory of a server that remembers many ids, and of a server with events in its whole retention."""
 
 import sys
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from processes import Http, attempt, rss_bytes
 from queries import HISTORY_SECS, fill
 from systems import serving
 
-# The system, and the name that its row bears.
+# By system: the name of its row.
 BACKENDS = {"weir": "elastic", "weir-preallocated": "preallocated"}
-# Ids come at this rate, or more slowly, turn after turn until this part of them is there.
-IDS_PER_SEC, TURN_SECS, ENOUGH = 1_000_000, 5, 0.99
+# The load generator sends at most at this rate, in runs of RUN_SECS, until the server has FILL_RATIO of the ids.
+IDS_PER_SEC, RUN_SECS, FILL_RATIO = 1_000_000, 5, 0.99
 
 
 @dataclass
 class Results:
-    """Bytes an id and bytes an event, and how many there were, by backend."""
+    """By backend: (bytes per id, ids) and (bytes per event, events)."""
 
     ids: dict = field(default_factory=dict)
     events: dict = field(default_factory=dict)
@@ -35,19 +35,19 @@ def run(ids, events):
 
 
 def bytes_per_id(system, ids_max):
-    """All that a server takes, tables for as many ids among them, less what one takes that holds nothing."""
+    """Returns the resident memory per id, less that of an empty server. It includes the preallocated tables."""
     with serving("weir") as (process, _):
         empty_bytes = rss_bytes(process)
     with serving(system, dedup_capacity=ids_max) as (process, port):
         ids = 0
-        while ids < ENOUGH * ids_max:
-            seconds = min(TURN_SECS, (ids_max - ids) / IDS_PER_SEC)
+        while ids < FILL_RATIO * ids_max:
+            seconds = min(RUN_SECS, (ids_max - ids) / IDS_PER_SEC)
             ids += send(port, TYPICAL_BATCH, seconds, USERS, rate=IDS_PER_SEC)["told"]["accepted"]
         return (rss_bytes(process) - empty_bytes) / ids, ids
 
 
 def bytes_per_event(system, count):
-    """What events of the whole retention add to a server that knows the users already."""
+    """Returns the memory per event that events over the whole retention, and the table of their users, add."""
     with serving(system, max_skew_secs=HISTORY_SECS + 10) as (process, port), Http(port) as http:
         before_bytes = rss_bytes(process)
         fill(http, USERS, count, HISTORY_SECS)

@@ -1,4 +1,4 @@
-"""Processes that are pinned to a core, and that never outlive this one."""
+"""Processes that are pinned to a core and never outlive this process."""
 
 import http.client
 import os
@@ -17,25 +17,25 @@ STOP_TIMEOUT_SECS = 12
 
 
 class Failed(Exception):
-    """A measurement that does not count, and why."""
+    """A measurement is invalid. The message says why."""
 
 
-# What a server that breaks down can lead to.
+# The exceptions that a failing server can cause.
 FAILURES = (Failed, OSError, http.client.HTTPException, subprocess.TimeoutExpired)
 
 
 @contextmanager
-def attempt(failed, what):
-    """Notes a failure among those of a section in place of raising it."""
+def attempt(failed, name):
+    """Adds a failure of the block to the list `failed` instead of raising it."""
     try:
         yield
     except FAILURES as failure:
-        failed.append(f"{what}: {failure}")
+        failed.append(f"{name}: {failure}")
         print(f"failed: {failed[-1]}", file=sys.stderr)
 
 
-def end_by_exception():
-    """Lets a signal unwind the stack, so that every process that was started is stopped by whoever started it."""
+def exit_on_signals():
+    """Turns signals into an exception, so that the context managers stop every process that they started."""
 
     def stop(number, _frame):
         raise SystemExit(128 + number)
@@ -45,13 +45,13 @@ def end_by_exception():
 
 
 def pinned(core, command):
-    """The command on one core, killed by the kernel should this process be killed."""
+    """Returns the command pinned to one core. If this process is killed, the kernel kills the command."""
     return ["setpriv", "--pdeathsig", "KILL", "taskset", "--cpu-list", str(core), *map(str, command)]
 
 
 @contextmanager
 def started(core, command, **options):
-    """Runs a command for as long as the block, then stops it by its id."""
+    """Runs a command while the block runs, then stops it by its process id."""
     options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
     process = subprocess.Popen(pinned(core, command), stdin=subprocess.DEVNULL, **options)
     try:
@@ -66,12 +66,12 @@ def started(core, command, **options):
 
 
 def output(core, command, timeout_secs):
-    """What a command prints, run to its end."""
+    """Runs a command to its end and returns its output."""
     done = subprocess.run(
         pinned(core, command), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_secs
     )
     if done.returncode != 0:
-        last_line = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        last_line = (done.stderr.strip().splitlines() or ["no error message"])[-1]
         raise Failed(f"{os.path.basename(str(command[0]))} exited with {done.returncode}: {last_line}")
     return done.stdout
 
@@ -83,11 +83,11 @@ def free_port():
 
 
 def wait_for_port(process, port):
-    """Until somebody listens."""
+    """Waits until the server accepts connections."""
     deadline = time.monotonic() + START_TIMEOUT_SECS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise Failed(f"the server ended with {process.returncode} before it listened")
+            raise Failed(f"the server exited with {process.returncode} before it listened")
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
@@ -101,11 +101,11 @@ def rss_bytes(process):
         for line in status:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
-    raise Failed("the server is gone")
+    raise Failed("the server has exited")
 
 
 def cpu_ns(process):
-    """What all threads of a process have run so far. It is the same whatever else runs on the core, but for its caches."""
+    """Returns the CPU time of all threads of a process. Other programs on the core change it only through the caches."""
     total = 0
     for schedstat in Path(f"/proc/{process.pid}/task").glob("*/schedstat"):
         total += int(schedstat.read_text().split()[0])
@@ -113,7 +113,7 @@ def cpu_ns(process):
 
 
 class Http:
-    """One keep-alive connection to a server of this machine."""
+    """One keep-alive connection to a local server."""
 
     def __init__(self, port):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -126,12 +126,12 @@ class Http:
     def __exit__(self, *_):
         self.connection.close()
 
-    def ask(self, method, path, body=None):
-        """The body of a 200."""
+    def request(self, method, path, body=None):
+        """Sends a request and returns the body of the response, whose status must be 200."""
         headers = {"content-type": "application/json", "prefer": "return=minimal"} if body else {}
         self.connection.request(method, path, body, headers)
         response = self.connection.getresponse()
-        answer = response.read()
+        content = response.read()
         if response.status != 200:
-            raise Failed(f"{method} {path} was answered with {response.status}: {answer[:200].decode()}")
-        return answer
+            raise Failed(f"{method} {path} returned {response.status}: {content[:200].decode()}")
+        return content

@@ -1,4 +1,4 @@
-"""Queries beside ingest, and the same answer from different systems."""
+"""Latency of queries with and without ingest, and the same query on different systems."""
 
 import json
 import sys
@@ -13,20 +13,20 @@ from systems import CLICKHOUSE, PYTHON, QUERIES, missing, serving
 WINDOWS_SECS = (60, 300, 1_800)
 POPULATIONS = (10_000, 100_000, 1_000_000)
 QUERIES_PER_SEC = 200
-# How long ingest runs before and after the queries that are timed beside it.
+# Ingest runs for this time before and after the timed queries.
 MARGIN_SECS = 0.3
 INGEST_BATCH = 1_000
 INTERFERENCE_USERS, INTERFERENCE_WINDOW_SECS, INTERFERENCE_RATES = 100_000, 300, (0, 1, 1_000)
-# The whole history that weir keeps, which a server with this skew takes in at once.
+# The whole retention. A server with this skew accepts events of the whole retention at once.
 HISTORY_SECS = 1_790
-# The systems' common data lie well inside the window, which moves on while they are loaded.
+# The common data of the systems is well inside the window, which moves on while the data is loaded.
 COMMON_WINDOW_SECS, COMMON_HISTORY_SECS, COMMON_USERS = 300, 200, 100_000
-FIGURES = ("total_events", "unique_users", "by_type", "by_plan", "by_region")
+COMPARED_MEMBERS = ("total_events", "unique_users", "by_type", "by_plan", "by_region")
 
 
 @dataclass
-class Effort:
-    """How much is measured."""
+class Settings:
+    """The length of each measurement, the number of rounds, and the number of events."""
 
     seconds: float
     rounds: int
@@ -35,92 +35,95 @@ class Effort:
 
 @dataclass
 class Results:
-    """What was measured."""
+    """The measurements."""
 
-    effort: Effort
-    # By (users, window, whether beside ingest): what the query driver printed.
+    settings: Settings
+    # By (users, window, whether during ingest): the output of the query driver.
     latency: dict = field(default_factory=dict)
-    # By queries a second: events ingested a second, one a round.
+    # By queries per second: the ingested events per second, as a list with one value per round.
     interference: dict = field(default_factory=dict)
-    # Seconds of the PUT, of the first query after it and of the second, one a round.
+    # Per round: the seconds of the PUT, of the first query after it, and of the second query.
     after_put: list = field(default_factory=list)
-    # By system: seconds of each answer.
-    same_answer: dict = field(default_factory=dict)
+    # By system: the seconds of each response.
+    equal_responses: dict = field(default_factory=dict)
     skipped: dict = field(default_factory=dict)
     failed: list = field(default_factory=list)
 
 
-def run(effort):
-    results = Results(effort)
+def run(settings):
+    results = Results(settings)
     for users in POPULATIONS:
         print(f"queries with {users:,} users", file=sys.stderr)
         with attempt(results.failed, f"queries with {users:,} users"):
-            with_population(results, users)
-    print("the same answer", file=sys.stderr)
-    with attempt(results.failed, "the same answer"):
-        same_answer(results)
+            measure_population(results, users)
+    print("equal responses", file=sys.stderr)
+    with attempt(results.failed, "equal responses"):
+        compare_systems(results)
     return results
 
 
-def with_population(results, users):
-    """Everything about one server that knows so many users and has events of its whole retention."""
-    effort = results.effort
+def measure_population(results, users):
+    """Measures the queries of a server that knows `users` users and has events in its whole retention."""
+    settings = results.settings
     with serving("weir", max_skew_secs=HISTORY_SECS + 10) as (_, port):
         with Http(port) as http:
-            fill(http, users, effort.events, HISTORY_SECS)
-        ask(port, WINDOWS_SECS[-1], QUERIES_PER_SEC, effort.seconds / 4)
+            fill(http, users, settings.events, HISTORY_SECS)
+        run_queries(port, WINDOWS_SECS[-1], QUERIES_PER_SEC, settings.seconds / 4)
         for window_secs in WINDOWS_SECS:
-            results.latency[users, window_secs, False] = ask(port, window_secs, QUERIES_PER_SEC, effort.seconds)
+            percentiles = run_queries(port, window_secs, QUERIES_PER_SEC, settings.seconds)
+            results.latency[users, window_secs, False] = percentiles
         if users == POPULATIONS[-1]:
-            results.after_put = [put_and_ask(port, users) for _ in range(effort.rounds)]
+            results.after_put = [put_and_query(port, users) for _ in range(settings.rounds)]
         for window_secs in WINDOWS_SECS:
-            percentiles, _ = beside_ingest(port, users, window_secs, QUERIES_PER_SEC, effort.seconds)
+            percentiles, _ = queries_during_ingest(port, users, window_secs, QUERIES_PER_SEC, settings.seconds)
             results.latency[users, window_secs, True] = percentiles
     if users == INTERFERENCE_USERS:
-        interference(results)
+        measure_interference(results)
 
 
-def interference(results):
-    """Ingest with more and more queries beside it, each time on a fresh server."""
-    effort = results.effort
-    for _ in range(effort.rounds):
+def measure_interference(results):
+    """Measures ingest with different rates of queries at the same time. Each measurement has a fresh server."""
+    settings = results.settings
+    for _ in range(settings.rounds):
         for per_sec in INTERFERENCE_RATES:
             with serving("weir") as (_, port):
                 with Http(port) as http:
-                    http.ask("PUT", "/reference/users", events.reference(INTERFERENCE_USERS, now_ms()))
-                send(port, INGEST_BATCH, effort.seconds / 4, INTERFERENCE_USERS)
-                _, rate = beside_ingest(port, INTERFERENCE_USERS, INTERFERENCE_WINDOW_SECS, per_sec, effort.seconds)
+                    http.request("PUT", "/reference/users", events.reference(INTERFERENCE_USERS, now_ms()))
+                send(port, INGEST_BATCH, settings.seconds / 4, INTERFERENCE_USERS)
+                _, rate = queries_during_ingest(
+                    port, INTERFERENCE_USERS, INTERFERENCE_WINDOW_SECS, per_sec, settings.seconds
+                )
                 results.interference.setdefault(per_sec, []).append(rate)
 
 
-def put_and_ask(port, users):
-    """Seconds of a PUT of a new table and of the two queries that follow it."""
+def put_and_query(port, users):
+    """Returns the seconds of a PUT of a new table, and of the two queries after it."""
     table = events.reference(users, now_ms())
     with Http(port) as http:
         return [
-            timed(http, "PUT", "/reference/users", table)[0],
-            *(timed(http, "GET", f"/metrics?window={WINDOWS_SECS[-1]}")[0] for _ in range(2)),
+            timed_request(http, "PUT", "/reference/users", table)[0],
+            *(timed_request(http, "GET", f"/metrics?window={WINDOWS_SECS[-1]}")[0] for _ in range(2)),
         ]
 
 
-def same_answer(results):
-    """The answer to GET /metrics from each system that has the same events; they must agree on it."""
-    end_ms, effort, answers = now_ms(), results.effort, {}
-    data = (effort.events, COMMON_USERS, COMMON_HISTORY_SECS)
+def compare_systems(results):
+    """Times the response to GET /metrics of each system with the same events. All responses must be equal."""
+    end_ms, settings, responses = now_ms(), results.settings, {}
+    data = (settings.events, COMMON_USERS, COMMON_HISTORY_SECS)
     for system in ("weir", "node"):
         if not skipped(results, system):
             with serving(system, max_skew_secs=COMMON_WINDOW_SECS) as (_, port), Http(port) as http:
-                fill(http, COMMON_USERS, effort.events, COMMON_HISTORY_SECS, end_ms)
-                latencies, answer = ask_one_by_one(http, effort.seconds)
-            results.same_answer[system], answers[system] = latencies, json.loads(answer)
+                fill(http, COMMON_USERS, settings.events, COMMON_HISTORY_SECS, end_ms)
+                latencies, content = query_repeatedly(http, settings.seconds)
+            results.equal_responses[system], responses[system] = latencies, json.loads(content)
     if not skipped(results, "clickhouse"):
-        command = [PYTHON, CLICKHOUSE, "query", *data, end_ms, COMMON_WINDOW_SECS, effort.seconds]
-        answer = json.loads(output(SERVER_CORE, command, timeout_secs=300))
-        results.same_answer["clickhouse"], answers["clickhouse"] = answer["latencies"], answer["figures"]
-    for system, answer in answers.items():
-        for figure in FIGURES:
-            if answer[figure] != answers["weir"][figure]:
-                raise Failed(f"{system} says {answer[figure]} {figure}, weir {answers['weir'][figure]}")
+        command = [PYTHON, CLICKHOUSE, "query", *data, end_ms, COMMON_WINDOW_SECS, settings.seconds]
+        response = json.loads(output(SERVER_CORE, command, timeout_secs=300))
+        results.equal_responses["clickhouse"], responses["clickhouse"] = response["latencies"], response["metrics"]
+    for system, response in responses.items():
+        for member in COMPARED_MEMBERS:
+            if response[member] != responses["weir"][member]:
+                raise Failed(f"{member} is {response[member]} in {system}, and {responses['weir'][member]} in weir")
 
 
 def skipped(results, system):
@@ -129,19 +132,19 @@ def skipped(results, system):
     return reason is not None
 
 
-def ask_one_by_one(http, seconds):
-    """Seconds of each answer, and the last answer."""
-    latencies, begun = [], time.perf_counter()
-    while not latencies or time.perf_counter() - begun < seconds:
-        latency, answer = timed(http, "GET", f"/metrics?window={COMMON_WINDOW_SECS}")
+def query_repeatedly(http, seconds):
+    """Returns the seconds of each response, and the last response."""
+    latencies, start = [], time.perf_counter()
+    while not latencies or time.perf_counter() - start < seconds:
+        latency, content = timed_request(http, "GET", f"/metrics?window={COMMON_WINDOW_SECS}")
         latencies.append(latency)
-    return latencies, answer
+    return latencies, content
 
 
-def timed(http, *request):
-    asked = time.perf_counter()
-    answer = http.ask(*request)
-    return time.perf_counter() - asked, answer
+def timed_request(http, *request):
+    start = time.perf_counter()
+    content = http.request(*request)
+    return time.perf_counter() - start, content
 
 
 def now_ms():
@@ -149,27 +152,27 @@ def now_ms():
 
 
 def fill(http, users, count, history_secs, end_ms=None):
-    """Puts the table of users and posts events of the last seconds."""
+    """Puts the table of users, and posts events of the last `history_secs` seconds."""
     end_ms = end_ms or now_ms()
-    http.ask("PUT", "/reference/users", events.reference(users, end_ms))
+    http.request("PUT", "/reference/users", events.reference(users, end_ms))
     for body in events.history(count, users, history_secs, end_ms):
-        verdicts = json.loads(http.ask("POST", "/events", body))
+        verdicts = json.loads(http.request("POST", "/events", body))
         if verdicts["duplicates"] or verdicts["rejected"]:
-            raise Failed(f"not all of the history was accepted: {verdicts}")
+            raise Failed(f"not all events of the history were accepted: {verdicts}")
 
 
-def ask(port, window_secs, per_sec, seconds):
-    """Percentiles of an open loop of queries."""
+def run_queries(port, window_secs, per_sec, seconds):
+    """Runs queries in an open loop and returns their percentiles."""
     path = f"/metrics?window={window_secs}"
-    # Ahead of the load generator on its core, whose turns would count as latency. Only root may do that; for others the
-    # driver runs as it is.
+    # The driver has priority over the load generator on the same core. Otherwise, the time slices of the load generator
+    # would count as latency. Only root may raise the priority; without root the driver runs with normal priority.
     command = ["nice", "--adjustment=-15", QUERIES, f"127.0.0.1:{port}", path, per_sec, round(seconds * 1000)]
     return json.loads(output(CLIENT_CORE, command, timeout_secs=seconds + 60))
 
 
-def beside_ingest(port, users, window_secs, per_sec, seconds):
-    """Percentiles of the queries (None where there are none), and the events a second that were ingested meanwhile."""
+def queries_during_ingest(port, users, window_secs, per_sec, seconds):
+    """Returns the percentiles of the queries (None without queries), and the ingested events per second."""
     with sending(port, INGEST_BATCH, seconds + 2 * MARGIN_SECS, users) as report:
         time.sleep(MARGIN_SECS)
-        percentiles = ask(port, window_secs, per_sec, seconds) if per_sec else None
+        percentiles = run_queries(port, window_secs, per_sec, seconds) if per_sec else None
         return percentiles, report()["events_per_sec"]

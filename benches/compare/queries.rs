@@ -1,8 +1,8 @@
 //! An open loop of queries over keep-alive connections, for the comparison.
 //!
-//! `queries ADDR:PORT PATH QUERIES_PER_SEC MILLISECONDS` asks `GET PATH` by a schedule that does not wait for answers. Latency
-//! counts from when a query was due, so that a stall is charged to every query that it held up. One line of JSON on stdout
-//! tells the counts and the percentiles in milliseconds; queries that no connection was free for are `unsent`.
+//! `queries ADDR:PORT PATH QUERIES_PER_SEC MILLISECONDS` sends `GET PATH` on a schedule that does not wait for responses.
+//! Latency starts when a query is due, so a stall adds to the latency of every query that it delays. One line of JSON on
+//! stdout has the counts, and the percentiles in milliseconds. A query is `unsent` if no connection was free before the end.
 
 use hdrhistogram::Histogram;
 use std::error::Error;
@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 /// Queries in flight at once.
 const CONNECTIONS: usize = 8;
 
-/// How long an answer may take.
+/// The longest wait for a response.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// When queries are due: number n by n intervals after the start, all before the end.
+/// The times when queries are due. Query n is due n intervals after the start. All are due before the end.
 struct Schedule {
     start: Instant,
     interval: Duration,
@@ -35,9 +35,9 @@ impl Schedule {
         Self { start, interval, queries, end: start + duration, next: AtomicU64::new(0) }
     }
 
-    /// When the next query is due; none where the time is over or all are taken.
+    /// Returns the time when the next query is due, or `None` after the end or the last query.
     fn take(&self) -> Option<Instant> {
-        // Relaxed: a number is all that is shared.
+        // Relaxed: the threads share only this number, and it orders nothing else.
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let due = self.start + Duration::from_secs_f64(self.interval.as_secs_f64() * number as f64);
         (number < self.queries && Instant::now().max(due) < self.end).then_some(due)
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut latency_ns = Histogram::<u64>::new(3)?;
     thread::scope(|scope| -> Result<(), Box<dyn Error>> {
         let running: Vec<_> =
-            connections.into_iter().map(|connection| scope.spawn(|| ask(connection, &schedule))).collect();
+            connections.into_iter().map(|connection| scope.spawn(|| run(connection, &schedule))).collect();
         for thread in running {
             latency_ns.add(thread.join().expect("no query panics")?)?;
         }
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     let ms = |quantile| latency_ns.value_at_quantile(quantile) as f64 / 1e6;
     println!(
-        r#"{{"asked":{},"unsent":{},"p50":{},"p99":{},"p99.9":{},"max":{}}}"#,
+        r#"{{"sent":{},"unsent":{},"p50":{},"p99":{},"p99.9":{},"max":{}}}"#,
         latency_ns.len(),
         schedule.queries - latency_ns.len(),
         ms(0.5),
@@ -77,15 +77,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Takes queries as they fall due until there are none left; the latencies in nanoseconds.
-fn ask(mut connection: Connection, schedule: &Schedule) -> io::Result<Histogram<u64>> {
-    // Linux ends a sleep up to 50 µs late by default, which would count as latency.
+/// Sends queries when they are due, until none is left. Returns the latencies in nanoseconds.
+fn run(mut connection: Connection, schedule: &Schedule) -> io::Result<Histogram<u64>> {
+    // By default, Linux ends a sleep up to 50 µs late, and the delay would count as latency.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
     let mut latency_ns = Histogram::new(3).expect("three digits are allowed");
     while let Some(due) = schedule.take() {
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        connection.ask()?;
+        connection.query()?;
         latency_ns.record(due.elapsed().as_nanos() as u64).expect("the histogram grows by itself");
     }
     Ok(latency_ns)
@@ -108,8 +108,8 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream), request, line: String::new(), body: Vec::new() })
     }
 
-    /// Asks, and reads the answer to its end.
-    fn ask(&mut self) -> io::Result<()> {
+    /// Sends the query and reads the whole response.
+    fn query(&mut self) -> io::Result<()> {
         self.stream.get_mut().write_all(&self.request)?;
         if !self.next_line()?.starts_with("HTTP/1.1 200 ") {
             return Err(io::Error::new(ErrorKind::InvalidData, format!("not a 200: {}", self.line.trim_end())));

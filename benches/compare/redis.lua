@@ -1,5 +1,5 @@
--- One batch: ARGV[1] is the horizon in seconds; then, for each event, its id, user, type and second.
--- Returns how many were new.
+-- Ingests one batch. ARGV[1] is the horizon in seconds. After it, each event has four arguments: id, user, type, second.
+-- Returns the number of new events.
 local horizon, accepted, second = ARGV[1], 0, nil
 for i = 2, #ARGV, 4 do
   if redis.call('SET', 'id:' .. ARGV[i], '', 'NX', 'EX', horizon) then

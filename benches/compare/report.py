@@ -1,10 +1,10 @@
-"""The report: ratios first, then what they are made of."""
+"""Writes the report. Ratios come first, then the measurements behind them."""
 
 from statistics import median
 
 import chart
 import machine
-from ingest import TYPICAL_BATCH, USERS, WARM_UP_PART
+from ingest import TYPICAL_BATCH, USERS, WARM_UP_RATIO
 from load import CONNECTIONS
 from queries import COMMON_WINDOW_SECS, INTERFERENCE_USERS, INTERFERENCE_WINDOW_SECS, POPULATIONS, QUERIES_PER_SEC
 from queries import INTERFERENCE_RATES, WINDOWS_SECS
@@ -14,8 +14,8 @@ SYSTEM_NAMES = {"weir": "weir", "node": "Node, Express", "clickhouse": "ClickHou
 
 
 def write(ingest, queries, memory):
-    """report.md and report.svg of the sections that ran; the text."""
-    parts = ["# weir beside others", environment()]
+    """Writes report.md and report.svg for the sections that ran. Returns the text of report.md."""
+    parts = ["# weir compared with other systems", environment()]
     if ingest:
         parts += ingest_section(ingest)
         (OUT / "report.svg").write_text(chart.draw(ingest))
@@ -39,7 +39,7 @@ def table(header, rows):
 
 
 def spread(values, form="{:,.0f}"):
-    """The median, and the extremes where there are any."""
+    """Formats the median, with the minimum and maximum if there are several values."""
     values = list(values)
     if len(values) < 2:
         return form.format(values[0])
@@ -76,26 +76,27 @@ def ingest_section(results):
         return table(header, [line(row, cell) for row in ROWS])
 
     return [
-        "## Ingest, by events a request",
-        f"{results.rounds} interleaved rounds of {results.seconds:g} s after a warm-up of {results.seconds * WARM_UP_PART:g} s, "
-        f"each on a fresh server with {CONNECTIONS} connections (Redis: {CONNECTIONS} calls in flight; ClickHouse: inserts in its own "
-        "process, and once a round). Ratios are medians of the ratios within a round.",
+        "## Ingest, by events per request",
+        f"{results.rounds} interleaved rounds of {results.seconds:g} s, after a warm-up of "
+        f"{results.seconds * WARM_UP_RATIO:g} s. Each measurement has a fresh server and {CONNECTIONS} connections (Redis: "
+        f"{CONNECTIONS} calls in flight; ClickHouse: inserts in its own process, all batch sizes at the end of a round). "
+        "Ratios are medians of the ratios within each round.",
         *notes(((row.name, reason) for row, reason in results.skipped.items()), results.failed),
-        f"Ratio to “{reference.name}” at {TYPICAL_BATCH:,}:",
+        f"Ratio to “{reference.name}” at {TYPICAL_BATCH:,} events per request:",
         ratio_to(reference, TYPICAL_BATCH),
-        "Ratio to the ceiling at the same size:",
+        "Ratio to the ceiling at the same batch size:",
         ratio_to(CEILING_ROW),
-        "Events a second, median (least–most):",
+        "Events per second, median (minimum–maximum):",
         spread_of(results.rates),
-        "CPU time of the server's process in ns an event, median (least–most), which other load on the machine changes less "
-        "(ClickHouse: of the driver, too):",
+        "CPU time of the server process in ns per event, median (minimum–maximum). Other load on the machine changes it less "
+        "than the throughput. For ClickHouse it includes the driver.",
         spread_of(results.cpu_ns),
-        "![events a second by events a request](report.svg)",
+        "![events per second by events per request](report.svg)",
         "### Memory",
-        f"Resident memory of the server, from its start to the end of the run at {TYPICAL_BATCH:,} events a request: ids, "
-        "counts and all buffers. What a preallocated table takes is there before the first id.",
+        f"Resident memory of the server, at its start and at the end of the run with {TYPICAL_BATCH:,} events per request. It "
+        "includes ids, counts and all buffers. A preallocated table takes its memory before the first id.",
         table(
-            ["", "before, MiB", "after, MiB", "ids", "bytes an id"],
+            ["", "before, MiB", "after, MiB", "ids", "bytes per id"],
             [memory(row, results.memory[row]) for row in ROWS if row in results.memory and row is not CEILING_ROW],
         ),
     ]
@@ -104,10 +105,10 @@ def ingest_section(results):
 def memory(row, rounds):
     mib = 1 << 20
     columns = [
-        (one.before_bytes / mib for one in rounds),
-        (one.after_bytes / mib for one in rounds),
-        (one.ids for one in rounds),
-        (one.bytes_per_id() for one in rounds),
+        (measured.before_bytes / mib for measured in rounds),
+        (measured.after_bytes / mib for measured in rounds),
+        (measured.ids for measured in rounds),
+        (measured.bytes_per_id() for measured in rounds),
     ]
     return [row.name, *(f"{median(column):,.0f}" for column in columns)]
 
@@ -116,15 +117,15 @@ def query_section(results):
     return [
         "## Queries of weir",
         *notes(results.skipped.items(), results.failed),
-        f"`GET /metrics`, {QUERIES_PER_SEC} a second in an open loop for {results.effort.seconds:g} s, with "
-        f"{results.effort.events:,} events over the retention before the ingest; latency in ms from when a query was due. "
-        "Of n answers, the p99.9 is the slowest where n is below 1,000.",
+        f"`GET /metrics`, {QUERIES_PER_SEC} queries per second in an open loop for {results.settings.seconds:g} s. Before the "
+        f"ingest, the server has {results.settings.events:,} events over its retention. The latency in ms starts when a query "
+        "is due. If n (the number of responses) is below 1,000, the p99.9 is the maximum.",
         latency_table(results),
-        f"Ingest beside queries ({INTERFERENCE_WINDOW_SECS} s, {INTERFERENCE_USERS:,} users, {TYPICAL_BATCH:,} events a "
-        f"request, {results.effort.rounds} rounds). The queries' driver and the load generator share a core.",
+        f"Ingest during queries (window of {INTERFERENCE_WINDOW_SECS} s, {INTERFERENCE_USERS:,} users, {TYPICAL_BATCH:,} events "
+        f"per request, {results.settings.rounds} rounds). The query driver and the load generator share a core.",
         interference_table(results),
         *after_put(results),
-        *same_answer(results),
+        *equal_responses(results),
     ]
 
 
@@ -133,22 +134,22 @@ def latency_table(results):
     rows = []
     for users in POPULATIONS:
         for window_secs in WINDOWS_SECS:
-            for beside in (False, True):
-                if told := results.latency.get((users, window_secs, beside)):
-                    latencies = [f"{told[name]:.3f}" for name in ("p50", "p99", "p99.9", "max")]
-                    name = "full" if beside else "none"
-                    rows.append([f"{users:,}", window_secs, name, *latencies, told["asked"], told["unsent"]])
+            for during_ingest in (False, True):
+                if measured := results.latency.get((users, window_secs, during_ingest)):
+                    latencies = [f"{measured[name]:.3f}" for name in ("p50", "p99", "p99.9", "max")]
+                    name = "full" if during_ingest else "none"
+                    rows.append([f"{users:,}", window_secs, name, *latencies, measured["sent"], measured["unsent"]])
     return table(header, rows)
 
 
 def interference_table(results):
-    idle = results.interference.get(0)
+    rates_alone = results.interference.get(0)
     rows = []
     for per_sec in INTERFERENCE_RATES:
         if rates := results.interference.get(per_sec):
-            ratios = [rate / alone for rate, alone in zip(rates, idle)]
+            ratios = [rate / alone for rate, alone in zip(rates, rates_alone)]
             rows.append([f"{per_sec:,}", spread(ratios, "{:.2f}"), spread(rates)])
-    return table(["queries a second", "ratio to none", "events a second"], rows)
+    return table(["queries per second", "ratio to ingest alone", "events per second"], rows)
 
 
 def after_put(results):
@@ -157,24 +158,25 @@ def after_put(results):
     columns = [spread([seconds * 1e3 for seconds in column], "{:.1f}") for column in zip(*results.after_put)]
     header = ["", "PUT, ms", "first query, ms", "second query, ms"]
     return [
-        f"A new table of {POPULATIONS[-1]:,} users, and queries of {WINDOWS_SECS[-1]} s right after it:",
+        f"A PUT of a new table of {POPULATIONS[-1]:,} users, and two queries of {WINDOWS_SECS[-1]} s directly after it:",
         table(header, [["weir", *columns]]),
     ]
 
 
-def same_answer(results):
-    if "weir" not in results.same_answer:
+def equal_responses(results):
+    if "weir" not in results.equal_responses:
         return []
     rows = []
-    for system, seconds in results.same_answer.items():
-        latency_ms = [one * 1e3 for one in seconds]
-        factor = median(seconds) / median(results.same_answer["weir"])
-        rows.append([SYSTEM_NAMES[system], f"{factor:.3g}", spread(latency_ms, "{:.2f}"), len(seconds)])
+    for system, latencies in results.equal_responses.items():
+        latency_ms = [seconds * 1e3 for seconds in latencies]
+        ratio = median(latencies) / median(results.equal_responses["weir"])
+        rows.append([SYSTEM_NAMES[system], f"{ratio:.3g}", spread(latency_ms, "{:.2f}"), len(latencies)])
     return [
-        f"The answer to `GET /metrics?window={COMMON_WINDOW_SECS}` over the same {results.effort.events:,} events, one query "
-        "after the other (ClickHouse: `uniqExact`, and a `GROUP BY` with a join of the users; no HTTP). All figures agreed."
+        f"Equal responses: `GET /metrics?window={COMMON_WINDOW_SECS}` over the same {results.settings.events:,} events, one "
+        "query after the other (ClickHouse: `uniqExact`, and a `GROUP BY` with a join of the users; no HTTP). All responses "
+        "are equal."
         if not results.failed
-        else "The same answer from different systems:",
+        else "The same query on different systems:",
         table(["", "ratio to weir", "ms", "n"], rows),
     ]
 
@@ -187,7 +189,8 @@ def memory_section(results):
     return [
         "## Memory of weir",
         *notes((), results.failed),
-        "Resident memory: a server that remembers many ids, tables made for as many among them, less an empty one; and what "
-        f"events spread over the whole retention, by {USERS:,} users, add to one (ids too, where they are not preallocated).",
-        table(["dedup", "bytes an id", "ids", "bytes an event", "events"], rows),
+        "Resident memory. Bytes per id: a server that remembers many ids, with its preallocated tables, less an empty server. "
+        f"Bytes per event: the growth due to events over the whole retention by {USERS:,} users. It includes the ids, unless "
+        "they are preallocated.",
+        table(["dedup", "bytes per id", "ids", "bytes per event", "events"], rows),
     ]

@@ -1,4 +1,4 @@
-"""The systems that are compared: what each needs, how it is started, and its version."""
+"""The systems that are compared: their dependencies, commands and versions."""
 
 import json
 import os
@@ -25,14 +25,14 @@ QUERIES = TARGET / "release" / "queries"
 PYTHON = VENV / "bin" / "python"
 CLICKHOUSE = HERE / "clickhouse.py"
 
-# Ids that a preallocated table of weir's has room for: more than any one measurement sends.
+# The capacity of weir's preallocated table, in ids. No measurement of ingest sends as many.
 DEDUP_CAPACITY = 1 << 24
 MAX_BODY = "256MiB"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the tables."""
+    """A row of the tables."""
 
     name: str
     system: str
@@ -47,14 +47,14 @@ ROWS = [
     Row("weir, elastic, full replies", "weir", minimal=False),
     Row("Node, Express, minimal replies", "node"),
     Row("Node, Express, full replies", "node", minimal=False),
-    Row("Redis, one Lua script a batch", "redis"),
+    Row("Redis, one Lua script per batch", "redis"),
     Row("ClickHouse (chDB), Memory table", "clickhouse"),
 ]
 CEILING_ROW, PREALLOCATED_ROW, ELASTIC_ROW = ROWS[0], ROWS[1], ROWS[3]
 
 
 def missing(system):
-    """Why the system cannot be measured here; None if it can be."""
+    """Returns the reason why the system cannot be measured here, or None if it can."""
     if system == "weir-preallocated":
         help_text = output(CLIENT_CORE, [WEIR, "serve", "--help"], 10)
         return None if "--dedup-capacity" in help_text else "this `weir serve` has no --dedup-capacity"
@@ -70,8 +70,8 @@ def missing(system):
 
 
 def install():
-    """What the rows need beside Rust and Python: Debian's packages, and the rest below target/compare."""
-    # Without a runlevel Debian starts no service of a package that it installs.
+    """Installs the dependencies of the rows, except Rust and Python: Debian packages, and files below target/compare."""
+    # With this runlevel, Debian does not start the services of the installed packages.
     environment = {**os.environ, "RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
 
     def run(*command, **options):
@@ -95,7 +95,7 @@ def install():
 
 
 def versions():
-    """Of each system that is there, by name."""
+    """Returns the version of each available system, by name."""
 
     def first_line(*command, **options):
         done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
@@ -130,7 +130,7 @@ def command(system, port, max_skew_secs, dedup_capacity):
 
 @contextmanager
 def serving(system, max_skew_secs=120, dedup_capacity=DEDUP_CAPACITY):
-    """A fresh server on its core, as (process, port)."""
+    """Runs a fresh server on its core while the block runs. Yields (process, port)."""
     port = free_port()
     options = {"cwd": OUT}
     if system == "node":
@@ -138,7 +138,7 @@ def serving(system, max_skew_secs=120, dedup_capacity=DEDUP_CAPACITY):
     with started(SERVER_CORE, command(system, port, max_skew_secs, dedup_capacity), **options) as process:
         wait_for_port(process, port)
         if system.startswith("weir"):
-            # It listens before its tables are made.
+            # The server listens before its tables are allocated.
             with Http(port) as http:
-                http.ask("GET", "/healthz")
+                http.request("GET", "/healthz")
         yield process, port

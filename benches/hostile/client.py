@@ -1,4 +1,4 @@
-"""Requests of a client that looks at every answer."""
+"""An HTTP client that returns every response with its latency."""
 
 import http.client
 import json
@@ -9,11 +9,11 @@ import time
 from datetime import datetime, timezone
 
 TIMEOUT_SECS = 60
-# Above and below the load generator, which shares the core.
-FIRST, LAST = -10, 10
+# Nice values above and below the priority of the load generator, which shares the core.
+HIGH_PRIORITY, LOW_PRIORITY = -10, 10
 
 
-class Answer:
+class Response:
     def __init__(self, response, latency_ms):
         self.status = response.status
         self.retry_after = response.getheader("retry-after")
@@ -23,13 +23,13 @@ class Answer:
     def json(self):
         return json.loads(self.body)
 
-    def refuses_properly(self):
-        """A 503 has to say when to come again."""
+    def is_503_with_retry_after(self):
+        """A server that rejects a request must say when to retry."""
         return self.status == 503 and (self.retry_after or "").isdigit()
 
 
 class Client:
-    """One keep-alive connection, opened again when the server has closed it."""
+    """One keep-alive connection. If the server closes it, the next request opens a new one."""
 
     def __init__(self, port):
         self.port, self.connection = port, None
@@ -50,34 +50,37 @@ class Client:
         self.connection.connect()
         self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def ask(self, method, path, body=None, **headers):
-        """Any answer. Latency counts from the first byte out to the head of the answer."""
+    def request(self, method, path, body=None, **headers):
+        """Returns the response with any status. The latency is from the first byte sent to the head of the response."""
         if not self.connection or not self.connection.sock:
             self.open()
-        begun = time.perf_counter()
+        start = time.perf_counter()
         try:
             self.connection.request(method, path, body, {key.replace("_", "-"): value for key, value in headers.items()})
         except (BrokenPipeError, ConnectionResetError):
-            # A server that refuses a body may answer, and close, before it has read all of it.
+            # A server that rejects a body may respond and close the connection before it has read the whole body.
             pass
-        response = self.connection.getresponse()
-        answer = Answer(response, (time.perf_counter() - begun) * 1000)
-        if response.will_close:
+        http_response = self.connection.getresponse()
+        response = Response(http_response, (time.perf_counter() - start) * 1000)
+        if http_response.will_close:
             self.close()
-        return answer
+        return response
 
 
-def go_first():
-    """Lets this thread run before the load generator, where that is allowed: else its turns would be measured as latency."""
+def raise_priority():
+    """Gives this thread priority over the load generator, if that is allowed.
+
+    Otherwise, the time slices of the load generator would count as latency.
+    """
     try:
-        set_priority(FIRST)
+        set_priority(HIGH_PRIORITY)
     except PermissionError:
         pass
 
 
-def go_last():
-    """Lets this thread run when the load generator does not."""
-    set_priority(LAST)
+def lower_priority():
+    """Gives the load generator priority over this thread."""
+    set_priority(LOW_PRIORITY)
 
 
 def set_priority(nice):
@@ -93,4 +96,4 @@ def event(event_id, user="u-1"):
 
 
 def post(client, events):
-    return client.ask("POST", "/events", json.dumps(events), content_type="application/json")
+    return client.request("POST", "/events", json.dumps(events), content_type="application/json")

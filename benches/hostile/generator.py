@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from processes import CLIENT_CORE, Failed, started
 from server import OUT, WEIR
 
-
-# Each connection is a thread with a heap of its own: of huge pages, those of hundreds take gigabytes, and seconds to clear.
+# Each connection is a thread with its own heap. With huge pages, hundreds of heaps take gigabytes, and seconds to clear.
 ENVIRONMENT = {**os.environ, "MIMALLOC_ALLOW_THP": "0"}
 
 
 @contextmanager
 def sending(port, rate, batch, connections, seconds, users=100_000, full=False):
-    """A run beside the block; what it gives waits for the end and returns the report, whose verdicts were all right."""
+    """Runs `weir load` while the block runs. Yields a function that waits for the end and returns the report.
+
+    The exit code of `weir load` is 0 only if all verdicts were as expected.
+    """
     reports, log_path = OUT / "load", OUT / "load.log"
     command = [WEIR, "load", "--url", f"http://127.0.0.1:{port}", "--rate", rate, "--batch", batch]
     command += [] if full else ["--minimal"]
@@ -31,6 +33,6 @@ def sending(port, rate, batch, connections, seconds, users=100_000, full=False):
 
 
 def send(port, rate, batch, connections, seconds, **options):
-    """A run to its end; its report."""
+    """Runs `weir load` to its end and returns its report."""
     with sending(port, rate, batch, connections, seconds, **options) as report:
         return report()

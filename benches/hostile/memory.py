@@ -1,4 +1,4 @@
-"""More ids and users than there is memory for."""
+"""Endless new ids and users, until the memory limit is reached."""
 
 import time
 import uuid
@@ -15,66 +15,70 @@ RETENTION_SECS, SKEW_SECS, SWEEP_SLACK_SECS = 5, 1, 60
 HORIZON_SECS = RETENTION_SECS + 2 * SKEW_SECS
 EVENTS_PER_SEC, BATCH, CONNECTIONS, USERS = 400_000, 1_000, 16, 1_000_000_000
 SAMPLE_BATCH, SAMPLE_PERIOD_SECS = 20, 0.1
-# Beyond what the memory is due to be free again.
+# Allowed in addition to the time after which the memory should be free again.
 SLACK_SECS = 15
 
 
 class Oracle:
-    """Knows of a sample of events whether they were accepted, and finds every verdict that says otherwise."""
+    """Knows which events of a sample were accepted, and counts every wrong verdict."""
 
     def __init__(self, client):
-        self.client, self.accepted, self.refused = client, [], []
-        self.refusals, self.improper, self.wrong, self.checked = 0, 0, 0, 0
+        self.client, self.accepted, self.rejected = client, [], []
+        self.without_retry_after, self.wrong, self.checked = 0, 0, 0
 
     def send_fresh(self):
         batch = [event(str(uuid.uuid4()), user=str(uuid.uuid4())) for _ in range(SAMPLE_BATCH)]
         self.send(batch, "success")
 
     def send(self, batch, verdict):
-        """Whether it was answered. Every event of it must get the verdict."""
+        """Sends a batch, whose events must all get `verdict`. Returns False if the batch was rejected with 503."""
         sent_at = time.monotonic()
-        answer = post(self.client, batch)
-        if answer.status == 503:
-            self.refusals += 1
-            self.improper += not answer.refuses_properly()
+        response = post(self.client, batch)
+        if response.status == 503:
+            self.without_retry_after += not response.is_503_with_retry_after()
             if verdict == "success":
-                self.refused.append(batch)
+                self.rejected.append(batch)
             return False
-        if answer.status != 200:
+        if response.status != 200:
             self.wrong += len(batch)
             return True
-        results = answer.json()["results"]
-        told = [result.get("code", result["status"]) for result in results]
+        results = response.json()["results"]
+        verdicts = [result.get("code", result["status"]) for result in results]
         self.checked += len(batch)
-        self.wrong += sum(one != verdict for one in told) + abs(len(told) - len(batch))
+        self.wrong += sum(received != verdict for received in verdicts) + abs(len(verdicts) - len(batch))
         if verdict == "success":
             self.accepted.append((sent_at, batch))
         return True
 
     def repeat(self):
-        """Sends again what was accepted within the horizon, with the times of now: each id is known."""
-        self.accepted = [(at, batch) for at, batch in self.accepted if time.monotonic() - at < HORIZON_SECS - 1]
+        """Sends a batch again that was accepted within the horizon, with current times. All its ids are duplicates."""
+        self.accepted = [
+            (sent_at, batch) for sent_at, batch in self.accepted if time.monotonic() - sent_at < HORIZON_SECS - 1
+        ]
         if self.accepted:
             _, batch = self.accepted[0]
-            self.send(renewed(batch), "duplicate_event")
+            self.send(with_current_times(batch), "duplicate_event")
 
-    def send_refused(self):
-        """Of what was refused nothing was claimed: all of it is taken now. How many batches are still refused."""
-        batches, self.refused = self.refused, []
+    def send_rejected(self):
+        """Sends the rejected batches again. No id of them was claimed, so all events must be accepted now.
+
+        Returns the number of batches that are rejected again.
+        """
+        batches, self.rejected = self.rejected, []
         for batch in batches:
-            self.send(renewed(batch), "success")
-        return len(self.refused)
+            self.send(with_current_times(batch), "success")
+        return len(self.rejected)
 
 
-def renewed(batch):
+def with_current_times(batch):
     return [event(old["event_id"], old["user_id"]) for old in batch]
 
 
 def run(section, quick):
     seconds = 30 if quick else 120
     section.note(
-        f"`--max-memory {LIMIT} --retention {RETENTION_SECS} --max-skew {SKEW_SECS}`, {EVENTS_PER_SEC:,} events/s with ids "
-        f"and users that do not come again, for {seconds} s"
+        f"`--max-memory {LIMIT} --retention {RETENTION_SECS} --max-skew {SKEW_SECS}`; {EVENTS_PER_SEC:,} events/s for "
+        f"{seconds} s. All ids and users are new."
     )
     flags = ["--max-memory", LIMIT, "--retention", RETENTION_SECS, "--max-skew", SKEW_SECS]
     with serving(*flags) as server, Client(server.port) as client:
@@ -85,22 +89,22 @@ def run(section, quick):
             while time.monotonic() < deadline:
                 oracle.send_fresh()
                 oracle.repeat()
-                unready += client.ask("GET", "/readyz").status == 503
+                unready += client.request("GET", "/readyz").status == 503
                 time.sleep(SAMPLE_PERIOD_SECS)
             load = report()
         recovered_secs = recover(oracle, client)
         peak_bytes = server.peak_bytes()
-        left = oracle.send_refused()
-    judge(section, oracle, load, unready, recovered_secs, left)
+        rejected_again = oracle.send_rejected()
+    report_results(section, oracle, load, unready, recovered_secs, rejected_again)
     margin = mib(LIMIT_BYTES - peak_bytes)
-    section.judge("resident memory at the peak", f"{mib(peak_bytes)}, {margin} to spare", LIMIT, peak_bytes < LIMIT_BYTES)
+    section.check("peak resident memory", f"{mib(peak_bytes)}, {margin} to spare", LIMIT, peak_bytes < LIMIT_BYTES)
 
 
 def recover(oracle, client):
-    """Seconds until the server is ready and takes events again; infinite if it does not."""
-    begun = time.monotonic()
-    while (elapsed := time.monotonic() - begun) < HORIZON_SECS + SWEEP_SLACK_SECS + SLACK_SECS:
-        is_ready = client.ask("GET", "/readyz").status == 200
+    """Returns the seconds until the server is ready and accepts events again. Returns infinity if it does not."""
+    start = time.monotonic()
+    while (elapsed := time.monotonic() - start) < HORIZON_SECS + SWEEP_SLACK_SECS + SLACK_SECS:
+        is_ready = client.request("GET", "/readyz").status == 200
         probe = [event(str(uuid.uuid4()))]
         if is_ready and oracle.send(probe, "success"):
             return elapsed
@@ -109,16 +113,17 @@ def recover(oracle, client):
     return float("inf")
 
 
-def judge(section, oracle, load, unready, recovered_secs, left):
+def report_results(section, oracle, load, unready, recovered_secs, rejected_again):
     requests = load["requests"]
-    section.tell("requests of the load taken / refused with 503", f"{requests['answered']:,} / {requests['overloaded']:,}")
-    was_over = requests["overloaded"] > 0
-    section.judge("the limit was reached", "yes" if was_over else "no", "yes", was_over, strict=False)
-    section.judge("/readyz was 503 meanwhile", f"{unready} times", "at least once", unready > 0 or not was_over)
-    section.judge("503 without Retry-After, of the sample", str(oracle.improper), "0", oracle.improper == 0)
+    section.add("batches of the load: accepted / rejected with 503", f"{requests['answered']:,} / {requests['overloaded']:,}")
+    limit_reached = requests["overloaded"] > 0
+    section.check("the limit was reached", "yes" if limit_reached else "no", "yes", limit_reached, strict=False)
+    section.check("/readyz returned 503 during the load", f"{unready} times", "at least once", unready > 0 or not limit_reached)
+    without = oracle.without_retry_after
+    section.check("503 without Retry-After, in the sample", str(without), "0", without == 0)
     value = f"{oracle.wrong} of {oracle.checked:,}"
-    section.judge("wrong verdicts, of the sample", value, "0", oracle.wrong == 0)
+    section.check("wrong verdicts, in the sample", value, "0", oracle.wrong == 0)
     bound_secs = HORIZON_SECS + SWEEP_SLACK_SECS + SLACK_SECS
     value = f"{recovered_secs:.0f} s"
-    section.judge("ready and taking events again after", value, f"{bound_secs} s", recovered_secs <= bound_secs)
-    section.judge("batches refused before and again afterwards", str(left), "0", left == 0)
+    section.check("time until ready and accepting events after the end", value, f"{bound_secs} s", recovered_secs <= bound_secs)
+    section.check("rejected batches that were rejected again after the end", str(rejected_again), "0", rejected_again == 0)

@@ -1,4 +1,4 @@
-"""What was measured, beside the bounds that it should keep."""
+"""The report of measured values and their bounds."""
 
 import subprocess
 from dataclasses import dataclass, field
@@ -11,32 +11,32 @@ PATH = OUT / "report.md"
 
 @dataclass
 class Section:
-    """A scenario's figures. It is broken when a bound that no noise excuses does not hold."""
+    """The values of a scenario. The scenario has failed if it did not complete, or if a strict bound does not hold."""
 
     title: str
     rows: list = field(default_factory=list)
     notes: list = field(default_factory=list)
-    is_broken: bool = False
+    has_failed: bool = False
 
-    def tell(self, name, value):
-        """A figure without a bound."""
+    def add(self, name, value):
+        """Adds a value without a bound."""
         self.rows.append((name, value, "", ""))
 
-    def judge(self, name, value, bound, holds, strict=True):
-        """A figure and its bound. One that is not strict, since noise can move it, is reported and breaks nothing."""
-        self.rows.append((name, value, bound, "kept" if holds else "**broken**" if strict else "**missed**"))
-        self.is_broken |= strict and not holds
+    def check(self, name, value, bound, holds, strict=True):
+        """Adds a value and its bound. Noise can exceed a bound that is not strict, so such a bound fails nothing."""
+        self.rows.append((name, value, bound, "met" if holds else "**failed**" if strict else "**missed**"))
+        self.has_failed |= strict and not holds
 
     def note(self, line):
         self.notes.append(line)
 
     def fail(self, line):
         self.note(f"failed: {line}")
-        self.is_broken = True
+        self.has_failed = True
 
 
 def write(sections):
-    """report.md; its text."""
+    """Writes report.md and returns its text."""
     parts = ["# weir under hostile and excess load", environment()]
     for section in sections:
         parts.append(f"## {section.title}")
@@ -61,15 +61,15 @@ def mib(count):
     return f"{count / (1 << 20):.1f} MiB"
 
 
-def quantile(values, share):
-    """The value that this share of them does not exceed."""
+def quantile(values, fraction):
+    """Returns the value at this fraction of the sorted values."""
     ranked = sorted(values)
-    return ranked[min(int(share * len(ranked)), len(ranked) - 1)]
+    return ranked[min(int(fraction * len(ranked)), len(ranked) - 1)]
 
 
 def latencies(latencies_ms):
-    """p50, p99 and the longest, as text."""
+    """Formats p50, p99 and the maximum."""
     if not latencies_ms:
         return "none"
-    p50, p99, longest = (quantile(latencies_ms, share) for share in (0.5, 0.99, 1))
-    return f"{p50:.1f} / {p99:.1f} / {longest:.1f} ms"
+    p50, p99, maximum = (quantile(latencies_ms, fraction) for fraction in (0.5, 0.99, 1))
+    return f"{p50:.1f} / {p99:.1f} / {maximum:.1f} ms"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Sends a release server what hostile and far too many clients send, and judges what that costs: see README.md here.
+# Measures what hostile clients and far too many clients cost a release server. README.md in this directory has the
+# details.
 #
 #   benches/hostile/run.sh [--quick] [--only slow|bombs|overload|memory|streams]
 #
-# The report goes to target/hostile/report.md. Exit code 1: a bound that is not about noise does not hold.
+# The report is written to target/hostile/report.md. The exit code is 1 if a bound that noise cannot excuse is exceeded.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 cargo build --release --locked --bin weir

@@ -1,4 +1,4 @@
-"""The server under test, and what it uses."""
+"""The server under test, and its use of CPU time, memory and sockets."""
 
 import os
 from contextlib import contextmanager
@@ -15,22 +15,22 @@ TICKS_PER_SEC = os.sysconf("SC_CLK_TCK")
 
 
 class Server:
-    """A running server, as the kernel sees it."""
+    """A running server. All measurements come from /proc."""
 
     def __init__(self, process, port):
         self.process, self.port = process, port
         self.proc = Path(f"/proc/{process.pid}")
 
     def cpu_secs(self):
-        """Of all threads, those that have ended among them, to the hundredth of a second."""
+        """Returns the CPU time of all threads, including ended threads, in steps of a hundredth of a second."""
         fields = (self.proc / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS_PER_SEC
 
     def rss_bytes(self):
         return rss_bytes(self.process)
 
-    def forget_peak(self):
-        """From now on the peak is counted anew; returns what is resident."""
+    def reset_peak(self):
+        """Resets the peak of the resident memory. Returns the current resident memory."""
         (self.proc / "clear_refs").write_text("5")
         return self.rss_bytes()
 
@@ -41,7 +41,7 @@ class Server:
         return 0
 
     def sockets(self):
-        """How many it has open, its listener among them."""
+        """Returns the number of open sockets, including the listener."""
         count = 0
         for descriptor in (self.proc / "fd").iterdir():
             try:
@@ -53,13 +53,13 @@ class Server:
 
 @contextmanager
 def serving(*flags):
-    """A fresh server on its core, for as long as the block."""
+    """Runs a fresh server on its core while the block runs."""
     OUT.mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [WEIR, "serve", "--listen", f"127.0.0.1:{port}", *flags]
     with open(OUT / "server.log", "w") as log, started(SERVER_CORE, command, stdout=log, stderr=log) as process:
         wait_for_port(process, port)
-        # It listens before its tables are made.
+        # The server listens before its tables are allocated.
         with Client(port) as client:
-            client.ask("GET", "/healthz")
+            client.request("GET", "/healthz")
         yield Server(process, port)

@@ -1,4 +1,4 @@
-"""Thousands of connections that send next to nothing, beside a client that works."""
+"""Thousands of slow connections, and a normal client at the same time."""
 
 import selectors
 import socket
@@ -7,7 +7,7 @@ import time
 from statistics import median
 from types import SimpleNamespace
 
-from client import Client, go_last
+from client import Client, lower_priority
 from generator import send
 from processes import Failed
 from report import mib
@@ -16,26 +16,26 @@ from server import serving
 TITLE = "Slow connections"
 
 HEADS, BODIES = 2_000, 500
-# The heads are given up before this is over, and the bodies a while later.
+# The load of the normal client. It ends before the server gives up the first slow head (HEAD_SECS).
 LOAD_SECS, EVENTS_PER_SEC, BATCH, CONNECTIONS = 7, 20_000, 100, 16
 HEAD = b"POST /events HTTP/1.1\r\nhost: weir\r\ncontent-type: application/json\r\n"
 BODY_HEAD = HEAD + b"content-length: 1000\r\n\r\n["
 HEAD_SECS, BODY_SECS = 10, 30
-# Of a second, in each of which a part of the connections sends its byte.
+# A second has this many slices. A part of the connections sends its byte in each slice.
 SLICES = 100
-# What an answer takes to come, when a core is busy; and for how long a connection is read on after it, at the most:
-# limits::UNREAD_BODY_TIMEOUT and limits::LINGER_TIMEOUT, and as much again as slack.
+# SLACK_SECS is the time that a response may take when the core is busy. LINGER_SECS is the longest time that the server
+# reads after its response: limits::UNREAD_BODY_TIMEOUT plus limits::LINGER_TIMEOUT, doubled as slack.
 SLACK_SECS, LINGER_SECS = 2, 14
 P99_RATIO_MAX, GROWTH_BYTES_MAX = 1.5, 64 << 20
 
 
-class Peer:
-    """A connection that sends one byte of `rest` a turn, and a blank for ever after."""
+class SlowConnection:
+    """A connection that sends one byte of `rest` at each call of `send`, and then blanks forever."""
 
     def __init__(self, port, first, rest):
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
-        self.opened_at, self.answered_at, self.ended_at = time.monotonic(), None, None
-        self.answer, self.rest = b"", iter(rest)
+        self.opened_at, self.responded_at, self.ended_at = time.monotonic(), None, None
+        self.response, self.rest = b"", iter(rest)
         self.sock.sendall(first)
         self.sock.setblocking(False)
 
@@ -54,43 +54,43 @@ class Peer:
             return
         except OSError:
             data = b""
-        self.answer += data
-        self.answered_at = self.answered_at or time.monotonic()
+        self.response += data
+        self.responded_at = self.responded_at or time.monotonic()
         if not data:
             self.end()
 
     def end(self):
         self.ended_at = self.ended_at or time.monotonic()
 
-    def told_secs(self):
-        """From the opening until the answer, or the end where there is none."""
-        return (self.answered_at or float("inf")) - self.opened_at
+    def response_secs(self):
+        """Returns the time from the opening until the response, or until the server closes without a response."""
+        return (self.responded_at or float("inf")) - self.opened_at
 
     def status(self):
-        return self.answer[9:12].decode() or "no answer"
+        return self.response[9:12].decode() or "no response"
 
 
-class Swarm(threading.Thread):
-    """All slow peers. They send on after the server has ended its side, and close nothing themselves."""
+class SlowConnections(threading.Thread):
+    """All slow connections. They keep sending after the server has closed its side, and never close by themselves."""
 
     def __init__(self, port):
         super().__init__(daemon=True)
-        self.heads = [Peer(port, HEAD[:1], HEAD[1:] + b"x: ") for _ in range(HEADS)]
-        self.bodies = [Peer(port, BODY_HEAD, b"") for _ in range(BODIES)]
-        self.peers, self.stopped = self.heads + self.bodies, threading.Event()
+        self.heads = [SlowConnection(port, HEAD[:1], HEAD[1:] + b"x: ") for _ in range(HEADS)]
+        self.bodies = [SlowConnection(port, BODY_HEAD, b"") for _ in range(BODIES)]
+        self.connections, self.stopped = self.heads + self.bodies, threading.Event()
 
     def run(self):
-        go_last()
+        lower_priority()
         with selectors.DefaultSelector() as selector:
-            for peer in self.peers:
-                selector.register(peer.sock, selectors.EVENT_READ, peer)
+            for connection in self.connections:
+                selector.register(connection.sock, selectors.EVENT_READ, connection)
             while not self.stopped.is_set():
-                # Spread over the second, as they would come from the network.
+                # The bytes are spread over the second, as they would be on a network.
                 for start in range(SLICES):
                     until = time.monotonic() + 1 / SLICES
-                    for peer in self.peers[start::SLICES]:
-                        if not peer.ended_at:
-                            peer.send()
+                    for connection in self.connections[start::SLICES]:
+                        if not connection.ended_at:
+                            connection.send()
                     self.receive(selector, until)
 
     def receive(self, selector, until):
@@ -103,24 +103,25 @@ class Swarm(threading.Thread):
             selector.unregister(key.fileobj)
 
     def wait(self, seconds):
-        """Until the server has ended every connection; how many it has not."""
+        """Waits until the server has closed every connection. Returns the number of connections that are still open."""
         deadline = time.monotonic() + seconds
-        while (left := sum(not peer.ended_at for peer in self.peers)) and time.monotonic() < deadline:
+        while (left := sum(not connection.ended_at for connection in self.connections)) and time.monotonic() < deadline:
             time.sleep(0.1)
         return left
 
     def close(self):
         self.stopped.set()
         self.join()
-        for peer in self.peers:
-            peer.sock.close()
+        for connection in self.connections:
+            connection.sock.close()
 
 
 def run(section, quick):
     rounds = 1 if quick else 5
     section.note(
-        f"{HEADS:,} connections that send a head and {BODIES} that send a body at a byte a second each, beside "
-        f"{EVENTS_PER_SEC:,} events/s in batches of {BATCH}; {rounds} rounds of {LOAD_SECS} s without and with them"
+        f"{HEADS:,} slow connections send a head, and {BODIES} send a body, at one byte per second each. A normal client sends "
+        f"{EVENTS_PER_SEC:,} events/s in batches of {BATCH}. Rounds: {rounds}, each {LOAD_SECS} s without and {LOAD_SECS} s with "
+        "the slow connections."
     )
     with serving() as server:
         accepted = send(server.port, EVENTS_PER_SEC, BATCH, CONNECTIONS, 3)["told"]["accepted"]
@@ -129,73 +130,79 @@ def run(section, quick):
             results.append(one_round(server))
             accepted += results[-1].accepted
         with Client(server.port) as client:
-            counted = client.ask("GET", "/metrics?window=1800").json()["total_events"]
-    judge(section, results)
-    section.judge("events counted, of those accepted", f"{counted:,} of {accepted:,}", "all", counted == accepted)
+            counted = client.request("GET", "/metrics?window=1800").json()["total_events"]
+    report_results(section, results)
+    section.check("events counted, of the events accepted", f"{counted:,} of {accepted:,}", "all", counted == accepted)
 
 
 def one_round(server):
-    """Latency without and with a swarm, and what became of the swarm."""
+    """Measures the normal client without and with the slow connections, and how the slow connections end."""
     result = SimpleNamespace()
-    before_bytes = server.forget_peak()
-    without = load(server)
-    result.own_growth_bytes = server.peak_bytes() - before_bytes
-    resting = server.sockets()
-    before_bytes = server.forget_peak()
-    swarm = Swarm(server.port)
-    swarm.start()
+    before_bytes = server.reset_peak()
+    without_slow = load(server)
+    result.growth_bytes_without_slow = server.peak_bytes() - before_bytes
+    idle_sockets = server.sockets()
+    before_bytes = server.reset_peak()
+    slow = SlowConnections(server.port)
+    slow.start()
     try:
-        beside = load(server)
-        result.unended = swarm.wait(BODY_SECS + SLACK_SECS + LINGER_SECS)
+        with_slow = load(server)
+        result.open_connections = slow.wait(BODY_SECS + SLACK_SECS + LINGER_SECS)
         result.growth_bytes = server.peak_bytes() - before_bytes
-        result.unclosed = wait_for_sockets(server, resting)
+        result.open_sockets = wait_for_sockets(server, idle_sockets)
     finally:
-        swarm.close()
-    result.p99_ms = [load["latency_ms"]["p99"] for load in (without, beside)]
-    result.accepted = sum(load["told"]["accepted"] for load in (without, beside))
+        slow.close()
+    result.p99_ms = [load["latency_ms"]["p99"] for load in (without_slow, with_slow)]
+    result.accepted = sum(load["told"]["accepted"] for load in (without_slow, with_slow))
     result.head_secs, result.body_secs = (
-        max(peer.told_secs() for peer in peers) for peers in (swarm.heads, swarm.bodies)
+        max(connection.response_secs() for connection in connections) for connections in (slow.heads, slow.bodies)
     )
-    result.end_secs = max((peer.ended_at or float("inf")) - peer.opened_at for peer in swarm.peers)
-    result.head_answers, result.body_answers = (
-        {peer.status() for peer in peers} for peers in (swarm.heads, swarm.bodies)
+    result.end_secs = max(
+        (connection.ended_at or float("inf")) - connection.opened_at for connection in slow.connections
+    )
+    result.head_statuses, result.body_statuses = (
+        {connection.status() for connection in connections} for connections in (slow.heads, slow.bodies)
     )
     return result
 
 
 def load(server):
     report = send(server.port, EVENTS_PER_SEC, BATCH, CONNECTIONS, LOAD_SECS)
-    if refused := report["requests"]["overloaded"]:
-        raise Failed(f"{refused} requests of the client that works were refused")
+    if rejected := report["requests"]["overloaded"]:
+        raise Failed(f"{rejected} requests of the normal client were rejected")
     return report
 
 
-def wait_for_sockets(server, resting):
-    """How many sockets more than before the server holds, once those that it reads on have had their time."""
+def wait_for_sockets(server, idle_sockets):
+    """Waits until the server has closed the sockets that linger. Returns how many more than `idle_sockets` are open."""
     deadline = time.monotonic() + LINGER_SECS
-    while (more := server.sockets() - resting) > 0 and time.monotonic() < deadline:
+    while (more := server.sockets() - idle_sockets) > 0 and time.monotonic() < deadline:
         time.sleep(0.1)
     return max(more, 0)
 
 
-def judge(section, results):
+def report_results(section, results):
     ratios = [result.p99_ms[1] / result.p99_ms[0] for result in results]
-    pairs = ", ".join(f"{without:.2f} → {beside:.2f}" for without, beside in (result.p99_ms for result in results))
-    section.tell("p99 of ingest without → with them", f"{pairs} ms")
+    pairs = ", ".join(f"{without:.2f} → {with_slow:.2f}" for without, with_slow in (result.p99_ms for result in results))
+    section.add("p99 latency of the normal client: without → with slow connections", f"{pairs} ms")
     ratio = median(ratios)
     spread = f"{ratio:.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
-    section.judge("ratio, median (least–most)", spread, f"{P99_RATIO_MAX}", ratio <= P99_RATIO_MAX, strict=False)
+    section.check("ratio, median (minimum–maximum)", spread, f"{P99_RATIO_MAX}", ratio <= P99_RATIO_MAX, strict=False)
     for name, limit_secs in (("head", HEAD_SECS), ("body", BODY_SECS)):
         secs = max(getattr(result, f"{name}_secs") for result in results)
         bound_secs = limit_secs + SLACK_SECS
-        section.judge(f"longest {name} until its answer, or its end", f"{secs:.1f} s", f"{bound_secs} s", secs <= bound_secs)
-        answers = set().union(*(getattr(result, f"{name}_answers") for result in results))
-        fine = not any(answer.startswith("5") for answer in answers)
-        section.judge(f"answers to a slow {name}", ", ".join(sorted(answers)), "no 5xx", fine)
+        row = f"slow {name}: longest time until response or close"
+        section.check(row, f"{secs:.1f} s", f"{bound_secs} s", secs <= bound_secs)
+        statuses = set().union(*(getattr(result, f"{name}_statuses") for result in results))
+        holds = not any(status.startswith("5") for status in statuses)
+        section.check(f"slow {name}: statuses", ", ".join(sorted(statuses)), "no 5xx", holds)
     secs, bound_secs = max(result.end_secs for result in results), BODY_SECS + SLACK_SECS + LINGER_SECS
-    section.judge("longest until the connection ended", f"{secs:.1f} s", f"{bound_secs} s", secs <= bound_secs)
-    unclosed = max(result.unended + result.unclosed for result in results)
-    section.judge("sockets of theirs that the server still holds then", str(unclosed), "0", unclosed == 0)
-    growth, own = (median(values) for values in zip(*((each.growth_bytes, each.own_growth_bytes) for each in results)))
-    section.tell("growth of resident memory, median, by the same load without them", mib(own))
-    section.judge("… with them", mib(growth), mib(GROWTH_BYTES_MAX), growth <= GROWTH_BYTES_MAX)
+    section.check("longest time until a slow connection was closed", f"{secs:.1f} s", f"{bound_secs} s", secs <= bound_secs)
+    still_open = max(result.open_connections + result.open_sockets for result in results)
+    section.check("sockets of slow connections that the server holds after that", str(still_open), "0", still_open == 0)
+    growth = median(result.growth_bytes for result in results)
+    growth_without_slow = median(result.growth_bytes_without_slow for result in results)
+    section.add("growth of resident memory with the same load alone, median", mib(growth_without_slow))
+    section.check(
+        "growth of resident memory with slow connections, median", mib(growth), mib(GROWTH_BYTES_MAX), growth <= GROWTH_BYTES_MAX
+    )

@@ -1,4 +1,5 @@
-// The same API as a plain Express service: what a good Node developer would write in an afternoon, and nothing cleverer.
+// The same API as a plain Express service: what an experienced Node developer writes in an afternoon, without special
+// optimisations.
 //
 //   node server.js PORT [SKEW_SECS]
 'use strict';
@@ -13,7 +14,7 @@ const ATTRIBUTES = ['plan', 'region'];
 
 const isId = (id) => typeof id === 'string' && id.length >= 1 && id.length <= 256;
 
-// Ids in two generations of one horizon each, so that forgetting costs nothing per id.
+// Two generations of ids, each for one horizon. So expiry has no cost per id.
 let recentIds = new Set();
 let olderIds = new Set();
 setInterval(() => {
@@ -21,7 +22,7 @@ setInterval(() => {
   recentIds = new Set();
 }, HORIZON_MS).unref();
 
-// One slot a second: events by type and by user.
+// One slot per second, with the counts of events by type and by user.
 const SLOTS = RETENTION_SECS + Math.ceil((2 * SKEW_MS) / 1000) + 1;
 const ring = new Array(SLOTS);
 
@@ -38,8 +39,8 @@ const increment = (map, key, by) => map.set(key, (map.get(key) ?? 0) + by);
 
 let reference = { generation: 0, tsMs: -Infinity, users: new Map() };
 
-// What is wrong with an event, as [code, message]; null if nothing is.
-function faultOf(event, nowMs) {
+// Returns the error of an event as [code, message], or null if the event is valid and new.
+function errorOf(event, nowMs) {
   if (event === null || typeof event !== 'object') return ['invalid_event', 'not an object'];
   if (!isId(event.event_id)) return ['invalid_event', 'event_id is not a string of 1 to 256 bytes'];
   if (!isId(event.user_id)) return ['invalid_event', 'user_id is not a string of 1 to 256 bytes'];
@@ -73,14 +74,14 @@ app.post('/events', (req, res) => {
   const results = [];
   let [accepted, duplicates, rejected] = [0, 0, 0];
   events.forEach((event, index) => {
-    const fault = faultOf(event, nowMs);
-    if (fault === null) {
+    const error = errorOf(event, nowMs);
+    if (error === null) {
       count(event);
       accepted += 1;
       if (!minimal) results.push({ event_id: event.event_id, status: 'success' });
       return;
     }
-    const [code, message] = fault;
+    const [code, message] = error;
     const isDuplicate = code === 'duplicate_event';
     if (isDuplicate) duplicates += 1;
     else rejected += 1;
