@@ -59,7 +59,7 @@ pub const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MEMORY_SLACK_BYTES_MIN: usize = 128 << 20;
 
 /// How often a server with a limit on memory looks at what its process takes.
-pub const PROCESS_LOOK_PERIOD: Duration = Duration::from_millis(50);
+pub const RSS_POLL_PERIOD: Duration = Duration::from_millis(50);
 
 /// Bytes of memory for the bodies in flight, for what is made of them while they are read, and for the answers to batches
 /// until they are taken, unless configured. The worst that the largest body of the default size can take is three quarters
@@ -93,11 +93,11 @@ pub const ROUTES_MAX: usize = 64;
 pub const VALUES_EXPOSED_MAX: usize = 20;
 
 /// Queries of the read side that run at once.
-pub const READS_AT_ONCE: usize = 2;
+pub const CONCURRENT_QUERIES: usize = 2;
 
 /// Queries at once that look at every run of their window: each holds a copy of the users' groups meanwhile, and the runs
 /// that would be gone or changed otherwise, at most as much as the timeline again.
-pub const SCANS_AT_ONCE: usize = 1;
+pub const CONCURRENT_SCANS: usize = 1;
 
 /// Counters that the points of a series may come to: points x groups x types.
 pub const SERIES_COUNTERS_MAX: usize = 1 << 27;
@@ -130,19 +130,19 @@ pub const REJECTS_OF_BATCH_MAX: usize = 100;
 pub const REJECTS_SHOWN_DEFAULT: usize = 100;
 
 /// Changes of the reference table that are prepared at once; they are judged one after the other anyway.
-pub const REFERENCE_CHANGES_AT_ONCE: usize = 2;
+pub const CONCURRENT_REFERENCE_CHANGES: usize = 2;
 
 /// Requests that may wait for a turn off the runtime's workers, for each that has one; others are refused at once.
-pub const WAITING_PER_TURN: usize = 16;
+pub const QUEUED_PER_PERMIT: usize = 16;
 
 /// The same for queries, which take microseconds.
-pub const READS_WAITING_PER_TURN: usize = 1_024;
+pub const QUERIES_QUEUED_PER_PERMIT: usize = 1_024;
 
 /// How long a request waits for its turn off the runtime's workers before it is refused.
-pub const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a task that is ready may wait for a worker of the runtime before fewer batches are let in, unless configured.
-pub const QUEUE_WAIT_MAX: Duration = Duration::from_millis(20);
+pub const QUEUE_DELAY_MAX: Duration = Duration::from_millis(20);
 
 /// How often that wait is measured.
 pub const QUEUE_PROBE_PERIOD: Duration = Duration::from_millis(5);
@@ -151,7 +151,7 @@ pub const QUEUE_PROBE_PERIOD: Duration = Duration::from_millis(5);
 pub const LATE_PROBES: usize = 3;
 
 /// Batches that are let in at once however long the queue is.
-pub const ADMITTED_MIN: usize = 4;
+pub const ADAPTIVE_LIMIT_MIN: usize = 4;
 
 /// Characters of a token.
 pub const TOKEN_BYTES: RangeInclusive<usize> = 1..=1_024;

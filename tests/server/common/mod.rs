@@ -74,7 +74,7 @@ impl<C: Clock + 'static> Server<C> {
     ) -> Self {
         let (mut engine_config, mut http_config) = (EngineConfig::default(), HttpConfig::default());
         // On a busy machine the tests themselves would make the server late.
-        http_config.max_wait = Duration::MAX;
+        http_config.max_queue_delay = Duration::MAX;
         change(&mut engine_config, &mut http_config);
         let clock = Arc::new(clock);
         let engine = Arc::new(Engine::new(engine_config, Arc::clone(&clock)).unwrap());

@@ -336,8 +336,8 @@ fn refusals_are_counted_by_what_there_was_no_room_for() {
     assert_eq!(samples.get(r#"weir_overload_rejections_total{reason="connections"}"#), 1.0);
 
     // With no bound at all, the probe is always late.
-    let server = Server::with(|_, http| http.max_wait = Duration::ZERO);
-    let mut holders: Vec<_> = (0..limits::ADMITTED_MIN + 1).map(|_| server.connect()).collect();
+    let server = Server::with(|_, http| http.max_queue_delay = Duration::ZERO);
+    let mut holders: Vec<_> = (0..limits::ADAPTIVE_LIMIT_MIN + 1).map(|_| server.connect()).collect();
     for holder in &mut holders {
         holder.send("POST /events HTTP/1.1\r\nhost: weir\r\ncontent-length: 2\r\n\r\n");
     }

@@ -68,7 +68,7 @@ fn a_clock_that_jumps_or_stands_still_corrupts_nothing() {
 #[test]
 fn a_late_runtime_lets_few_batches_in_and_everything_else() {
     // With no bound at all, the probe is always late.
-    let server = Server::with(|_, http| http.max_wait = Duration::ZERO);
+    let server = Server::with(|_, http| http.max_queue_delay = Duration::ZERO);
     let hold = || {
         let mut holder = server.connect();
         holder.send("POST /events HTTP/1.1\r\nhost: weir\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n");
@@ -81,7 +81,7 @@ fn a_late_runtime_lets_few_batches_in_and_everything_else() {
     assert_eq!((reply.problem(), reply.header("retry-after")), (problem(503, "overloaded"), "1"));
     assert_eq!([server.get("/healthz").status, server.get("/metrics").status], [200, 200]);
     assert_eq!(server.total_events(), 0, "what was refused was not taken");
-    while holders.len() >= limits::ADMITTED_MIN {
+    while holders.len() >= limits::ADAPTIVE_LIMIT_MIN {
         let mut holder = holders.pop().unwrap();
         holder.send("[]");
         assert_eq!(holder.reply().tally(), [0, 0, 0], "what was let in is answered");

@@ -10,14 +10,14 @@ use httparse::{EMPTY_HEADER, Header, Request, Status};
 
 /// Follows a connection's bytes from request to request.
 #[derive(Debug)]
-pub(super) struct Framing {
-    state: State,
+pub(super) struct RequestFramingGuard {
+    state: FramingState,
     /// Heads that have ended.
     heads: u64,
 }
 
 #[derive(Debug)]
-enum State {
+enum FramingState {
     /// In a head, of which this has come. Empty between two requests.
     Head(Vec<u8>),
     /// In a body, or in a chunk with its line end, of which so many bytes are left.
@@ -41,7 +41,7 @@ struct ChunkSize {
 
 /// Why bytes are not passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum FramingError {
     /// They can be read in more than one way.
     Ambiguous,
     /// The head has no end in sight.
@@ -50,24 +50,24 @@ pub(super) enum Fault {
 
 /// How a head says that its body ends.
 #[derive(Debug, PartialEq, Eq)]
-enum Length {
+enum BodyLength {
     Bytes(u64),
     Chunked,
 }
 
-impl Framing {
+impl RequestFramingGuard {
     pub(super) fn new() -> Self {
-        Self { state: State::Head(Vec::new()), heads: 0 }
+        Self { state: FramingState::Head(Vec::new()), heads: 0 }
     }
 
     /// Whether everything that has come is whole requests.
     pub(super) fn is_between_requests(&self) -> bool {
-        matches!(&self.state, State::Head(head) if head.is_empty())
+        matches!(&self.state, FramingState::Head(head) if head.is_empty())
     }
 
     /// Whether a head has begun and not ended.
     pub(super) fn is_in_head(&self) -> bool {
-        matches!(&self.state, State::Head(head) if !head.is_empty())
+        matches!(&self.state, FramingState::Head(head) if !head.is_empty())
     }
 
     /// How many heads have ended so far: the one that is coming, if any, has begun after them.
@@ -77,7 +77,7 @@ impl Framing {
 
     /// Whether nothing more is a request.
     pub(super) fn is_refused(&self) -> bool {
-        matches!(self.state, State::Refused)
+        matches!(self.state, FramingState::Refused)
     }
 
     /// Follows the next bytes of the connection. Linear, and free for the bytes of a body.
@@ -85,12 +85,12 @@ impl Framing {
     /// # Errors
     /// The fault, and how many of the bytes may be passed on: those before the part that has it, or as many as make a head
     /// too large.
-    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<(), (usize, Fault)> {
+    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<(), (usize, FramingError)> {
         let mut at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
             at += self.step(rest).map_err(|(valid_bytes, fault)| {
-                self.state = State::Refused;
+                self.state = FramingState::Refused;
                 (at + valid_bytes, fault)
             })?;
         }
@@ -98,65 +98,68 @@ impl Framing {
     }
 
     /// Follows some of the bytes, and returns how many.
-    fn step(&mut self, bytes: &[u8]) -> Result<usize, (usize, Fault)> {
+    fn step(&mut self, bytes: &[u8]) -> Result<usize, (usize, FramingError)> {
         match &mut self.state {
-            State::Head(head) => {
+            FramingState::Head(head) => {
                 let (taken, next) = follow_head(head, bytes)?;
                 self.heads += u64::from(next.is_some());
-                self.state = next.unwrap_or_else(|| State::Head(std::mem::take(head)));
+                self.state = next.unwrap_or_else(|| FramingState::Head(std::mem::take(head)));
                 Ok(taken)
             }
-            State::Data { left, is_chunk } => {
+            FramingState::Data { left, is_chunk } => {
                 let taken = (*left).min(bytes.len() as u64);
                 *left -= taken;
                 if *left == 0 {
-                    self.state =
-                        if *is_chunk { State::ChunkSize(ChunkSize::default()) } else { State::Head(Vec::new()) };
+                    self.state = if *is_chunk {
+                        FramingState::ChunkSize(ChunkSize::default())
+                    } else {
+                        FramingState::Head(Vec::new())
+                    };
                 }
                 Ok(taken as usize)
             }
-            State::ChunkSize(size) => {
+            FramingState::ChunkSize(size) => {
                 if let Some(next) = size.follow(bytes[0]).map_err(|fault| (0, fault))? {
                     self.state = next;
                 }
                 Ok(1)
             }
-            State::Trailer { is_empty, has_cr } => {
+            FramingState::Trailer { is_empty, has_cr } => {
                 match (bytes[0], *has_cr) {
-                    (b'\n', true) if *is_empty => self.state = State::Head(Vec::new()),
+                    (b'\n', true) if *is_empty => self.state = FramingState::Head(Vec::new()),
                     (b'\n', true) => (*is_empty, *has_cr) = (true, false),
                     (b'\r', false) => *has_cr = true,
                     // A line feed alone may end a line (RFC 9112, 2.2) or be a part of it, as for hyper here.
-                    (b'\n', false) | (_, true) => return Err((0, Fault::Ambiguous)),
+                    (b'\n', false) | (_, true) => return Err((0, FramingError::Ambiguous)),
                     (_, false) => *is_empty = false,
                 }
                 Ok(1)
             }
-            State::Refused => Ok(bytes.len()),
+            FramingState::Refused => Ok(bytes.len()),
         }
     }
 }
 
 impl ChunkSize {
     /// Follows one byte; returns the state after the line, at its end.
-    fn follow(&mut self, byte: u8) -> Result<Option<State>, Fault> {
+    fn follow(&mut self, byte: u8) -> Result<Option<FramingState>, FramingError> {
         match (byte as char).to_digit(16) {
             Some(digit) if !self.is_over => {
-                self.bytes = self.bytes.checked_mul(16).ok_or(Fault::Ambiguous)? + u64::from(digit);
+                self.bytes = self.bytes.checked_mul(16).ok_or(FramingError::Ambiguous)? + u64::from(digit);
                 self.digits += 1;
             }
-            _ if self.digits == 0 => return Err(Fault::Ambiguous),
+            _ if self.digits == 0 => return Err(FramingError::Ambiguous),
             _ => self.is_over = true,
         }
         Ok((byte == b'\n').then(|| match self.bytes {
-            0 => State::Trailer { is_empty: true, has_cr: false },
-            bytes => State::Data { left: bytes.saturating_add(b"\r\n".len() as u64), is_chunk: true },
+            0 => FramingState::Trailer { is_empty: true, has_cr: false },
+            bytes => FramingState::Data { left: bytes.saturating_add(b"\r\n".len() as u64), is_chunk: true },
         }))
     }
 }
 
 /// Adds bytes to a head. Returns how many of them are its, and the state after it, at its end.
-fn follow_head(head: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, Option<State>), (usize, Fault)> {
+fn follow_head(head: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, Option<FramingState>), (usize, FramingError)> {
     let before = head.len();
     // An empty line before a request is none of it (RFC 9112, 2.2).
     let is_blank = |byte: &u8| before == 0 && matches!(byte, b'\r' | b'\n');
@@ -168,7 +171,7 @@ fn follow_head(head: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, Option<State>
     let more = &bytes[..end.unwrap_or(bytes.len())];
     if before + more.len() > limits::HEAD_BYTES_MAX {
         // So many that it is too large for hyper as well.
-        return Err((limits::HEAD_BYTES_MAX + 1 - before, Fault::HeadTooLarge));
+        return Err((limits::HEAD_BYTES_MAX + 1 - before, FramingError::HeadTooLarge));
     }
     let ambiguous = |fault| (0, fault);
     // Most heads come whole, and need no copy.
@@ -201,35 +204,37 @@ fn end_of_head(head: &[u8], bytes: &[u8]) -> Option<usize> {
 }
 
 /// The state after a whole head.
-fn after_head(head: &[u8]) -> Result<State, Fault> {
+fn after_head(head: &[u8]) -> Result<FramingState, FramingError> {
     let mut headers = [EMPTY_HEADER; limits::HEADERS_MAX];
     let mut request = Request::new(&mut headers);
     match request.parse(head) {
         Ok(Status::Complete(_)) => Ok(match length(request.version, request.headers)? {
-            Length::Bytes(0) => State::Head(Vec::new()),
-            Length::Bytes(left) => State::Data { left, is_chunk: false },
-            Length::Chunked => State::ChunkSize(ChunkSize::default()),
+            BodyLength::Bytes(0) => FramingState::Head(Vec::new()),
+            BodyLength::Bytes(left) => FramingState::Data { left, is_chunk: false },
+            BodyLength::Chunked => FramingState::ChunkSize(ChunkSize::default()),
         }),
         // The same parser refuses it within hyper, which knows the status to answer with.
-        Ok(Status::Partial) | Err(_) => Ok(State::Refused),
+        Ok(Status::Partial) | Err(_) => Ok(FramingState::Refused),
     }
 }
 
 /// How the body ends, where there is one way to say so.
-fn length(version: Option<u8>, headers: &[Header<'_>]) -> Result<Length, Fault> {
+fn length(version: Option<u8>, headers: &[Header<'_>]) -> Result<BodyLength, FramingError> {
     let named = |name: &'static str| headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
     // A request that names no host, or several, may be meant for somebody else (RFC 9112, 3.2).
     if version == Some(1) && named("host").count() != 1 || named("host").count() > 1 {
-        return Err(Fault::Ambiguous);
+        return Err(FramingError::Ambiguous);
     }
     let (mut lengths, mut codings) = (named("content-length"), named("transfer-encoding"));
     match ([lengths.next(), lengths.next()], [codings.next(), codings.next()]) {
-        ([None, _], [None, _]) => Ok(Length::Bytes(0)),
-        ([Some(length), None], [None, _]) => content_length(length.value).map(Length::Bytes).ok_or(Fault::Ambiguous),
-        ([None, _], [Some(coding), None]) if version == Some(1) && coding.value.eq_ignore_ascii_case(b"chunked") => {
-            Ok(Length::Chunked)
+        ([None, _], [None, _]) => Ok(BodyLength::Bytes(0)),
+        ([Some(length), None], [None, _]) => {
+            content_length(length.value).map(BodyLength::Bytes).ok_or(FramingError::Ambiguous)
         }
-        _ => Err(Fault::Ambiguous),
+        ([None, _], [Some(coding), None]) if version == Some(1) && coding.value.eq_ignore_ascii_case(b"chunked") => {
+            Ok(BodyLength::Chunked)
+        }
+        _ => Err(FramingError::Ambiguous),
     }
 }
 
@@ -245,8 +250,8 @@ mod tests {
     use proptest::prelude::*;
 
     /// Follows a text in one piece.
-    fn follow(text: &str) -> (Framing, Result<(), (usize, Fault)>) {
-        let mut framing = Framing::new();
+    fn follow(text: &str) -> (RequestFramingGuard, Result<(), (usize, FramingError)>) {
+        let mut framing = RequestFramingGuard::new();
         let followed = framing.follow(text.as_bytes());
         (framing, followed)
     }
@@ -316,13 +321,13 @@ mod tests {
             "Host: other",
         ] {
             let request = post(headers, "0\r\n\r\n");
-            assert_eq!(follow(&request).1, Err((0, Fault::Ambiguous)), "{headers}");
+            assert_eq!(follow(&request).1, Err((0, FramingError::Ambiguous)), "{headers}");
         }
         let old = |headers| format!("POST /events HTTP/1.0\r\n{headers}\r\n\r\n");
         for request in
             ["GET / HTTP/1.1\r\n\r\n".to_owned(), old("Transfer-Encoding: chunked"), old("Host: a\r\nHost: b")]
         {
-            assert_eq!(follow(&request).1, Err((0, Fault::Ambiguous)), "{request}");
+            assert_eq!(follow(&request).1, Err((0, FramingError::Ambiguous)), "{request}");
         }
     }
 
@@ -331,7 +336,7 @@ mod tests {
         for (body, at) in [("\r\n", 0), ("x", 0), ("1\r\na\r\n\r\n", 6), ("-1\r\n", 0), ("11111111111111111\r\n", 16)] {
             let request = post("Transfer-Encoding: chunked", body);
             let head = request.len() - body.len();
-            assert_eq!(follow(&request).1, Err((head + at, Fault::Ambiguous)), "{body:?}");
+            assert_eq!(follow(&request).1, Err((head + at, FramingError::Ambiguous)), "{body:?}");
         }
     }
 
@@ -340,7 +345,7 @@ mod tests {
         for (body, at) in [("0\r\n\n", 3), ("0\r\nx: y\n\r\n", 7), ("0\r\nx: y\r\n\n", 9), ("0\r\nx\ry\r\n", 5)] {
             let request = post("Transfer-Encoding: chunked", body);
             let head = request.len() - body.len();
-            assert_eq!(follow(&request).1, Err((head + at, Fault::Ambiguous)), "{body:?}");
+            assert_eq!(follow(&request).1, Err((head + at, FramingError::Ambiguous)), "{body:?}");
         }
     }
 
@@ -351,8 +356,11 @@ mod tests {
             format!("{start}{}\r\n\r\n", "x".repeat(bytes - start.len() - 4))
         };
         assert_eq!(follow(&head(limits::HEAD_BYTES_MAX)).1, Ok(()));
-        assert_eq!(follow(&head(limits::HEAD_BYTES_MAX + 1)).1, Err((limits::HEAD_BYTES_MAX + 1, Fault::HeadTooLarge)));
-        let mut framing = Framing::new();
+        assert_eq!(
+            follow(&head(limits::HEAD_BYTES_MAX + 1)).1,
+            Err((limits::HEAD_BYTES_MAX + 1, FramingError::HeadTooLarge))
+        );
+        let mut framing = RequestFramingGuard::new();
         let endless = std::iter::repeat_n(b"x", limits::HEAD_BYTES_MAX + 1).position(|x| framing.follow(x).is_err());
         assert_eq!(endless, Some(limits::HEAD_BYTES_MAX));
     }
@@ -361,7 +369,7 @@ mod tests {
     fn what_hyper_cannot_parse_is_left_to_it() {
         for text in ["\0\n\n", "GET / HTTP/1.1\r\nHost: weir\r\n folded\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] {
             let (framing, followed) = follow(&format!("{text}GET / HTTP/1.1\r\n\r\n"));
-            assert!(followed.is_ok() && matches!(framing.state, State::Refused), "{text:?}");
+            assert!(followed.is_ok() && matches!(framing.state, FramingState::Refused), "{text:?}");
         }
     }
 
@@ -378,7 +386,7 @@ mod tests {
             let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(text.len())).collect();
             cuts.extend([0, text.len()]);
             cuts.sort_unstable();
-            let mut framing = Framing::new();
+            let mut framing = RequestFramingGuard::new();
             let pieces = cuts.windows(2).map(|cut| &text.as_bytes()[cut[0]..cut[1]]);
             let fault_in = pieces.map(|piece| framing.follow(piece)).position(|followed| followed.is_err());
             prop_assert_eq!(fault_in.is_some(), has_fault);

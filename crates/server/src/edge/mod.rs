@@ -3,10 +3,10 @@
 //! HTTP/1.1 only. HTTP/2 is left out: what it gains, many requests at once on one connection, batches have already; and it
 //! would bring a second set of limits (streams, resets, header tables) to be kept against hostile peers.
 
-#[cfg(test)]
-mod agreement;
 mod framing;
-mod guarded;
+#[cfg(test)]
+mod framing_vs_hyper_tests;
+mod timeout_io;
 mod tls;
 
 pub use tls::{Tls, TlsError};
@@ -14,7 +14,6 @@ pub use tls::{Tls, TlsError};
 use crate::http::{self, App, RequestBody};
 use crate::limits;
 use crate::min_rate::Timeouts;
-use guarded::Guarded;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -25,6 +24,7 @@ use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use timeout_io::TimeoutIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -57,7 +57,7 @@ pub async fn serve(app: Arc<App>, endpoint: impl Into<Endpoint>, shutdown: impl 
     tokio::select! {
         () = shutdown => {}
         never = accept(&listener, tls, Arc::clone(&app), &connections) => match never {},
-        never = http::watch(Arc::clone(&app)) => match never {},
+        never = http::monitor(Arc::clone(&app)) => match never {},
     }
     app.start_draining();
     drop(listener);
@@ -82,7 +82,7 @@ async fn accept(
     connections: &GracefulShutdown,
 ) -> Infallible {
     let timeouts = app.config().timeouts.clone();
-    let places = Arc::clone(&app.places);
+    let permits = Arc::clone(&app.connection_permits);
     let router = TowerToHyperService::new(http::router(Arc::clone(&app)));
     let mut pause = *limits::ACCEPT_PAUSE.start();
     let mut warned_at: Option<Instant> = None;
@@ -90,7 +90,7 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, _)) => {
                 pause = *limits::ACCEPT_PAUSE.start();
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
                     app.refused_connection();
                     refuse(&stream, tls.is_none(), &mut warned_at);
                     continue;
@@ -101,8 +101,8 @@ async fn accept(
                     Connection { router: router.clone(), timeouts: timeouts.clone(), watcher: connections.watcher() };
                 // Two kinds of task, so that a plain connection does not take the memory of a TLS session.
                 match tls.clone() {
-                    None => drop(tokio::spawn(connection.serve(stream, place))),
-                    Some(tls) => drop(tokio::spawn(connection.serve_tls(stream, tls, place))),
+                    None => drop(tokio::spawn(connection.serve(stream, permit))),
+                    Some(tls) => drop(tokio::spawn(connection.serve_tls(stream, tls, permit))),
                 }
             }
             // The client was gone before it was accepted.
@@ -139,24 +139,24 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve_tls(self, stream: TcpStream, tls: Arc<Tls>, place: OwnedSemaphorePermit) {
+    async fn serve_tls(self, stream: TcpStream, tls: Arc<Tls>, permit: OwnedSemaphorePermit) {
         match timeout(self.timeouts.head, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.serve(stream, place).await,
+            Ok(Ok(stream)) => self.serve(stream, permit).await,
             Ok(Err(error)) => tracing::debug!(%error, "no TLS session"),
             Err(_) => tracing::debug!("no TLS session in time"),
         }
     }
 
     /// Serves a stream to its end, and gives its place up then.
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, place: OwnedSemaphorePermit) {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, permit: OwnedSemaphorePermit) {
         let router = self.router;
         let service = service_fn(move |request: Request<Incoming>| router.call(RequestBody::of(request)));
-        let stream = TokioIo::new(Guarded::new(stream, self.timeouts));
+        let stream = TokioIo::new(TimeoutIo::new(stream, self.timeouts));
         let connection = builder().serve_connection(stream, service);
         if let Err(error) = self.watcher.watch(connection).await {
             tracing::debug!(%error, "connection ended");
         }
-        drop(place);
+        drop(permit);
     }
 }
 

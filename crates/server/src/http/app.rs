@@ -1,15 +1,15 @@
 //! What the handlers share.
 
-use crate::http::admission::Admission;
+use crate::http::adaptive_limit::AdaptiveLimit;
 use crate::http::body_memory::BodyMemory;
+use crate::http::concurrency_limiter::ConcurrencyLimiter;
 use crate::http::config::HttpConfig;
-use crate::http::gate::Gate;
-use crate::http::instruments::Instruments;
+use crate::http::live_streams::LiveStreams;
 use crate::http::problem::Overload;
 use crate::http::reject_log::RejectLog;
-use crate::http::streams::Streams;
+use crate::http::server_metrics::ServerMetrics;
 use crate::limits;
-use crate::tokens::{Tokens, TokensInForce};
+use crate::tokens::{ActiveTokens, Tokens};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use weir::Engine;
@@ -18,27 +18,27 @@ use weir::Engine;
 pub struct App {
     pub(crate) engine: Arc<Engine>,
     pub(super) config: HttpConfig,
-    pub(super) tokens: TokensInForce,
+    pub(super) tokens: ActiveTokens,
     /// Whether the server is about to stop.
     pub(super) draining: watch::Sender<bool>,
-    pub(super) instruments: Arc<Instruments>,
+    pub(super) server_metrics: Arc<ServerMetrics>,
     /// Places for connections.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) connection_permits: Arc<Semaphore>,
     /// How far behind the runtime is.
-    pub(super) admission: Admission,
+    pub(super) adaptive_limit: AdaptiveLimit,
     /// Memory for bodies, and for the answers to batches.
     pub(super) bodies: BodyMemory,
     /// Memory for the answers to queries.
     pub(super) answers: BodyMemory,
     /// Batches too large for a runtime worker.
-    pub(super) ingest: Gate,
+    pub(super) ingest_limiter: ConcurrencyLimiter,
     /// Queries that sum seconds up.
-    pub(super) reads: Gate,
+    pub(super) query_limiter: ConcurrencyLimiter,
     /// Queries that look at every run.
-    pub(super) scans: Gate,
+    pub(super) scan_limiter: ConcurrencyLimiter,
     /// Changes of the reference table.
-    pub(super) changes: Gate,
-    pub(super) streams: Streams,
+    pub(super) change_limiter: ConcurrencyLimiter,
+    pub(super) streams: LiveStreams,
     pub(super) reject_log: RejectLog,
 }
 
@@ -46,24 +46,24 @@ impl App {
     /// The interface of `engine`.
     #[must_use]
     pub fn new(engine: Arc<Engine>, config: HttpConfig) -> Self {
-        let instruments = Arc::new(Instruments::new(engine.now_ms()));
+        let server_metrics = Arc::new(ServerMetrics::new(engine.now_ms()));
         // An engine that has an observer keeps it, and shows its stages there.
-        engine.set_observer(Arc::clone(&instruments.stages) as _);
+        engine.set_observer(Arc::clone(&server_metrics.stages) as _);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             engine,
-            tokens: TokensInForce::default(),
+            tokens: ActiveTokens::default(),
             draining: watch::Sender::new(false),
-            instruments,
-            places: Arc::new(Semaphore::new(config.max_connections)),
-            admission: Admission::new(config.max_wait),
+            server_metrics,
+            connection_permits: Arc::new(Semaphore::new(config.max_connections)),
+            adaptive_limit: AdaptiveLimit::new(config.max_queue_delay),
             bodies: BodyMemory::new(config.max_bodies_bytes),
             answers: BodyMemory::new(config.max_answers_bytes()),
-            ingest: Gate::new(cores, limits::WAITING_PER_TURN),
-            reads: Gate::new(limits::READS_AT_ONCE, limits::READS_WAITING_PER_TURN),
-            scans: Gate::new(limits::SCANS_AT_ONCE, limits::WAITING_PER_TURN),
-            changes: Gate::new(limits::REFERENCE_CHANGES_AT_ONCE, limits::WAITING_PER_TURN),
-            streams: Streams::new(config.max_streams),
+            ingest_limiter: ConcurrencyLimiter::new(cores, limits::QUEUED_PER_PERMIT),
+            query_limiter: ConcurrencyLimiter::new(limits::CONCURRENT_QUERIES, limits::QUERIES_QUEUED_PER_PERMIT),
+            scan_limiter: ConcurrencyLimiter::new(limits::CONCURRENT_SCANS, limits::QUEUED_PER_PERMIT),
+            change_limiter: ConcurrencyLimiter::new(limits::CONCURRENT_REFERENCE_CHANGES, limits::QUEUED_PER_PERMIT),
+            streams: LiveStreams::new(config.max_streams),
             reject_log: RejectLog::default(),
             config,
         }
@@ -88,12 +88,12 @@ impl App {
 
     /// Connections that are open.
     pub(super) fn connections(&self) -> usize {
-        self.config.max_connections - self.places.available_permits()
+        self.config.max_connections - self.connection_permits.available_permits()
     }
 
     /// A connection was refused for want of a place.
     pub(crate) fn refused_connection(&self) {
-        self.instruments.refused(Overload::Connections);
+        self.server_metrics.refused(Overload::Connections);
     }
 
     /// From now on the server says that it is not ready.

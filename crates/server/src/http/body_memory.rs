@@ -23,12 +23,12 @@ pub(super) struct BodyPermit {
 
 /// Bytes that hold their permit until they are dropped.
 #[derive(Debug)]
-struct Charged {
+struct ChargedBytes {
     bytes: Vec<u8>,
     _permit: BodyPermit,
 }
 
-impl AsRef<[u8]> for Charged {
+impl AsRef<[u8]> for ChargedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -104,7 +104,7 @@ impl BodyPermit {
             None | Some(0) => self.shrink_to(bytes.capacity()),
             Some(more) => _ = self.grow(more),
         }
-        Bytes::from_owner(Charged { bytes, _permit: self })
+        Bytes::from_owner(ChargedBytes { bytes, _permit: self })
     }
 }
 

@@ -19,7 +19,7 @@ pub struct HttpConfig {
     /// How long clients may take.
     pub timeouts: Timeouts,
     /// How long a task that is ready may wait for a worker of the runtime before fewer batches are let in.
-    pub max_wait: Duration,
+    pub max_queue_delay: Duration,
 }
 
 impl Default for HttpConfig {
@@ -30,7 +30,7 @@ impl Default for HttpConfig {
             max_connections: limits::CONNECTIONS_DEFAULT,
             max_streams: limits::STREAMS_DEFAULT,
             timeouts: Timeouts::default(),
-            max_wait: limits::QUEUE_WAIT_MAX,
+            max_queue_delay: limits::QUEUE_DELAY_MAX,
         }
     }
 }

@@ -2,8 +2,8 @@
 //! shows it asks for with the reader's token.
 
 use crate::http::header;
+use crate::http::openapi_errors::FileErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfFile;
 use crate::http::reference::{NO_CACHE, not_modified, preconditions};
 use axum::body::Body;
 use axum::http::header::{
@@ -125,7 +125,7 @@ pub(super) async fn page(headers: HeaderMap) -> Result<Response, Problem> {
                 ("Referrer-Policy" = String)
             )
         ),
-        OfFile
+        FileErrors
     )
 )]
 pub(super) async fn file(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {

@@ -6,8 +6,8 @@ use crate::http::body_memory::BodyPermit;
 use crate::http::coding::Coding;
 use crate::http::header;
 use crate::http::media_type;
+use crate::http::openapi_errors::IngestErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfBatch;
 use crate::http::response::json_response;
 use crate::limits;
 use axum::extract::{Request, State};
@@ -50,7 +50,7 @@ impl ReturnPreference {
             body = IngestResponse, content_type = "application/json",
             headers(("Preference-Applied" = Option<String>, description = "`return=minimal` where that was preferred"))
         ),
-        OfBatch
+        IngestErrors
     )
 )]
 pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
@@ -60,7 +60,7 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
         _ => Format::Ndjson,
     };
     let coding = Coding::negotiate(&head.headers)?;
-    let _admitted = app.admission.admit()?;
+    let _admitted = app.adaptive_limit.try_acquire()?;
     let preference = ReturnPreference::of(&head.headers);
     let BufferedBody { bytes: encoded, permit } = body::read(&app, body).await?;
     let received_at_ms = app.engine.now_ms();
@@ -79,7 +79,7 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
                 let batch = decoded.or_else(|encoded| request.decode(&shared, encoded))?;
                 request.answer(&shared, batch, Engine::ingest)
             };
-            app.ingest.run(work).await?
+            app.ingest_limiter.run(work).await?
         }
     }
 }
@@ -122,7 +122,7 @@ impl BatchRequest {
         self.permit.grow(reply_bytes(&batch, batch.len(), 0, self.preference))?;
         let tally = ingest(&app.engine, &mut batch, self.received_at_ms)?;
         app.reject_log.record(&batch, self.received_at_ms, tally.rejected);
-        app.instruments.verdicts.count(&batch, tally);
+        app.server_metrics.verdicts.count(&batch, tally);
         let reply = reply(&batch, tally, self.preference);
         let mut response = json_response(self.permit.charge(reply));
         if self.preference == ReturnPreference::Minimal {
@@ -223,7 +223,7 @@ mod tests {
                 start.send(()).unwrap();
                 released.recv().unwrap_err();
             };
-            tokio::spawn(async move { app.ingest.run(hold).await });
+            tokio::spawn(async move { app.ingest_limiter.run(hold).await });
             release
         };
         let holders = (0..turns).map(hold).collect();

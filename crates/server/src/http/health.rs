@@ -1,8 +1,8 @@
 //! `/healthz`, `/livez` and `/readyz`.
 
 use crate::http::app::App;
+use crate::http::openapi_errors::ReadinessErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfReadiness;
 use crate::http::response::{to_json, uncached_json};
 use axum::extract::State;
 use axum::response::Response;
@@ -25,7 +25,7 @@ pub(super) async fn live() -> Response {
 }
 
 /// The server should get new traffic.
-#[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, description = "It does.", body = HealthResponse, content_type = "application/json"), OfReadiness))]
+#[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, description = "It does.", body = HealthResponse, content_type = "application/json"), ReadinessErrors))]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     if app.is_draining() {
         return Err(Problem::NotReady("draining: the server is about to stop".to_owned()));

@@ -3,10 +3,10 @@
 use crate::http::accept::preferred;
 use crate::http::app::App;
 use crate::http::exposition::{self, ExpositionFormat};
+use crate::http::openapi_errors::QueryErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfWindow;
 use crate::http::response::{to_json, uncached_json};
-use crate::http::window_query::{self, Asked, Takes};
+use crate::http::window_query::{self, AllowedParams, WindowQuery};
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
@@ -27,7 +27,7 @@ use weir_api::{Breakdowns, GroupCounts, GroupValues, MetricsResponse, parameters
                 (String = "text/plain; version=0.0.4; charset=utf-8")
             )
         ),
-        OfWindow
+        QueryErrors
     )
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
@@ -40,16 +40,16 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
 }
 
 async fn window(app: &Arc<App>, uri: &Uri) -> Result<Response, Problem> {
-    let Asked { query, .. } = window_query::parse(uri.query(), Takes::GroupBy, app.engine.config())?;
+    let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::GroupBy, app.engine.config())?;
     let json = json(app, query).await?;
     Ok(uncached_json(app.answers.charge_answer(json)?))
 }
 
 /// The answer to a query, computed off the runtime's workers.
 pub(super) async fn json(app: &Arc<App>, query: Query) -> Result<Vec<u8>, Problem> {
-    let gate = if query.needs_scan() { &app.scans } else { &app.reads };
+    let limiter = if query.needs_scan() { &app.scan_limiter } else { &app.query_limiter };
     let engine = Arc::clone(&app.engine);
-    gate.run(move || to_json(&response(engine.query(&query)))).await
+    limiter.run(move || to_json(&response(engine.query(&query)))).await
 }
 
 /// The answer of the engine as the wire type.

@@ -5,7 +5,7 @@
 //! configured attribute, and `{event_type}` for a configured type.
 
 use crate::http::auth::role_needed_by;
-use crate::http::problem_sets::{self, INTERNAL, UNAUTHORIZED};
+use crate::http::openapi_errors::{self, INTERNAL, UNAUTHORIZED};
 use crate::http::response::json_response;
 use axum::Extension;
 use axum::http::HeaderValue;
@@ -72,9 +72,9 @@ fn complete(path: &str, method: &str, operation: &mut Value, config: &EngineConf
         // A role without a token is open to everyone.
         operation["security"] = json!([{ role.name(): [] }, {}]);
     }
-    let answers = problem_sets::responses(if role.is_some() { &UNAUTHORIZED } else { &[] })
+    let answers = openapi_errors::responses(if role.is_some() { &UNAUTHORIZED } else { &[] })
         .into_iter()
-        .chain(problem_sets::responses(&INTERNAL));
+        .chain(openapi_errors::responses(&INTERNAL));
     for (status, answer) in answers {
         operation["responses"][status] = serde_json::to_value(answer).expect("a description always serialises");
     }

@@ -5,7 +5,7 @@ use crate::http::header;
 use crate::http::media_type::Accepts;
 use crate::http::response::{NO_STORE, to_json};
 use crate::limits;
-use crate::tokens::Denied;
+use crate::tokens::AuthError;
 use axum::body::Body;
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -25,7 +25,7 @@ pub(crate) enum Problem {
     RequestTimeout(Duration),
     /// The body is larger than this, as sent or after decompression.
     PayloadTooLarge { max_bytes: usize },
-    /// Reading the body, which is of the allowed size, would take more memory than this, which is all there is for that.
+    /// HistogramSnapshot the body, which is of the allowed size, would take more memory than this, which is all there is for that.
     PayloadTooIntricate { max_bytes: usize },
     /// A token is needed, and none, or one that nobody knows, was sent.
     Unauthorized { has_token: bool },
@@ -63,7 +63,7 @@ pub(crate) enum Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Overload {
     /// The runtime has more batches than it keeps up with.
-    Admission,
+    AdaptiveLimit,
     /// The memory for bodies is in use.
     BodyMemory,
     /// Too many requests wait in a queue, or for too long.
@@ -79,12 +79,12 @@ pub(crate) enum Overload {
 impl Overload {
     /// All of them, in the order of their discriminants.
     pub(crate) const ALL: [Self; 6] =
-        [Self::Admission, Self::BodyMemory, Self::QueueFull, Self::EngineFull, Self::Streams, Self::Connections];
+        [Self::AdaptiveLimit, Self::BodyMemory, Self::QueueFull, Self::EngineFull, Self::Streams, Self::Connections];
 
     /// The value of the label `reason` in the exposition.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Admission => "admission",
+            Self::AdaptiveLimit => "admission",
             Self::BodyMemory => "bodies",
             Self::QueueFull => "turns",
             Self::EngineFull => "room",
@@ -256,11 +256,11 @@ impl From<ReferenceError> for Problem {
     }
 }
 
-impl From<Denied> for Problem {
-    fn from(denied: Denied) -> Self {
+impl From<AuthError> for Problem {
+    fn from(denied: AuthError) -> Self {
         match denied {
-            Denied::Unauthorized { has_token } => Self::Unauthorized { has_token },
-            Denied::Forbidden(role) => Self::Forbidden(role),
+            AuthError::Unauthorized { has_token } => Self::Unauthorized { has_token },
+            AuthError::Forbidden(role) => Self::Forbidden(role),
         }
     }
 }

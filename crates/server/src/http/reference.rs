@@ -5,8 +5,8 @@ use crate::http::body::{self, BufferedBody};
 use crate::http::coding::Coding;
 use crate::http::header;
 use crate::http::media_type::{self, Accepts};
+use crate::http::openapi_errors::{PatchErrors, ReplaceErrors, SummaryErrors, UserErrors};
 use crate::http::problem::Problem;
-use crate::http::problem_sets::{OfPatch, OfSummary, OfTable, OfUser};
 use crate::http::response::{json_response, to_json};
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -33,7 +33,7 @@ pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
             status = 200, description = "The table is in force.", body = ReferenceUpdated, content_type = "application/json",
             headers(("ETag" = String, description = "the generation in quotes"))
         ),
-        OfTable
+        ReplaceErrors
     )
 )]
 pub(super) async fn replace(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
@@ -50,8 +50,8 @@ pub(super) async fn replace(State(app): State<Arc<App>>, request: Request) -> Re
             status = 200, description = "The patched table is in force.", body = ReferenceUpdated, content_type = "application/json",
             headers(("ETag" = String, description = "the generation in quotes"))
         ),
-        OfTable,
-        OfPatch
+        ReplaceErrors,
+        PatchErrors
     )
 )]
 pub(super) async fn merge(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
@@ -79,7 +79,7 @@ async fn change(
         let generation = shared.engine.change_reference(change, body, &preconditions, received_at_ms)?;
         Ok(tagged(&generation, &updated(&generation)))
     };
-    app.changes.run(work).await?
+    app.change_limiter.run(work).await?
 }
 
 /// The table in force, without its users.
@@ -94,7 +94,7 @@ async fn change(
             status = 304, description = "`If-None-Match` names the generation in force.",
             headers(("ETag" = String, description = "the generation in quotes"))
         ),
-        OfSummary
+        SummaryErrors
     )
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
@@ -111,7 +111,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
         let unchanged = preconditions.if_none_match.is_some_and(|tags| tags.matches(current));
         Ok(if unchanged { not_modified(response) } else { response })
     };
-    app.reads.run(work).await?
+    app.query_limiter.run(work).await?
 }
 
 /// One user's attributes.
@@ -119,7 +119,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     get, path = "/reference/users/{user_id}", tag = "reference", operation_id = "user", params(parameters::UserId),
     responses(
         (status = 200, description = "The user.", body = UserResponse, content_type = "application/json"),
-        OfUser
+        UserErrors
     )
 )]
 pub(super) async fn show_user(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
@@ -136,7 +136,7 @@ pub(super) async fn show_user(State(app): State<Arc<App>>, uri: Uri) -> Result<R
         response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
         Ok(response)
     };
-    app.reads.run(work).await?
+    app.query_limiter.run(work).await?
 }
 
 pub(super) fn preconditions(headers: &HeaderMap) -> Preconditions {

@@ -1,8 +1,8 @@
 //! `GET /events/rejected`: the events that were refused last, and why.
 
 use crate::http::app::App;
+use crate::http::openapi_errors::RejectedErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfParameter;
 use crate::http::query::parameters;
 use crate::http::reject_log::Reject;
 use crate::http::response::{to_json, uncached_json};
@@ -18,7 +18,7 @@ use weir_api::{RejectedEvent, RejectedResponse};
 /// The events that were refused last, newest first.
 #[utoipa::path(
     get, path = "/events/rejected", tag = "events", operation_id = "rejected", params(weir_api::parameters::Limit),
-    responses((status = 200, description = "The events.", body = RejectedResponse, content_type = "application/json"), OfParameter)
+    responses((status = 200, description = "The events.", body = RejectedResponse, content_type = "application/json"), RejectedErrors)
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let (rejected, total) = app.reject_log.latest(limit(uri.query())?);

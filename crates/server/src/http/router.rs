@@ -54,9 +54,9 @@ async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     let start = Instant::now();
     let response = next.run(request).await;
     let elapsed = start.elapsed();
-    app.instruments.requests.count(route.as_ref().map(MatchedPath::as_str), &method, response.status(), elapsed);
+    app.server_metrics.requests.count(route.as_ref().map(MatchedPath::as_str), &method, response.status(), elapsed);
     if let Some(overload) = response.extensions().get::<Overload>() {
-        app.instruments.refused(*overload);
+        app.server_metrics.refused(*overload);
     }
     if let Some(path) = path {
         let (status, elapsed_us) = (response.status().as_u16(), elapsed.as_micros() as u64);

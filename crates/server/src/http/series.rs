@@ -1,10 +1,10 @@
 //! `GET /metrics/series`: a window step by step.
 
 use crate::http::app::App;
+use crate::http::openapi_errors::QueryErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfWindow;
 use crate::http::response::uncached_json;
-use crate::http::window_query::{self, Asked, Takes};
+use crate::http::window_query::{self, AllowedParams, WindowQuery};
 use crate::limits;
 use axum::extract::State;
 use axum::http::Uri;
@@ -17,12 +17,12 @@ use weir_api::{Breakdowns, SeriesPoint, SeriesResponse, parameters};
 /// The figures of each step of a window that ends now.
 #[utoipa::path(
     get, path = "/metrics/series", tag = "metrics", operation_id = "series", params(parameters::Window, parameters::Filters, parameters::Step),
-    responses((status = 200, description = "The figures.", body = SeriesResponse, content_type = "application/json"), OfWindow)
+    responses((status = 200, description = "The figures.", body = SeriesResponse, content_type = "application/json"), QueryErrors)
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
-    let Asked { query, step_secs } = window_query::parse(uri.query(), Takes::Step, app.engine.config())?;
+    let WindowQuery { query, step_secs } = window_query::parse(uri.query(), AllowedParams::Step, app.engine.config())?;
     let engine = Arc::clone(&app.engine);
-    let json = app.scans.run(move || json(&engine.series(&query, step_secs))).await??;
+    let json = app.scan_limiter.run(move || json(&engine.series(&query, step_secs))).await??;
     Ok(uncached_json(app.answers.charge_answer(json)?))
 }
 

@@ -5,12 +5,12 @@
 //! older than the subscription: who has been told that a change is done sees it in the first event.
 
 use crate::http::app::App;
+use crate::http::live_streams::{StreamEvent, Topic};
 use crate::http::metrics;
+use crate::http::openapi_errors::QueryErrors;
 use crate::http::problem::{Overload, Problem};
-use crate::http::problem_sets::OfWindow;
 use crate::http::response::NO_STORE;
-use crate::http::streams::{Event, Topic};
-use crate::http::window_query::{self, Asked, Takes};
+use crate::http::window_query::{self, AllowedParams, WindowQuery};
 use crate::limits;
 use crate::tokens::Tokens;
 use axum::body::Body;
@@ -48,11 +48,11 @@ const HEARTBEAT: Bytes = Bytes::from_static(b": busy\n\n");
             status = 200, description = "The events.", body = String, content_type = "text/event-stream",
             headers(("X-Accel-Buffering" = String, description = "`no`: a proxy is to pass them on as they come"))
         ),
-        OfWindow
+        QueryErrors
     )
 )]
 pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    let Asked { query, .. } = window_query::parse(uri.query(), Takes::GroupBy, app.engine.config())?;
+    let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::GroupBy, app.engine.config())?;
     let subscription = Subscription::begin(&app, query)?;
     // Tokens that changed between the first check and the subscription would not end it.
     app.tokens.check(Role::Read, &headers)?;
@@ -73,31 +73,31 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri, headers: He
 struct Subscription {
     has_begun: bool,
     is_over: bool,
-    events: watch::Receiver<Event>,
+    events: watch::Receiver<StreamEvent>,
     /// The number of the answer that was told last; at first, of the last one that had been begun before.
     last: u64,
     tokens: watch::Receiver<Tokens>,
     draining: watch::Receiver<bool>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Subscription {
     fn begin(app: &Arc<App>, query: Query) -> Result<Self, Problem> {
         let (tokens, draining) = (app.tokens.subscribe(), app.draining.subscribe());
-        let place =
-            Arc::clone(&app.streams.places).try_acquire_owned().map_err(|_| Problem::Overloaded(Overload::Streams))?;
+        let permit =
+            Arc::clone(&app.streams.permits).try_acquire_owned().map_err(|_| Problem::Overloaded(Overload::Streams))?;
         let mut topics = app.streams.topics();
         let (events, last) = match topics.get(&query) {
             Some(topic) => (topic.events.subscribe(), topic.begun),
             None if topics.len() == limits::STREAM_QUERIES_MAX => return Err(Problem::Overloaded(Overload::Streams)),
             None => {
-                let (events, receiver) = watch::channel(Event::default());
+                let (events, receiver) = watch::channel(StreamEvent::default());
                 topics.insert(query.clone(), Topic { events: events.clone(), begun: 0 });
                 tokio::spawn(Publisher { app: Arc::clone(app), query, events }.run());
                 (receiver, 0)
             }
         };
-        Ok(Self { has_begun: false, is_over: false, events, last, tokens, draining, _place: place })
+        Ok(Self { has_begun: false, is_over: false, events, last, tokens, draining, _permit: permit })
     }
 
     /// What is to be sent next; none at the end.
@@ -129,7 +129,7 @@ impl Subscription {
 struct Publisher {
     app: Arc<App>,
     query: Query,
-    events: watch::Sender<Event>,
+    events: watch::Sender<StreamEvent>,
 }
 
 impl Publisher {
@@ -144,11 +144,11 @@ impl Publisher {
             }
             let text = self.answer().await.unwrap_or_else(|problem| {
                 if let Problem::Overloaded(overload) = problem {
-                    self.app.instruments.refused(overload);
+                    self.app.server_metrics.refused(overload);
                 }
                 HEARTBEAT
             });
-            self.events.send_replace(Event { number, text });
+            self.events.send_replace(StreamEvent { number, text });
         }
     }
 
@@ -165,7 +165,7 @@ impl Publisher {
 
     async fn answer(&self) -> Result<Bytes, Problem> {
         let json = {
-            let _turn = self.app.streams.turn(&self.query).await?;
+            let _slot = self.app.streams.slot(&self.query).await?;
             metrics::json(&self.app, self.query.clone()).await?
         };
         self.app.answers.charge_answer([b"event: metrics\ndata: ", &json[..], b"\n\n"].concat())
@@ -222,10 +222,10 @@ mod tests {
     async fn no_answer_was_begun_before_the_subscription() {
         let (app, _) = app();
         let query = Query::window(60);
-        let (events, _receiver) = watch::channel(Event::default());
+        let (events, _receiver) = watch::channel(StreamEvent::default());
         app.streams.topics().insert(query.clone(), Topic { events: events.clone(), begun: 0 });
         let publisher = Publisher { app: Arc::clone(&app), query: query.clone(), events: events.clone() };
-        let tell = |number, text| events.send_replace(Event { number, text: Bytes::from_static(text) });
+        let tell = |number, text| events.send_replace(StreamEvent { number, text: Bytes::from_static(text) });
         assert!(publisher.begin(1));
         tell(1, b"one");
         let mut after_one = begin(&app, 60);
@@ -270,7 +270,7 @@ mod tests {
         drop(other);
         sleep(limits::STREAM_PERIOD * 2).await;
         assert!(app.streams.topics().is_empty());
-        assert_eq!(app.streams.places.available_permits(), limits::STREAMS_DEFAULT);
+        assert_eq!(app.streams.permits.available_permits(), limits::STREAMS_DEFAULT);
     }
 
     #[tokio::test(start_paused = true)]
@@ -294,9 +294,9 @@ mod tests {
         let clicks = Filter { types: Some(["click".to_owned()].into()), ..Filter::default() };
         let query = Query { filter: clicks, ..Query::window(60) };
         // As many questions of its kind as may wait, of which one is being answered for long.
-        let holders = (0..limits::SCANS_AT_ONCE * (1 + limits::WAITING_PER_TURN)).map(|_| {
+        let holders = (0..limits::CONCURRENT_SCANS * (1 + limits::QUEUED_PER_PERMIT)).map(|_| {
             let (app, (release, released)) = (Arc::clone(&app), std::sync::mpsc::channel::<()>());
-            tokio::spawn(async move { app.scans.run(move || released.recv()).await });
+            tokio::spawn(async move { app.scan_limiter.run(move || released.recv()).await });
             release
         });
         let holders: Vec<_> = holders.collect();
@@ -305,7 +305,7 @@ mod tests {
         subscription.next().await;
         assert_eq!(subscription.next().await, Some(HEARTBEAT));
         let turns =
-            app.instruments.overloads.read().find(|(reason, _)| *reason == Overload::QueueFull.name()).unwrap().1;
+            app.server_metrics.overloads.read().find(|(reason, _)| *reason == Overload::QueueFull.name()).unwrap().1;
         assert!(turns > 0, "it is known why");
         drop(holders);
         assert!(subscription.next().await.unwrap().starts_with(b"event: metrics"));

@@ -9,29 +9,33 @@ use weir::{Filter, Query};
 
 /// The parameters that a resource takes beside `window` and the filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub(crate) enum AllowedParams {
     GroupBy,
     Step,
 }
 
 /// A question, and its step where the resource takes one.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct WindowQuery {
     pub(crate) query: Query,
     pub(crate) step_secs: u32,
 }
 
 /// Reads a query string. A parameter that is unknown, repeated though it takes one value, or no value that there can be,
 /// is refused before the window is looked at, and the step, which depends on it, last.
-pub(crate) fn parse(query: Option<&str>, takes: Takes, config: &EngineConfig) -> Result<Asked, Problem> {
+pub(crate) fn parse(
+    query: Option<&str>,
+    allowed: AllowedParams,
+    config: &EngineConfig,
+) -> Result<WindowQuery, Problem> {
     let (mut window, mut step, mut group_by) =
         (Single::named("window"), Single::named("step"), Single::named("group_by"));
     let mut filter = Filter::default();
     for parameter in parameters(query) {
         match &*parameter.name {
             b"window" => window.set(parameter)?,
-            b"step" if takes == Takes::Step => step.set(parameter)?,
-            b"group_by" if takes == Takes::GroupBy => group_by.set(parameter)?,
+            b"step" if allowed == AllowedParams::Step => step.set(parameter)?,
+            b"group_by" if allowed == AllowedParams::GroupBy => group_by.set(parameter)?,
             b"type" => _ = filter.types.get_or_insert_default().insert(filter_value("type", parameter)?),
             name => {
                 let attribute = config.attributes.iter().position(|attribute| attribute.as_bytes() == name);
@@ -44,7 +48,7 @@ pub(crate) fn parse(query: Option<&str>, takes: Takes, config: &EngineConfig) ->
     let group_by = group_by.value.map_or(Ok(Vec::new()), |names| attributes(&names, &config.attributes))?;
     let window_secs = window_secs(window.value.as_deref(), config.retention_secs)?;
     let step_secs = step.value.map_or(Ok(1), |step| step_secs(&step, window_secs))?;
-    Ok(Asked { query: Query { window_secs, filter, group_by }, step_secs })
+    Ok(WindowQuery { query: Query { window_secs, filter, group_by }, step_secs })
 }
 
 /// A parameter that has one value.
@@ -115,13 +119,13 @@ fn attributes(names: &[u8], configured: &[String]) -> Result<Vec<usize>, Problem
 mod tests {
     use super::*;
 
-    fn ask(query: &str, takes: Takes, retention_secs: u32) -> Result<Asked, &'static str> {
+    fn ask(query: &str, allowed: AllowedParams, retention_secs: u32) -> Result<WindowQuery, &'static str> {
         let config = EngineConfig { retention_secs, ..EngineConfig::default() };
-        parse(Some(query), takes, &config).map_err(|problem| problem.code().as_str())
+        parse(Some(query), allowed, &config).map_err(|problem| problem.code().as_str())
     }
 
     fn window(query: &str, retention_secs: u32) -> Result<u32, &'static str> {
-        ask(query, Takes::GroupBy, retention_secs).map(|asked| asked.query.window_secs)
+        ask(query, AllowedParams::GroupBy, retention_secs).map(|asked| asked.query.window_secs)
     }
 
     #[test]
@@ -148,13 +152,13 @@ mod tests {
             assert_eq!(window(query, 60), Err("invalid_parameter"), "{query}");
         }
         for query in ["group_by=plan", "step=1&step=1"] {
-            assert_eq!(ask(query, Takes::Step, 60).err(), Some("invalid_parameter"), "{query}");
+            assert_eq!(ask(query, AllowedParams::Step, 60).err(), Some("invalid_parameter"), "{query}");
         }
     }
 
     #[test]
     fn a_step_divides_the_window() {
-        let step = |query: &str| ask(query, Takes::Step, 1_800).map(|asked| asked.step_secs);
+        let step = |query: &str| ask(query, AllowedParams::Step, 1_800).map(|asked| asked.step_secs);
         assert_eq!(["", "step=1", "step=300", "step=7&window=21"].map(step), [Ok(1), Ok(1), Ok(300), Ok(7)]);
         for query in ["step=", "step=0", "step=7", "step=301", "step=600", "step=-1", "step=1.0", "step=%ff"] {
             assert_eq!(step(query), Err("invalid_parameter"), "{query}");
@@ -164,18 +168,19 @@ mod tests {
 
     #[test]
     fn filters_gather_their_values() {
-        let Query { filter, .. } = ask("type=a&region=eu&type=b&type=a&region=e+u", Takes::Step, 60).unwrap().query;
+        let Query { filter, .. } =
+            ask("type=a&region=eu&type=b&type=a&region=e+u", AllowedParams::Step, 60).unwrap().query;
         let set = |values: &[&str]| values.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
         assert_eq!(filter.types, Some(set(&["a", "b"])));
         assert_eq!(filter.attributes.into_iter().collect::<Vec<_>>(), [(1, set(&["eu", "e u"]))]);
         for query in ["type=", "type", "plan=", "plan=%ff", "type=%c3%28", "type=a&type="] {
-            assert_eq!(ask(query, Takes::GroupBy, 60).err(), Some("invalid_parameter"), "{query}");
+            assert_eq!(ask(query, AllowedParams::GroupBy, 60).err(), Some("invalid_parameter"), "{query}");
         }
     }
 
     #[test]
     fn groups_are_by_configured_attributes_in_the_order_asked_for() {
-        let groups = |query: &str| ask(query, Takes::GroupBy, 60).map(|asked| asked.query.group_by);
+        let groups = |query: &str| ask(query, AllowedParams::GroupBy, 60).map(|asked| asked.query.group_by);
         assert_eq!(groups("group_by=plan"), Ok(vec![0]));
         assert_eq!(groups("group_by=region%2Cplan"), Ok(vec![1, 0]));
         for query in ["group_by=", "group_by=type", "group_by=plan,", "group_by=plan,plan", "group_by=plan, region"] {

@@ -15,7 +15,7 @@ use weir_api::Role;
 
 /// Why a request may not do what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Denied {
+pub(crate) enum AuthError {
     /// The request has no token, or a token that no role has.
     Unauthorized {
         /// Whether an `Authorization` field was sent.
@@ -58,12 +58,12 @@ impl Tokens {
     }
 
     /// Whether a request with these header fields may do what takes `role`.
-    fn check(&self, role: Role, headers: &HeaderMap) -> Result<(), Denied> {
+    fn check(&self, role: Role, headers: &HeaderMap) -> Result<(), AuthError> {
         if self.is_open(role) {
             return Ok(());
         }
         let presented =
-            bearer(headers).ok_or(Denied::Unauthorized { has_token: headers.contains_key(AUTHORIZATION) })?;
+            bearer(headers).ok_or(AuthError::Unauthorized { has_token: headers.contains_key(AUTHORIZATION) })?;
         let presented: [u8; 32] = Sha256::digest(presented).into();
         // Every token of every role is compared, each in constant time: how long it takes tells nothing.
         let held = self
@@ -72,8 +72,8 @@ impl Tokens {
             .map(|tokens| tokens.iter().fold(Choice::from(0), |held, token| held | token.ct_eq(&presented)).into());
         match held {
             _ if held[role as usize] => Ok(()),
-            [false, false, false] => Err(Denied::Unauthorized { has_token: true }),
-            _ => Err(Denied::Forbidden(role)),
+            [false, false, false] => Err(AuthError::Unauthorized { has_token: true }),
+            _ => Err(AuthError::Forbidden(role)),
         }
     }
 }
@@ -102,9 +102,9 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// The tokens in force.
 #[derive(Debug, Default)]
-pub(crate) struct TokensInForce(watch::Sender<Tokens>);
+pub(crate) struct ActiveTokens(watch::Sender<Tokens>);
 
-impl TokensInForce {
+impl ActiveTokens {
     pub(crate) fn replace(&self, tokens: Tokens) {
         self.0.send_if_modified(|in_force| {
             let is_changed = *in_force != tokens;
@@ -124,7 +124,7 @@ impl TokensInForce {
     }
 
     /// Whether a request with these header fields may do what takes `role`.
-    pub(crate) fn check(&self, role: Role, headers: &HeaderMap) -> Result<(), Denied> {
+    pub(crate) fn check(&self, role: Role, headers: &HeaderMap) -> Result<(), AuthError> {
         self.0.borrow().check(role, headers)
     }
 }
@@ -145,8 +145,8 @@ mod tests {
         fields.iter().for_each(|field| _ = headers.append(AUTHORIZATION, HeaderValue::from_str(field).unwrap()));
         match tokens.check(role, &headers) {
             Ok(()) => 200,
-            Err(Denied::Unauthorized { .. }) => 401,
-            Err(Denied::Forbidden(_)) => 403,
+            Err(AuthError::Unauthorized { .. }) => 401,
+            Err(AuthError::Forbidden(_)) => 403,
         }
     }
 

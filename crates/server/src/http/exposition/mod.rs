@@ -7,8 +7,8 @@ mod writer;
 
 use crate::http::accept::{Form, preferred};
 use crate::http::app::App;
+use crate::http::openapi_errors::ExpositionErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfExposition;
 use crate::http::query::parameters;
 use crate::http::response::NO_STORE;
 use axum::extract::State;
@@ -51,7 +51,7 @@ impl ExpositionFormat {
                 (String = "application/openmetrics-text; version=1.0.0; charset=utf-8")
             )
         ),
-        OfExposition
+        ExpositionErrors
     )
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
@@ -78,13 +78,13 @@ pub(super) async fn expose(app: &Arc<App>, uri: &Uri, format: ExpositionFormat) 
     }
     let shared = Arc::clone(app);
     let work = move || {
-        let open_metrics = Figures::collect(&shared).write(&shared.instruments);
+        let open_metrics = Figures::collect(&shared).write(&shared.server_metrics);
         match format {
             ExpositionFormat::OpenMetrics => open_metrics,
             ExpositionFormat::Classic => classic::translate(&open_metrics),
         }
     };
-    let text = app.reads.run(work).await?;
+    let text = app.query_limiter.run(work).await?;
     let mut response = Response::new(app.answers.charge_answer(text.into_bytes())?.into());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));

@@ -1,7 +1,7 @@
-//! That [`Framing`] and hyper see the same requests in the same bytes, for as long as neither refuses them.
+//! That [`RequestFramingGuard`] and hyper see the same requests in the same bytes, for as long as neither refuses them.
 
 use super::builder;
-use crate::edge::framing::Framing;
+use crate::edge::framing::RequestFramingGuard;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -81,7 +81,7 @@ async fn ends_in_hyper(bytes: &[u8]) -> Vec<End> {
 
 /// Where the framing sees them end.
 fn ends_in_framing(bytes: &[u8]) -> Vec<End> {
-    let (mut framing, mut ends) = (Framing::new(), Vec::new());
+    let (mut framing, mut ends) = (RequestFramingGuard::new(), Vec::new());
     let mut is_in_body = false;
     for (at, byte) in bytes.iter().enumerate() {
         let was_in_head = framing.is_in_head();

@@ -30,9 +30,9 @@ impl<const N: usize> Counters<N> {
 
 /// Events by their verdict.
 #[derive(Debug)]
-pub(in crate::http) struct Verdicts(Counters<8>);
+pub(in crate::http) struct VerdictCounters(Counters<8>);
 
-/// The labels of [`Verdicts`]; those of errors are their codes.
+/// The labels of [`VerdictCounters`]; those of errors are their codes.
 const LABELS: [&str; 8] = [
     "accepted",
     "duplicate_event",
@@ -47,13 +47,13 @@ const LABELS: [&str; 8] = [
 const ACCEPTED: usize = 0;
 const DUPLICATE: usize = 1;
 
-impl Default for Verdicts {
+impl Default for VerdictCounters {
     fn default() -> Self {
         Self(Counters::new(LABELS))
     }
 }
 
-impl Verdicts {
+impl VerdictCounters {
     /// Counts the events of a batch that was ingested; O(events) if any was rejected.
     pub(in crate::http) fn count(&self, batch: &Batch, tally: Tally) {
         self.0.add(ACCEPTED, tally.accepted);

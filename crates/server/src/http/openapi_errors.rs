@@ -48,7 +48,7 @@ const EXAMPLE_BYTES: usize = limits::BODY_BYTES_DEFAULT;
 
 sets! {
     /// Of a batch of events.
-    OfBatch: [
+    IngestErrors: [
         Problem::MalformedJson { offset: 17 },
         Problem::MalformedEncoding,
         Problem::RequestTimeout(Duration::from_secs(30)),
@@ -56,10 +56,10 @@ sets! {
         Problem::TooManyEvents { max: weir::limits::BATCH_EVENTS_DEFAULT },
         Problem::UnsupportedMediaType(&media_type::EVENTS),
         Problem::UnsupportedEncoding,
-        Problem::Overloaded(Overload::Admission),
+        Problem::Overloaded(Overload::AdaptiveLimit),
     ];
     /// Of a table that replaces the one in force.
-    OfTable: [
+    ReplaceErrors: [
         Problem::MalformedJson { offset: 17 },
         Problem::MalformedEncoding,
         Problem::RequestTimeout(Duration::from_secs(30)),
@@ -76,35 +76,35 @@ sets! {
         Problem::Overloaded(Overload::EngineFull),
     ];
     /// Of a patch of the table, beside those of a table.
-    OfPatch: [Problem::UnsupportedMediaType(&media_type::REFERENCE_PATCH), Problem::UnsupportedEncoding];
+    PatchErrors: [Problem::UnsupportedMediaType(&media_type::REFERENCE_PATCH), Problem::UnsupportedEncoding];
     /// Of a look at the table.
-    OfSummary: [Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }), Problem::Overloaded(Overload::QueueFull)];
+    SummaryErrors: [Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }), Problem::Overloaded(Overload::QueueFull)];
     /// Of a look at a file.
-    OfFile: [Problem::NotFound];
+    FileErrors: [Problem::NotFound];
     /// Of a look at one user.
-    OfUser: [
+    UserErrors: [
         Problem::InvalidParameter("the user id in the path is not UTF-8".to_owned()),
         Problem::UnknownUser,
         Problem::Overloaded(Overload::QueueFull),
     ];
     /// Of a question about a window.
-    OfWindow: [
+    QueryErrors: [
         Problem::InvalidWindow { max_secs: 1_800 },
         Problem::InvalidParameter("\"windw\" is not a parameter here".to_owned()),
         Problem::Overloaded(Overload::QueueFull),
     ];
     /// Of a look at the service's own figures.
-    OfExposition: [
+    ExpositionErrors: [
         Problem::InvalidParameter("\"windw\" is not a parameter here".to_owned()),
         Problem::Overloaded(Overload::QueueFull),
     ];
     /// Of a question about anything else.
-    OfParameter: [
+    RejectedErrors: [
         Problem::InvalidParameter("limit must be a whole number, 1 to 1000".to_owned()),
         Problem::Overloaded(Overload::BodyMemory),
     ];
     /// Of a server that should get no traffic.
-    OfReadiness: [Problem::NotReady("draining: the server is about to stop".to_owned())];
+    ReadinessErrors: [Problem::NotReady("draining: the server is about to stop".to_owned())];
 }
 
 /// The answers that these problems come to, by status.

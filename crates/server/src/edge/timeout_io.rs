@@ -1,6 +1,6 @@
 //! A connection whose peer cannot hold it for nothing.
 
-use crate::edge::framing::{Fault, Framing};
+use crate::edge::framing::{FramingError, RequestFramingGuard};
 use crate::limits;
 use crate::min_rate::{MinRate, Timeouts};
 use std::io;
@@ -18,10 +18,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 ///   nothing that comes after it is passed on;
 /// - when the connection is closed while the peer still sends, that is read on for a while: else TCP would reset the
 ///   connection, and the peer might never see its answer (RFC 9112, 9.6).
-pub(super) struct Guarded<S> {
+pub(super) struct TimeoutIo<S> {
     stream: S,
     timeouts: Timeouts,
-    framing: Framing,
+    framing: RequestFramingGuard,
     /// What is still to be read before the end, once the peer has sent what nothing may follow.
     last: Option<&'static [u8]>,
     /// When something was last read or written.
@@ -65,13 +65,13 @@ impl Timer {
     }
 }
 
-impl<S> Guarded<S> {
+impl<S> TimeoutIo<S> {
     pub(super) fn new(stream: S, timeouts: Timeouts) -> Self {
         let now = Instant::now();
         Self {
             stream,
             timeouts,
-            framing: Framing::new(),
+            framing: RequestFramingGuard::new(),
             last: None,
             active_at: now,
             head_since: Some(now),
@@ -105,7 +105,7 @@ impl<S> Guarded<S> {
         }
         if let Err((valid_bytes, fault)) = followed {
             buf.set_filled(start + valid_bytes);
-            self.last = Some(poison(fault));
+            self.last = Some(inject_invalid_byte(fault));
             self.read_last(buf);
         } else if self.framing.is_refused() {
             self.last = Some(b"");
@@ -155,14 +155,14 @@ impl<S> Guarded<S> {
 
 /// What hyper reads in the place of what it must not read, and refuses with 400; or, where a head that is too large already
 /// gets an end, with 431. The end is there because hyper does not look at a head that comes in pieces before it sees one.
-fn poison(fault: Fault) -> &'static [u8] {
+fn inject_invalid_byte(fault: FramingError) -> &'static [u8] {
     match fault {
-        Fault::HeadTooLarge => b"\r\n\r\n",
-        Fault::Ambiguous => b"\0\n\n",
+        FramingError::HeadTooLarge => b"\r\n\r\n",
+        FramingError::Ambiguous => b"\0\n\n",
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimeoutIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.read_last(buf) {
@@ -185,7 +185,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.written(written, bytes.len(), cx)
@@ -245,14 +245,14 @@ mod tests {
     const HEAD: &[u8] = b"POST / HTTP/1.1\r\nhost: weir\r\ncontent-length: 4\r\n\r\n";
 
     /// A guarded stream whose buffers hold so many bytes, and its peer.
-    fn pair(buffer_bytes: usize) -> (Guarded<DuplexStream>, DuplexStream) {
+    fn pair(buffer_bytes: usize) -> (TimeoutIo<DuplexStream>, DuplexStream) {
         let (stream, peer) = duplex(buffer_bytes);
         let timeouts = Timeouts { head: 10 * SEC, idle: 75 * SEC, transfer: 30 * SEC };
-        (Guarded::new(stream, timeouts), peer)
+        (TimeoutIo::new(stream, timeouts), peer)
     }
 
     /// Reads once, and tells how many bytes came after how many seconds of the test's clock.
-    async fn read(guarded: &mut Guarded<DuplexStream>) -> (usize, u64) {
+    async fn read(guarded: &mut TimeoutIo<DuplexStream>) -> (usize, u64) {
         let start = Instant::now();
         let bytes = guarded.read(&mut [0; 1_024]).await.unwrap();
         (bytes, start.elapsed().as_secs())
@@ -325,7 +325,7 @@ mod tests {
     }
 
     /// Writes all, in the one way or the other; hyper uses the vectored one.
-    async fn write(guarded: &mut Guarded<DuplexStream>, mut bytes: &[u8], is_vectored: bool) -> io::Result<()> {
+    async fn write(guarded: &mut TimeoutIo<DuplexStream>, mut bytes: &[u8], is_vectored: bool) -> io::Result<()> {
         while is_vectored && !bytes.is_empty() {
             let written = guarded.write_vectored(&[io::IoSlice::new(bytes)]).await?;
             bytes = &bytes[written..];
@@ -383,7 +383,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_a_session_has_taken_must_be_passed_on_in_time() {
         let timeouts = Timeouts { head: SEC, idle: SEC, transfer: 30 * SEC };
-        let mut guarded = Guarded::new(Stuck, timeouts);
+        let mut guarded = TimeoutIo::new(Stuck, timeouts);
         for _ in 0..2 {
             guarded.write_all(b"answer").await.unwrap();
             let start = Instant::now();

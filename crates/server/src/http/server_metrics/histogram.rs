@@ -60,7 +60,7 @@ pub(in crate::http) struct Histogram {
 
 /// What a histogram has counted.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::http) struct Reading {
+pub(in crate::http) struct HistogramSnapshot {
     pub(in crate::http) sum_secs: f64,
     pub(in crate::http) count: u64,
     /// The upper bounds in seconds, the last of them infinite, and how many lie between each and the one before.
@@ -81,11 +81,11 @@ impl Histogram {
         self.sum_ns.fetch_add(elapsed_ns, Ordering::Relaxed);
     }
 
-    pub(in crate::http) fn read(&self) -> Reading {
+    pub(in crate::http) fn read(&self) -> HistogramSnapshot {
         let bounds_secs = self.bounds_ns.iter().map(|bound_ns| *bound_ns as f64 / 1e9).chain([f64::INFINITY]);
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
         let buckets: Vec<_> = bounds_secs.zip(counts).collect();
-        Reading {
+        HistogramSnapshot {
             sum_secs: self.sum_ns.load(Ordering::Relaxed) as f64 / 1e9,
             // Of the buckets that were read, so that they add up to it.
             count: buckets.iter().map(|(_, count)| count).sum(),
@@ -105,7 +105,7 @@ mod tests {
             histogram.observe(Duration::from_nanos(elapsed_ns));
         }
         let buckets = vec![(1e-6, 3), (5e-6, 2), (f64::INFINITY, 1)];
-        assert_eq!(histogram.read(), Reading { sum_secs: 13_001e-9, count: 6, buckets });
+        assert_eq!(histogram.read(), HistogramSnapshot { sum_secs: 13_001e-9, count: 6, buckets });
     }
 
     #[test]

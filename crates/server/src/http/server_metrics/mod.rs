@@ -7,33 +7,33 @@ mod counters;
 mod histogram;
 mod requests;
 
-pub(super) use counters::{Counters, Verdicts};
-pub(super) use histogram::{Histogram, Reading};
-pub(super) use requests::{Asked, Requests};
+pub(super) use counters::{Counters, VerdictCounters};
+pub(super) use histogram::{Histogram, HistogramSnapshot};
+pub(super) use requests::{MethodSnapshot, RequestMetrics};
 
 use crate::http::problem::Overload;
 use std::sync::Arc;
 use std::time::Duration;
 use weir::{Observer, Stage};
 
-/// All of the instruments.
+/// All metrics of the server.
 #[derive(Debug)]
-pub(super) struct Instruments {
-    pub(super) verdicts: Verdicts,
-    pub(super) requests: Requests,
-    pub(super) stages: Arc<Stages>,
+pub(super) struct ServerMetrics {
+    pub(super) verdicts: VerdictCounters,
+    pub(super) requests: RequestMetrics,
+    pub(super) stages: Arc<StageDurations>,
     /// Requests and connections that were refused for want of room, by [`Overload`].
     pub(super) overloads: Counters<{ Overload::ALL.len() }>,
     /// When the server began, in milliseconds of the engine's time.
     pub(super) started_ms: i64,
 }
 
-impl Instruments {
+impl ServerMetrics {
     /// With everything at nought.
     pub(super) fn new(started_ms: i64) -> Self {
         Self {
-            verdicts: Verdicts::default(),
-            requests: Requests::default(),
+            verdicts: VerdictCounters::default(),
+            requests: RequestMetrics::default(),
             stages: Arc::default(),
             overloads: Counters::new(Overload::ALL.map(Overload::name)),
             started_ms,
@@ -48,22 +48,22 @@ impl Instruments {
 
 /// How long the engine's stages take, by [`Stage`].
 #[derive(Debug)]
-pub(super) struct Stages([Histogram; Stage::ALL.len()]);
+pub(super) struct StageDurations([Histogram; Stage::ALL.len()]);
 
-impl Default for Stages {
+impl Default for StageDurations {
     fn default() -> Self {
         Self(Stage::ALL.map(|_| Histogram::new(histogram::STAGE_BOUNDS_NS)))
     }
 }
 
-impl Stages {
+impl StageDurations {
     /// The stages' names, and what was read of each.
-    pub(super) fn read(&self) -> impl Iterator<Item = (&'static str, Reading)> {
+    pub(super) fn read(&self) -> impl Iterator<Item = (&'static str, HistogramSnapshot)> {
         Stage::ALL.into_iter().zip(&self.0).map(|(stage, histogram)| (stage.name(), histogram.read()))
     }
 }
 
-impl Observer for Stages {
+impl Observer for StageDurations {
     fn observe(&self, stage: Stage, elapsed: Duration) {
         self.0[stage as usize].observe(elapsed);
     }

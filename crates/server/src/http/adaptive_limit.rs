@@ -16,8 +16,8 @@ use tokio::time::{Instant, sleep};
 
 /// Counts the batches that are let in and not answered yet. The counters order nothing: every access is Relaxed.
 #[derive(Debug)]
-pub(super) struct Admission {
-    max_wait: Duration,
+pub(super) struct AdaptiveLimit {
+    max_queue_delay: Duration,
     in_flight: AtomicUsize,
     /// How many may be; [`UNLIMITED`] without a queue.
     limit: AtomicUsize,
@@ -28,69 +28,72 @@ const UNLIMITED: usize = usize::MAX >> 1;
 
 /// A batch that was let in, until it is answered.
 #[derive(Debug)]
-pub(super) struct Admitted<'a>(&'a Admission);
+pub(super) struct AdaptivePermit<'a>(&'a AdaptiveLimit);
 
-impl Drop for Admitted<'_> {
+impl Drop for AdaptivePermit<'_> {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Admission {
-    /// A wait of more than `max_wait` is too long.
-    pub(super) fn new(max_wait: Duration) -> Self {
-        Self { max_wait, in_flight: AtomicUsize::new(0), limit: AtomicUsize::new(UNLIMITED) }
+impl AdaptiveLimit {
+    /// A wait of more than `max_queue_delay` is too long.
+    pub(super) fn new(max_queue_delay: Duration) -> Self {
+        Self { max_queue_delay, in_flight: AtomicUsize::new(0), limit: AtomicUsize::new(UNLIMITED) }
     }
 
     /// Lets a batch in.
     ///
     /// # Errors
     /// [`Problem::Overloaded`] when there are as many as the runtime can bear.
-    pub(super) fn admit(&self) -> Result<Admitted<'_>, Problem> {
+    pub(super) fn try_acquire(&self) -> Result<AdaptivePermit<'_>, Problem> {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let admitted = Admitted(self);
+        let admitted = AdaptivePermit(self);
         if before < self.limit.load(Ordering::Relaxed) {
             Ok(admitted)
         } else {
-            Err(Problem::Overloaded(Overload::Admission))
+            Err(Problem::Overloaded(Overload::AdaptiveLimit))
         }
     }
 
     /// Sets a timer every few milliseconds, waits behind the queue when it goes off, and moves the limit by how long that
     /// took. It has to be a task of its own: the main task is no worker's.
     pub(super) async fn probe(&self) -> Infallible {
-        let mut late = Late::default();
+        let mut late = LateProbes::default();
         loop {
             let due = Instant::now() + limits::QUEUE_PROBE_PERIOD;
             sleep(limits::QUEUE_PROBE_PERIOD).await;
             wait_behind_the_queue().await;
-            self.probed(due.elapsed(), &mut late);
+            self.on_probe(due.elapsed(), &mut late);
         }
     }
 
     /// Moves the limit after a probe that has waited so long.
-    fn probed(&self, wait: Duration, late: &mut Late) {
+    fn on_probe(&self, wait: Duration, late: &mut LateProbes) {
         let limit = self.limit.load(Ordering::Relaxed);
-        if wait <= self.max_wait {
-            *late = Late::default();
+        if wait <= self.max_queue_delay {
+            *late = LateProbes::default();
             self.limit.store(limit.saturating_add(1 + limit / 8).min(UNLIMITED), Ordering::Relaxed);
             return;
         }
-        *late = Late { count: late.count + 1, shortest: if late.count == 0 { wait } else { late.shortest.min(wait) } };
+        *late = LateProbes {
+            count: late.count + 1,
+            shortest: if late.count == 0 { wait } else { late.shortest.min(wait) },
+        };
         if late.count == limits::LATE_PROBES {
             // As the wait is to the queue, so is the longest one allowed to the longest queue.
-            let share = self.max_wait.as_secs_f64() / late.shortest.as_secs_f64();
+            let share = self.max_queue_delay.as_secs_f64() / late.shortest.as_secs_f64();
             let in_flight = self.in_flight.load(Ordering::Relaxed).min(limit);
             let limit = (in_flight as f64 * share) as usize;
-            self.limit.store(limit.max(limits::ADMITTED_MIN), Ordering::Relaxed);
-            *late = Late::default();
+            self.limit.store(limit.max(limits::ADAPTIVE_LIMIT_MIN), Ordering::Relaxed);
+            *late = LateProbes::default();
         }
     }
 }
 
 /// Waits that were too long, one after the other.
 #[derive(Default)]
-struct Late {
+struct LateProbes {
     count: usize,
     shortest: Duration,
 }
@@ -113,24 +116,24 @@ mod tests {
     const LATE: Duration = Duration::from_millis(100);
 
     /// Lets in what can be, up to so many.
-    fn fill(admission: &Admission, most: usize) -> Vec<Admitted<'_>> {
-        (0..most).map_while(|_| admission.admit().ok()).collect()
+    fn fill(admission: &AdaptiveLimit, most: usize) -> Vec<AdaptivePermit<'_>> {
+        (0..most).map_while(|_| admission.try_acquire().ok()).collect()
     }
 
     /// Tells of these waits, one after the other.
-    fn probed(admission: &Admission, waits: &[Duration]) {
-        let mut late = Late::default();
-        waits.iter().for_each(|wait| admission.probed(*wait, &mut late));
+    fn on_probe(admission: &AdaptiveLimit, waits: &[Duration]) {
+        let mut late = LateProbes::default();
+        waits.iter().for_each(|wait| admission.on_probe(*wait, &mut late));
     }
 
     #[test]
     fn waits_that_are_too_long_again_and_again_limit_what_is_let_in() {
-        let admission = Admission::new(MAX_WAIT);
+        let admission = AdaptiveLimit::new(MAX_WAIT);
         let mut admitted = fill(&admission, 100);
-        probed(&admission, &[LATE, LATE, MAX_WAIT, LATE, LATE]);
-        admitted.push(admission.admit().unwrap());
-        probed(&admission, &[LATE * 9, LATE, LATE * 2]);
-        assert!(matches!(admission.admit(), Err(Problem::Overloaded(Overload::Admission))));
+        on_probe(&admission, &[LATE, LATE, MAX_WAIT, LATE, LATE]);
+        admitted.push(admission.try_acquire().unwrap());
+        on_probe(&admission, &[LATE * 9, LATE, LATE * 2]);
+        assert!(matches!(admission.try_acquire(), Err(Problem::Overloaded(Overload::AdaptiveLimit))));
         drop(admitted);
         assert_eq!(fill(&admission, 100).len(), 25, "a quarter of the shortest wait, a quarter of the queue");
         assert_eq!(admission.in_flight.load(Ordering::Relaxed), 0);
@@ -138,22 +141,22 @@ mod tests {
 
     #[test]
     fn the_limit_follows_the_wait_and_goes_with_it() {
-        let admission = Admission::new(MAX_WAIT);
+        let admission = AdaptiveLimit::new(MAX_WAIT);
         let filled = || fill(&admission, 1_000).len();
         let admitted = fill(&admission, 64);
-        probed(&admission, &[LATE; limits::LATE_PROBES]);
+        on_probe(&admission, &[LATE; limits::LATE_PROBES]);
         drop(admitted);
         assert_eq!(filled(), 16);
-        probed(&admission, &[MAX_WAIT]);
+        on_probe(&admission, &[MAX_WAIT]);
         assert_eq!(filled(), 19);
         let admitted = fill(&admission, 1_000);
-        probed(&admission, &[MAX_WAIT * 2; 2 * limits::LATE_PROBES - 1]);
+        on_probe(&admission, &[MAX_WAIT * 2; 2 * limits::LATE_PROBES - 1]);
         drop(admitted);
         assert_eq!(filled(), 9, "what was measured before it was lowered does not lower it again");
-        probed(&admission, &[LATE; limits::LATE_PROBES]);
-        assert_eq!(filled(), limits::ADMITTED_MIN);
+        on_probe(&admission, &[LATE; limits::LATE_PROBES]);
+        assert_eq!(filled(), limits::ADAPTIVE_LIMIT_MIN);
         while admission.limit.load(Ordering::Relaxed) < UNLIMITED {
-            probed(&admission, &[MAX_WAIT]);
+            on_probe(&admission, &[MAX_WAIT]);
         }
     }
 
@@ -173,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_that_does_not_get_its_turn_lowers_the_limit() {
-        let admission = Arc::new(Admission::new(Duration::ZERO));
+        let admission = Arc::new(AdaptiveLimit::new(Duration::ZERO));
         let probed = Arc::clone(&admission);
         let probe = tokio::spawn(async move { probed.probe().await });
         while admission.limit.load(Ordering::Relaxed) == UNLIMITED {
@@ -182,6 +185,6 @@ mod tests {
             std::thread::sleep(limits::QUEUE_PROBE_PERIOD);
         }
         probe.abort();
-        assert_eq!(fill(&admission, 100).len(), limits::ADMITTED_MIN);
+        assert_eq!(fill(&admission, 100).len(), limits::ADAPTIVE_LIMIT_MIN);
     }
 }

@@ -10,11 +10,11 @@ use tokio::time::sleep;
 use weir::Engine;
 
 /// Watches the clock and the runtime while the interface is served.
-pub(crate) async fn watch(app: Arc<App>) -> Infallible {
+pub(crate) async fn monitor(app: Arc<App>) -> Infallible {
     let probed = Arc::clone(&app);
     // Ends with this.
     let mut probe = JoinSet::new();
-    probe.spawn(async move { probed.admission.probe().await });
+    probe.spawn(async move { probed.adaptive_limit.probe().await });
     tokio::select! {
         never = health::watch_clock(Arc::clone(&app.engine)) => never,
         never = watch_process(&app.engine) => never,
@@ -30,6 +30,6 @@ async fn watch_process(engine: &Engine) -> Infallible {
         if let Some(bytes) = process::resident_bytes() {
             engine.observe_process(bytes);
         }
-        sleep(limits::PROCESS_LOOK_PERIOD).await;
+        sleep(limits::RSS_POLL_PERIOD).await;
     }
 }
