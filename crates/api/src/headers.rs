@@ -24,6 +24,9 @@ pub const NDJSON: &str = "application/x-ndjson";
 /// Other names that NDJSON goes by.
 pub const NDJSON_ALIASES: [&str; 2] = ["application/jsonl", "application/ndjson"];
 
+/// The content codings of request bodies that the server decodes, as the value of `Accept-Encoding`.
+pub const ACCEPTED_CODINGS: &str = "gzip, zstd, identity";
+
 /// A merge patch (RFC 7396).
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
 

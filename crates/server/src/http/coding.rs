@@ -32,9 +32,6 @@ pub(crate) enum Undecoded {
 }
 
 impl Coding {
-    /// What the server decodes, for `Accept-Encoding`.
-    pub(crate) const ACCEPTED: &'static str = "gzip, zstd, identity";
-
     /// The coding of a request's body. A body that was coded twice is none of ours.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Self, Problem> {
         if headers.get_all(CONTENT_ENCODING).iter().any(|value| value.to_str().is_err()) {
@@ -67,6 +64,15 @@ impl Coding {
             Ok(Some(decoded)) => Ok(decoded),
             Ok(None) => Err(Undecoded::TooLarge { max_bytes }),
             Err(_) => Err(Undecoded::Malformed),
+        }
+    }
+}
+
+impl From<Undecoded> for Problem {
+    fn from(undecoded: Undecoded) -> Self {
+        match undecoded {
+            Undecoded::Malformed => Self::MalformedEncoding,
+            Undecoded::TooLarge { max_bytes } => Self::PayloadTooLarge { max_bytes },
         }
     }
 }

@@ -38,7 +38,12 @@ pub(crate) static REFERENCE_PATCH: Accepts = Accepts {
 impl Accepts {
     /// The body's media type, one of [`media_types`](Self::media_types).
     pub(crate) fn negotiate(&'static self, headers: &HeaderMap) -> Result<&'static str, Problem> {
-        self.find(headers).ok_or(Problem::UnsupportedMediaType(self))
+        self.find(headers).ok_or_else(|| self.unsupported())
+    }
+
+    /// The refusal of a body of another media type.
+    pub(crate) fn unsupported(&'static self) -> Problem {
+        Problem::UnsupportedMediaType { field: &self.field, media_types: self.media_types }
     }
 
     fn find(&self, headers: &HeaderMap) -> Option<&'static str> {

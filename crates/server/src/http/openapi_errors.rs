@@ -54,7 +54,7 @@ sets! {
         Problem::RequestTimeout(Duration::from_secs(30)),
         Problem::PayloadTooLarge { max_bytes: EXAMPLE_BYTES },
         Problem::TooManyEvents { max: weir::limits::BATCH_EVENTS_DEFAULT },
-        Problem::UnsupportedMediaType(&media_type::EVENTS),
+        media_type::EVENTS.unsupported(),
         Problem::UnsupportedEncoding,
         Problem::Overloaded(Overload::AdaptiveLimit),
     ];
@@ -66,7 +66,7 @@ sets! {
         Problem::Reference(ReferenceError::Stale { current_ts_ms: 1_759_926_896_789, current: 7 }),
         Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }),
         Problem::PayloadTooLarge { max_bytes: EXAMPLE_BYTES },
-        Problem::UnsupportedMediaType(&media_type::REFERENCE_TABLE),
+        media_type::REFERENCE_TABLE.unsupported(),
         Problem::UnsupportedEncoding,
         Problem::Reference(ReferenceError::Invalid {
             pointer: "/user_metadata/u-1/{attribute}".to_owned(),
@@ -76,7 +76,7 @@ sets! {
         Problem::Overloaded(Overload::EngineFull),
     ];
     /// Of a patch of the table, beside those of a table.
-    PatchErrors: [Problem::UnsupportedMediaType(&media_type::REFERENCE_PATCH), Problem::UnsupportedEncoding];
+    PatchErrors: [media_type::REFERENCE_PATCH.unsupported(), Problem::UnsupportedEncoding];
     /// Of a look at the table.
     SummaryErrors: [Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }), Problem::Overloaded(Overload::QueueFull)];
     /// Of a look at a file.

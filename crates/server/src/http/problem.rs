@@ -1,14 +1,12 @@
 //! Every way in which a request as a whole can fail, and what the client is told (RFC 9457).
 
-use crate::http::coding::{Coding, Undecoded};
 use crate::http::header;
-use crate::http::media_type::Accepts;
 use crate::http::response::{NO_STORE, to_json};
 use crate::limits;
 use crate::tokens::AuthError;
 use axum::body::Body;
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
 use weir::{DecodeError, Overloaded, ReferenceError, format_ms};
@@ -33,8 +31,8 @@ pub(crate) enum Problem {
     Forbidden(Role),
     /// The body holds more events than this.
     TooManyEvents { max: usize },
-    /// The resource takes these kinds of body only.
-    UnsupportedMediaType(&'static Accepts),
+    /// The body has none of these media types. The field lists them in the response: `Accept` or `Accept-Patch`.
+    UnsupportedMediaType { field: &'static HeaderName, media_types: &'static [&'static str] },
     /// The body is coded in a way that the server does not know.
     UnsupportedEncoding,
     /// The body is not what its `Content-Encoding` says.
@@ -105,7 +103,7 @@ impl Problem {
             Self::RequestTimeout(_) => ProblemCode::RequestTimeout,
             Self::PayloadTooLarge { .. } | Self::PayloadTooIntricate { .. } => ProblemCode::PayloadTooLarge,
             Self::TooManyEvents { .. } => ProblemCode::TooManyEvents,
-            Self::UnsupportedMediaType(_) => ProblemCode::UnsupportedMediaType,
+            Self::UnsupportedMediaType { .. } => ProblemCode::UnsupportedMediaType,
             Self::UnsupportedEncoding => ProblemCode::UnsupportedEncoding,
             Self::MalformedEncoding | Self::BrokenBody => ProblemCode::MalformedEncoding,
             Self::MalformedJson { .. } | Self::Reference(ReferenceError::Malformed(_)) => ProblemCode::MalformedJson,
@@ -142,10 +140,12 @@ impl Problem {
                 format!("parsing this body needs more than the {max_bytes}-byte body memory budget")
             }
             Self::TooManyEvents { max } => format!("a request may hold {max} events; send several"),
-            Self::UnsupportedMediaType(accepts) => {
-                format!("the body must be {} in UTF-8", accepts.media_types.join(" or "))
+            Self::UnsupportedMediaType { media_types, .. } => {
+                format!("the body must be {} in UTF-8", media_types.join(" or "))
             }
-            Self::UnsupportedEncoding => format!("the body may be in one of these codings: {}", Coding::ACCEPTED),
+            Self::UnsupportedEncoding => {
+                format!("the body must use one of these content codings: {}", headers::ACCEPTED_CODINGS)
+            }
             Self::MalformedEncoding => {
                 "the compressed body is broken, cut short, or followed by something else".to_owned()
             }
@@ -188,30 +188,30 @@ impl Problem {
         document
     }
 
-    fn add_headers(&self, headers: &mut HeaderMap) {
+    fn add_headers(&self, fields: &mut HeaderMap) {
         match self {
-            Self::UnsupportedMediaType(accepts) => {
-                headers.insert(&accepts.field, header::value(accepts.media_types.join(", ")));
+            Self::UnsupportedMediaType { field, media_types } => {
+                fields.insert(*field, header::value(media_types.join(", ")));
             }
             Self::UnsupportedEncoding => {
-                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(Coding::ACCEPTED));
+                fields.insert(ACCEPT_ENCODING, HeaderValue::from_static(headers::ACCEPTED_CODINGS));
             }
             // RFC 6750, 3: an error code only where a token was sent.
             Self::Unauthorized { has_token } => {
                 let challenge =
                     if *has_token { r#"Bearer realm="weir", error="invalid_token""# } else { r#"Bearer realm="weir""# };
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+                fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
             Self::Forbidden(_) => {
                 let challenge = r#"Bearer realm="weir", error="insufficient_scope""#;
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+                fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
             Self::Overloaded(_) | Self::Reference(ReferenceError::Overloaded) | Self::NotReady(_) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                fields.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The rest of the body may never come, so the connection is of no further use (RFC 9110, 15.5.9).
             Self::RequestTimeout(_) => {
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+                fields.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
         }
@@ -261,15 +261,6 @@ impl From<AuthError> for Problem {
         match denied {
             AuthError::Unauthorized { has_token } => Self::Unauthorized { has_token },
             AuthError::Forbidden(role) => Self::Forbidden(role),
-        }
-    }
-}
-
-impl From<Undecoded> for Problem {
-    fn from(undecoded: Undecoded) -> Self {
-        match undecoded {
-            Undecoded::Malformed => Self::MalformedEncoding,
-            Undecoded::TooLarge { max_bytes } => Self::PayloadTooLarge { max_bytes },
         }
     }
 }
