@@ -265,7 +265,7 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
     browser.wait_for("document.activeElement.id === 'token'");
     for (token, problem) in [
         ("non\u{200b}sense", "letters, digits"),
-        ("nonsense", "nobody has this token"),
+        ("nonsense", "invalid token"),
         ("admin", "does not have the role"),
     ] {
         browser.enter("#token", token);

@@ -132,7 +132,7 @@ fn what_makes_no_certificate_is_named() {
     assert!(error(Path::new("/nowhere.pem"), &one.key()).starts_with("/nowhere.pem: "));
     assert!(error(&one.key(), &one.key()).contains("no certificate in it"));
     assert!(error(&one.certificate(), &one.certificate()).contains("cert.pem: "));
-    assert!(error(&one.certificate(), &other.key()).contains("do not make a certificate"));
+    assert!(error(&one.certificate(), &other.key()).contains("cannot use the certificate"));
 }
 
 #[test]

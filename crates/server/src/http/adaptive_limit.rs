@@ -1,10 +1,10 @@
-//! How many batches are let in, by how long a task that is ready waits for a worker of the runtime.
+//! An adaptive limit of the batches in flight. It follows the queueing delay of the runtime: how long a ready task waits
+//! for a worker.
 //!
-//! A queue that does not empty is the sign of overload, whatever the load is made of (Nichols and Jacobson, Controlling
-//! Delay Management, RFC 8289): while requests come faster than they are answered, every one of them waits longer than
-//! the one before. Then only so many batches are let in that the wait is about as long as it may be, and the others are
-//! refused before their bodies are read, which costs a fraction of taking them. One long wait is no queue: the system may
-//! have given the time to somebody else.
+//! A queue that never empties is the sign of overload, whatever the load consists of (RFC 8289, Controlled Delay Active
+//! Queue Management). While requests arrive faster than they complete, each request waits longer than the one before. Then the limit is set so that the delay stays near its maximum. Further batches are rejected before their
+//! bodies are read, which costs a fraction of ingesting them. A single long delay is not a queue: the operating system may
+//! have given the time to other processes.
 
 use crate::http::problem::{Overload, Problem};
 use crate::limits;
@@ -14,19 +14,20 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-/// Counts the batches that are let in and not answered yet. The counters order nothing: every access is Relaxed.
+/// Counts the batches in flight, from their admission to the response. The counters order no other memory, so every access
+/// is Relaxed.
 #[derive(Debug)]
 pub(super) struct AdaptiveLimit {
     max_queue_delay: Duration,
     in_flight: AtomicUsize,
-    /// How many may be; [`UNLIMITED`] without a queue.
+    /// The most batches in flight; [`UNLIMITED`] while there is no queue.
     limit: AtomicUsize,
 }
 
-/// More than there can be connections.
+/// More than the number of connections can be.
 const UNLIMITED: usize = usize::MAX >> 1;
 
-/// A batch that was let in, until it is answered.
+/// The permit of one batch in flight. Dropping it releases it.
 #[derive(Debug)]
 pub(super) struct AdaptivePermit<'a>(&'a AdaptiveLimit);
 
@@ -37,15 +38,15 @@ impl Drop for AdaptivePermit<'_> {
 }
 
 impl AdaptiveLimit {
-    /// A wait of more than `max_queue_delay` is too long.
+    /// A limit that keeps the queueing delay near `max_queue_delay` under overload.
     pub(super) fn new(max_queue_delay: Duration) -> Self {
         Self { max_queue_delay, in_flight: AtomicUsize::new(0), limit: AtomicUsize::new(UNLIMITED) }
     }
 
-    /// Lets a batch in.
+    /// Admits a batch.
     ///
     /// # Errors
-    /// [`Problem::Overloaded`] when there are as many as the runtime can bear.
+    /// [`Problem::Overloaded`] when the limit is reached.
     pub(super) fn try_acquire(&self) -> Result<AdaptivePermit<'_>, Problem> {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let admitted = AdaptivePermit(self);
@@ -56,33 +57,32 @@ impl AdaptiveLimit {
         }
     }
 
-    /// Sets a timer every few milliseconds, waits behind the queue when it goes off, and moves the limit by how long that
-    /// took. It has to be a task of its own: the main task is no worker's.
+    /// Measures the queueing delay every few milliseconds, and adapts the limit to it. A measurement is a timer and then one
+    /// pass through the run queue. It must run in a spawned task, because the main task does not run on a worker.
     pub(super) async fn probe(&self) -> Infallible {
         let mut late = LateProbes::default();
         loop {
             let due = Instant::now() + limits::QUEUE_PROBE_PERIOD;
             sleep(limits::QUEUE_PROBE_PERIOD).await;
-            wait_behind_the_queue().await;
+            pass_through_run_queue().await;
             self.on_probe(due.elapsed(), &mut late);
         }
     }
 
-    /// Moves the limit after a probe that has waited so long.
-    fn on_probe(&self, wait: Duration, late: &mut LateProbes) {
+    /// Adapts the limit to the delay of a probe. The limit rises by an eighth and one after a short delay, and is cut after
+    /// [`limits::LATE_PROBES`] consecutive long ones.
+    fn on_probe(&self, delay: Duration, late: &mut LateProbes) {
         let limit = self.limit.load(Ordering::Relaxed);
-        if wait <= self.max_queue_delay {
+        if delay <= self.max_queue_delay {
             *late = LateProbes::default();
             self.limit.store(limit.saturating_add(1 + limit / 8).min(UNLIMITED), Ordering::Relaxed);
             return;
         }
-        *late = LateProbes {
-            count: late.count + 1,
-            shortest: if late.count == 0 { wait } else { late.shortest.min(wait) },
-        };
+        let shortest_delay = if late.count == 0 { delay } else { late.shortest_delay.min(delay) };
+        *late = LateProbes { count: late.count + 1, shortest_delay };
         if late.count == limits::LATE_PROBES {
-            // As the wait is to the queue, so is the longest one allowed to the longest queue.
-            let share = self.max_queue_delay.as_secs_f64() / late.shortest.as_secs_f64();
+            // The delay is proportional to the length of the queue. So the limit is scaled by allowed delay / measured delay.
+            let share = self.max_queue_delay.as_secs_f64() / late.shortest_delay.as_secs_f64();
             let in_flight = self.in_flight.load(Ordering::Relaxed).min(limit);
             let limit = (in_flight as f64 * share) as usize;
             self.limit.store(limit.max(limits::ADAPTIVE_LIMIT_MIN), Ordering::Relaxed);
@@ -91,16 +91,16 @@ impl AdaptiveLimit {
     }
 }
 
-/// Waits that were too long, one after the other.
+/// Consecutive probes whose delay was too long.
 #[derive(Default)]
 struct LateProbes {
     count: usize,
-    shortest: Duration,
+    shortest_delay: Duration,
 }
 
-/// Waits until the worker has run what is ready. What was woken last is what it runs next (tokio's LIFO slot), so that a
-/// task must lose that place to another to come to the end of the queue.
-async fn wait_behind_the_queue() {
+/// Waits until the worker has run all tasks that are ready now. A worker runs the task that was woken last first (tokio's
+/// LIFO slot). So two tasks are spawned: the second takes the slot, and the first goes to the end of the queue.
+async fn pass_through_run_queue() {
     let mut tasks = JoinSet::new();
     tasks.spawn(std::future::ready(()));
     tasks.spawn(std::future::ready(()));
@@ -115,76 +115,80 @@ mod tests {
     const MAX_WAIT: Duration = Duration::from_millis(25);
     const LATE: Duration = Duration::from_millis(100);
 
-    /// Lets in what can be, up to so many.
-    fn fill(admission: &AdaptiveLimit, most: usize) -> Vec<AdaptivePermit<'_>> {
-        (0..most).map_while(|_| admission.try_acquire().ok()).collect()
+    /// Acquires permits until the limit or `max` is reached.
+    fn fill(limit: &AdaptiveLimit, max: usize) -> Vec<AdaptivePermit<'_>> {
+        (0..max).map_while(|_| limit.try_acquire().ok()).collect()
     }
 
-    /// Tells of these waits, one after the other.
-    fn on_probe(admission: &AdaptiveLimit, waits: &[Duration]) {
+    /// Reports the delays of consecutive probes.
+    fn on_probes(limit: &AdaptiveLimit, delays: &[Duration]) {
         let mut late = LateProbes::default();
-        waits.iter().for_each(|wait| admission.on_probe(*wait, &mut late));
+        delays.iter().for_each(|delay| limit.on_probe(*delay, &mut late));
     }
 
     #[test]
-    fn waits_that_are_too_long_again_and_again_limit_what_is_let_in() {
-        let admission = AdaptiveLimit::new(MAX_WAIT);
-        let mut admitted = fill(&admission, 100);
-        on_probe(&admission, &[LATE, LATE, MAX_WAIT, LATE, LATE]);
-        admitted.push(admission.try_acquire().unwrap());
-        on_probe(&admission, &[LATE * 9, LATE, LATE * 2]);
-        assert!(matches!(admission.try_acquire(), Err(Problem::Overloaded(Overload::AdaptiveLimit))));
+    fn consecutive_long_delays_lower_the_limit() {
+        let limit = AdaptiveLimit::new(MAX_WAIT);
+        let mut admitted = fill(&limit, 100);
+        on_probes(&limit, &[LATE, LATE, MAX_WAIT, LATE, LATE]);
+        admitted.push(limit.try_acquire().unwrap());
+        on_probes(&limit, &[LATE * 9, LATE, LATE * 2]);
+        assert!(matches!(limit.try_acquire(), Err(Problem::Overloaded(Overload::AdaptiveLimit))));
         drop(admitted);
-        assert_eq!(fill(&admission, 100).len(), 25, "a quarter of the shortest wait, a quarter of the queue");
-        assert_eq!(admission.in_flight.load(Ordering::Relaxed), 0);
+        assert_eq!(
+            fill(&limit, 100).len(),
+            25,
+            "the allowed delay is a quarter of the shortest one, so the limit is a quarter of the queue"
+        );
+        assert_eq!(limit.in_flight.load(Ordering::Relaxed), 0);
     }
 
     #[test]
-    fn the_limit_follows_the_wait_and_goes_with_it() {
-        let admission = AdaptiveLimit::new(MAX_WAIT);
-        let filled = || fill(&admission, 1_000).len();
-        let admitted = fill(&admission, 64);
-        on_probe(&admission, &[LATE; limits::LATE_PROBES]);
+    fn the_limit_follows_the_delay_and_ends_without_one() {
+        let limit = AdaptiveLimit::new(MAX_WAIT);
+        let filled = || fill(&limit, 1_000).len();
+        let admitted = fill(&limit, 64);
+        on_probes(&limit, &[LATE; limits::LATE_PROBES]);
         drop(admitted);
         assert_eq!(filled(), 16);
-        on_probe(&admission, &[MAX_WAIT]);
+        on_probes(&limit, &[MAX_WAIT]);
         assert_eq!(filled(), 19);
-        let admitted = fill(&admission, 1_000);
-        on_probe(&admission, &[MAX_WAIT * 2; 2 * limits::LATE_PROBES - 1]);
+        let admitted = fill(&limit, 1_000);
+        on_probes(&limit, &[MAX_WAIT * 2; 2 * limits::LATE_PROBES - 1]);
         drop(admitted);
-        assert_eq!(filled(), 9, "what was measured before it was lowered does not lower it again");
-        on_probe(&admission, &[LATE; limits::LATE_PROBES]);
+        assert_eq!(filled(), 9, "delays from before a cut do not cut the limit again");
+        on_probes(&limit, &[LATE; limits::LATE_PROBES]);
         assert_eq!(filled(), limits::ADAPTIVE_LIMIT_MIN);
-        while admission.limit.load(Ordering::Relaxed) < UNLIMITED {
-            on_probe(&admission, &[MAX_WAIT]);
+        while limit.limit.load(Ordering::Relaxed) < UNLIMITED {
+            on_probes(&limit, &[MAX_WAIT]);
         }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn what_is_ready_comes_first() {
-        let look = async {
+    async fn a_probe_runs_after_all_ready_tasks() {
+        let probe = async {
             let seen = Arc::new(Mutex::new(0));
             for _ in 0..3 {
                 let seen = Arc::clone(&seen);
                 tokio::spawn(async move { *seen.lock().unwrap() += 1 });
             }
-            wait_behind_the_queue().await;
+            pass_through_run_queue().await;
             *seen.lock().unwrap()
         };
-        assert_eq!(tokio::spawn(look).await.unwrap(), 3);
+        assert_eq!(tokio::spawn(probe).await.unwrap(), 3);
     }
 
     #[tokio::test]
-    async fn a_probe_that_does_not_get_its_turn_lowers_the_limit() {
-        let admission = Arc::new(AdaptiveLimit::new(Duration::ZERO));
-        let probed = Arc::clone(&admission);
+    async fn a_delayed_probe_lowers_the_limit() {
+        let limit = Arc::new(AdaptiveLimit::new(Duration::ZERO));
+        let probed = Arc::clone(&limit);
         let probe = tokio::spawn(async move { probed.probe().await });
-        while admission.limit.load(Ordering::Relaxed) == UNLIMITED {
-            // Let the probe run, and then the time pass in which it is due again.
+        while limit.limit.load(Ordering::Relaxed) == UNLIMITED {
+            // Let the probe run. Then block the worker until the probe is due again.
             tokio::task::yield_now().await;
             std::thread::sleep(limits::QUEUE_PROBE_PERIOD);
         }
         probe.abort();
-        assert_eq!(fill(&admission, 100).len(), limits::ADAPTIVE_LIMIT_MIN);
+        assert_eq!(fill(&limit, 100).len(), limits::ADAPTIVE_LIMIT_MIN);
     }
 }

@@ -1,4 +1,4 @@
-//! Work that must not hold up the runtime's workers.
+//! Concurrency limits for work that must not block the workers of the runtime.
 
 use crate::http::problem::{Overload, Problem};
 use crate::limits;
@@ -7,39 +7,40 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-/// Lets so many pieces of work onto the blocking pool at once; some others wait their permit, first come, first served, and
-/// those beyond are refused at once: a queue that only grows helps nobody.
+/// Runs work on the blocking pool, at most as many pieces concurrently as it has permits. Further work waits in a bounded
+/// FIFO queue. Work beyond the queue is rejected at once: a queue without a bound only adds delay.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimiter {
     permits: Arc<Semaphore>,
-    /// For those who have a permit and those who wait for one.
+    /// Bounds the running and the waiting work together.
     queue: Semaphore,
 }
 
 impl ConcurrencyLimiter {
-    pub(crate) fn new(at_once: usize, waiting_per_turn: usize) -> Self {
-        let queue = Semaphore::new(at_once * (1 + waiting_per_turn));
-        Self { permits: Arc::new(Semaphore::new(at_once)), queue }
+    /// A limiter with `permits` permits, and a queue of `queued_per_permit` for each of them.
+    pub(crate) fn new(permits: usize, queued_per_permit: usize) -> Self {
+        let queue = Semaphore::new(permits * (1 + queued_per_permit));
+        Self { permits: Arc::new(Semaphore::new(permits)), queue }
     }
 
-    /// Runs `work` when it is its permit. Work whose caller is dropped by then is never started; work that has started
-    /// completes. (A client that closes its connection is not known to be gone before it is answered: who has only
-    /// finished sending looks the same.)
+    /// Runs `work` once it has a permit. If the caller is dropped before that, the work never starts; started work
+    /// completes. (The server does not notice a client that closes its connection early. Such a client looks the same as one
+    /// that has only closed its sending side.)
     ///
     /// # Errors
-    /// [`Problem::Overloaded`] when too many wait already, or the permit does not come in time.
+    /// [`Problem::Overloaded`] when the queue is full, or no permit is free within [`limits::QUEUE_TIMEOUT`].
     pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
         let _queued = self.queue.try_acquire().map_err(|_| Problem::Overloaded(Overload::QueueFull))?;
         let permit = timeout(limits::QUEUE_TIMEOUT, Arc::clone(&self.permits).acquire_owned()).await;
         let permit =
-            permit.map_err(|_| Problem::Overloaded(Overload::QueueFull))?.expect("nobody closes the semaphore");
+            permit.map_err(|_| Problem::Overloaded(Overload::QueueFull))?.expect("the semaphore is never closed");
         let done = spawn_blocking(move || {
             let result = work();
             drop(permit);
             result
         });
         done.await.map_err(|failed| match failed.try_into_panic() {
-            // As if it had panicked here, so that a panic has one place where it becomes an answer.
+            // The panic continues here, so that one layer turns every panic into a response.
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => Problem::Overloaded(Overload::QueueFull),
         })
@@ -54,7 +55,7 @@ mod tests {
     use std::task::Poll;
 
     #[tokio::test]
-    async fn work_waits_for_its_turn_and_is_not_started_for_a_caller_that_has_gone() {
+    async fn work_waits_for_a_permit_and_never_starts_for_a_dropped_caller() {
         let limiter = Arc::new(ConcurrencyLimiter::new(1, 1));
         let (open, opened) = mpsc::channel::<()>();
         let holder = tokio::spawn({
@@ -69,7 +70,7 @@ mod tests {
         assert!(poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
         assert!(
             matches!(limiter.run(|| 7).await, Err(Problem::Overloaded(Overload::QueueFull))),
-            "one has the permit and one waits"
+            "one has the permit, and one is in the queue"
         );
         drop(waiting);
         open.send(()).unwrap();
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_keeps_its_turn_to_its_end() {
+    async fn work_holds_its_permit_to_its_end() {
         let limiter = ConcurrencyLimiter::new(1, 0);
         let permits = Arc::clone(&limiter.permits);
         let free = limiter.run(move || permits.available_permits()).await.unwrap();
@@ -87,9 +88,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_turn_that_does_not_come_is_waited_for_so_long_only() {
+    async fn a_permit_is_awaited_for_a_bounded_time() {
         let limiter = ConcurrencyLimiter::new(1, 1);
-        let _turn = limiter.permits.acquire().await.unwrap();
+        let _permit = limiter.permits.acquire().await.unwrap();
         let start = tokio::time::Instant::now();
         assert!(matches!(limiter.run(|| 7).await, Err(Problem::Overloaded(Overload::QueueFull))));
         assert_eq!(start.elapsed().as_secs(), limits::QUEUE_TIMEOUT.as_secs());
@@ -97,11 +98,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_passes_through_and_gives_the_turn_back() {
+    async fn a_panic_propagates_and_releases_the_permit() {
         let limiter = Arc::new(ConcurrencyLimiter::new(1, 0));
         let panicking = tokio::spawn({
             let limiter = Arc::clone(&limiter);
-            async move { limiter.run(|| panic!("as the test wants it")).await }
+            async move { limiter.run(|| panic!("intended by the test")).await }
         });
         assert!(panicking.await.unwrap_err().is_panic());
         assert_eq!(limiter.run(|| 7).await.unwrap(), 7);

@@ -1,4 +1,4 @@
-//! The queries that live streams subscribe to.
+//! The shared state of the live streams: their permits, and the topics that they subscribe to.
 
 use crate::http::problem::{Overload, Problem};
 use crate::limits;
@@ -9,46 +9,51 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::timeout;
 use weir::Query;
 
-/// The questions that somebody listens to.
+/// The shared state of the live streams.
 pub(super) struct LiveStreams {
+    /// One permit for each live stream that may be open.
     pub(super) permits: Arc<Semaphore>,
     topics: Mutex<HashMap<Query, Topic>>,
-    /// Of the answers that take a scan, and of the others, one is in the making at a time: so many questions at the same
-    /// moment neither keep each other out of the gate, nor those who ask once.
+    /// One permit for topics that need a scan, and one for the others. Topics take turns before they enter the concurrency
+    /// limiter. So they neither fill its queue at the same moment, nor block single queries.
     slots: [Semaphore; 2],
 }
 
-/// A question that somebody listens to.
+/// A query with at least one subscriber.
 #[derive(Clone)]
 pub(super) struct Topic {
     pub(super) events: watch::Sender<StreamEvent>,
-    /// Answers that have been begun.
-    pub(super) begun: u64,
+    /// The number of results whose computation has started.
+    pub(super) started: u64,
 }
 
-/// What subscribers are told.
+/// A result as the subscribers get it.
 #[derive(Clone, Default)]
 pub(super) struct StreamEvent {
-    /// Its place among the answers to its question, from 1 on.
+    /// The number of the result within its topic, starting at 1.
     pub(super) number: u64,
+    /// The server-sent event with the result.
     pub(super) text: Bytes,
 }
 
 impl LiveStreams {
-    /// Room for so many subscribers.
+    /// State for at most `max_streams` live streams.
     pub(super) fn new(max_streams: usize) -> Self {
         let slots = [const { Semaphore::const_new(1) }; 2];
         Self { permits: Arc::new(Semaphore::new(max_streams)), topics: Mutex::default(), slots }
     }
 
-    /// The topics. No panic leaves them half-way.
+    /// The topics by query. A panic cannot leave them inconsistent, so a poisoned lock is used.
     pub(super) fn topics(&self) -> MutexGuard<'_, HashMap<Query, Topic>> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A turn to answer `query`.
+    /// Waits for the permit to compute a result of `query`.
+    ///
+    /// # Errors
+    /// [`Problem::Overloaded`] when the permit is not free within [`limits::QUEUE_TIMEOUT`].
     pub(super) async fn slot(&self, query: &Query) -> Result<SemaphorePermit<'_>, Problem> {
         let slot = timeout(limits::QUEUE_TIMEOUT, self.slots[usize::from(query.needs_scan())].acquire()).await;
-        Ok(slot.map_err(|_| Problem::Overloaded(Overload::QueueFull))?.expect("nobody closes the semaphore"))
+        Ok(slot.map_err(|_| Problem::Overloaded(Overload::QueueFull))?.expect("the semaphore is never closed"))
     }
 }

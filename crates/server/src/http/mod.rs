@@ -1,4 +1,4 @@
-//! The HTTP interface: one file for each resource, over an engine that knows nothing of HTTP.
+//! The HTTP API: one file for each resource. The engine below it knows nothing about HTTP.
 
 mod accept;
 mod adaptive_limit;

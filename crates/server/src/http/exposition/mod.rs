@@ -85,7 +85,7 @@ pub(super) async fn expose(app: &Arc<App>, uri: &Uri, format: ExpositionFormat) 
         }
     };
     let text = app.query_limiter.run(work).await?;
-    let mut response = Response::new(app.answers.charge_answer(text.into_bytes())?.into());
+    let mut response = Response::new(app.responses.charge_response(text.into_bytes())?.into());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert(CACHE_CONTROL, NO_STORE);

@@ -1,7 +1,7 @@
-//! What the server counts while it works: plain atomics that nobody waits for, read by whoever asks for the figures.
+//! The metrics that the server collects while it works: plain atomics without locks, which a scrape reads.
 //!
-//! Each is a statistic that stands alone and orders nothing, so every access is Relaxed. A reader may see a request in one
-//! of two figures that are about to change together.
+//! Each counter is independent and orders no other memory, so every access is Relaxed. A reader may see a request in one of
+//! two counters before it is in the other.
 
 mod counters;
 mod histogram;
@@ -16,20 +16,20 @@ use std::sync::Arc;
 use std::time::Duration;
 use weir::{Observer, Stage};
 
-/// All metrics of the server.
+/// All metrics that the server collects.
 #[derive(Debug)]
 pub(super) struct ServerMetrics {
     pub(super) verdicts: VerdictCounters,
     pub(super) requests: RequestMetrics,
     pub(super) stages: Arc<StageDurations>,
-    /// Requests and connections that were refused for want of room, by [`Overload`].
+    /// Requests and connections that were rejected because a capacity was used up, by [`Overload`].
     pub(super) overloads: Counters<{ Overload::ALL.len() }>,
-    /// When the server began, in milliseconds of the engine's time.
+    /// The start of the server, in milliseconds since the Unix epoch by the clock of the engine.
     pub(super) started_ms: i64,
 }
 
 impl ServerMetrics {
-    /// With everything at nought.
+    /// All counters at zero.
     pub(super) fn new(started_ms: i64) -> Self {
         Self {
             verdicts: VerdictCounters::default(),
@@ -40,13 +40,13 @@ impl ServerMetrics {
         }
     }
 
-    /// Something was refused.
-    pub(super) fn refused(&self, overload: Overload) {
+    /// Counts the rejection of a request or a connection.
+    pub(super) fn count_overload(&self, overload: Overload) {
         self.overloads.add(overload as usize, 1);
     }
 }
 
-/// How long the engine's stages take, by [`Stage`].
+/// The durations of the stages of the engine, by [`Stage`].
 #[derive(Debug)]
 pub(super) struct StageDurations([Histogram; Stage::ALL.len()]);
 
@@ -57,7 +57,7 @@ impl Default for StageDurations {
 }
 
 impl StageDurations {
-    /// The stages' names, and what was read of each.
+    /// A snapshot of each stage, with the name of the stage.
     pub(super) fn read(&self) -> impl Iterator<Item = (&'static str, HistogramSnapshot)> {
         Stage::ALL.into_iter().zip(&self.0).map(|(stage, histogram)| (stage.name(), histogram.read()))
     }

@@ -1,4 +1,4 @@
-//! Requests by route, method and status, and how long they took.
+//! Request counts by route, method and status, and request durations by route and method.
 
 use crate::http::server_metrics::histogram::{Histogram, HistogramSnapshot, REQUEST_BOUNDS_NS};
 use crate::limits;
@@ -8,45 +8,49 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The label of a route or a method that the server does not know. No route is called so: they all begin with a slash.
+/// The label of an unknown route or method. All routes start with a slash, so no route has this name.
 const OTHER: &str = "other";
 
-/// The methods that are told from each other (RFC 9110, 9.1, and RFC 5789); the last label is for all the rest.
+/// The methods with a label of their own (RFC 9110, 9.1, and RFC 5789). The last label is for all other methods.
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", OTHER];
 
-/// The statuses of requests that never reach a resource. They are not timed: they would make the others look fast, and a
-/// histogram for every method that anyone tries is what a stranger could fill the exposition with.
-const TURNED_AWAY: [StatusCode; 3] = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::METHOD_NOT_ALLOWED];
+/// The statuses of requests that never reach a resource. Their durations are not counted, because they would make the other
+/// requests look fast. Also, strangers could otherwise fill the exposition with a histogram for each method that they try.
+const UNTIMED_STATUSES: [StatusCode; 3] =
+    [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::METHOD_NOT_ALLOWED];
 
-/// The statuses of final answers.
+/// The statuses of final responses.
 const STATUSES: Range<u16> = 200..600;
 
-/// Requests by route and method. A route gets its place with its first request and keeps it, and a place is looked for from
-/// the first one on: there are few, and no lock is needed.
+/// Request counts and durations by route and method. A route takes the first free entry at its first request, and keeps it.
+/// A lookup walks the entries from the first one: there are few, and no lock is needed.
 #[derive(Debug)]
 pub(in crate::http) struct RequestMetrics {
     routes: Box<[OnceLock<RouteMetrics>]>,
 }
 
+/// The counts of one route.
 #[derive(Debug)]
 struct RouteMetrics {
     template: Box<str>,
     methods: [OnceLock<MethodStats>; METHODS.len()],
 }
 
-/// What was asked of one route by one method.
+/// The counts of one route and method.
 #[derive(Debug)]
 struct MethodStats {
     statuses: Box<[AtomicU64]>,
     durations: Histogram,
 }
 
-/// What was counted of one route and method.
+/// The counts of one route and method at one time.
 #[derive(Debug)]
 pub(in crate::http) struct MethodSnapshot<'a> {
+    /// The path template of the route, or `other`.
     pub(in crate::http) route: &'a str,
+    /// The method, or `other`.
     pub(in crate::http) method: &'static str,
-    /// How many answers had which status; none that nobody got.
+    /// The statuses and their counts, without counts of zero.
     pub(in crate::http) statuses: Vec<(u16, u64)>,
     pub(in crate::http) durations: HistogramSnapshot,
 }
@@ -58,7 +62,8 @@ impl Default for RequestMetrics {
 }
 
 impl RequestMetrics {
-    /// Counts a request to the route of this template, or to none, whose answer took so long to begin.
+    /// Counts a request. `template` is the path template of its route, if it has one. `elapsed` is the time until the
+    /// response started.
     pub(in crate::http) fn count(
         &self,
         template: Option<&str>,
@@ -68,23 +73,24 @@ impl RequestMetrics {
     ) {
         let known = METHODS.iter().position(|known| *known == method.as_str());
         let method = known.unwrap_or(METHODS.len() - 1);
-        // The router has fewer routes than there are entries.
+        // There is an entry for each route, because the router has fewer routes than there are entries.
         let Some(route) = self.route(template.unwrap_or(OTHER)) else { return };
         let stats = route.methods[method].get_or_init(MethodStats::new);
         if STATUSES.contains(&status.as_u16()) {
             stats.statuses[usize::from(status.as_u16() - STATUSES.start)].fetch_add(1, Ordering::Relaxed);
         }
-        if !TURNED_AWAY.contains(&status) {
+        if !UNTIMED_STATUSES.contains(&status) {
             stats.durations.observe(elapsed);
         }
     }
 
+    /// The entry of a route. None if another route has taken the last free entry.
     fn route(&self, template: &str) -> Option<&RouteMetrics> {
         let mut entries = self.routes.iter().map(|entry| entry.get_or_init(|| RouteMetrics::new(template)));
         entries.find(|route| *route.template == *template)
     }
 
-    /// What was counted of every route and method that somebody has asked for.
+    /// The counts of every route and method that has had a request.
     pub(in crate::http) fn read(&self) -> impl Iterator<Item = MethodSnapshot<'_>> {
         self.routes.iter().filter_map(OnceLock::get).flat_map(RouteMetrics::read)
     }
@@ -123,7 +129,7 @@ mod tests {
     type Line<'a> = (&'a str, &'static str, Vec<(u16, u64)>, u64);
 
     fn read(requests: &RequestMetrics) -> Vec<Line<'_>> {
-        requests.read().map(|asked| (asked.route, asked.method, asked.statuses, asked.durations.count)).collect()
+        requests.read().map(|stats| (stats.route, stats.method, stats.statuses, stats.durations.count)).collect()
     }
 
     #[test]
@@ -159,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_first_at_once_gets_one_place() {
+    fn concurrent_first_requests_of_a_route_get_one_entry() {
         let (requests, start) = (RequestMetrics::default(), std::sync::Barrier::new(4));
         std::thread::scope(|scope| {
             for _ in 0..4 {
