@@ -235,11 +235,9 @@ fn the_page_asks_for_a_token_and_keeps_it_for_the_tab() {
     browser.open(&weir.url());
     browser.wait_for("document.documentElement.dataset.connection === 'token'");
     browser.wait_for("document.activeElement.id === 'token'");
-    for (token, problem) in [
-        ("non\u{200b}sense", "letters, digits"),
-        ("nonsense", "nobody has this token"),
-        ("admin", "does not have the role"),
-    ] {
+    for (token, problem) in
+        [("non\u{200b}sense", "letters, digits"), ("nonsense", "invalid token"), ("admin", "does not have the role")]
+    {
         browser.enter("#token", token);
         browser.click("#token-form button");
         browser.wait_for(&format!("document.querySelector('#token-problem').textContent.includes('{problem}')"));

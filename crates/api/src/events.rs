@@ -5,31 +5,32 @@ use std::fmt;
 use std::ops::AddAssign;
 use utoipa::ToSchema;
 
-/// How a body may be coded.
+/// The content coding of a request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ContentCoding {
-    /// RFC 1952.
+    /// gzip (RFC 1952).
     Gzip,
-    /// RFC 8878, with a window of up to 8 MiB.
+    /// zstd (RFC 8878), with a window of up to 8 MiB.
     Zstd,
     /// Not compressed.
     Identity,
 }
 
-/// One event. Members beside these are ignored.
+/// One event. Other members are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"event_id": "e-1", "user_id": "u-123", "type": "{event_type}", "ts": "2025-10-08T12:34:56.789Z"}))]
 pub struct Event {
-    /// 1 to 256 bytes. Of all events with one id, one is counted.
+    /// The id of the event, 1 to 256 bytes. Of all events with the same id, only one is counted.
     #[schema(min_length = 1, max_length = 256)]
     pub event_id: String,
-    /// 1 to 256 bytes.
+    /// The id of the user, 1 to 256 bytes.
     #[schema(min_length = 1, max_length = 256)]
     pub user_id: String,
-    /// One of the configured types.
+    /// One of the configured event types.
     pub r#type: String,
-    /// When the event happened (RFC 3339), within the max-skew of the server's clock.
+    /// The time of the event (RFC 3339). It may differ from the clock of the server by at most the max-skew.
     #[schema(format = DateTime)]
     pub ts: String,
 }
@@ -44,7 +45,7 @@ pub enum EventOrArray {
     Array(Vec<Event>),
 }
 
-/// The verdicts on a batch. The counts add up to the events in the request.
+/// The verdicts on a batch. The counts add up to the number of events in the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "results": [
@@ -54,43 +55,43 @@ pub enum EventOrArray {
     "accepted": 1, "duplicates": 1, "rejected": 0
 }))]
 pub struct IngestResponse {
-    /// In the order of the request; with `Prefer: return=minimal`, rejected events only.
+    /// One result per event, in the order of the request. With `Prefer: return=minimal`, rejected events only.
     pub results: Vec<EventResult>,
-    /// The counts.
+    /// The number of events by outcome.
     #[serde(flatten)]
     #[schema(inline)]
     pub counts: IngestCounts,
 }
 
-/// How many events of a batch ended how.
+/// The number of events of a batch by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IngestCounts {
-    /// Events that are counted from now on.
+    /// Events that are now counted.
     pub accepted: u64,
-    /// Events that were accepted before.
+    /// Events whose id was accepted before.
     pub duplicates: u64,
-    /// Events that were refused; they have not used up their ids.
+    /// Events that were rejected. Their ids stay unused.
     pub rejected: u64,
 }
 
 /// The verdict on one event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventResult {
-    /// Null unless the event has a valid, unrepeated id.
+    /// The id of the event; null unless it is valid and unrepeated.
     #[schema(required)]
     pub event_id: Option<String>,
     /// Whether the event was accepted.
     #[schema(inline)]
     pub status: EventStatus,
-    /// Of an error: the stable [`VerdictCode`], or that of a newer server.
+    /// Only of an error: the stable code. A newer server may have codes beyond [`VerdictCode`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<VerdictCode>, inline)]
     pub code: Option<String>,
-    /// Of an error: the position of the event in the request, from 0 on.
+    /// Only of an error: the position of the event in the request, from 0 on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub index: Option<usize>,
-    /// Of an error: what went wrong, for people.
+    /// Only of an error: what went wrong, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub message: Option<String>,
@@ -102,7 +103,7 @@ pub struct EventResult {
 pub enum EventStatus {
     /// The event is counted.
     Success,
-    /// The event is not counted, for the reason that the code names.
+    /// The event is not counted. The code says why.
     Error,
 }
 
@@ -111,9 +112,9 @@ pub enum EventStatus {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum VerdictCode {
-    /// NDJSON: the line is not JSON.
+    /// Only with NDJSON: the line is not valid JSON.
     MalformedJson,
-    /// The value is not an event.
+    /// The value is not a valid event.
     InvalidEvent,
     /// `ts` is not an RFC 3339 date-time.
     InvalidTimestamp,
@@ -121,41 +122,41 @@ pub enum VerdictCode {
     TooLate,
     /// `ts` is too far ahead of the server's clock.
     TooEarly,
-    /// The id was accepted before.
+    /// An event with this id was accepted before.
     DuplicateEvent,
     /// The server had no capacity left for the event.
     Overloaded,
 }
 
-/// The events that were refused last.
+/// The most recently rejected events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RejectedResponse {
-    /// Newest first.
+    /// The events, newest first.
     pub rejected: Vec<RejectedEvent>,
-    /// All events that were refused since the start of the server.
+    /// The number of all events that were rejected since the start of the server.
     pub total: u64,
 }
 
-/// A refused event.
+/// A rejected event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RejectedEvent {
-    /// When the whole body of the request had arrived.
+    /// The time at which the body of the request was complete (RFC 3339).
     #[schema(format = DateTime)]
     pub received_at: String,
     /// The position of the event in the request, from 0 on.
     pub index: usize,
-    /// Null unless the event has a valid, unrepeated id.
+    /// The id of the event; null unless it is valid and unrepeated.
     #[schema(required)]
     pub event_id: Option<String>,
-    /// The stable [`VerdictCode`], or that of a newer server.
+    /// The stable code. A newer server may have codes beyond [`VerdictCode`].
     #[schema(inline, value_type = VerdictCode)]
     pub code: String,
-    /// What went wrong, for people.
+    /// Why the event was rejected, for people.
     pub message: String,
 }
 
 impl EventResult {
-    /// Whether the event was refused: neither accepted, now or before.
+    /// Whether the event was rejected: it is neither accepted nor a duplicate.
     #[must_use]
     pub fn is_rejected(&self) -> bool {
         self.code.as_deref().is_some_and(|code| code != VerdictCode::DuplicateEvent.as_str())
@@ -174,7 +175,7 @@ impl VerdictCode {
         Self::Overloaded,
     ];
 
-    /// The code as it is sent.
+    /// The code as it is in `code`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -190,17 +191,17 @@ impl VerdictCode {
 }
 
 impl IngestCounts {
-    /// All events of the batch.
+    /// The number of all events of the batch.
     #[must_use]
     pub fn events(self) -> u64 {
         self.accepted.saturating_add(self.duplicates).saturating_add(self.rejected)
     }
 
-    /// Reads the counts at the end of an [`IngestResponse`] as the server writes it, without reading its results; O(1).
-    /// None if the text does not end as such a response does.
+    /// Parses the counts at the end of an [`IngestResponse`] as the server writes it, without parsing its results:
+    /// O(1). None if the text does not end like such a response.
     #[must_use]
     pub fn at_end_of(response: &[u8]) -> Option<Self> {
-        // The results hold no such text outside a string, and in a string the quotes would be escaped.
+        // The last `]` ends the results. No string can contain the text after it, because its quotes would be escaped.
         let end = &response[response.iter().rposition(|byte| *byte == b']')?..];
         let (accepted, end) = number(end.strip_prefix(b"],\"accepted\":")?)?;
         let (duplicates, end) = number(end.strip_prefix(b",\"duplicates\":")?)?;
@@ -209,7 +210,7 @@ impl IngestCounts {
     }
 }
 
-/// The number that `text` starts with, and what follows it.
+/// The number at the start of `text`, and the rest of the text.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let (digits, rest) = text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count());
     Some((str::from_utf8(digits).ok()?.parse().ok()?, rest))
@@ -217,7 +218,7 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
 
 impl AddAssign for IngestCounts {
     fn add_assign(&mut self, other: Self) {
-        // A server may claim any number.
+        // A server may send any number, so the sums saturate.
         self.accepted = self.accepted.saturating_add(other.accepted);
         self.duplicates = self.duplicates.saturating_add(other.duplicates);
         self.rejected = self.rejected.saturating_add(other.rejected);
@@ -235,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_counts_stand_after_the_results() {
+    fn the_counts_are_after_the_results() {
         for results in ["", r#"{"event_id":"],\"accepted\":9","status":"success"}"#] {
             let body = format!(r#"{{"results":[{results}],"accepted":12,"duplicates":3,"rejected":0}}"#);
             let expected = IngestCounts { accepted: 12, duplicates: 3, rejected: 0 };
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_not_an_answer() {
+    fn other_texts_have_no_counts() {
         for body in [
             "",
             "]",
@@ -261,21 +262,21 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_any_size_add_up() {
+    fn sums_saturate() {
         let mut sum = IngestCounts { accepted: u64::MAX, duplicates: 1, rejected: 2 };
         sum += IngestCounts { accepted: 1, duplicates: 1, rejected: 1 };
         assert_eq!(sum, IngestCounts { accepted: u64::MAX, duplicates: 2, rejected: 3 });
     }
 
     #[test]
-    fn every_verdict_code_is_sent_as_its_text() {
+    fn every_verdict_code_serializes_as_its_text() {
         for code in VerdictCode::ALL {
             assert_eq!(serde_json::to_string(&code).unwrap(), format!("{:?}", code.as_str()));
         }
     }
 
     #[test]
-    fn the_counts_of_a_response_are_at_its_end() {
+    fn the_counts_are_at_the_end_of_a_response() {
         let result = |code: Option<VerdictCode>| EventResult {
             event_id: Some("a".to_owned()),
             status: if code.is_none() { EventStatus::Success } else { EventStatus::Error },

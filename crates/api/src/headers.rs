@@ -1,28 +1,31 @@
-//! Names of header fields beside the usual ones, and the media types of the interface. All names are in lower case.
+//! The less common header fields and the media types of the HTTP API. All names are in lower case.
 
-/// The media types of `PATCH /reference/users` (RFC 5789).
+/// The response field that lists the media types of `PATCH /reference/users` (RFC 5789).
 pub const ACCEPT_PATCH: &str = "accept-patch";
 
-/// What the client prefers (RFC 7240).
+/// The request field with the preferences of the client (RFC 7240).
 pub const PREFER: &str = "prefer";
 
-/// Which preference the server has applied (RFC 7240).
+/// The response field with the preferences that the server has applied (RFC 7240).
 pub const PREFERENCE_APPLIED: &str = "preference-applied";
 
-/// The preference for an answer that lists rejected events only (RFC 7240).
+/// The preference for a response that lists only rejected events (RFC 7240).
 pub const RETURN_MINIMAL: &str = "return=minimal";
 
-/// `no` tells nginx to pass a stream on as it comes.
+/// The response field that controls buffering by nginx. With `no`, nginx passes the bytes of a stream on immediately.
 pub const X_ACCEL_BUFFERING: &str = "x-accel-buffering";
 
 /// JSON (RFC 8259).
 pub const JSON: &str = "application/json";
 
-/// One JSON value a line.
+/// Newline-delimited JSON: one JSON value per line.
 pub const NDJSON: &str = "application/x-ndjson";
 
-/// Other names that NDJSON goes by.
+/// Other media types that mean [`NDJSON`].
 pub const NDJSON_ALIASES: [&str; 2] = ["application/jsonl", "application/ndjson"];
+
+/// The content codings of request bodies that the server decodes, as the value of `Accept-Encoding`.
+pub const ACCEPTED_CODINGS: &str = "gzip, zstd, identity";
 
 /// A merge patch (RFC 7396).
 pub const MERGE_PATCH: &str = "application/merge-patch+json";

@@ -10,64 +10,64 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Events by value, keys sorted, none of them 0.
+/// The number of events by value. The keys are sorted, and no count is 0.
 pub type Counts = BTreeMap<String, u64>;
 
-/// The metrics of a window, all under one generation of the reference table.
+/// The metrics of a window. All of them use one generation of the reference table, and all counts are exact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Metrics, example = json!({
     "window_sec": 60, "events_per_sec": 0.05, "unique_users": 2, "unknown": 1, "by_{attribute}": {"some": 2},
     "by_type": {"{event_type}": 3}, "total_events": 3, "generation": 7, "as_of": "2025-10-08T12:34:56.789Z"
 }))]
 pub struct MetricsResponse {
-    /// The length of the window: the whole seconds up to now, the current partial second included.
+    /// The length of the window in seconds. The window is the whole seconds up to now, including the current partial second.
     pub window_sec: u32,
-    /// `total_events / window_sec`.
+    /// Events per second: `total_events / window_sec`.
     pub events_per_sec: f64,
-    /// Distinct users.
+    /// The number of distinct users.
     pub unique_users: u64,
-    /// Events of users who are not in the table.
+    /// The number of events of users who are not in the reference table.
     pub unknown: u64,
-    /// Events of known users, by the value of each attribute.
+    /// The number of events of known users, by the value of each attribute.
     #[serde(flatten)]
     pub by_attribute: Breakdowns,
-    /// Events by type.
+    /// The number of events by type.
     pub by_type: Counts,
-    /// All events.
+    /// The number of all events.
     pub total_events: u64,
     /// The generation of the reference table; 0 before the first table.
     pub generation: u64,
-    /// The time of the answer.
+    /// The time of the query, by the clock of the server (RFC 3339).
     #[schema(format = DateTime)]
     pub as_of: String,
-    /// With `group_by`: the combinations that have events, sorted, that of unknown users last.
+    /// Only with `group_by`: the combinations of values that have events, sorted. The group of unknown users is last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub groups: Option<Vec<GroupCounts>>,
 }
 
-/// A member `by_<attribute>` for each configured attribute, in the configured order.
+/// One member `by_<attribute>` for each configured attribute, in the configured order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Breakdowns(pub Vec<(String, Counts)>);
 
-/// The events of one combination of attribute values.
+/// The metrics of one combination of attribute values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Group)]
 pub struct GroupCounts {
     /// The value of each attribute of `group_by`.
     #[serde(flatten)]
     pub values: GroupValues,
-    /// Events.
+    /// The number of events.
     pub events: u64,
-    /// Distinct users.
+    /// The number of distinct users.
     pub unique_users: u64,
 }
 
-/// A member for each attribute of `group_by`, in the order asked for; null for users who are not in the table.
+/// One member for each attribute of `group_by`, in the requested order. The values of unknown users are null.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupValues(pub Vec<(String, Option<String>)>);
 
-/// The metrics of a window, step by step.
+/// The metrics of a window, step by step. All of them use one generation of the reference table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Series, example = json!({
     "window_sec": 10, "step_sec": 10, "points": [{
@@ -76,15 +76,15 @@ pub struct GroupValues(pub Vec<(String, Option<String>)>);
     }], "generation": 7, "as_of": "2025-10-08T12:34:56.789Z"
 }))]
 pub struct SeriesResponse {
-    /// The length of the window.
+    /// The length of the window in seconds.
     pub window_sec: u32,
-    /// The length of a step.
+    /// The length of a step in seconds. It divides the window.
     pub step_sec: u32,
-    /// Oldest first. The events of all points add up to those of the window.
+    /// One point for each step, oldest first. Their events add up to the events of the window.
     pub points: Vec<SeriesPoint>,
-    /// The generation of the reference table.
+    /// The generation of the reference table; 0 before the first table.
     pub generation: u64,
-    /// The time of the answer.
+    /// The time of the query, by the clock of the server (RFC 3339).
     #[schema(format = DateTime)]
     pub as_of: String,
 }
@@ -93,23 +93,23 @@ pub struct SeriesResponse {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Point)]
 pub struct SeriesPoint {
-    /// When the first second of the step starts.
+    /// The start of the first second of the step (RFC 3339).
     #[schema(format = DateTime)]
     pub start: String,
-    /// Events.
+    /// The number of events.
     pub events: u64,
-    /// Distinct users within the step.
+    /// The number of distinct users within the step.
     pub unique_users: u64,
-    /// Events of users who are not in the table.
+    /// The number of events of users who are not in the reference table.
     pub unknown: u64,
-    /// Events of known users, by the value of each attribute.
+    /// The number of events of known users, by the value of each attribute.
     #[serde(flatten)]
     pub by_attribute: Breakdowns,
-    /// Events by type.
+    /// The number of events by type.
     pub by_type: Counts,
 }
 
-/// What precedes the name of an attribute in the name of a breakdown's member.
+/// The prefix of the name of a breakdown. The name of the attribute follows it.
 const PREFIX: &str = "by_";
 
 impl Serialize for Breakdowns {
@@ -129,7 +129,7 @@ impl Serialize for GroupValues {
 }
 
 impl<'de> Deserialize<'de> for Breakdowns {
-    /// Members that are no breakdown, such as those of a newer server, are ignored.
+    /// Ignores members that are not breakdowns, such as those of a newer server.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Members(members) = Members::<Value>::deserialize(deserializer)?;
         let breakdowns = members.into_iter().filter_map(|(name, value)| {
@@ -141,7 +141,7 @@ impl<'de> Deserialize<'de> for Breakdowns {
 }
 
 impl<'de> Deserialize<'de> for GroupValues {
-    /// Members that are no attribute's value, such as those of a newer server, are ignored.
+    /// Ignores members that are not values of attributes, such as those of a newer server.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Members(members) = Members::<Value>::deserialize(deserializer)?;
         let values = members.into_iter().filter_map(|(attribute, value)| match value {
@@ -162,7 +162,7 @@ impl PartialSchema for Breakdowns {
 impl ToSchema for Breakdowns {}
 
 impl PartialSchema for GroupValues {
-    /// The attributes that are not asked for are absent, so none is required.
+    /// No attribute is required, because only those of `group_by` are present.
     fn schema() -> RefOr<Schema> {
         let value = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
         ObjectBuilder::new().property(ATTRIBUTE, value).into()
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn members_come_in_order_with_a_map_for_every_attribute() {
+    fn members_are_in_order_with_a_map_for_every_attribute() {
         let mut metrics = MetricsResponse {
             window_sec: 10,
             events_per_sec: 0.7,

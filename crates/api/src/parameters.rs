@@ -1,7 +1,7 @@
-//! Parameters and header fields, for the OpenAPI document.
+//! The parameters and header fields of requests, for the OpenAPI document.
 //!
-//! The server reads query strings and header fields by hand: it tells an unknown parameter from a bad value. So these types
-//! are schemas only.
+//! These types are only schemas. The server parses query strings and header fields itself, because it distinguishes unknown
+//! parameters from invalid values.
 #![allow(dead_code, reason = "the types are schemas")]
 
 use crate::placeholder::ATTRIBUTE;
@@ -9,16 +9,16 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 
-/// The window.
+/// The window of a query.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Window {
-    /// The window in seconds, which ends now; 300 unless given, or the retention where that is shorter.
+    /// The length of the window in seconds. The window ends now. The default is 300, or the retention if that is shorter.
     #[param(minimum = 1, example = 60)]
     window: Option<u32>,
 }
 
-/// The filters.
+/// The filters of a query: `type`, and each configured attribute.
 pub struct Filters;
 
 impl IntoParams for Filters {
@@ -30,17 +30,17 @@ impl IntoParams for Filters {
         vec![
             filter(
                 "type",
-                "Only events of these types; repeated, any of them. A type that is not configured matches nothing.",
+                "Count only events of this type. Repeat the parameter for several types. A type that is not configured matches nothing.",
             ),
             filter(
                 ATTRIBUTE,
-                "Only events of users with these values of the attribute; repeated, any of them. Filters of different names hold together.",
+                "Count only events of users with this value of the attribute. Repeat the parameter for several values. An event must pass the filters of all names.",
             ),
         ]
     }
 }
 
-/// The groups.
+/// The grouping of a query.
 pub struct GroupBy;
 
 impl IntoParams for GroupBy {
@@ -48,12 +48,13 @@ impl IntoParams for GroupBy {
         let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([ATTRIBUTE]));
         let names = ArrayBuilder::new().items(name).min_items(Some(1)).unique_items(true);
         let description =
-            "Count by the combinations of these attributes, too: their names with commas between, each once.";
+            "Also count by the combinations of values of these attributes: a comma-separated list of distinct names.";
         vec![list("group_by", description).explode(Some(false)).schema(Some(names)).build()]
     }
 }
 
-/// A parameter with several values. (A derived one with a schema of its own forgets its style and its description.)
+/// A parameter with several values. (The derive macro drops the style and the description of a parameter that has a schema
+/// of its own.)
 fn list(name: &str, description: &str) -> ParameterBuilder {
     ParameterBuilder::new()
         .name(name)
@@ -62,80 +63,81 @@ fn list(name: &str, description: &str) -> ParameterBuilder {
         .description(Some(description))
 }
 
-/// The step.
+/// The step of a series.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Step {
-    /// Seconds of a point; they have to divide the window.
+    /// The length of a step in seconds. It must divide the window.
     #[param(minimum = 1, example = 10, default = 1)]
     step: Option<u32>,
 }
 
-/// The number of refused events.
+/// The number of rejected events.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Limit {
-    /// How many are shown.
+    /// The most events in the response.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u32>,
 }
 
-/// The user in the path.
+/// The user id in the path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct UserId {
-    /// Percent-encoded.
+    /// The percent-encoded id of the user.
     #[param(example = "u-123")]
     user_id: String,
 }
 
-/// The file in the path.
+/// The file name in the path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct FileName {
-    /// One of those that the dashboard is made of.
+    /// The name of a file of the dashboard.
     #[param(example = "style.css")]
     file: String,
 }
 
-/// What the client has already.
+/// The precondition of a read (RFC 9110, 13.1.2).
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-pub struct Known {
-    /// 304 if one of these is the tag of what is there.
+pub struct IfNoneMatchHeader {
+    /// The entity tags that the client has. The response is 304 if one of them is current.
     #[param(rename = "If-None-Match")]
     if_none_match: Option<String>,
 }
 
-/// How the body is coded.
+/// The content coding of the body.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-pub struct Coded {
-    /// The one coding of the body.
+pub struct ContentEncodingHeader {
+    /// The content coding of the body. Only one is allowed.
     #[param(rename = "Content-Encoding")]
     #[param(inline, nullable = false)]
     content_encoding: Option<crate::ContentCoding>,
 }
 
-/// What the answer may leave out.
+/// The preferred form of the response.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-pub struct Preferred {
-    /// `return=minimal` (RFC 7240) lists refused events only; accepted ones and duplicates are counted.
+pub struct PreferHeader {
+    /// With `return=minimal` (RFC 7240), the response lists only rejected events. Accepted events and duplicates are counted.
     #[param(rename = "Prefer")]
     #[param(example = "return=minimal")]
     prefer: Option<String>,
 }
 
-/// Preconditions of a change (RFC 9110, 13.1).
+/// The preconditions of a request about the reference table (RFC 9110, 13.1).
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-pub struct Conditions {
-    /// Only if one of these is the generation in force.
+pub struct ConditionHeaders {
+    /// The request fails unless one of these is the entity tag of the current generation.
     #[param(rename = "If-Match")]
     #[param(example = "\"7\"")]
     if_match: Option<String>,
-    /// Only if none of these is; `*` is every generation but 0.
+    /// A change fails if one of these is the entity tag of the current generation. A read returns 304 then. `*` matches every
+    /// generation but 0.
     #[param(rename = "If-None-Match")]
     #[param(example = "\"7\"")]
     if_none_match: Option<String>,

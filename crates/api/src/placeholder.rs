@@ -1,4 +1,4 @@
-//! Placeholders in the OpenAPI schemas, for names that depend on the server's configuration.
+//! Placeholders in the OpenAPI schemas for names that depend on the configuration of the server.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use std::fmt;
@@ -6,10 +6,10 @@ use std::marker::PhantomData;
 use utoipa::openapi::schema::{Object, ObjectBuilder};
 use utoipa::openapi::{RefOr, Schema};
 
-/// In the name of a member or a parameter: one for each configured attribute.
+/// The placeholder for an attribute. A member or a parameter with it in the name stands for one of each configured attribute.
 pub const ATTRIBUTE: &str = "{attribute}";
 
-/// In the name of a member or in a value: a configured event type.
+/// The placeholder for a configured event type, in the name of a member or in a value.
 pub const EVENT_TYPE: &str = "{event_type}";
 
 /// An object with one required member for each configured attribute.
@@ -17,14 +17,14 @@ pub(crate) fn member_for_each_attribute(name: &str, schema: impl Into<RefOr<Sche
     ObjectBuilder::new().property(name, schema).required(name).build()
 }
 
-/// An object whose members keep their order.
+/// The members of a JSON object, in their order.
 pub(crate) struct Members<V>(pub(crate) Vec<(String, V)>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object<V>(PhantomData<V>);
+        struct MembersVisitor<V>(PhantomData<V>);
 
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for Object<V> {
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for MembersVisitor<V> {
             type Value = Members<V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,6 +40,6 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
             }
         }
 
-        deserializer.deserialize_map(Object(PhantomData))
+        deserializer.deserialize_map(MembersVisitor(PhantomData))
     }
 }

@@ -1,12 +1,12 @@
-//! Problem documents (RFC 9457): every answer that is neither 2xx nor 304.
+//! Problem documents (RFC 9457): the body of every response that is neither 2xx nor 304.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What went wrong with a request as a whole (RFC 9457).
+/// Why a whole request failed (RFC 9457). No part of the request was applied.
 ///
-/// The codes of a newer server than this crate are not known here, so `code` is text: see [`ProblemDocument::known_code`].
-/// Members that a server leaves out read as empty.
+/// `code` is text, because a server newer than this crate may have further codes: see [`ProblemDocument::known_code`].
+/// A missing member deserializes as its empty value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = Problem)]
@@ -14,38 +14,38 @@ pub struct ProblemDocument {
     /// `urn:weir:problem:` and the code.
     #[schema(required)]
     pub r#type: String,
-    /// The code in words, the same for every problem of this code.
+    /// A short title, the same for every problem with this code.
     #[schema(required)]
     pub title: String,
-    /// The HTTP status.
+    /// The HTTP status of the response.
     #[schema(required)]
     pub status: u16,
-    /// What went wrong this time, for people.
+    /// What went wrong in this request, for people. The text may change; programs use `code`.
     #[schema(required)]
     pub detail: String,
-    /// The stable code, for programs.
+    /// The stable code of the problem, for programs.
     #[schema(required, value_type = ProblemCode)]
     pub code: String,
-    /// `malformed_json`: the byte at which the body stops being JSON.
+    /// Only with `malformed_json`: the offset in bytes at which the body stops being valid JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub offset: Option<usize>,
-    /// `invalid_reference`: the JSON Pointer (RFC 6901) of the first fault.
+    /// Only with `invalid_reference`: the JSON Pointer (RFC 6901) of the first error.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub pointer: Option<String>,
-    /// `stale_reference`: the timestamp of the table in force.
+    /// Only with `stale_reference`: the timestamp of the current table.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub current_ts: Option<String>,
-    /// `stale_reference`, `generation_mismatch`: the generation in force.
+    /// Only with `stale_reference` and `generation_mismatch`: the current generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub current_generation: Option<u64>,
 }
 
 impl ProblemDocument {
-    /// A document of this code, without what only some codes have.
+    /// A document with the type, the title and the status of `code`. The members of single codes are none.
     #[must_use]
     pub fn new(code: ProblemCode, detail: String) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl ProblemDocument {
         }
     }
 
-    /// The code, if this crate knows it.
+    /// The code, unless it is newer than this crate.
     #[must_use]
     pub fn known_code(&self) -> Option<ProblemCode> {
         ProblemCode::ALL.into_iter().find(|code| code.as_str() == self.code)
@@ -78,19 +78,19 @@ macro_rules! codes {
             /// All codes.
             pub const ALL: [Self; [$($code),*].len()] = [$(Self::$name),*];
 
-            /// The code as it is sent.
+            /// The code as it is in `code`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// The HTTP status that the code comes with.
+            /// The HTTP status of the code.
             #[must_use]
             pub const fn status(self) -> u16 {
                 match self { $(Self::$name => $status,)* }
             }
 
-            /// The code in words.
+            /// The title of the code.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
@@ -100,45 +100,45 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The body is not JSON.
+    /// The body is not valid JSON.
     MalformedJson = "malformed_json", 400, "Malformed JSON";
-    /// The body is not what its `Content-Encoding` says, or it broke off.
+    /// The body does not match its `Content-Encoding`, or it ended early.
     MalformedEncoding = "malformed_encoding", 400, "Malformed content encoding";
     /// `window` is not a whole number of seconds within the retention.
     InvalidWindow = "invalid_window", 400, "Invalid window";
-    /// Another parameter is unknown, repeated, or has a bad value.
+    /// Another parameter is unknown, repeated, or has an invalid value.
     InvalidParameter = "invalid_parameter", 400, "Invalid parameter";
-    /// The request has no token, or a token that the server does not know.
+    /// The request needs a token, and has none or an unknown one.
     Unauthorized = "unauthorized", 401, "Unauthorized";
-    /// The token belongs to another role.
+    /// The token belongs to another role than the request needs.
     Forbidden = "forbidden", 403, "Forbidden";
     /// No resource has this path.
     NotFound = "not_found", 404, "Not found";
-    /// The reference table does not hold this user.
+    /// The reference table does not contain this user.
     UnknownUser = "unknown_user", 404, "Unknown user";
-    /// The resource does not have this method; `Allow` lists those that it has.
+    /// The resource does not support this method. `Allow` lists the methods that it supports.
     MethodNotAllowed = "method_not_allowed", 405, "Method not allowed";
-    /// The body came too slowly.
+    /// The body arrived too slowly.
     RequestTimeout = "request_timeout", 408, "Request timeout";
-    /// The timestamp of the table is older than that of the table in force, or equal to it with other content.
+    /// The timestamp of the new table is older than that of the current table, or equal to it with different content.
     StaleReference = "stale_reference", 409, "Stale reference table";
-    /// A precondition on the generation does not hold.
+    /// `If-Match` or `If-None-Match` does not hold for the current generation.
     GenerationMismatch = "generation_mismatch", 412, "Generation mismatch";
-    /// The body is larger than the server takes, as sent or after decompression.
+    /// The body is larger than the server allows, as sent or after decompression, or its decoding needs too much memory.
     PayloadTooLarge = "payload_too_large", 413, "Payload too large";
-    /// The request holds more events than the server takes at once.
+    /// The request contains more events than the server allows.
     TooManyEvents = "too_many_events", 413, "Too many events";
-    /// The resource does not take this media type.
+    /// The resource does not support this media type.
     UnsupportedMediaType = "unsupported_media_type", 415, "Unsupported media type";
-    /// The server does not decode this content coding.
+    /// The server does not support this content coding.
     UnsupportedEncoding = "unsupported_encoding", 415, "Unsupported content encoding";
-    /// The body is JSON and no reference table.
+    /// The body is valid JSON, but not a valid reference table.
     InvalidReference = "invalid_reference", 422, "Invalid reference table";
     /// The timestamp of the table is too far ahead of the server's clock.
     TimestampInFuture = "timestamp_in_future", 422, "Timestamp in the future";
-    /// The server failed.
+    /// The server has a bug.
     InternalError = "internal_error", 500, "Internal error";
-    /// The server has no capacity for the request; nothing of it was taken.
+    /// The server has no capacity for the request now. No part of the request was applied.
     Overloaded = "overloaded", 503, "Overloaded";
     /// The server should get no new traffic.
     NotReady = "not_ready", 503, "Not ready";
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_come_in_order_and_those_of_some_codes_last() {
+    fn members_are_in_order_and_those_of_single_codes_last() {
         let mut document = ProblemDocument::new(ProblemCode::MalformedJson, "no JSON".to_owned());
         document.offset = Some(7);
         let json = concat!(
@@ -162,13 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn a_document_of_a_newer_server_can_be_read() {
+    fn a_document_of_a_newer_server_deserializes() {
         let document: ProblemDocument = serde_json::from_str(r#"{"code":"new","more":[1]}"#).unwrap();
         assert_eq!((document.code.as_str(), document.known_code()), ("new", None));
     }
 
     #[test]
-    fn every_code_is_known_by_its_text() {
+    fn every_code_is_found_by_its_text() {
         for code in ProblemCode::ALL {
             let document = ProblemDocument::new(code, String::new());
             assert_eq!(document.known_code(), Some(code));

@@ -1,4 +1,4 @@
-//! `/reference/users`.
+//! `/reference/users` and `/reference/users/{user_id}`.
 
 use crate::placeholder::{ATTRIBUTE, Members, member_for_each_attribute};
 use serde::de::{Deserializer, Error as _};
@@ -11,79 +11,79 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-/// A table of users.
+/// A reference table: the attributes of users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"user_metadata": {"u-123": {"{attribute}": "some"}}, "ts": "2025-10-08T12:00:00.000Z"}))]
 pub struct ReferenceTable {
     /// The attributes of each user, by user id.
     pub user_metadata: BTreeMap<String, Attributes>,
-    /// When the table was true (RFC 3339). An older table never replaces a newer one.
+    /// The time at which the table was correct (RFC 3339). An older table never replaces a newer one.
     #[schema(format = DateTime)]
     pub ts: String,
 }
 
-/// A user's attributes, by name. Members beside the configured attributes are ignored.
+/// The attributes of a user, by name. The configured attributes are required; other members are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Attributes(pub BTreeMap<String, String>);
 
-/// A merge patch (RFC 7396) of a table.
+/// A merge patch (RFC 7396) of the reference table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"user_metadata": {"u-123": {"{attribute}": "other"}, "u-9": null}, "ts": "2025-10-08T12:00:01.000Z"}))]
 pub struct ReferencePatch {
-    /// What changes, by user id; null deletes the user.
+    /// The changes, by user id. Null deletes the user.
     pub user_metadata: BTreeMap<String, UserPatch>,
-    /// When the patched table was true (RFC 3339).
+    /// The time at which the patched table was correct (RFC 3339).
     #[schema(format = DateTime)]
     pub ts: String,
 }
 
-/// What becomes of a user.
+/// The change of one user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum UserPatch {
-    /// The user is in the table, with these attributes.
+    /// Adds the user, or changes these attributes of the user.
     Change(AttributesPatch),
-    /// Null: the user leaves the table.
+    /// Null: deletes the user from the table.
     Delete,
 }
 
-/// The attributes of a user that change, by name; all of them for a new user.
+/// The attributes of a user that change, by name. A new user needs all configured attributes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AttributesPatch(pub BTreeMap<String, String>);
 
-/// The answer to a change of the table.
+/// The response to a change of the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReferenceUpdated {
-    /// For people.
+    /// A message for people.
     pub message: Cow<'static, str>,
-    /// The generation in force.
+    /// The current generation.
     pub generation: u64,
     /// The number of users in the table.
     pub users: usize,
 }
 
-/// The table in force, without its users.
+/// A summary of the current table, without its users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReferenceSummary {
-    /// 0 before the first table.
+    /// The number of the current generation; 0 before the first table.
     pub generation: u64,
-    /// Null before the first table.
+    /// The timestamp of the table; null before the first table.
     #[schema(required, format = DateTime)]
     pub ts: Option<String>,
     /// The number of users in the table.
     pub users: usize,
-    /// The configured attributes.
+    /// The names of the configured attributes, in the configured order.
     pub attributes: Vec<String>,
 }
 
-/// A user of the table in force: the id, then a member for each attribute, in the configured order.
+/// A user of the current table: the id, and then one member for each attribute, in the configured order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserResponse {
     /// The id of the user.
     pub user_id: String,
-    /// Names and values of the attributes.
+    /// The names and values of the attributes.
     pub attributes: Vec<(String, String)>,
 }
 
@@ -107,9 +107,10 @@ impl<'de> Deserialize<'de> for UserResponse {
     }
 }
 
-/// The one member of a user that is not named by the configuration.
+/// The only member of a user whose name does not depend on the configuration.
 const USER_ID: &str = "user_id";
 
+/// The schema of a string.
 fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_has_the_id_first_and_attributes_in_their_order() {
+    fn a_user_has_the_id_first_and_the_attributes_in_order() {
         let attributes = [("tier", "gold"), ("plan", "pro")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         let user = UserResponse { user_id: "u-1".to_owned(), attributes: attributes.to_vec() };
         let json = serde_json::to_string(&user).unwrap();

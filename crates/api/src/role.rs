@@ -1,13 +1,13 @@
-//! Roles: what a bearer token lets its holder do.
+//! Roles: what a bearer token allows.
 
-/// What a bearer token lets its holder do.
+/// What a bearer token allows. A role without a token is open to everyone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Send events.
+    /// Send events: `POST`.
     Ingest,
-    /// Change the reference table.
+    /// Change the reference table: `PUT` and `PATCH`.
     Admin,
-    /// Read metrics and the reference table.
+    /// Read metrics, rejected events and the reference table: `GET` and `HEAD`.
     Read,
 }
 
@@ -15,7 +15,7 @@ impl Role {
     /// All roles, in the order of their discriminants.
     pub const ALL: [Self; 3] = [Self::Ingest, Self::Admin, Self::Read];
 
-    /// The name of the role in variables, options and the OpenAPI document.
+    /// The name of the role in options, log lines, problems and the OpenAPI document.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -25,7 +25,7 @@ impl Role {
         }
     }
 
-    /// The environment variable that holds the tokens of the role.
+    /// The environment variable with the tokens of the role.
     #[must_use]
     pub const fn token_variable(self) -> &'static str {
         match self {

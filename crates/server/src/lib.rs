@@ -1,10 +1,10 @@
-//! weir over HTTP: the interface in front of the engine, and the network edge below it.
+//! The HTTP server of weir: the HTTP API of the engine, and the network edge that carries it.
 //!
-//! [`Server`] is the whole: settings in, a served listener out. [`App`] and [`serve_app`] are its two halves, for programs
-//! that make the engine themselves, with a clock of their own for example.
+//! [`Server`] is the complete server: it takes [`Settings`] and serves a listener. [`App`] and [`serve_app`] are its two
+//! halves. They are for programs that make the engine themselves, for example with a clock of their own.
 //!
 //! ```text
-//! edge (accept, framing, timeouts, TLS) -> http (one file for each resource) -> weir (the engine)
+//! edge (accept, TLS, timeouts, framing) -> http (one file for each resource) -> weir (the engine)
 //! ```
 
 mod edge;

@@ -1,175 +1,180 @@
 //! Every bound of the server, in one place.
 //!
-//! A limit that a user may want to change is a setting; its default or its range is here. The others are fixed: no
+//! A limit that a user may want to change is a setting. Its default or its range is here. The other limits are fixed: no
 //! legitimate use comes near them. The bounds of the engine are in [`weir::limits`].
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Bytes of a body, as sent and after decompression, unless configured.
+/// The default size limit of a request body in bytes, as sent and after decompression.
 pub const BODY_BYTES_DEFAULT: usize = 16 << 20;
 
-/// What the body limit may be set to. Offsets into a body are 32 bits wide.
+/// The range of the body size limit. Offsets into a body have 32 bits.
 pub const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
 
-/// Worker threads of the server, unless one per core.
+/// The range of the number of worker threads. The default is one per core.
 pub const WORKERS: RangeInclusive<usize> = 1..=512;
 
-/// How long a request's head may take to arrive.
+/// How long a request head may take to arrive.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a request's head, from its first line to the empty one.
+/// The size limit of a request head in bytes, from the request line to the empty line.
 pub const HEAD_BYTES_MAX: usize = 32 << 10;
 
-/// Bytes that a connection reads at once; more than a head.
+/// The most bytes that one read of a connection returns. It is larger than a head.
 pub const CONNECTION_BUFFER_BYTES_MAX: usize = 64 << 10;
 
-/// Fields of a request's head.
+/// The most header fields of a request.
 pub const HEADERS_MAX: usize = 100;
 
-/// How long a connection may rest between two requests, unless configured.
+/// The default idle timeout of a keep-alive connection.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// What the idle timeout may be set to, in seconds.
+/// The range of the idle timeout in seconds.
 pub const IDLE_TIMEOUT_SECS: RangeInclusive<u64> = 1..=86_400;
 
-/// How long a body or an answer may stall before its connection is given up, and the head start that its least rate has.
+/// How long a request body or a response may stall before the server closes the connection. It is also the grace period of
+/// [`TRANSFER_BYTES_PER_SEC_MIN`].
 pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Bytes a second that a body or an answer must keep up.
+/// The minimum transfer rate of request bodies and responses, in bytes per second.
 pub const TRANSFER_BYTES_PER_SEC_MIN: usize = 1 << 10;
 
-/// How long a connection that was closed before the peer had sent all is read on, so that the peer sees its answer.
+/// How long the server drains a connection that it closed while the peer was sending, so that the peer sees the response.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Connections at once, unless configured. Each takes some 21 KiB, and up to 150 while a head arrives and once it has read
-/// [`CONNECTION_BUFFER_BYTES_MAX`] at once.
+/// The default limit of open connections. A connection takes about 21 KiB. It takes up to 150 KiB while a head arrives, and
+/// after a read of [`CONNECTION_BUFFER_BYTES_MAX`].
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
 
-/// What the number of connections may be set to.
+/// The range of the limit of open connections.
 pub const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
 
-/// File descriptors that are no connections: the runtime's, the log, the listener, token and certificate files.
+/// File descriptors for other things than connections: the runtime, the log, the listener, token and certificate files.
 pub const FILES_BESIDE_CONNECTIONS: usize = 64;
 
-/// How long the server goes on reading a body that it has refused, so that the client sees why.
+/// How long the server keeps reading a rejected body, so that the client sees the response.
 pub const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The least part of `--max-memory` that is left to what can grow between two looks at the process.
+/// The minimum part of `--max-memory` that is reserved for growth between two readings of the resident memory, in bytes.
 pub const MEMORY_SLACK_BYTES_MIN: usize = 128 << 20;
 
-/// How often a server with a limit on memory looks at what its process takes.
-pub const PROCESS_LOOK_PERIOD: Duration = Duration::from_millis(50);
+/// How often a server with a memory limit reads its resident memory.
+pub const RSS_POLL_PERIOD: Duration = Duration::from_millis(50);
 
-/// Bytes of memory for the bodies in flight, for what is made of them while they are read, and for the answers to batches
-/// until they are taken, unless configured. The worst that the largest body of the default size can take is three quarters
-/// of it.
+/// The default memory budget for request bodies in flight, in bytes. It also covers their decoding, and the responses to
+/// batches until they are sent. The largest body of the default size takes at most three quarters of it.
 pub const BODIES_BYTES_DEFAULT: usize = 512 << 20;
 
-/// Room that is made for an announced body is at most so many times what has come of it.
+/// The buffer of an announced body is at most this many times as large as the part that has arrived.
 pub const BODY_RESERVED_TIMES: usize = 4;
 
-/// Bytes of an uncompressed body that a runtime worker takes in by itself whatever they are: in a tenth of a millisecond as
-/// a rule, or, of bytes chosen to be slow, in a few milliseconds.
+/// The largest uncompressed body, in bytes, that a runtime worker ingests itself, whatever it contains. It usually takes a
+/// tenth of a millisecond, and a few milliseconds if its bytes are chosen to be slow.
 pub const INLINE_BODY_BYTES: usize = 16 << 10;
 
-/// The same for a body of events of the usual shape only: to hand it to another thread would cost more than it saves.
+/// The largest body of events of the usual shape, in bytes, that a runtime worker ingests itself. A move to another thread
+/// would cost more than it saves.
 pub const INLINE_USUAL_BODY_BYTES: usize = 256 << 10;
 
-/// Events of such a body, each of which takes at most about a microsecond, the answer included.
+/// The most events of a body that a runtime worker ingests itself. An event takes at most about a microsecond, its part of
+/// the response included.
 pub const INLINE_EVENTS: usize = 4_096;
 
-/// Members of a gzip body. Each costs microseconds, however little it holds; the 64 KiB members of BGZF in the largest
-/// body allowed are a quarter of this.
+/// The most members of a gzip body. A member costs microseconds, however small it is. BGZF has members of 64 KiB: the
+/// largest allowed body needs a quarter of this limit.
 pub const GZIP_MEMBERS_MAX: usize = 1 << 16;
 
 /// The largest zstd window, as a power of two: the 8 MiB that RFC 9659 sets for the content coding.
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-/// Routes that requests are counted by; the router has fewer.
+/// The most routes that the request metrics distinguish. The router has fewer.
 pub const ROUTES_MAX: usize = 64;
 
-/// Values of an attribute that the exposition shows by themselves, those with the most events; the others are summed up.
+/// The most values of an attribute that the exposition lists, those with the most events. The others are summed up.
 pub const VALUES_EXPOSED_MAX: usize = 20;
 
-/// Queries of the read side that run at once.
-pub const READS_AT_ONCE: usize = 2;
+/// Queries that run concurrently.
+pub const CONCURRENT_QUERIES: usize = 2;
 
-/// Queries at once that look at every run of their window: each holds a copy of the users' groups meanwhile, and the runs
-/// that would be gone or changed otherwise, at most as much as the timeline again.
-pub const SCANS_AT_ONCE: usize = 1;
+/// Queries that run concurrently and scan every run of their window. Each holds a copy of the users' groups, and the runs
+/// that would otherwise be freed or changed: at most as much memory again as the timeline takes.
+pub const CONCURRENT_SCANS: usize = 1;
 
-/// Counters that the points of a series may come to: points x groups x types.
+/// The most counters of a series: points x groups x types.
 pub const SERIES_COUNTERS_MAX: usize = 1 << 27;
 
-/// Bytes of a series as JSON.
+/// The size limit of a series as JSON, in bytes.
 pub const SERIES_BYTES_MAX: usize = 64 << 20;
 
-/// Bytes of an answer to a question that are not charged to the memory for answers: less than a connection takes anyway.
+/// The largest query response, in bytes, that is not charged to the response memory budget. A connection takes more.
 pub const ANSWER_BYTES_FREE: usize = 64 << 10;
 
-/// Live streams of figures at once, unless configured.
+/// The default limit of concurrent live streams.
 pub const STREAMS_DEFAULT: usize = 1_000;
 
-/// What the number of live streams may be set to.
+/// The range of the limit of live streams.
 pub const STREAMS: RangeInclusive<usize> = 0..=100_000;
 
-/// Distinct questions that live streams may ask; each is answered once a second.
+/// The most distinct queries of all live streams. Each is computed once per second.
 pub const STREAM_QUERIES_MAX: usize = 64;
 
-/// How often a live stream is told the figures.
+/// How often a live stream sends a result.
 pub const STREAM_PERIOD: Duration = Duration::from_secs(1);
 
-/// Refused events that are kept to be shown, some 400 bytes each at the most.
+/// The most rejected events that the server keeps, of at most about 400 bytes each.
 pub const REJECTS_KEPT: usize = 1_000;
 
-/// Refused events of one batch that are kept.
+/// The most rejected events of one batch that the server keeps.
 pub const REJECTS_OF_BATCH_MAX: usize = 100;
 
-/// Refused events that are shown, unless asked otherwise.
+/// The default number of rejected events in a response.
 pub const REJECTS_SHOWN_DEFAULT: usize = 100;
 
-/// Changes of the reference table that are prepared at once; they are judged one after the other anyway.
-pub const REFERENCE_CHANGES_AT_ONCE: usize = 2;
+/// Changes of the reference table that are prepared concurrently. They are applied one after the other.
+pub const CONCURRENT_REFERENCE_CHANGES: usize = 2;
 
-/// Requests that may wait for a turn off the runtime's workers, for each that has one; others are refused at once.
-pub const WAITING_PER_TURN: usize = 16;
+/// Requests that may wait in the queue of a concurrency limiter, for each of its permits. Further requests are
+/// rejected at once.
+pub const QUEUED_PER_PERMIT: usize = 16;
 
 /// The same for queries, which take microseconds.
-pub const READS_WAITING_PER_TURN: usize = 1_024;
+pub const QUERIES_QUEUED_PER_PERMIT: usize = 1_024;
 
-/// How long a request waits for its turn off the runtime's workers before it is refused.
-pub const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request may wait for a permit before it is rejected.
+pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a task that is ready may wait for a worker of the runtime before fewer batches are let in, unless configured.
-pub const QUEUE_WAIT_MAX: Duration = Duration::from_millis(20);
+/// The default queueing delay above which the adaptive limit admits fewer batches. The delay is how long a ready task waits
+/// for a worker of the runtime.
+pub const QUEUE_DELAY_MAX: Duration = Duration::from_millis(20);
 
-/// How often that wait is measured.
+/// How often the queueing delay is measured.
 pub const QUEUE_PROBE_PERIOD: Duration = Duration::from_millis(5);
 
-/// How many waits in a row have to be too long for a queue: a system that gives the time to others makes single ones.
+/// How many consecutive delays must be too long before the limit is lowered. The scheduling of other processes causes
+/// single long delays.
 pub const LATE_PROBES: usize = 3;
 
-/// Batches that are let in at once however long the queue is.
-pub const ADMITTED_MIN: usize = 4;
+/// The smallest adaptive limit: this many batches are always admitted.
+pub const ADAPTIVE_LIMIT_MIN: usize = 4;
 
-/// Characters of a token.
+/// The range of the length of a token in bytes.
 pub const TOKEN_BYTES: RangeInclusive<usize> = 1..=1_024;
 
-/// Tokens of a role: two while one replaces the other, and some for clients that are told apart.
+/// The most tokens of a role: two during a rotation, and more for clients with tokens of their own.
 pub const TOKENS_MAX: usize = 64;
 
-/// Bytes of a file of tokens.
+/// The size limit of a token file in bytes.
 pub const TOKEN_FILE_BYTES_MAX: u64 = 128 << 10;
 
-/// How long requests in flight are given to finish after a signal to stop.
+/// How long requests in flight may take to complete after a shutdown signal.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The pause after the first failed accept in a row, and the longest that it doubles to.
+/// The pause after the first of several failed accepts. It doubles up to the end of the range.
 pub const ACCEPT_PAUSE: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(1);
 
-/// How often the log says, at the most, that connections are refused.
+/// The minimum time between two warnings about rejected connections.
 pub const ACCEPT_WARNING_PERIOD: Duration = Duration::from_secs(1);
 
-/// The window that is meant where none is named, if the retention allows it, in seconds.
+/// The default length of a window in seconds. With a shorter retention, the default is the retention.
 pub const WINDOW_SECS_DEFAULT: u32 = 300;

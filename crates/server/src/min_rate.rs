@@ -4,15 +4,15 @@ use crate::limits;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a peer may take.
+/// How long a peer may take to send and to receive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For a request's head, from its first byte; for the first head, from the start of the connection.
+    /// For a request head, from its first byte. For the first head and the TLS handshake, from the start of the connection.
     pub head: Duration,
-    /// For the next request to begin.
+    /// For the next request on a keep-alive connection to start.
     pub idle: Duration,
-    /// For a body or an answer to go on. What passes must keep up
-    /// [`TRANSFER_BYTES_PER_SEC_MIN`](limits::TRANSFER_BYTES_PER_SEC_MIN) besides.
+    /// For the next bytes of a request body or a response. It is also the grace period of the minimum rate,
+    /// [`TRANSFER_BYTES_PER_SEC_MIN`](limits::TRANSFER_BYTES_PER_SEC_MIN).
     pub transfer: Duration,
 }
 
@@ -22,9 +22,9 @@ impl Default for Timeouts {
     }
 }
 
-/// A deadline that every byte puts off: a peer may stall for the grace, and must keep up
-/// [`TRANSFER_BYTES_PER_SEC_MIN`](limits::TRANSFER_BYTES_PER_SEC_MIN) on top of it. What it was faster before is not saved up
-/// beyond the grace, so that nobody can send a lot and then hold on to it.
+/// A deadline that each transferred byte extends. A peer may stall for the grace period. Beyond it, the peer must keep up
+/// [`TRANSFER_BYTES_PER_SEC_MIN`](limits::TRANSFER_BYTES_PER_SEC_MIN). A faster peer never earns more than the grace period,
+/// so it cannot transfer much at first and then hold the connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MinRate {
     deadline: Instant,
@@ -32,16 +32,17 @@ pub(crate) struct MinRate {
 }
 
 impl MinRate {
+    /// A deadline one grace period after `now`.
     pub(crate) fn from(now: Instant, grace: Duration) -> Self {
         Self { deadline: now + grace, grace }
     }
 
-    /// When the peer is too slow, if no more bytes pass.
+    /// The time at which the peer is too slow, if no more bytes pass.
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Takes note of bytes that have passed.
+    /// Extends the deadline by the time that `bytes` take at the minimum rate.
     pub(crate) fn passed(&mut self, bytes: usize, now: Instant) {
         let earned_secs = bytes as f64 / limits::TRANSFER_BYTES_PER_SEC_MIN as f64;
         let most = now + self.grace;
@@ -58,7 +59,7 @@ mod tests {
     const RATE: usize = limits::TRANSFER_BYTES_PER_SEC_MIN;
 
     #[test]
-    fn a_peer_at_the_least_rate_goes_on_for_ever_and_a_slower_one_does_not() {
+    fn a_peer_at_the_minimum_rate_is_never_too_slow_and_a_slower_one_is() {
         let start = Instant::now();
         let lasts = |bytes_per_sec: usize| {
             let mut rate = MinRate::from(start, GRACE);
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fast_start_earns_no_more_than_the_grace() {
+    fn a_fast_start_earns_at_most_the_grace_period() {
         let start = Instant::now();
         let mut rate = MinRate::from(start, GRACE);
         rate.passed(1 << 30, start + SEC);

@@ -1,6 +1,6 @@
-//! What the operating system says about this process.
+//! What the operating system reports about this process.
 
-/// The resident memory, in bytes; none where the system does not tell. A read of a small file.
+/// The resident memory (RSS) in bytes; none where the system does not report it. It costs one read of a small file.
 #[cfg(target_os = "linux")]
 pub(crate) fn resident_bytes() -> Option<usize> {
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
@@ -8,7 +8,7 @@ pub(crate) fn resident_bytes() -> Option<usize> {
     Some(resident_pages * rustix::param::page_size())
 }
 
-/// Unknown elsewhere.
+/// The resident memory is known on Linux only.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn resident_bytes() -> Option<usize> {
     None
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_that_is_used_is_resident() {
+    fn used_memory_is_resident() {
         let used = std::hint::black_box(vec![7_u8; 64 << 20]);
         let bytes = resident_bytes().unwrap();
         assert!((used.len()..1 << 40).contains(&bytes), "{bytes}");

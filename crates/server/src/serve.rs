@@ -1,4 +1,4 @@
-//! From settings to a running server.
+//! The complete server: from settings to a served listener.
 
 use crate::edge::{self, Endpoint, Tls};
 use crate::http::App;
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use weir::{Engine, Maintenance, SystemClock};
 use weir_api::Role;
 
-/// An engine with its housekeeping threads, and the HTTP interface in front of it.
+/// An engine with its maintenance threads, and its HTTP API.
 pub struct Server {
     app: Arc<App>,
     tls: Option<Arc<Tls>>,
@@ -20,7 +20,7 @@ pub struct Server {
     _maintenance: Maintenance,
 }
 
-/// Reads the files of tokens and of the certificate again while the server runs.
+/// Reloads the token files and the certificate while the server runs. Clones reload the same server.
 #[derive(Clone)]
 pub struct Reloader {
     app: Arc<App>,
@@ -29,10 +29,10 @@ pub struct Reloader {
 }
 
 impl Server {
-    /// Makes the engine, and reads the files that the settings name.
+    /// Makes the engine, starts its maintenance threads, and reads the files that the settings name.
     ///
     /// # Errors
-    /// One line: a setting is out of its range, a file cannot be used, or a thread cannot be started.
+    /// One line that says which setting is out of range, which file is unusable, or which thread cannot start.
     pub fn new(settings: Settings) -> Result<Self, Box<dyn Error>> {
         let Settings { engine, http, tls, tokens: sources } = settings;
         let tls = tls.map(|files| Tls::from_files(files.certificates, files.key)).transpose()?.map(Arc::new);
@@ -45,16 +45,16 @@ impl Server {
         Ok(Self { app, tls, tokens: sources, _maintenance: maintenance })
     }
 
-    /// What reads the files of tokens and of the certificate again.
+    /// A handle that reloads the token files and the certificate of this server.
     #[must_use]
     pub fn reloader(&self) -> Reloader {
         Reloader { app: Arc::clone(&self.app), tls: self.tls.clone(), tokens: self.tokens.clone() }
     }
 
-    /// Serves until `shutdown` completes, then drains: see [`serve_app`](crate::serve_app).
+    /// Serves `listener` until `shutdown` completes, and then drains the connections: see [`serve_app`](crate::serve_app).
     ///
     /// # Errors
-    /// The listener has no address.
+    /// When the listener has no local address.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         warn_if_unauthenticated(listener.local_addr()?, &self.app.tokens());
         edge::serve(self.app, Endpoint { listener, tls: self.tls }, shutdown).await
@@ -62,7 +62,7 @@ impl Server {
 }
 
 impl Reloader {
-    /// Reads the files again, and logs the result. A file that cannot be used leaves the previous content in force.
+    /// Reads the files again, and logs the result. If a file is unusable, its previous content stays in use.
     pub fn reload(&self) {
         match self.tokens.read() {
             Ok(tokens) => {
@@ -79,18 +79,15 @@ impl Reloader {
     }
 }
 
-/// Warns about roles without a token when the server listens beyond its own machine.
+/// Warns about roles without a token if other machines can reach the server.
 fn warn_if_unauthenticated(address: SocketAddr, tokens: &Tokens) {
     let open: Vec<_> = Role::ALL.into_iter().filter(|role| tokens.is_open(*role)).map(Role::name).collect();
     if !address.ip().to_canonical().is_loopback() && !open.is_empty() {
-        tracing::warn!(
-            "{address} can be reached from other machines, and these roles need no token: {}",
-            open.join(", ")
-        );
+        tracing::warn!("other machines can reach {address}, and these roles need no token: {}", open.join(", "));
     }
 }
 
-/// Raises the process's limit of open files to what the connections need, as far as the system allows.
+/// Raises the limit of open files of the process to the number that the connections need, as far as the system allows.
 #[cfg(target_os = "linux")]
 fn raise_nofile_limit(max_connections: usize) {
     use crate::limits;
@@ -105,10 +102,10 @@ fn raise_nofile_limit(max_connections: usize) {
         }
     }
     if allowed < needed {
-        tracing::warn!("{max_connections} connections take {needed} open files, and the system allows {allowed}");
+        tracing::warn!("{max_connections} connections need {needed} open files, but the system allows only {allowed}");
     }
 }
 
-/// Other systems keep their limit.
+/// The limit stays as it is on other systems.
 #[cfg(not(target_os = "linux"))]
 fn raise_nofile_limit(_: usize) {}

@@ -1,24 +1,24 @@
-//! A server's settings, validated.
+//! The validated settings of a server.
 
 use crate::http::HttpConfig;
 use crate::tokens::TokenSources;
 use std::path::PathBuf;
 use weir::EngineConfig;
 
-/// What a [`Server`](crate::Server) is made of.
+/// The settings of a [`Server`](crate::Server).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// The settings of the engine.
     pub engine: EngineConfig,
-    /// The settings of the HTTP interface.
+    /// The settings of the HTTP API.
     pub http: HttpConfig,
-    /// The files for TLS; without them the server speaks plain HTTP.
+    /// The files for TLS. Without them the server speaks plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// The tokens of each role.
+    /// The bearer tokens of each role. A role without a token is open to everyone.
     pub tokens: TokenSources,
 }
 
-/// The PEM files that identify the server to TLS clients.
+/// The PEM files with the certificate and the key of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The certificate chain, the server's own certificate first.

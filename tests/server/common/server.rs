@@ -101,7 +101,7 @@ pub(crate) struct Server<C = ManualClock> {
 impl Server {
     pub(crate) fn builder() -> Builder<ManualClock> {
         // On a busy machine the tests themselves delay the runtime of the server.
-        let http = HttpConfig { max_wait: Duration::MAX, ..HttpConfig::default() };
+        let http = HttpConfig { max_queue_delay: Duration::MAX, ..HttpConfig::default() };
         let (clock, engine, tokens) = (ManualClock::new(NOON_MS), EngineConfig::default(), Tokens::default());
         Builder { clock, workers: 2, engine, http, tokens, tls: None }
     }

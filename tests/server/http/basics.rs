@@ -13,7 +13,7 @@ fn an_unknown_path_is_a_problem_with_its_members_in_order() {
         not_found.text(),
         concat!(
             r#"{"type":"urn:weir:problem:not_found","title":"Not found","status":404,"#,
-            r#""detail":"there is nothing at this path","code":"not_found"}"#
+            r#""detail":"no resource has this path","code":"not_found"}"#
         )
     );
     let paths =

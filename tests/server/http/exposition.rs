@@ -334,8 +334,8 @@ fn refusals_are_counted_by_reason() {
     assert_eq!(samples.get(r#"weir_overload_rejections_total{reason="connections"}"#), 1.0);
 
     // With a maximum of zero the probe is always late.
-    let server = Server::builder().http(|http| http.max_wait = Duration::ZERO).start();
-    let mut holders: Vec<_> = (0..limits::ADMITTED_MIN + 1).map(|_| server.connect()).collect();
+    let server = Server::builder().http(|http| http.max_queue_delay = Duration::ZERO).start();
+    let mut holders: Vec<_> = (0..limits::ADAPTIVE_LIMIT_MIN + 1).map(|_| server.connect()).collect();
     for holder in &mut holders {
         holder.send(post_head("content-length: 2"));
     }

@@ -68,7 +68,7 @@ fn a_clock_that_jumps_or_stands_still_corrupts_nothing() {
 #[test]
 fn a_late_runtime_admits_few_batches_and_all_other_requests() {
     // With a maximum of zero the probe is always late.
-    let server = Server::builder().http(|http| http.max_wait = Duration::ZERO).start();
+    let server = Server::builder().http(|http| http.max_queue_delay = Duration::ZERO).start();
     // All batches are admitted until the probe has been late several times.
     let mut holders = Vec::new();
     eventually("a batch is refused", || {
@@ -83,7 +83,7 @@ fn a_late_runtime_admits_few_batches_and_all_other_requests() {
     assert_eq!((reply.problem(), reply.header("retry-after")), (problem(503, "overloaded"), "1"));
     assert_eq!([server.get("/healthz").status, server.get("/metrics").status], [200, 200]);
     assert_eq!(server.total_events(), 0, "the refused batch was not ingested");
-    while holders.len() >= limits::ADMITTED_MIN {
+    while holders.len() >= limits::ADAPTIVE_LIMIT_MIN {
         let mut holder = holders.pop().unwrap();
         holder.send("[]");
         assert_eq!(holder.reply().tally(), [0, 0, 0], "an admitted batch is answered");

@@ -88,7 +88,7 @@ fn a_file_that_does_not_make_a_certificate_is_named() {
     assert!(error("/nowhere.pem", &one.key_path).starts_with("/nowhere.pem: "));
     assert!(error(&one.key_path, &one.key_path).contains("no certificate in it"));
     assert!(error(&one.path, &one.path).contains("cert.pem: "));
-    assert!(error(&one.path, &other.key_path).contains("do not make a certificate"));
+    assert!(error(&one.path, &other.key_path).contains("cannot use the certificate"));
 }
 
 #[test]

@@ -1,164 +1,167 @@
-//! Where one request ends and the next begins, judged more strictly than the HTTP library does.
+//! Message framing: where one request ends and the next one starts. This guard is stricter than the HTTP library.
 //!
-//! hyper reads a request that has both a `Content-Length` and a `Transfer-Encoding`, repeats its length, or names a coding
-//! besides `chunked`, in one of the ways that RFC 9112 (6.3) allows. A proxy in front may read it in the other way, and
-//! then the two disagree about where the next request begins: request smuggling. So the bytes pass through here first, and a
-//! head that can be read in two ways never reaches hyper whole.
+//! Some requests have an ambiguous length. They have both a `Content-Length` and a `Transfer-Encoding`, or repeat the
+//! length, or name a transfer coding other than `chunked`. hyper reads them in one of the ways that RFC 9112 (6.3) allows.
+//! A proxy in front may choose another way. Then the two disagree about where the next request starts, which allows
+//! request smuggling. So this guard sees the bytes first, and a complete ambiguous head never reaches hyper.
 
 use crate::limits;
 use httparse::{EMPTY_HEADER, Header, Request, Status};
 
-/// Follows a connection's bytes from request to request.
+/// Tracks the framing of the requests on one connection, and rejects ambiguous framing.
 #[derive(Debug)]
-pub(super) struct Framing {
-    state: State,
-    /// Heads that have ended.
+pub(super) struct RequestFramingGuard {
+    state: FramingState,
+    /// The number of complete request heads.
     heads: u64,
 }
 
 #[derive(Debug)]
-enum State {
-    /// In a head, of which this has come. Empty between two requests.
+enum FramingState {
+    /// In a head, with the bytes of the head so far. Empty between two requests.
     Head(Vec<u8>),
-    /// In a body, or in a chunk with its line end, of which so many bytes are left.
+    /// In a body of known length, or in a chunk with its line end. `left` counts the bytes still to come.
     Data { left: u64, is_chunk: bool },
-    /// In the line that begins a chunk.
+    /// In the line with the size of a chunk.
     ChunkSize(ChunkSize),
     /// In a line after the last chunk.
     Trailer { is_empty: bool, has_cr: bool },
-    /// hyper refuses what has come, as this does: nothing after it is a request.
-    Refused,
+    /// Both hyper and this guard reject the bytes so far. No request follows them.
+    Rejected,
 }
 
-/// What has come of a chunk's size line.
+/// The part of a chunk-size line that has arrived.
 #[derive(Debug, Default)]
 struct ChunkSize {
     bytes: u64,
     digits: u32,
-    /// Beyond the digits: in an extension, or in the line end.
+    /// The digits have ended: the rest is an extension and the line end.
     is_over: bool,
 }
 
-/// Why bytes are not passed on.
+/// Why the guard passes no more bytes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// They can be read in more than one way.
+pub(super) enum FramingError {
+    /// The framing is ambiguous: two parsers may disagree about it.
     Ambiguous,
-    /// The head has no end in sight.
+    /// The head is longer than [`limits::HEAD_BYTES_MAX`].
     HeadTooLarge,
 }
 
-/// How a head says that its body ends.
+/// The length of a body, as the head declares it.
 #[derive(Debug, PartialEq, Eq)]
-enum Length {
+enum BodyLength {
     Bytes(u64),
     Chunked,
 }
 
-impl Framing {
+impl RequestFramingGuard {
     pub(super) fn new() -> Self {
-        Self { state: State::Head(Vec::new()), heads: 0 }
+        Self { state: FramingState::Head(Vec::new()), heads: 0 }
     }
 
-    /// Whether everything that has come is whole requests.
+    /// Whether the bytes so far are complete requests only.
     pub(super) fn is_between_requests(&self) -> bool {
-        matches!(&self.state, State::Head(head) if head.is_empty())
+        matches!(&self.state, FramingState::Head(head) if head.is_empty())
     }
 
-    /// Whether a head has begun and not ended.
+    /// Whether a head has started and is incomplete.
     pub(super) fn is_in_head(&self) -> bool {
-        matches!(&self.state, State::Head(head) if !head.is_empty())
+        matches!(&self.state, FramingState::Head(head) if !head.is_empty())
     }
 
-    /// How many heads have ended so far: the one that is coming, if any, has begun after them.
+    /// The number of complete heads so far. A head that is still arriving is not counted.
     pub(super) fn heads(&self) -> u64 {
         self.heads
     }
 
-    /// Whether nothing more is a request.
-    pub(super) fn is_refused(&self) -> bool {
-        matches!(self.state, State::Refused)
+    /// Whether the connection can carry no further request.
+    pub(super) fn is_rejected(&self) -> bool {
+        matches!(self.state, FramingState::Rejected)
     }
 
-    /// Follows the next bytes of the connection. Linear, and free for the bytes of a body.
+    /// Reads the next bytes of the connection. The time is linear in the bytes of heads; the bytes of a body cost nothing.
     ///
     /// # Errors
-    /// The fault, and how many of the bytes may be passed on: those before the part that has it, or as many as make a head
-    /// too large.
-    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<(), (usize, Fault)> {
+    /// The error, and the number of bytes that hyper may still see. These are the bytes before the faulty part, or just
+    /// enough bytes to make the head too large for hyper.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(), (usize, FramingError)> {
         let mut at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
-            at += self.step(rest).map_err(|(valid_bytes, fault)| {
-                self.state = State::Refused;
-                (at + valid_bytes, fault)
+            at += self.step(rest).map_err(|(valid_bytes, error)| {
+                self.state = FramingState::Rejected;
+                (at + valid_bytes, error)
             })?;
         }
         Ok(())
     }
 
-    /// Follows some of the bytes, and returns how many.
-    fn step(&mut self, bytes: &[u8]) -> Result<usize, (usize, Fault)> {
+    /// Reads some of the bytes, and returns how many.
+    fn step(&mut self, bytes: &[u8]) -> Result<usize, (usize, FramingError)> {
         match &mut self.state {
-            State::Head(head) => {
-                let (taken, next) = follow_head(head, bytes)?;
+            FramingState::Head(head) => {
+                let (taken, next) = read_head(head, bytes)?;
                 self.heads += u64::from(next.is_some());
-                self.state = next.unwrap_or_else(|| State::Head(std::mem::take(head)));
+                self.state = next.unwrap_or_else(|| FramingState::Head(std::mem::take(head)));
                 Ok(taken)
             }
-            State::Data { left, is_chunk } => {
+            FramingState::Data { left, is_chunk } => {
                 let taken = (*left).min(bytes.len() as u64);
                 *left -= taken;
                 if *left == 0 {
-                    self.state =
-                        if *is_chunk { State::ChunkSize(ChunkSize::default()) } else { State::Head(Vec::new()) };
+                    self.state = if *is_chunk {
+                        FramingState::ChunkSize(ChunkSize::default())
+                    } else {
+                        FramingState::Head(Vec::new())
+                    };
                 }
                 Ok(taken as usize)
             }
-            State::ChunkSize(size) => {
-                if let Some(next) = size.follow(bytes[0]).map_err(|fault| (0, fault))? {
+            FramingState::ChunkSize(size) => {
+                if let Some(next) = size.read(bytes[0]).map_err(|error| (0, error))? {
                     self.state = next;
                 }
                 Ok(1)
             }
-            State::Trailer { is_empty, has_cr } => {
+            FramingState::Trailer { is_empty, has_cr } => {
                 match (bytes[0], *has_cr) {
-                    (b'\n', true) if *is_empty => self.state = State::Head(Vec::new()),
+                    (b'\n', true) if *is_empty => self.state = FramingState::Head(Vec::new()),
                     (b'\n', true) => (*is_empty, *has_cr) = (true, false),
                     (b'\r', false) => *has_cr = true,
-                    // A line feed alone may end a line (RFC 9112, 2.2) or be a part of it, as for hyper here.
-                    (b'\n', false) | (_, true) => return Err((0, Fault::Ambiguous)),
+                    // RFC 9112 (2.2) lets a bare line feed end a line, but hyper takes it as a part of this line.
+                    (b'\n', false) | (_, true) => return Err((0, FramingError::Ambiguous)),
                     (_, false) => *is_empty = false,
                 }
                 Ok(1)
             }
-            State::Refused => Ok(bytes.len()),
+            FramingState::Rejected => Ok(bytes.len()),
         }
     }
 }
 
 impl ChunkSize {
-    /// Follows one byte; returns the state after the line, at its end.
-    fn follow(&mut self, byte: u8) -> Result<Option<State>, Fault> {
+    /// Reads one byte. At the end of the line, returns the state after it.
+    fn read(&mut self, byte: u8) -> Result<Option<FramingState>, FramingError> {
         match (byte as char).to_digit(16) {
             Some(digit) if !self.is_over => {
-                self.bytes = self.bytes.checked_mul(16).ok_or(Fault::Ambiguous)? + u64::from(digit);
+                self.bytes = self.bytes.checked_mul(16).ok_or(FramingError::Ambiguous)? + u64::from(digit);
                 self.digits += 1;
             }
-            _ if self.digits == 0 => return Err(Fault::Ambiguous),
+            _ if self.digits == 0 => return Err(FramingError::Ambiguous),
             _ => self.is_over = true,
         }
         Ok((byte == b'\n').then(|| match self.bytes {
-            0 => State::Trailer { is_empty: true, has_cr: false },
-            bytes => State::Data { left: bytes.saturating_add(b"\r\n".len() as u64), is_chunk: true },
+            0 => FramingState::Trailer { is_empty: true, has_cr: false },
+            bytes => FramingState::Data { left: bytes.saturating_add(b"\r\n".len() as u64), is_chunk: true },
         }))
     }
 }
 
-/// Adds bytes to a head. Returns how many of them are its, and the state after it, at its end.
-fn follow_head(head: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, Option<State>), (usize, Fault)> {
+/// Adds bytes to a head. Returns how many of them the head takes, and the next state if the head is now complete.
+fn read_head(head: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, Option<FramingState>), (usize, FramingError)> {
     let before = head.len();
-    // An empty line before a request is none of it (RFC 9112, 2.2).
+    // Empty lines before a request are not part of it (RFC 9112, 2.2).
     let is_blank = |byte: &u8| before == 0 && matches!(byte, b'\r' | b'\n');
     let blank = bytes.iter().take_while(|byte| is_blank(byte)).count();
     if blank > 0 {
@@ -167,26 +170,26 @@ fn follow_head(head: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, Option<State>
     let end = end_of_head(head, bytes);
     let more = &bytes[..end.unwrap_or(bytes.len())];
     if before + more.len() > limits::HEAD_BYTES_MAX {
-        // So many that it is too large for hyper as well.
-        return Err((limits::HEAD_BYTES_MAX + 1 - before, Fault::HeadTooLarge));
+        // With one byte more than the limit, the head is too large for hyper as well.
+        return Err((limits::HEAD_BYTES_MAX + 1 - before, FramingError::HeadTooLarge));
     }
-    let ambiguous = |fault| (0, fault);
-    // Most heads come whole, and need no copy.
+    let at_start = |error| (0, error);
+    // Most heads arrive in one piece, and need no copy.
     let next = match end {
         None => {
             head.extend_from_slice(more);
             None
         }
-        Some(_) if before == 0 => Some(after_head(more).map_err(ambiguous)?),
+        Some(_) if before == 0 => Some(after_head(more).map_err(at_start)?),
         Some(_) => {
             head.extend_from_slice(more);
-            Some(after_head(head).map_err(ambiguous)?)
+            Some(after_head(head).map_err(at_start)?)
         }
     };
     Ok((more.len(), next))
 }
 
-/// How many of the bytes belong to the head, if it ends in them: at the first line end that follows another one.
+/// The number of bytes that belong to the head, if the head ends in `bytes`. It ends at the first empty line.
 fn end_of_head(head: &[u8], bytes: &[u8]) -> Option<usize> {
     let byte_before = |at: usize, back: usize| match at.checked_sub(back) {
         Some(at) => Some(bytes[at]),
@@ -200,40 +203,42 @@ fn end_of_head(head: &[u8], bytes: &[u8]) -> Option<usize> {
     memchr::memchr_iter(b'\n', bytes).find(is_end).map(|at| at + 1)
 }
 
-/// The state after a whole head.
-fn after_head(head: &[u8]) -> Result<State, Fault> {
+/// The state after a complete head.
+fn after_head(head: &[u8]) -> Result<FramingState, FramingError> {
     let mut headers = [EMPTY_HEADER; limits::HEADERS_MAX];
     let mut request = Request::new(&mut headers);
     match request.parse(head) {
         Ok(Status::Complete(_)) => Ok(match length(request.version, request.headers)? {
-            Length::Bytes(0) => State::Head(Vec::new()),
-            Length::Bytes(left) => State::Data { left, is_chunk: false },
-            Length::Chunked => State::ChunkSize(ChunkSize::default()),
+            BodyLength::Bytes(0) => FramingState::Head(Vec::new()),
+            BodyLength::Bytes(left) => FramingState::Data { left, is_chunk: false },
+            BodyLength::Chunked => FramingState::ChunkSize(ChunkSize::default()),
         }),
-        // The same parser refuses it within hyper, which knows the status to answer with.
-        Ok(Status::Partial) | Err(_) => Ok(State::Refused),
+        // hyper uses the same parser, rejects this head too, and chooses the status of the response.
+        Ok(Status::Partial) | Err(_) => Ok(FramingState::Rejected),
     }
 }
 
-/// How the body ends, where there is one way to say so.
-fn length(version: Option<u8>, headers: &[Header<'_>]) -> Result<Length, Fault> {
+/// The length of the body, if the head declares it unambiguously.
+fn length(version: Option<u8>, headers: &[Header<'_>]) -> Result<BodyLength, FramingError> {
     let named = |name: &'static str| headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
-    // A request that names no host, or several, may be meant for somebody else (RFC 9112, 3.2).
+    // A request that names no host, or several, may be meant for another server (RFC 9112, 3.2).
     if version == Some(1) && named("host").count() != 1 || named("host").count() > 1 {
-        return Err(Fault::Ambiguous);
+        return Err(FramingError::Ambiguous);
     }
     let (mut lengths, mut codings) = (named("content-length"), named("transfer-encoding"));
     match ([lengths.next(), lengths.next()], [codings.next(), codings.next()]) {
-        ([None, _], [None, _]) => Ok(Length::Bytes(0)),
-        ([Some(length), None], [None, _]) => content_length(length.value).map(Length::Bytes).ok_or(Fault::Ambiguous),
-        ([None, _], [Some(coding), None]) if version == Some(1) && coding.value.eq_ignore_ascii_case(b"chunked") => {
-            Ok(Length::Chunked)
+        ([None, _], [None, _]) => Ok(BodyLength::Bytes(0)),
+        ([Some(length), None], [None, _]) => {
+            content_length(length.value).map(BodyLength::Bytes).ok_or(FramingError::Ambiguous)
         }
-        _ => Err(Fault::Ambiguous),
+        ([None, _], [Some(coding), None]) if version == Some(1) && coding.value.eq_ignore_ascii_case(b"chunked") => {
+            Ok(BodyLength::Chunked)
+        }
+        _ => Err(FramingError::Ambiguous),
     }
 }
 
-/// Digits only: no sign, no list, no spaces within (RFC 9110, 8.6).
+/// A content length: digits only, without a sign, a list or spaces (RFC 9110, 8.6).
 fn content_length(value: &[u8]) -> Option<u64> {
     let is_digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     is_digits.then(|| str::from_utf8(value).ok()?.parse().ok()).flatten()
@@ -244,18 +249,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Follows a text in one piece.
-    fn follow(text: &str) -> (Framing, Result<(), (usize, Fault)>) {
-        let mut framing = Framing::new();
-        let followed = framing.follow(text.as_bytes());
-        (framing, followed)
+    /// Reads a text in one piece.
+    fn read(text: &str) -> (RequestFramingGuard, Result<(), (usize, FramingError)>) {
+        let mut framing = RequestFramingGuard::new();
+        let outcome = framing.read(text.as_bytes());
+        (framing, outcome)
     }
 
     fn post(headers: &str, body: &str) -> String {
         format!("POST /events HTTP/1.1\r\nHost: weir\r\n{headers}\r\n\r\n{body}")
     }
 
-    fn whole_requests() -> Vec<String> {
+    fn complete_requests() -> Vec<String> {
         vec![
             "GET / HTTP/1.1\r\nHost: weir\r\n\r\n".into(),
             "GET / HTTP/1.1\nHost: weir\n\n".into(),
@@ -274,27 +279,27 @@ mod tests {
     }
 
     #[test]
-    fn whole_requests_end_where_they_end() {
-        for request in whole_requests() {
-            let (framing, followed) = follow(&request);
-            assert_eq!(followed, Ok(()), "{request}");
+    fn complete_requests_end_at_their_last_byte() {
+        for request in complete_requests() {
+            let (framing, outcome) = read(&request);
+            assert_eq!(outcome, Ok(()), "{request}");
             assert!(framing.is_between_requests(), "{request}");
             let cut = &request[..request.len() - 1];
-            let (framing, followed) = follow(cut);
-            assert!(followed.is_ok() && !framing.is_between_requests(), "{cut}");
+            let (framing, outcome) = read(cut);
+            assert!(outcome.is_ok() && !framing.is_between_requests(), "{cut}");
         }
     }
 
     #[test]
-    fn a_head_is_told_from_a_body() {
-        assert!(!follow("").0.is_in_head());
-        assert!(follow("P").0.is_in_head());
-        assert!(!follow("\r\n").0.is_in_head());
-        assert!(!follow(&post("Content-Length: 9", "x")).0.is_in_head());
+    fn a_head_is_distinguished_from_a_body() {
+        assert!(!read("").0.is_in_head());
+        assert!(read("P").0.is_in_head());
+        assert!(!read("\r\n").0.is_in_head());
+        assert!(!read(&post("Content-Length: 9", "x")).0.is_in_head());
     }
 
     #[test]
-    fn what_can_be_read_in_two_ways_is_refused() {
+    fn ambiguous_heads_are_rejected() {
         for headers in [
             "Content-Length: 5\r\nTransfer-Encoding: chunked",
             "Transfer-Encoding: chunked\r\nContent-Length: 5",
@@ -316,73 +321,76 @@ mod tests {
             "Host: other",
         ] {
             let request = post(headers, "0\r\n\r\n");
-            assert_eq!(follow(&request).1, Err((0, Fault::Ambiguous)), "{headers}");
+            assert_eq!(read(&request).1, Err((0, FramingError::Ambiguous)), "{headers}");
         }
         let old = |headers| format!("POST /events HTTP/1.0\r\n{headers}\r\n\r\n");
         for request in
             ["GET / HTTP/1.1\r\n\r\n".to_owned(), old("Transfer-Encoding: chunked"), old("Host: a\r\nHost: b")]
         {
-            assert_eq!(follow(&request).1, Err((0, Fault::Ambiguous)), "{request}");
+            assert_eq!(read(&request).1, Err((0, FramingError::Ambiguous)), "{request}");
         }
     }
 
     #[test]
-    fn a_chunk_begins_with_its_size() {
+    fn a_chunk_starts_with_its_size() {
         for (body, at) in [("\r\n", 0), ("x", 0), ("1\r\na\r\n\r\n", 6), ("-1\r\n", 0), ("11111111111111111\r\n", 16)] {
             let request = post("Transfer-Encoding: chunked", body);
             let head = request.len() - body.len();
-            assert_eq!(follow(&request).1, Err((head + at, Fault::Ambiguous)), "{body:?}");
+            assert_eq!(read(&request).1, Err((head + at, FramingError::Ambiguous)), "{body:?}");
         }
     }
 
     #[test]
-    fn a_trailer_ends_its_lines_in_one_way() {
+    fn a_trailer_line_ends_with_cr_lf_only() {
         for (body, at) in [("0\r\n\n", 3), ("0\r\nx: y\n\r\n", 7), ("0\r\nx: y\r\n\n", 9), ("0\r\nx\ry\r\n", 5)] {
             let request = post("Transfer-Encoding: chunked", body);
             let head = request.len() - body.len();
-            assert_eq!(follow(&request).1, Err((head + at, Fault::Ambiguous)), "{body:?}");
+            assert_eq!(read(&request).1, Err((head + at, FramingError::Ambiguous)), "{body:?}");
         }
     }
 
     #[test]
-    fn a_head_is_bounded_however_it_comes() {
+    fn a_head_is_bounded_however_it_is_split() {
         let head = |bytes: usize| {
             let start = "GET / HTTP/1.1\r\nHost: weir\r\nX: ";
             format!("{start}{}\r\n\r\n", "x".repeat(bytes - start.len() - 4))
         };
-        assert_eq!(follow(&head(limits::HEAD_BYTES_MAX)).1, Ok(()));
-        assert_eq!(follow(&head(limits::HEAD_BYTES_MAX + 1)).1, Err((limits::HEAD_BYTES_MAX + 1, Fault::HeadTooLarge)));
-        let mut framing = Framing::new();
-        let endless = std::iter::repeat_n(b"x", limits::HEAD_BYTES_MAX + 1).position(|x| framing.follow(x).is_err());
+        assert_eq!(read(&head(limits::HEAD_BYTES_MAX)).1, Ok(()));
+        assert_eq!(
+            read(&head(limits::HEAD_BYTES_MAX + 1)).1,
+            Err((limits::HEAD_BYTES_MAX + 1, FramingError::HeadTooLarge))
+        );
+        let mut framing = RequestFramingGuard::new();
+        let endless = std::iter::repeat_n(b"x", limits::HEAD_BYTES_MAX + 1).position(|x| framing.read(x).is_err());
         assert_eq!(endless, Some(limits::HEAD_BYTES_MAX));
     }
 
     #[test]
-    fn what_hyper_cannot_parse_is_left_to_it() {
+    fn heads_that_hyper_cannot_parse_are_left_to_hyper() {
         for text in ["\0\n\n", "GET / HTTP/1.1\r\nHost: weir\r\n folded\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] {
-            let (framing, followed) = follow(&format!("{text}GET / HTTP/1.1\r\n\r\n"));
-            assert!(followed.is_ok() && matches!(framing.state, State::Refused), "{text:?}");
+            let (framing, outcome) = read(&format!("{text}GET / HTTP/1.1\r\n\r\n"));
+            assert!(outcome.is_ok() && matches!(framing.state, FramingState::Rejected), "{text:?}");
         }
     }
 
     proptest! {
-        /// Wherever the network cuts them, requests that follow one another end in the same places.
+        /// However the network splits the bytes, consecutive requests end at the same positions.
         #[test]
-        fn cuts_change_nothing(
-            requests in prop::collection::vec(prop::sample::select(whole_requests()), 1..6),
+        fn splits_change_nothing(
+            requests in prop::collection::vec(prop::sample::select(complete_requests()), 1..6),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
-            has_fault in any::<bool>(),
+            is_faulty in any::<bool>(),
         ) {
             let fault = post("Content-Length: 1\r\nTransfer-Encoding: chunked", "");
-            let text = requests.concat() + if has_fault { &fault } else { "" };
+            let text = requests.concat() + if is_faulty { &fault } else { "" };
             let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(text.len())).collect();
             cuts.extend([0, text.len()]);
             cuts.sort_unstable();
-            let mut framing = Framing::new();
+            let mut framing = RequestFramingGuard::new();
             let pieces = cuts.windows(2).map(|cut| &text.as_bytes()[cut[0]..cut[1]]);
-            let fault_in = pieces.map(|piece| framing.follow(piece)).position(|followed| followed.is_err());
-            prop_assert_eq!(fault_in.is_some(), has_fault);
-            prop_assert_eq!(framing.is_between_requests(), !has_fault);
+            let fault_in = pieces.map(|piece| framing.read(piece)).position(|outcome| outcome.is_err());
+            prop_assert_eq!(fault_in.is_some(), is_faulty);
+            prop_assert_eq!(framing.is_between_requests(), !is_faulty);
         }
     }
 }

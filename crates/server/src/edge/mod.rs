@@ -1,12 +1,13 @@
-//! The listener: accepts connections, bounds what they may do, and drains them at the end.
+//! The network edge: it accepts connections, bounds them, and drains them at shutdown.
 //!
-//! HTTP/1.1 only. HTTP/2 is left out: what it gains, many requests at once on one connection, batches have already; and it
-//! would bring a second set of limits (streams, resets, header tables) to be kept against hostile peers.
+//! The server speaks HTTP/1.1 only. The gain of HTTP/2 is many concurrent requests on one connection. Batches already put
+//! many events on one round trip. HTTP/2 would need a second set of limits against hostile peers: streams, resets and header
+//! tables.
 
-#[cfg(test)]
-mod agreement;
 mod framing;
-mod guarded;
+#[cfg(test)]
+mod framing_vs_hyper_tests;
+mod timeout_io;
 mod tls;
 
 pub use tls::{Tls, TlsError};
@@ -14,7 +15,6 @@ pub use tls::{Tls, TlsError};
 use crate::http::{self, App, RequestBody};
 use crate::limits;
 use crate::min_rate::Timeouts;
-use guarded::Guarded;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -25,16 +25,17 @@ use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use timeout_io::TimeoutIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Where a server listens, and how it is spoken to there.
+/// The socket that a server listens on, and its TLS configuration.
 pub struct Endpoint {
-    /// The socket.
+    /// The bound socket.
     pub listener: TcpListener,
-    /// Plain text where there is none.
+    /// The certificate for TLS; without it the server speaks plain HTTP.
     pub tls: Option<Arc<Tls>>,
 }
 
@@ -44,11 +45,11 @@ impl From<TcpListener> for Endpoint {
     }
 }
 
-/// Serves `app` at the endpoint until `shutdown` comes; then stops accepting, answers what is in flight, and returns, after
-/// [`limits::DRAIN_TIMEOUT`] at the latest.
+/// Serves `app` at the endpoint until `shutdown` completes. Then it stops accepting connections, completes the requests in
+/// flight, and returns, at the latest after [`limits::DRAIN_TIMEOUT`].
 ///
 /// # Errors
-/// When the listener's address cannot be told. Errors of single connections end those connections only.
+/// When the listener has no local address. An error of one connection ends only that connection.
 pub async fn serve(app: Arc<App>, endpoint: impl Into<Endpoint>, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let Endpoint { listener, tls } = endpoint.into();
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -57,7 +58,7 @@ pub async fn serve(app: Arc<App>, endpoint: impl Into<Endpoint>, shutdown: impl 
     tokio::select! {
         () = shutdown => {}
         never = accept(&listener, tls, Arc::clone(&app), &connections) => match never {},
-        never = http::watch(Arc::clone(&app)) => match never {},
+        never = http::monitor(Arc::clone(&app)) => match never {},
     }
     app.start_draining();
     drop(listener);
@@ -69,12 +70,13 @@ pub async fn serve(app: Arc<App>, endpoint: impl Into<Endpoint>, shutdown: impl 
     Ok(())
 }
 
-/// What is written, instead of an answer, to a connection beyond those that there is room for.
-const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-content-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 169\r\n\r\n\
+/// The response to a connection above the limit. It is written without reading a request.
+const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+content-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 146\r\n\r\n\
 {\"type\":\"urn:weir:problem:overloaded\",\"title\":\"Overloaded\",\"status\":503,\
-\"detail\":\"there is no room for this connection now; nothing of it was taken\",\"code\":\"overloaded\"}";
+\"detail\":\"too many connections are open; retry later\",\"code\":\"overloaded\"}";
 
+/// Accepts connections until it is dropped, and serves each in a task of its own.
 async fn accept(
     listener: &TcpListener,
     tls: Option<Arc<Tls>>,
@@ -82,7 +84,7 @@ async fn accept(
     connections: &GracefulShutdown,
 ) -> Infallible {
     let timeouts = app.config().timeouts.clone();
-    let places = Arc::clone(&app.places);
+    let permits = Arc::clone(&app.connection_permits);
     let router = TowerToHyperService::new(http::router(Arc::clone(&app)));
     let mut pause = *limits::ACCEPT_PAUSE.start();
     let mut warned_at: Option<Instant> = None;
@@ -90,25 +92,28 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, _)) => {
                 pause = *limits::ACCEPT_PAUSE.start();
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    app.refused_connection();
-                    refuse(&stream, tls.is_none(), &mut warned_at);
+                let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                    app.count_rejected_connection();
+                    reject(&stream, tls.is_none(), &mut warned_at);
                     continue;
                 };
-                // A failure leaves a slower connection, or one that fails at its first read.
+                // After a failure the connection is only slower, or fails at its first read.
                 let _ = stream.set_nodelay(true);
-                let connection =
-                    Connection { router: router.clone(), timeouts: timeouts.clone(), watcher: connections.watcher() };
-                // Two kinds of task, so that a plain connection does not take the memory of a TLS session.
+                let connection = ConnectionServer {
+                    router: router.clone(),
+                    timeouts: timeouts.clone(),
+                    watcher: connections.watcher(),
+                };
+                // Two kinds of task, so that a plain connection needs no memory for a TLS session.
                 match tls.clone() {
-                    None => drop(tokio::spawn(connection.serve(stream, place))),
-                    Some(tls) => drop(tokio::spawn(connection.serve_tls(stream, tls, place))),
+                    None => drop(tokio::spawn(connection.serve(stream, permit))),
+                    Some(tls) => drop(tokio::spawn(connection.serve_tls(stream, tls, permit))),
                 }
             }
-            // The client was gone before it was accepted.
+            // The client disconnected before the server accepted it.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            // Most likely out of file descriptors. Connections that end will free some; a busy loop would only hinder
-            // them.
+            // Most likely there is no free file descriptor. Connections that end free some, and a busy loop would only
+            // slow them down.
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(pause).await;
@@ -118,58 +123,59 @@ async fn accept(
     }
 }
 
-/// Tells a client that there are too many, without waiting for it; and the log, at most once a second.
-fn refuse(stream: &TcpStream, is_plain: bool, warned_at: &mut Option<Instant>) {
+/// Rejects a connection above the limit without waiting for the client, and logs it at most once per second.
+fn reject(stream: &TcpStream, is_plain: bool, warned_at: &mut Option<Instant>) {
     if is_plain {
-        // The buffer of a new socket is empty. A client that is gone needs no answer.
-        let _ = stream.try_write(REFUSAL);
+        // The send buffer of a new socket is empty, so the write is complete. A disconnected client needs no response.
+        let _ = stream.try_write(TOO_MANY_CONNECTIONS);
     }
     let now = Instant::now();
     if warned_at.is_none_or(|at| now - at >= limits::ACCEPT_WARNING_PERIOD) {
         *warned_at = Some(now);
-        tracing::warn!("refusing connections: as many as allowed are open");
+        tracing::warn!("refusing connections: the limit of open connections is reached");
     }
 }
 
-/// What a connection is served with.
-struct Connection {
+/// The parts that serve one connection.
+struct ConnectionServer {
     router: TowerToHyperService<axum::Router>,
     timeouts: Timeouts,
     watcher: Watcher,
 }
 
-impl Connection {
-    async fn serve_tls(self, stream: TcpStream, tls: Arc<Tls>, place: OwnedSemaphorePermit) {
+impl ConnectionServer {
+    async fn serve_tls(self, stream: TcpStream, tls: Arc<Tls>, permit: OwnedSemaphorePermit) {
         match timeout(self.timeouts.head, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.serve(stream, place).await,
-            Ok(Err(error)) => tracing::debug!(%error, "no TLS session"),
-            Err(_) => tracing::debug!("no TLS session in time"),
+            Ok(Ok(stream)) => self.serve(stream, permit).await,
+            Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+            Err(_) => tracing::debug!("TLS handshake timed out"),
         }
     }
 
-    /// Serves a stream to its end, and gives its place up then.
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, place: OwnedSemaphorePermit) {
+    /// Serves a stream to its end, and then releases its permit.
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, permit: OwnedSemaphorePermit) {
         let router = self.router;
         let service = service_fn(move |request: Request<Incoming>| router.call(RequestBody::of(request)));
-        let stream = TokioIo::new(Guarded::new(stream, self.timeouts));
+        let stream = TokioIo::new(TimeoutIo::new(stream, self.timeouts));
         let connection = builder().serve_connection(stream, service);
         if let Err(error) = self.watcher.watch(connection).await {
             tracing::debug!(%error, "connection ended");
         }
-        drop(place);
+        drop(permit);
     }
 }
 
+/// The HTTP/1.1 settings of all connections.
 fn builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new());
-    // The guard times heads, and times between requests, which hyper does not tell from them.
+    // `TimeoutIo` has timeouts for heads and for idle connections. hyper cannot distinguish the two.
     builder.header_read_timeout(None);
     builder.max_headers(limits::HEADERS_MAX).max_header_size(limits::HEAD_BYTES_MAX);
-    // What a connection has once read into, it keeps while it rests.
+    // An idle connection keeps its buffer at the largest size that it has read.
     builder.max_buf_size(limits::CONNECTION_BUFFER_BYTES_MAX);
-    // Half-closed connections are answered: a client may say that it has sent all and still read its verdicts.
-    // No `pipeline_flush`: with it hyper drops an answer when what follows the request cannot be read as another one.
+    // A client may close its sending side and still read the verdicts, so half-closed connections get their responses.
+    // There is no `pipeline_flush`: with it hyper drops a response when the bytes after the request are not a valid request.
     builder.half_close(true);
     builder
 }
@@ -179,8 +185,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_refusal_of_a_connection_has_the_length_that_it_says() {
-        let text = str::from_utf8(REFUSAL).unwrap();
+    fn the_response_to_a_connection_above_the_limit_has_its_declared_length() {
+        let text = str::from_utf8(TOO_MANY_CONNECTIONS).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.ends_with(&format!("content-length: {}", body.len())), "{}", body.len());
         assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap()["code"], "overloaded");

@@ -1,4 +1,4 @@
-//! TLS, by rustls: 1.2 and 1.3, with its defaults of ciphers and groups.
+//! TLS 1.2 and 1.3 by rustls, with its default cipher suites and key exchange groups.
 
 use std::fmt;
 use std::io;
@@ -12,15 +12,15 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-/// The certificate that the server shows, and the files that it comes from.
+/// The certificate of the server, and the files that hold it.
 pub struct Tls {
     certificates: PathBuf,
     key: PathBuf,
-    /// Replaced by a reload; a session keeps the one that it began with.
+    /// A reload replaces it. A session keeps the configuration that it started with.
     config: RwLock<Arc<ServerConfig>>,
 }
 
-/// Why a certificate cannot be used; one line that names the file.
+/// Why a certificate is unusable: one line that names the file.
 #[derive(Debug)]
 pub struct TlsError(String);
 
@@ -33,27 +33,27 @@ impl fmt::Display for TlsError {
 impl std::error::Error for TlsError {}
 
 impl Tls {
-    /// Reads the PEM files of a certificate chain, the server's own certificate first, and of its private key (PKCS #8,
+    /// Reads two PEM files: the certificate chain with the server's own certificate first, and its private key (PKCS #8,
     /// PKCS #1 or SEC 1).
     ///
     /// # Errors
-    /// [`TlsError`], when a file cannot be read, or the key is not that of the certificate.
+    /// [`TlsError`] when a file is unreadable, or the key does not belong to the certificate.
     pub fn from_files(certificates: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
         let config = RwLock::new(Arc::new(read(&certificates, &key)?));
         Ok(Self { certificates, key, config })
     }
 
-    /// Reads the files again, for the sessions from now on.
+    /// Reads the files again. New sessions use the new certificate.
     ///
     /// # Errors
-    /// [`TlsError`]; the certificate in use stays.
+    /// [`TlsError`]. The previous certificate stays in use.
     pub fn reload(&self) -> Result<(), TlsError> {
         let config = Arc::new(read(&self.certificates, &self.key)?);
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
     }
 
-    /// Makes a session with a client.
+    /// Performs the TLS handshake with a client.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
         TlsAcceptor::from(config).accept(stream).await
@@ -66,6 +66,7 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// Reads the files, and makes the TLS configuration of the server.
 fn read(certificates: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
     let unreadable = |path: &Path, error: pem::Error| TlsError(format!("{}: {error}", path.display()));
     let chain = CertificateDer::pem_file_iter(certificates).and_then(Iterator::collect::<Result<Vec<_>, _>>);
@@ -74,16 +75,20 @@ fn read(certificates: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
         return Err(TlsError(format!("{}: no certificate in it", certificates.display())));
     }
     let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, error))?;
-    let refused = |error: rustls::Error| {
-        TlsError(format!("{} and {} do not make a certificate: {error}", certificates.display(), key.display()))
+    let unusable = |error: rustls::Error| {
+        TlsError(format!(
+            "cannot use the certificate {} with the key {}: {error}",
+            certificates.display(),
+            key.display()
+        ))
     };
-    // The provider is named, so that no other crate's choice can get in between.
+    // The provider is explicit: the process-wide default may be set by another crate.
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(refused)?
+        .map_err(unusable)?
         .with_no_client_auth()
         .with_single_cert(chain, key_der)
-        .map_err(refused)?;
+        .map_err(unusable)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

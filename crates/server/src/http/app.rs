@@ -1,102 +1,103 @@
-//! What the handlers share.
+//! The shared state of all handlers.
 
-use crate::http::admission::Admission;
+use crate::http::adaptive_limit::AdaptiveLimit;
 use crate::http::body_memory::BodyMemory;
+use crate::http::concurrency_limiter::ConcurrencyLimiter;
 use crate::http::config::HttpConfig;
-use crate::http::gate::Gate;
-use crate::http::instruments::Instruments;
+use crate::http::live_streams::LiveStreams;
 use crate::http::problem::Overload;
 use crate::http::reject_log::RejectLog;
-use crate::http::streams::Streams;
+use crate::http::server_metrics::ServerMetrics;
 use crate::limits;
-use crate::tokens::{Tokens, TokensInForce};
+use crate::tokens::{ActiveTokens, Tokens};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use weir::Engine;
 
-/// What the handlers share.
+/// The HTTP API of one engine: the shared state of all its handlers. [`serve_app`](crate::serve_app) serves it.
 pub struct App {
     pub(crate) engine: Arc<Engine>,
     pub(super) config: HttpConfig,
-    pub(super) tokens: TokensInForce,
-    /// Whether the server is about to stop.
+    pub(super) tokens: ActiveTokens,
+    /// Whether the server is shutting down.
     pub(super) draining: watch::Sender<bool>,
-    pub(super) instruments: Arc<Instruments>,
-    /// Places for connections.
-    pub(crate) places: Arc<Semaphore>,
-    /// How far behind the runtime is.
-    pub(super) admission: Admission,
-    /// Memory for bodies, and for the answers to batches.
+    pub(super) server_metrics: Arc<ServerMetrics>,
+    /// One permit for each connection that may be open.
+    pub(crate) connection_permits: Arc<Semaphore>,
+    /// Bounds the batches in flight by the queueing delay of the runtime.
+    pub(super) adaptive_limit: AdaptiveLimit,
+    /// The memory budget of request bodies, and of the responses to batches.
     pub(super) bodies: BodyMemory,
-    /// Memory for the answers to queries.
-    pub(super) answers: BodyMemory,
-    /// Batches too large for a runtime worker.
-    pub(super) ingest: Gate,
-    /// Queries that sum seconds up.
-    pub(super) reads: Gate,
-    /// Queries that look at every run.
-    pub(super) scans: Gate,
-    /// Changes of the reference table.
-    pub(super) changes: Gate,
-    pub(super) streams: Streams,
+    /// The memory budget of the responses to queries.
+    pub(super) responses: BodyMemory,
+    /// Limits batches that are too large for a runtime worker.
+    pub(super) ingest_limiter: ConcurrencyLimiter,
+    /// Limits queries that add up the totals of seconds.
+    pub(super) query_limiter: ConcurrencyLimiter,
+    /// Limits queries that scan every run of their window.
+    pub(super) scan_limiter: ConcurrencyLimiter,
+    /// Limits changes of the reference table.
+    pub(super) change_limiter: ConcurrencyLimiter,
+    pub(super) streams: LiveStreams,
     pub(super) reject_log: RejectLog,
 }
 
 impl App {
-    /// The interface of `engine`.
+    /// The HTTP API of `engine`. The engine reports the durations of its stages to the app, unless it has an observer
+    /// already.
     #[must_use]
     pub fn new(engine: Arc<Engine>, config: HttpConfig) -> Self {
-        let instruments = Arc::new(Instruments::new(engine.now_ms()));
-        // An engine that has an observer keeps it, and shows its stages there.
-        engine.set_observer(Arc::clone(&instruments.stages) as _);
+        let server_metrics = Arc::new(ServerMetrics::new(engine.now_ms()));
+        // An engine that already has an observer keeps it. Then the exposition shows no stages.
+        engine.set_observer(Arc::clone(&server_metrics.stages) as _);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             engine,
-            tokens: TokensInForce::default(),
+            tokens: ActiveTokens::default(),
             draining: watch::Sender::new(false),
-            instruments,
-            places: Arc::new(Semaphore::new(config.max_connections)),
-            admission: Admission::new(config.max_wait),
+            server_metrics,
+            connection_permits: Arc::new(Semaphore::new(config.max_connections)),
+            adaptive_limit: AdaptiveLimit::new(config.max_queue_delay),
             bodies: BodyMemory::new(config.max_bodies_bytes),
-            answers: BodyMemory::new(config.max_answers_bytes()),
-            ingest: Gate::new(cores, limits::WAITING_PER_TURN),
-            reads: Gate::new(limits::READS_AT_ONCE, limits::READS_WAITING_PER_TURN),
-            scans: Gate::new(limits::SCANS_AT_ONCE, limits::WAITING_PER_TURN),
-            changes: Gate::new(limits::REFERENCE_CHANGES_AT_ONCE, limits::WAITING_PER_TURN),
-            streams: Streams::new(config.max_streams),
+            responses: BodyMemory::new(config.max_responses_bytes()),
+            ingest_limiter: ConcurrencyLimiter::new(cores, limits::QUEUED_PER_PERMIT),
+            query_limiter: ConcurrencyLimiter::new(limits::CONCURRENT_QUERIES, limits::QUERIES_QUEUED_PER_PERMIT),
+            scan_limiter: ConcurrencyLimiter::new(limits::CONCURRENT_SCANS, limits::QUEUED_PER_PERMIT),
+            change_limiter: ConcurrencyLimiter::new(limits::CONCURRENT_REFERENCE_CHANGES, limits::QUEUED_PER_PERMIT),
+            streams: LiveStreams::new(config.max_streams),
             reject_log: RejectLog::default(),
             config,
         }
     }
 
-    /// The settings in force.
+    /// The settings of this app.
     #[must_use]
     pub fn config(&self) -> &HttpConfig {
         &self.config
     }
 
-    /// Makes these the tokens that are asked for, from the next request on; live streams end, unless they are the same as
-    /// before. At first there are none.
+    /// Sets the tokens that requests need from now on. A new app has no tokens, so every role is open to everyone. Live
+    /// streams end, unless the tokens are the same as before.
     pub fn set_tokens(&self, tokens: Tokens) {
         self.tokens.replace(tokens);
     }
 
-    /// The tokens in force.
+    /// The current tokens.
     pub(crate) fn tokens(&self) -> Tokens {
         self.tokens.get()
     }
 
-    /// Connections that are open.
+    /// The number of open connections.
     pub(super) fn connections(&self) -> usize {
-        self.config.max_connections - self.places.available_permits()
+        self.config.max_connections - self.connection_permits.available_permits()
     }
 
-    /// A connection was refused for want of a place.
-    pub(crate) fn refused_connection(&self) {
-        self.instruments.refused(Overload::Connections);
+    /// Counts a connection that was rejected because too many are open.
+    pub(crate) fn count_rejected_connection(&self) {
+        self.server_metrics.count_overload(Overload::Connections);
     }
 
-    /// From now on the server says that it is not ready.
+    /// Starts the shutdown: the server is not ready any more, and live streams end.
     pub(crate) fn start_draining(&self) {
         self.draining.send_replace(true);
     }

@@ -1,10 +1,10 @@
-//! Which role a request needs, and whether its token has it.
+//! The role that a request needs, and the check of its token.
 //!
-//! | role | may |
+//! | role | allows |
 //! |---|---|
 //! | ingest | `POST` |
 //! | admin | `PUT`, `PATCH` |
-//! | read | `GET`, `HEAD`, except health, the dashboard and the OpenAPI document, which are open |
+//! | read | `GET` and `HEAD`. Health, the dashboard and the OpenAPI document need no role. |
 
 use crate::http::app::App;
 use crate::http::dashboard;
@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use weir_api::Role;
 
-/// The role that a request needs, if any. A method that no resource has needs none: the router refuses it anyway.
+/// The role that a request needs, if any. A method that no resource supports needs no role, because the router rejects it.
 pub(super) fn role_needed_by(method: &Method, path: &str) -> Option<Role> {
     match *method {
         Method::POST => Some(Role::Ingest),
@@ -26,14 +26,15 @@ pub(super) fn role_needed_by(method: &Method, path: &str) -> Option<Role> {
     }
 }
 
-/// The paths that anyone may read, beside those of the dashboard.
+/// The paths that need no role to read, in addition to those of the dashboard.
 const OPEN_PATHS: [&str; 4] = ["/healthz", "/livez", "/readyz", "/openapi.json"];
 
+/// Whether everyone may read a path.
 fn is_open(path: &str) -> bool {
     OPEN_PATHS.contains(&path) || dashboard::is_path(path)
 }
 
-/// Lets a request through if its token has the role that it needs.
+/// The middleware that passes a request on if its token has the role that the request needs.
 pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let role = role_needed_by(request.method(), request.uri().path());
     match role.map_or(Ok(()), |role| app.tokens.check(role, request.headers())) {
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_method_and_path_has_its_role() {
+    fn the_role_depends_on_the_method_and_the_path() {
         let needed = |method: Method, path: &str| role_needed_by(&method, path);
         assert_eq!(needed(Method::POST, "/events"), Some(Role::Ingest));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Request bodies: from frames to one buffer, within bounds of size, time and memory.
+//! Request bodies: from frames to one buffer, within bounds of size, transfer rate and memory.
 
 use crate::http::app::App;
 use crate::http::body_memory::BodyPermit;
@@ -15,15 +15,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// A body as it was sent, and its share of the memory for bodies.
+/// A complete body as it was sent, and its permit of the body memory budget.
 #[derive(Debug)]
 pub(super) struct BufferedBody {
     pub(super) bytes: Vec<u8>,
     pub(super) permit: BodyPermit,
 }
 
-/// Reads a body to its end. The bytes are charged as they come, not as they are announced, so that a client that
-/// announces much and sends little takes memory from nobody.
+/// Reads a body to its end. Bytes are charged to the budget when they arrive, not when they are announced. So a client that
+/// announces much and sends little takes no memory from others.
+///
+/// # Errors
+/// The body is too large, arrives too slowly, ends early, or needs more memory than is free.
 pub(super) async fn read(app: &App, mut body: AnyBody) -> Result<BufferedBody, Problem> {
     let max_bytes = app.config.max_body_bytes;
     let announced_bytes = body.size_hint().lower();
@@ -38,7 +41,7 @@ pub(super) async fn read(app: &App, mut body: AnyBody) -> Result<BufferedBody, P
     loop {
         let frame = timeout_at(rate.deadline(), body.frame()).await.map_err(|_| Problem::RequestTimeout(grace))?;
         let Some(frame) = frame else { return Ok(BufferedBody { bytes, permit }) };
-        // Only trailers are no data, and they say nothing here.
+        // A frame without data has trailers, which have no meaning here.
         let Ok(data) = frame.map_err(|_| Problem::BrokenBody)?.into_data() else { continue };
         if data.len() > max_bytes - bytes.len() {
             return Err(Problem::PayloadTooLarge { max_bytes });
@@ -50,8 +53,8 @@ pub(super) async fn read(app: &App, mut body: AnyBody) -> Result<BufferedBody, P
     }
 }
 
-/// Room for what has come, and for all that was announced once a good part of it is there: so a body is rarely moved, and a
-/// client has to send before it is given memory.
+/// Reserves space for the bytes that have arrived. Once a good part of the announced bytes is there, it reserves space for
+/// all of them. So a body is rarely moved, and a client must send bytes before it gets memory.
 fn reserve(bytes: &mut Vec<u8>, more_bytes: usize, announced_bytes: usize) {
     let needed_bytes = bytes.len() + more_bytes;
     if needed_bytes > bytes.capacity() {
@@ -60,19 +63,21 @@ fn reserve(bytes: &mut Vec<u8>, more_bytes: usize, announced_bytes: usize) {
     }
 }
 
-/// A request's body that is read on and thrown away, for a while, when it was dropped before its end.
+/// A request body that is drained for a short time if it is dropped before its end.
 ///
-/// A server that answers early and closes a socket with unread bytes in it makes TCP reset the connection, and the
-/// client, still sending, never sees the answer (RFC 9112, 9.6). A client that waits for `100 Continue` sends nothing
-/// before it is asked to, and is not asked then.
+/// A server may respond early and close a socket that has unread bytes. Then TCP resets the connection, and a client that is
+/// still sending never sees the response (RFC 9112, 9.6). A client that waits for `100 Continue` sends no body before the
+/// server asks for it. Such a body is not drained, because draining would ask for it.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    /// None once it has ended.
+    /// None once the body has ended.
     incoming: Option<Incoming>,
+    /// Whether the client sends the body now: it does not wait for `100 Continue`, or has received it.
     client_sends: bool,
 }
 
 impl RequestBody {
+    /// The same request with a body that is drained.
     pub(crate) fn of(request: Request<Incoming>) -> Request<Self> {
         let client_sends = !request.headers().contains_key(EXPECT);
         request.map(|incoming| Self { incoming: Some(incoming), client_sends })
@@ -122,7 +127,7 @@ mod tests {
     use weir::{Engine, EngineConfig, ManualClock};
 
     #[tokio::test]
-    async fn bodies_beyond_the_memory_set_aside_are_refused_until_others_are_done() {
+    async fn bodies_beyond_the_memory_budget_are_rejected_until_others_are_done() {
         let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
         let app = App::new(Arc::new(engine), HttpConfig { max_bodies_bytes: 10, ..HttpConfig::default() });
         let body = || AnyBody::from("123456");
@@ -134,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_made_for_what_has_come_and_then_for_all_that_was_announced() {
+    fn space_is_reserved_for_arrived_bytes_and_then_for_all_announced_bytes() {
         let capacities = |announced_bytes, pieces: &[usize]| {
             let mut bytes = Vec::new();
             let fill = |piece: &usize| {
@@ -146,7 +151,7 @@ mod tests {
         };
         assert_eq!(capacities(100_000, &[1_000, 3_000, 1, 95_999]), [4_000, 4_000, 16_004, 100_000]);
         assert_eq!(capacities(100_000, &[25_000, 75_000]), [100_000, 100_000]);
-        assert_eq!(capacities(1_000_000_000, &[1_000])[..], [4_000], "a lie takes no room");
+        assert_eq!(capacities(1_000_000_000, &[1_000])[..], [4_000], "an announcement alone reserves no space");
         let unannounced = capacities(0, &[1_000; 64]);
         assert!((64_000..=128_000).contains(&unannounced[63]) && unannounced[62] == unannounced[63]);
     }

@@ -1,4 +1,4 @@
-//! A budget of memory for bodies or answers, handed out as permits for bytes.
+//! Memory budgets for request bodies and responses, handed out as permits for bytes.
 
 use crate::http::problem::{Overload, Problem};
 use crate::limits;
@@ -6,15 +6,15 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A budget of bytes that requests share.
+/// A memory budget in bytes that requests share.
 #[derive(Debug)]
 pub(super) struct BodyMemory {
     free: Arc<Semaphore>,
     max_bytes: usize,
 }
 
-/// The bytes that one request holds of a [`BodyMemory`]: for its body, for what is made of the body while it is read, and
-/// for the answer. Dropping the permit gives them back.
+/// The bytes of a [`BodyMemory`] that one request holds: for its body, for decoding the body, and for the response.
+/// Dropping the permit releases them.
 #[derive(Debug)]
 pub(super) struct BodyPermit {
     held: OwnedSemaphorePermit,
@@ -23,40 +23,42 @@ pub(super) struct BodyPermit {
 
 /// Bytes that hold their permit until they are dropped.
 #[derive(Debug)]
-struct Charged {
+struct ChargedBytes {
     bytes: Vec<u8>,
     _permit: BodyPermit,
 }
 
-impl AsRef<[u8]> for Charged {
+impl AsRef<[u8]> for ChargedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
 impl BodyMemory {
+    /// A budget of `max_bytes`.
     pub(super) fn new(max_bytes: usize) -> Self {
         Self { free: Arc::new(Semaphore::new(max_bytes.min(Semaphore::MAX_PERMITS))), max_bytes }
     }
 
-    /// A permit for no bytes yet.
+    /// A permit for zero bytes, which can grow.
     pub(super) fn permit(&self) -> BodyPermit {
         let held = Arc::clone(&self.free).try_acquire_many_owned(0).expect("the semaphore is never closed");
         BodyPermit { held, max_bytes: self.max_bytes }
     }
 
-    /// The answer to a query as shared bytes. Small answers are not charged: they are sent whatever others hold.
+    /// Turns the response to a query into shared bytes, and charges them to the budget. A response of up to
+    /// [`limits::ANSWER_BYTES_FREE`] is not charged, so that it is sent whatever the other requests hold.
     ///
     /// # Errors
-    /// There is no memory for the answer now, or there never will be.
-    pub(super) fn charge_answer(&self, bytes: Vec<u8>) -> Result<Bytes, Problem> {
+    /// The free part of the budget is too small for the response now, or the whole budget is.
+    pub(super) fn charge_response(&self, bytes: Vec<u8>) -> Result<Bytes, Problem> {
         if bytes.capacity() <= limits::ANSWER_BYTES_FREE {
             return Ok(bytes.into());
         }
         if bytes.capacity() > self.max_bytes {
             let max_bytes = self.max_bytes;
             return Err(Problem::InvalidParameter(format!(
-                "the answer would be larger than {max_bytes} bytes; ask for less"
+                "the response would be larger than {max_bytes} bytes; request less data"
             )));
         }
         let mut permit = self.permit();
@@ -71,15 +73,15 @@ impl BodyMemory {
 }
 
 impl BodyPermit {
-    /// The bytes held.
+    /// The bytes that the permit holds.
     pub(super) fn bytes(&self) -> usize {
         self.held.num_permits()
     }
 
-    /// Adds `bytes` to those held.
+    /// Acquires `bytes` more.
     ///
     /// # Errors
-    /// The bytes are not free now, or the request would need more than the whole budget.
+    /// The bytes are not free now, or the request would hold more than the whole budget.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
         let max_bytes = self.max_bytes;
         if bytes.saturating_add(self.bytes()) > max_bytes {
@@ -92,19 +94,19 @@ impl BodyPermit {
         Ok(())
     }
 
-    /// Gives back all but `bytes`.
+    /// Releases all but `bytes`.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
         drop(self.held.split(self.bytes().saturating_sub(bytes)));
     }
 
-    /// The answer, charged to this permit until the client has taken it. An answer cannot be refused any more: where it needs
-    /// more memory than is free, it is sent all the same.
+    /// Charges a response to this permit until it is sent. The request has already taken effect, so the response is sent
+    /// even if it needs more memory than is free.
     pub(super) fn charge(mut self, bytes: Vec<u8>) -> Bytes {
         match bytes.capacity().checked_sub(self.bytes()) {
             None | Some(0) => self.shrink_to(bytes.capacity()),
             Some(more) => _ = self.grow(more),
         }
-        Bytes::from_owner(Charged { bytes, _permit: self })
+        Bytes::from_owner(ChargedBytes { bytes, _permit: self })
     }
 }
 
@@ -114,7 +116,7 @@ mod tests {
     use weir_api::ProblemCode;
 
     #[test]
-    fn a_permit_grows_within_the_budget_and_gives_back_what_it_holds() {
+    fn a_permit_grows_within_the_budget_and_releases_its_bytes() {
         let memory = BodyMemory::new(10);
         let (mut one, mut other) = (memory.permit(), memory.permit());
         one.grow(6).unwrap();
@@ -128,30 +130,34 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_charged_at_its_capacity_until_it_is_dropped() {
+    fn a_response_is_charged_at_its_capacity_until_it_is_dropped() {
         let memory = BodyMemory::new(100);
         for (held_bytes, free_bytes) in [(10, 50), (80, 50), (0, 50)] {
             let mut permit = memory.permit();
             permit.grow(held_bytes).unwrap();
-            let answer = permit.charge(Vec::with_capacity(50));
+            let response = permit.charge(Vec::with_capacity(50));
             assert_eq!(memory.free_bytes(), free_bytes);
-            drop(answer);
+            drop(response);
             assert_eq!(memory.free_bytes(), 100);
         }
         let mut rest = memory.permit();
         rest.grow(99).unwrap();
-        assert_eq!(memory.permit().charge(vec![7; 50]), vec![7; 50], "an answer is sent all the same");
+        assert_eq!(
+            memory.permit().charge(vec![7; 50]),
+            vec![7; 50],
+            "the response is sent although the memory is not free"
+        );
     }
 
     #[test]
-    fn large_answers_are_charged_and_small_ones_are_not() {
+    fn large_responses_are_charged_and_small_ones_are_not() {
         let memory = BodyMemory::new(1 << 20);
-        let refusal = |bytes: usize| memory.charge_answer(vec![0; bytes]).err().map(|problem| problem.code());
-        assert_eq!(refusal((1 << 20) + 1), Some(ProblemCode::InvalidParameter), "it would never fit");
-        let held = memory.charge_answer(vec![0; 1 << 20]).unwrap();
-        assert_eq!(refusal(limits::ANSWER_BYTES_FREE + 1), Some(ProblemCode::Overloaded));
-        assert_eq!(refusal(limits::ANSWER_BYTES_FREE), None);
+        let rejection = |bytes: usize| memory.charge_response(vec![0; bytes]).err().map(|problem| problem.code());
+        assert_eq!(rejection((1 << 20) + 1), Some(ProblemCode::InvalidParameter), "it would never fit");
+        let held = memory.charge_response(vec![0; 1 << 20]).unwrap();
+        assert_eq!(rejection(limits::ANSWER_BYTES_FREE + 1), Some(ProblemCode::Overloaded));
+        assert_eq!(rejection(limits::ANSWER_BYTES_FREE), None);
         drop(held);
-        assert_eq!(refusal(1 << 20), None);
+        assert_eq!(rejection(1 << 20), None);
     }
 }

@@ -18,7 +18,7 @@ pub(crate) enum Coding {
     Zstd,
 }
 
-/// The coding of a body is none of [`Coding::ACCEPTED`], or it was coded more than once.
+/// The coding of a body is none of [`ACCEPTED_CODINGS`](weir_api::headers::ACCEPTED_CODINGS), or it was coded more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UnsupportedEncoding;
 
@@ -35,9 +35,6 @@ pub(crate) enum Undecoded {
 }
 
 impl Coding {
-    /// What the server decodes, for `Accept-Encoding`.
-    pub(crate) const ACCEPTED: &'static str = "gzip, zstd, identity";
-
     /// The coding of a request's body. A body that was coded twice is none of ours.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Self, UnsupportedEncoding> {
         if headers.get_all(CONTENT_ENCODING).iter().any(|value| value.to_str().is_err()) {

@@ -1,25 +1,26 @@
-//! Settings of the HTTP interface.
+//! The settings of the HTTP API.
 
 use crate::limits;
 use crate::min_rate::Timeouts;
 use std::time::Duration;
 
-/// Settings of the HTTP interface.
+/// The settings of the HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
-    /// Bytes of a body, as sent and after decompression.
+    /// The size limit of a request body in bytes, as sent and after decompression.
     pub max_body_bytes: usize,
-    /// Bytes of memory for the bodies in flight, for what is made of them while they are read, and for the answers to
-    /// batches until they are taken. A body that could never be read in it is too large.
+    /// The memory budget in bytes of the request bodies in flight. It also covers their decoding, and the responses to
+    /// batches until they are sent. A body that needs more than the whole budget is too large.
     pub max_bodies_bytes: usize,
-    /// Connections at once.
+    /// The most open connections.
     pub max_connections: usize,
-    /// Live streams of figures at once.
+    /// The most concurrent live streams.
     pub max_streams: usize,
-    /// How long clients may take.
+    /// How long clients may take to send and to receive.
     pub timeouts: Timeouts,
-    /// How long a task that is ready may wait for a worker of the runtime before fewer batches are let in.
-    pub max_wait: Duration,
+    /// The queueing delay above which fewer batches are admitted. The delay is how long a ready task waits for a worker of
+    /// the runtime.
+    pub max_queue_delay: Duration,
 }
 
 impl Default for HttpConfig {
@@ -30,15 +31,15 @@ impl Default for HttpConfig {
             max_connections: limits::CONNECTIONS_DEFAULT,
             max_streams: limits::STREAMS_DEFAULT,
             timeouts: Timeouts::default(),
-            max_wait: limits::QUEUE_WAIT_MAX,
+            max_queue_delay: limits::QUEUE_DELAY_MAX,
         }
     }
 }
 
 impl HttpConfig {
-    /// Bytes of memory for large answers to questions until they are taken, beside that for bodies: so whoever sends keeps
-    /// nobody from reading.
-    pub(crate) fn max_answers_bytes(&self) -> usize {
+    /// The memory budget in bytes of large query responses until they are sent. It is separate from the budget for bodies,
+    /// so that ingestion does not block queries.
+    pub(crate) fn max_responses_bytes(&self) -> usize {
         self.max_bodies_bytes / 4
     }
 }

@@ -1,9 +1,9 @@
-//! `GET /` and `/dashboard/…`: a page that draws the live figures. It is code without data, and open to everyone; what it
-//! shows it asks for with the reader's token.
+//! `GET /` and `/dashboard/…`: the dashboard, a page that draws the live metrics. The page is code without data, so it is
+//! open to everyone. It requests its data with the token of the reader.
 
 use crate::http::header;
+use crate::http::openapi_errors::FileErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfFile;
 use crate::http::reference::{NO_CACHE, not_modified, preconditions};
 use axum::body::Body;
 use axum::http::header::{
@@ -16,14 +16,14 @@ use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 use weir_api::parameters;
 
-/// A file of the page.
+/// A file of the dashboard.
 struct File {
     path: &'static str,
     media_type: &'static str,
     content: &'static [u8],
 }
 
-/// The file of this name in the folder `dashboard`, at a path.
+/// The file with this name in the folder `dashboard`, served at `$path`.
 macro_rules! file {
     ($path:expr, $name:literal, $media_type:expr) => {
         File { path: $path, media_type: $media_type, content: include_bytes!(concat!("../../../../dashboard/", $name)) }
@@ -59,7 +59,7 @@ static FILES: [File; 20] = [
     module!("view.js"),
 ];
 
-/// A number for the content of each file, which its entity tag names.
+/// The entity tag of each file: a hash of its content, as a number.
 static VERSIONS: LazyLock<[u64; FILES.len()]> = LazyLock::new(|| {
     FILES.each_ref().map(|file| {
         let digest = Sha256::digest(file.content);
@@ -67,31 +67,30 @@ static VERSIONS: LazyLock<[u64; FILES.len()]> = LazyLock::new(|| {
     })
 });
 
-/// The page may run and load what this server serves as files, and nothing else: a value that ended up in its markup
-/// could do nothing there.
+/// The page may run and load only files of this server. So a value that ends up in the markup of the page can do nothing.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
      frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 );
 
-/// Whether a path is the page's own.
+/// Whether a path belongs to the dashboard.
 pub(super) fn is_path(path: &str) -> bool {
     path == "/" || path.starts_with("/dashboard/")
 }
 
 /// The dashboard.
 #[utoipa::path(
-    get, path = "/", tag = "service", operation_id = "dashboard", params(parameters::Known),
+    get, path = "/", tag = "service", operation_id = "dashboard", params(parameters::IfNoneMatchHeader),
     responses(
         (
-            status = 200, description = "The page.", body = String, content_type = "text/html; charset=utf-8",
+            status = 200, description = "The dashboard page.", body = String, content_type = "text/html; charset=utf-8",
             headers(
                 ("ETag" = String), ("Content-Security-Policy" = String), ("X-Content-Type-Options" = String),
                 ("Referrer-Policy" = String)
             )
         ),
         (
-            status = 304, description = "`If-None-Match` names the page as it is.",
+            status = 304, description = "`If-None-Match` contains the tag of the current page.",
             headers(
                 ("ETag" = String), ("Content-Security-Policy" = String), ("X-Content-Type-Options" = String),
                 ("Referrer-Policy" = String)
@@ -106,7 +105,7 @@ pub(super) async fn page(headers: HeaderMap) -> Result<Response, Problem> {
 /// A file of the dashboard.
 #[utoipa::path(
     get, path = "/dashboard/{file}", tag = "service", operation_id = "dashboard_file",
-    params(parameters::FileName, parameters::Known),
+    params(parameters::FileName, parameters::IfNoneMatchHeader),
     responses(
         (
             status = 200, description = "The file.",
@@ -119,19 +118,20 @@ pub(super) async fn page(headers: HeaderMap) -> Result<Response, Problem> {
             )
         ),
         (
-            status = 304, description = "`If-None-Match` names the file as it is.",
+            status = 304, description = "`If-None-Match` contains the tag of the current file.",
             headers(
                 ("ETag" = String), ("Content-Security-Policy" = String), ("X-Content-Type-Options" = String),
                 ("Referrer-Policy" = String)
             )
         ),
-        OfFile
+        FileErrors
     )
 )]
 pub(super) async fn file(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     show(uri.path(), &headers)
 }
 
+/// The response for the file at a path.
 fn show(path: &str, headers: &HeaderMap) -> Result<Response, Problem> {
     let index = FILES.iter().position(|file| file.path == path).ok_or(Problem::NotFound)?;
     let (file, version) = (&FILES[index], VERSIONS[index]);

@@ -1,4 +1,4 @@
-//! `POST /events`.
+//! `POST /events`: ingests a batch of events.
 
 use crate::http::app::App;
 use crate::http::body::{self, BufferedBody};
@@ -6,8 +6,8 @@ use crate::http::body_memory::BodyPermit;
 use crate::http::coding::Coding;
 use crate::http::header;
 use crate::http::media_type;
+use crate::http::openapi_errors::IngestErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfBatch;
 use crate::http::response::json_response;
 use crate::limits;
 use axum::extract::{Request, State};
@@ -19,26 +19,27 @@ use std::sync::Arc;
 use weir::{Batch, DecodeError, Engine, Format, Overloaded, Tally, Verdict};
 use weir_api::{EventOrArray, IngestResponse, headers, parameters};
 
-/// Which events the answer lists (RFC 7240).
+/// Which events the response lists (RFC 7240).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReturnPreference {
     /// Every event.
     All,
-    /// Rejected events: neither the accepted ones nor the duplicates.
+    /// Only rejected events, without accepted ones and duplicates.
     Minimal,
 }
 
 impl ReturnPreference {
+    /// The preference of a request.
     fn of(headers: &HeaderMap) -> Self {
         if header::prefers_minimal(headers) { Self::Minimal } else { Self::All }
     }
 }
 
-/// Takes a batch of events, and answers with a verdict for each.
+/// Ingests a batch of events, and returns a verdict for each event.
 #[utoipa::path(
-    post, path = "/events", tag = "events", operation_id = "ingest", params(parameters::Coded, parameters::Preferred),
+    post, path = "/events", tag = "events", operation_id = "ingest", params(parameters::ContentEncodingHeader, parameters::PreferHeader),
     request_body(
-        description = "One event or an array of them; or, of the other types, one a line.",
+        description = "One event or an array of events. With the other media types: one event per line.",
         content(
             (EventOrArray = "application/json"), (String = "application/x-ndjson"), (String = "application/jsonl"),
             (String = "application/ndjson")
@@ -46,11 +47,11 @@ impl ReturnPreference {
     ),
     responses(
         (
-            status = 200, description = "Every event has its verdict; those accepted are counted from now on.",
+            status = 200, description = "Every event has a verdict. Queries that start now see the accepted events.",
             body = IngestResponse, content_type = "application/json",
-            headers(("Preference-Applied" = Option<String>, description = "`return=minimal` where that was preferred"))
+            headers(("Preference-Applied" = Option<String>, description = "`return=minimal` if the request preferred it"))
         ),
-        OfBatch
+        IngestErrors
     )
 )]
 pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
@@ -60,31 +61,31 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
         _ => Format::Ndjson,
     };
     let coding = Coding::negotiate(&head.headers)?;
-    let _admitted = app.admission.admit()?;
+    let _in_flight = app.adaptive_limit.try_acquire()?;
     let preference = ReturnPreference::of(&head.headers);
     let BufferedBody { bytes: encoded, permit } = body::read(&app, body).await?;
     let received_at_ms = app.engine.now_ms();
     let mut request = BatchRequest { coding, format, preference, received_at_ms, permit };
 
     let decoded = if coding == Coding::Identity && !app.engine.is_backlogged() {
-        decode_promptly(&app.engine, encoded, format)?
+        decode_inline(&app.engine, encoded, format)?
     } else {
         Err(encoded)
     };
     match decoded {
-        Ok(batch) if batch.len() <= limits::INLINE_EVENTS => request.answer(&app, batch, Engine::ingest_prompt),
+        Ok(batch) if batch.len() <= limits::INLINE_EVENTS => request.respond(&app, batch, Engine::ingest_prompt),
         decoded => {
             let shared = Arc::clone(&app);
             let work = move || {
                 let batch = decoded.or_else(|encoded| request.decode(&shared, encoded))?;
-                request.answer(&shared, batch, Engine::ingest)
+                request.respond(&shared, batch, Engine::ingest)
             };
-            app.ingest.run(work).await?
+            app.ingest_limiter.run(work).await?
         }
     }
 }
 
-/// A request whose body has arrived.
+/// A request whose body has arrived completely.
 struct BatchRequest {
     coding: Coding,
     format: Format,
@@ -94,7 +95,7 @@ struct BatchRequest {
 }
 
 impl BatchRequest {
-    /// Decodes any body, within the memory for bodies.
+    /// Decodes any body, within the body memory budget.
     fn decode(&mut self, app: &App, encoded: Vec<u8>) -> Result<Batch, Problem> {
         let max_bytes = app.config.max_body_bytes;
         let encoded_bytes = self.permit.bytes();
@@ -111,20 +112,20 @@ impl BatchRequest {
         Ok(batch)
     }
 
-    /// Takes the batch by `ingest`, and answers. The memory for the answer is reserved first: a batch that was taken is
-    /// answered.
-    fn answer(
+    /// Ingests the batch with `ingest`, and makes the response. The memory for the response is acquired first, so that an
+    /// ingested batch always gets its response.
+    fn respond(
         mut self,
         app: &App,
         mut batch: Batch,
         ingest: impl FnOnce(&Engine, &mut Batch, i64) -> Result<Tally, Overloaded>,
     ) -> Result<Response, Problem> {
-        self.permit.grow(reply_bytes(&batch, batch.len(), 0, self.preference))?;
+        self.permit.grow(response_bytes(&batch, batch.len(), 0, self.preference))?;
         let tally = ingest(&app.engine, &mut batch, self.received_at_ms)?;
         app.reject_log.record(&batch, self.received_at_ms, tally.rejected);
-        app.instruments.verdicts.count(&batch, tally);
-        let reply = reply(&batch, tally, self.preference);
-        let mut response = json_response(self.permit.charge(reply));
+        app.server_metrics.verdicts.count(&batch, tally);
+        let json = response_json(&batch, tally, self.preference);
+        let mut response = json_response(self.permit.charge(json));
         if self.preference == ReturnPreference::Minimal {
             let applied = HeaderValue::from_static(headers::RETURN_MINIMAL);
             response.headers_mut().insert(headers::PREFERENCE_APPLIED, applied);
@@ -133,34 +134,38 @@ impl BatchRequest {
     }
 }
 
-/// Decodes a body that takes a runtime's worker only microseconds; any other is given back. A compressed one may be a
-/// thousand times what it looks.
-fn decode_promptly(engine: &Engine, body: Vec<u8>, format: Format) -> Result<Result<Batch, Vec<u8>>, DecodeError> {
+/// Decodes a body if a runtime worker needs only microseconds for it, and returns any other body. The body is not
+/// compressed: a compressed one may be a thousand times larger than it looks.
+fn decode_inline(engine: &Engine, body: Vec<u8>, format: Format) -> Result<Result<Batch, Vec<u8>>, DecodeError> {
     if body.len() <= limits::INLINE_BODY_BYTES {
         return engine.decode(body, format).map(Ok);
     }
-    let is_middling = body.len() <= limits::INLINE_USUAL_BODY_BYTES;
-    Ok(if is_middling { engine.decode_usual(body, format) } else { Err(body) })
+    let is_inline = body.len() <= limits::INLINE_USUAL_BODY_BYTES;
+    Ok(if is_inline { engine.decode_usual(body, format) } else { Err(body) })
 }
 
-/// What the answer comes to when so many events are accepted and so many are not, where no id needs an escape.
-fn reply_bytes(batch: &Batch, accepted: usize, refused: usize, preference: ReturnPreference) -> usize {
-    /// Bytes of a result beside its id, of an event that was accepted and of one that was not; and of the rest.
+/// An estimate of the response size in bytes, for these numbers of accepted events and other events. It is exact enough if
+/// no id needs an escape.
+fn response_bytes(batch: &Batch, accepted: usize, others: usize, preference: ReturnPreference) -> usize {
+    /// The result of an accepted event without its id.
     const ACCEPTED_BYTES: usize = 40;
-    const REFUSED_BYTES: usize = 128;
+    /// The result of a duplicate or a rejected event without its id.
+    const OTHER_BYTES: usize = 128;
+    /// The rest of the response.
     const REST_BYTES: usize = 128;
     let listed = match preference {
-        ReturnPreference::All => batch.ids_bytes() + accepted * ACCEPTED_BYTES + refused * REFUSED_BYTES,
-        ReturnPreference::Minimal => refused * REFUSED_BYTES,
+        ReturnPreference::All => batch.ids_bytes() + accepted * ACCEPTED_BYTES + others * OTHER_BYTES,
+        ReturnPreference::Minimal => others * OTHER_BYTES,
     };
     listed + REST_BYTES
 }
 
-/// The answer's JSON, written as it goes: a tree of a hundred thousand results would cost more than taking the events.
-fn reply(batch: &Batch, tally: Tally, preference: ReturnPreference) -> Vec<u8> {
+/// The JSON of the response, written directly: building [`IngestResponse`] for a hundred thousand results would cost more
+/// than ingesting the events.
+fn response_json(batch: &Batch, tally: Tally, preference: ReturnPreference) -> Vec<u8> {
     let Tally { accepted, duplicates, rejected } = tally;
-    let refused = if preference == ReturnPreference::All { duplicates + rejected } else { rejected };
-    let mut json = Vec::with_capacity(reply_bytes(batch, accepted, refused, preference));
+    let others = if preference == ReturnPreference::All { duplicates + rejected } else { rejected };
+    let mut json = Vec::with_capacity(response_bytes(batch, accepted, others, preference));
     let mut message = String::new();
     json.extend_from_slice(b"{\"results\":[");
     let first = json.len();
@@ -172,29 +177,30 @@ fn reply(batch: &Batch, tally: Tally, preference: ReturnPreference) -> Vec<u8> {
         if json.len() > first {
             json.push(b',');
         }
-        json.extend_from_slice(b"{\"event_id\":");
-        match batch.event_id(index) {
-            Some(id) => push_string(&mut json, id),
-            None => json.extend_from_slice(b"null"),
-        }
-        match verdict.code() {
-            None => json.extend_from_slice(b",\"status\":\"success\"}"),
-            Some(code) => {
-                message.clear();
-                write!(message, "{verdict}").expect(IN_MEMORY);
-                write!(json, ",\"status\":\"error\",\"code\":\"{code}\",\"index\":{index},\"message\":")
-                    .expect(IN_MEMORY);
-                push_string(&mut json, &message);
-                json.push(b'}');
-            }
-        }
+        push_result(&mut json, batch.event_id(index), index, verdict, &mut message);
     }
     write!(json, "],\"accepted\":{accepted},\"duplicates\":{duplicates},\"rejected\":{rejected}}}").expect(IN_MEMORY);
     json
 }
 
+/// Writes the result of one event. `message` is a scratch buffer that the results share.
+fn push_result(json: &mut Vec<u8>, event_id: Option<&str>, index: usize, verdict: Verdict, message: &mut String) {
+    json.extend_from_slice(b"{\"event_id\":");
+    match event_id {
+        Some(id) => push_string(json, id),
+        None => json.extend_from_slice(b"null"),
+    }
+    let Some(code) = verdict.code() else { return json.extend_from_slice(b",\"status\":\"success\"}") };
+    message.clear();
+    write!(message, "{verdict}").expect(IN_MEMORY);
+    write!(json, ",\"status\":\"error\",\"code\":\"{code}\",\"index\":{index},\"message\":").expect(IN_MEMORY);
+    push_string(json, message);
+    json.push(b'}');
+}
+
 const IN_MEMORY: &str = "a write to memory does not fail";
 
+/// Writes a JSON string with its quotes and escapes.
 fn push_string(json: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(json, text).expect(IN_MEMORY);
 }
@@ -210,12 +216,12 @@ mod tests {
 
     const EVENT: &str = r#"{"event_id":"e","user_id":"u","type":"click","ts":"1970-01-01T00:00:00Z"}"#;
 
-    /// An engine whose clock stands at 0, behind an interface of which every turn is taken until the senders are dropped.
-    async fn app_without_a_turn() -> (Arc<App>, Arc<ManualClock>, Vec<std::sync::mpsc::Sender<()>>) {
+    /// An app whose ingest limiter has no free permit until the senders are dropped. Its clock stands at 0.
+    async fn app_without_permits() -> (Arc<App>, Arc<ManualClock>, Vec<std::sync::mpsc::Sender<()>>) {
         let clock = Arc::new(ManualClock::new(0));
         let engine = Arc::new(Engine::new(EngineConfig::default(), Arc::clone(&clock)).unwrap());
         let app = Arc::new(App::new(engine, HttpConfig::default()));
-        let turns = std::thread::available_parallelism().map_or(1, usize::from);
+        let permits = std::thread::available_parallelism().map_or(1, usize::from);
         let (start, started) = std::sync::mpsc::channel();
         let hold = |_| {
             let (app, start, (release, released)) = (Arc::clone(&app), start.clone(), std::sync::mpsc::channel());
@@ -223,56 +229,56 @@ mod tests {
                 start.send(()).unwrap();
                 released.recv().unwrap_err();
             };
-            tokio::spawn(async move { app.ingest.run(hold).await });
+            tokio::spawn(async move { app.ingest_limiter.run(hold).await });
             release
         };
-        let holders = (0..turns).map(hold).collect();
-        let begin = tokio::task::spawn_blocking(move || started.iter().take(turns).count());
-        assert_eq!(begin.await.unwrap(), turns);
+        let holders = (0..permits).map(hold).collect();
+        let running = tokio::task::spawn_blocking(move || started.iter().take(permits).count());
+        assert_eq!(running.await.unwrap(), permits);
         (app, clock, holders)
     }
 
-    async fn text(answer: Result<Response, Problem>) -> String {
-        let bytes = to_bytes(answer.unwrap().into_body(), usize::MAX).await.unwrap();
+    async fn text(response: Result<Response, Problem>) -> String {
+        let bytes = to_bytes(response.unwrap().into_body(), usize::MAX).await.unwrap();
         String::from_utf8(bytes.to_vec()).unwrap()
     }
 
     #[tokio::test]
-    async fn a_batch_is_judged_by_the_time_when_its_body_was_there_however_long_it_waits_for_its_turn() {
-        let (app, clock, holders) = app_without_a_turn().await;
+    async fn a_batch_is_judged_by_the_arrival_of_its_body_however_long_it_waits_in_the_queue() {
+        let (app, clock, holders) = app_without_permits().await;
         let padding = " ".repeat(limits::INLINE_USUAL_BODY_BYTES);
         let request = Request::post("/events").body(format!("{padding}{EVENT}").into()).unwrap();
-        let mut answer = Box::pin(ingest(State(app), request));
-        assert!(poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_pending())).await);
+        let mut response = Box::pin(ingest(State(app), request));
+        assert!(poll_fn(|cx| Poll::Ready(response.as_mut().poll(cx).is_pending())).await);
         clock.advance(120_001);
         drop(holders);
-        let answer = text(answer.await).await;
-        assert!(answer.ends_with(r#""accepted":1,"duplicates":0,"rejected":0}"#), "{answer:?}");
+        let response = text(response.await).await;
+        assert!(response.ends_with(r#""accepted":1,"duplicates":0,"rejected":0}"#), "{response:?}");
     }
 
     #[tokio::test]
-    async fn only_what_takes_long_waits_for_a_turn() {
-        let (app, _, holders) = app_without_a_turn().await;
+    async fn only_slow_batches_wait_for_a_permit() {
+        let (app, _, holders) = app_without_permits().await;
         let padding = " ".repeat(limits::INLINE_USUAL_BODY_BYTES - EVENT.len());
         let events = |count| format!("[{}]", vec![EVENT; count].join(","));
-        let prompt = [format!("{padding}{EVENT}"), format!("[{EVENT},7]"), events(2_000)];
+        let inline = [format!("{padding}{EVENT}"), format!("[{EVENT},7]"), events(2_000)];
         let slow = [format!("{padding} {EVENT}"), format!("{}{EVENT}\n7", &padding[..100_000]), "{}\n".repeat(5_000)];
-        for (is_prompt, body) in prompt.into_iter().map(|body| (true, body)).chain(slow.map(|body| (false, body))) {
+        for (is_inline, body) in inline.into_iter().map(|body| (true, body)).chain(slow.map(|body| (false, body))) {
             let request = Request::post("/events").header("content-type", "application/x-ndjson");
             let request = if body.starts_with('[') { Request::post("/events") } else { request };
-            let mut answer = Box::pin(ingest(State(Arc::clone(&app)), request.body(body.clone().into()).unwrap()));
-            let is_ready = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_ready())).await;
-            assert_eq!(is_ready, is_prompt, "{} bytes", body.len());
+            let mut response = Box::pin(ingest(State(Arc::clone(&app)), request.body(body.clone().into()).unwrap()));
+            let is_ready = poll_fn(|cx| Poll::Ready(response.as_mut().poll(cx).is_ready())).await;
+            assert_eq!(is_ready, is_inline, "{} bytes", body.len());
         }
         drop(holders);
     }
 
-    fn answer(body: &str, preference: ReturnPreference) -> String {
+    fn json(body: &str, preference: ReturnPreference) -> String {
         let noon_ms = parse_ms(b"2025-10-08T12:00:00Z").unwrap();
         let engine = Engine::new(EngineConfig::default(), ManualClock::new(noon_ms)).unwrap();
         let mut batch = engine.decode(body.as_bytes().to_vec(), Format::Json).unwrap();
         let tally = engine.ingest(&mut batch, noon_ms).unwrap();
-        String::from_utf8(reply(&batch, tally, preference)).unwrap()
+        String::from_utf8(response_json(&batch, tally, preference)).unwrap()
     }
 
     const MIXED: &str = r#"[
@@ -282,9 +288,9 @@ mod tests {
         7]"#;
 
     #[test]
-    fn results_come_in_request_order_with_members_in_the_agreed_order() {
+    fn results_are_in_request_order_and_members_in_the_documented_order() {
         assert_eq!(
-            answer(MIXED, ReturnPreference::All),
+            json(MIXED, ReturnPreference::All),
             concat!(
                 r#"{"results":[{"event_id":"a\"\u0001é","status":"success"},"#,
                 r#"{"event_id":"a\"\u0001é","status":"error","code":"duplicate_event","index":1,"#,
@@ -298,17 +304,17 @@ mod tests {
     }
 
     #[test]
-    fn the_short_answer_lists_what_was_rejected_and_counts_the_rest() {
-        let answer: serde_json::Value = serde_json::from_str(&answer(MIXED, ReturnPreference::Minimal)).unwrap();
-        let indexes: Vec<_> = answer["results"].as_array().unwrap().iter().map(|result| &result["index"]).collect();
+    fn the_minimal_response_lists_rejected_events_and_counts_the_others() {
+        let response: serde_json::Value = serde_json::from_str(&json(MIXED, ReturnPreference::Minimal)).unwrap();
+        let indexes: Vec<_> = response["results"].as_array().unwrap().iter().map(|result| &result["index"]).collect();
         assert_eq!(indexes, [2, 3]);
-        assert_eq!([&answer["accepted"], &answer["duplicates"], &answer["rejected"]], [1, 1, 2]);
+        assert_eq!([&response["accepted"], &response["duplicates"], &response["rejected"]], [1, 1, 2]);
     }
 
     #[test]
-    fn no_events_are_no_results() {
+    fn an_empty_batch_has_no_results() {
         for preference in [ReturnPreference::All, ReturnPreference::Minimal] {
-            assert_eq!(answer("[]", preference), r#"{"results":[],"accepted":0,"duplicates":0,"rejected":0}"#);
+            assert_eq!(json("[]", preference), r#"{"results":[],"accepted":0,"duplicates":0,"rejected":0}"#);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `/healthz`, `/livez` and `/readyz`.
 
 use crate::http::app::App;
+use crate::http::openapi_errors::ReadinessErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfReadiness;
 use crate::http::response::{to_json, uncached_json};
 use axum::extract::State;
 use axum::response::Response;
@@ -12,26 +12,26 @@ use std::time::Duration;
 use weir::Engine;
 use weir_api::HealthResponse;
 
-/// The process serves.
-#[utoipa::path(get, path = "/healthz", tag = "service", operation_id = "health", responses((status = 200, description = "It does.", body = HealthResponse, content_type = "application/json")))]
+/// Liveness: the process serves requests.
+#[utoipa::path(get, path = "/healthz", tag = "service", operation_id = "health", responses((status = 200, description = "The process serves requests.", body = HealthResponse, content_type = "application/json")))]
 pub(super) async fn healthy() -> Response {
     live().await
 }
 
-/// The process serves.
-#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, description = "It does.", body = HealthResponse, content_type = "application/json")))]
+/// Liveness: the process serves requests.
+#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, description = "The process serves requests.", body = HealthResponse, content_type = "application/json")))]
 pub(super) async fn live() -> Response {
     uncached_json(to_json(&HealthResponse { ok: true }))
 }
 
-/// The server should get new traffic.
-#[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, description = "It does.", body = HealthResponse, content_type = "application/json"), OfReadiness))]
+/// Readiness: the server should get new traffic.
+#[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, description = "The server is ready.", body = HealthResponse, content_type = "application/json"), ReadinessErrors))]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     if app.is_draining() {
-        return Err(Problem::NotReady("draining: the server is about to stop".to_owned()));
+        return Err(Problem::NotReady("draining: the server is shutting down".to_owned()));
     }
     if app.engine.is_over_memory() {
-        let detail = "over_memory: new events are refused until others have expired";
+        let detail = "over_memory: new events are rejected until older events expire";
         return Err(Problem::NotReady(detail.to_owned()));
     }
     if let Some(detail) = clock_stepped_back(&app.engine) {
@@ -40,16 +40,17 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Probl
     Ok(live().await)
 }
 
-/// Says so when the clock was set back so far that clients with the right time are refused until it has caught up.
+/// The detail of the problem, if the clock was set back by more than the max-skew. Then events with the correct time are
+/// rejected until the clock catches up.
 fn clock_stepped_back(engine: &Engine) -> Option<String> {
     let behind_ms = engine.clock_behind_ms();
     let stepped_back = behind_ms > engine.config().max_skew_ms();
     stepped_back.then(|| {
-        format!("clock_stepped_back: the clock is {behind_ms} ms behind the time that it showed before; events of the present are too late until it has caught up")
+        format!("clock_stepped_back: the clock is {behind_ms} ms behind an earlier reading; current events are too late until it catches up")
     })
 }
 
-/// Logs each backward step of the clock once, and its end.
+/// Logs once when the clock steps back, and once when it catches up.
 pub(super) async fn watch_clock(engine: Arc<Engine>) -> Infallible {
     let mut interval = tokio::time::interval(Duration::from_secs(1));
     let mut was_back = false;

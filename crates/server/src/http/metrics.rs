@@ -1,12 +1,12 @@
-//! `GET /metrics`: the metrics of a window as JSON, or, for clients that prefer it, the service's own metrics for Prometheus.
+//! `GET /metrics`: the metrics of a window as JSON. Clients that prefer a Prometheus format get the metrics of the server.
 
 use crate::http::accept::preferred;
 use crate::http::app::App;
 use crate::http::exposition::{self, ExpositionFormat};
+use crate::http::openapi_errors::QueryErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfWindow;
 use crate::http::response::{to_json, uncached_json};
-use crate::http::window_query::{self, Asked, Takes};
+use crate::http::window_query::{self, AllowedParams, WindowQuery};
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
@@ -14,8 +14,8 @@ use std::sync::Arc;
 use weir::{Figures, Groups, Metrics, Query, format_ms};
 use weir_api::{Breakdowns, GroupCounts, GroupValues, MetricsResponse, parameters};
 
-/// The metrics of a window that ends now, as JSON; or, for clients that prefer one of their types, the service's own metrics,
-/// which take no parameters.
+/// The metrics of a window that ends now, as JSON. Clients that prefer OpenMetrics or the Prometheus text format get the
+/// metrics of the server instead, which take no parameters.
 #[utoipa::path(
     get, path = "/metrics", tag = "metrics", operation_id = "metrics", params(parameters::Window, parameters::Filters, parameters::GroupBy),
     responses(
@@ -27,32 +27,33 @@ use weir_api::{Breakdowns, GroupCounts, GroupValues, MetricsResponse, parameters
                 (String = "text/plain; version=0.0.4; charset=utf-8")
             )
         ),
-        OfWindow
+        QueryErrors
     )
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
-    let answer = match preferred(&headers, &[exposition::JSON, exposition::OPEN_METRICS, exposition::CLASSIC]) {
+    let response = match preferred(&headers, &[exposition::JSON, exposition::OPEN_METRICS, exposition::CLASSIC]) {
         0 => window(&app, &uri).await,
         1 => exposition::expose(&app, &uri, ExpositionFormat::OpenMetrics).await,
         _ => exposition::expose(&app, &uri, ExpositionFormat::Classic).await,
     };
-    exposition::varying(answer)
+    exposition::varying(response)
 }
 
+/// The metrics of the window that the parameters ask for.
 async fn window(app: &Arc<App>, uri: &Uri) -> Result<Response, Problem> {
-    let Asked { query, .. } = window_query::parse(uri.query(), Takes::GroupBy, app.engine.config())?;
+    let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::GroupBy, app.engine.config())?;
     let json = json(app, query).await?;
-    Ok(uncached_json(app.answers.charge_answer(json)?))
+    Ok(uncached_json(app.responses.charge_response(json)?))
 }
 
-/// The answer to a query, computed off the runtime's workers.
+/// The JSON of the response to a query. It is computed on the blocking pool.
 pub(super) async fn json(app: &Arc<App>, query: Query) -> Result<Vec<u8>, Problem> {
-    let gate = if query.needs_scan() { &app.scans } else { &app.reads };
+    let limiter = if query.needs_scan() { &app.scan_limiter } else { &app.query_limiter };
     let engine = Arc::clone(&app.engine);
-    gate.run(move || to_json(&response(engine.query(&query)))).await
+    limiter.run(move || to_json(&response(engine.query(&query)))).await
 }
 
-/// The answer of the engine as the wire type.
+/// The metrics of the engine as the wire type.
 fn response(metrics: Metrics) -> MetricsResponse {
     let Metrics { window_secs, figures, groups, generation, as_of_ms } = metrics;
     let Figures { events, unique_users, unknown, by_attribute, by_type } = figures;
@@ -70,6 +71,7 @@ fn response(metrics: Metrics) -> MetricsResponse {
     }
 }
 
+/// The groups of the engine as the wire type.
 fn group_counts(groups: Groups) -> Vec<GroupCounts> {
     let Groups { attributes, groups } = groups;
     let counts = groups.into_iter().map(|group| {
@@ -89,7 +91,7 @@ mod tests {
     use weir::Group;
 
     #[test]
-    fn a_response_has_what_the_engine_has_answered() {
+    fn a_response_has_the_metrics_of_the_engine() {
         let counts = |pairs: &[(&str, u64)]| pairs.iter().map(|&(k, v)| (k.to_owned(), v)).collect::<BTreeMap<_, _>>();
         let group = |values: Option<[&str; 2]>, events, unique_users| {
             let values = values.map(|values| values.map(str::to_owned).to_vec());

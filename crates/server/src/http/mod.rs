@@ -1,27 +1,28 @@
-//! The HTTP interface: one file for each resource, over an engine that knows nothing of HTTP.
+//! The HTTP API: one file for each resource. The engine below it knows nothing about HTTP.
 
 mod accept;
-mod admission;
+mod adaptive_limit;
 mod app;
 mod auth;
 mod body;
 mod body_memory;
 mod coding;
+mod concurrency_limiter;
 mod config;
 mod dashboard;
 mod events;
 mod exposition;
-mod gate;
 mod header;
 mod health;
-mod instruments;
+mod live_streams;
 mod media_type;
 mod metrics;
+mod monitor;
 mod openapi;
+mod openapi_errors;
 #[cfg(feature = "internals")]
 pub mod parsers;
 mod problem;
-mod problem_sets;
 mod query;
 mod reference;
 mod reject_log;
@@ -29,13 +30,12 @@ mod rejected;
 mod response;
 mod router;
 mod series;
+mod server_metrics;
 mod stream;
-mod streams;
-mod watch;
 mod window_query;
 
 pub use app::App;
 pub(crate) use body::RequestBody;
 pub use config::HttpConfig;
+pub(crate) use monitor::monitor;
 pub(crate) use router::router;
-pub(crate) use watch::watch;

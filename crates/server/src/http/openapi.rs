@@ -1,11 +1,11 @@
-//! `GET /openapi.json`: this interface, described (OpenAPI 3.1).
+//! `GET /openapi.json`: the OpenAPI 3.1 description of the HTTP API.
 //!
-//! The handlers say what they take and answer, beside their code; the router is made of the same list. What depends on the
-//! configuration stands in it as a placeholder: `{attribute}` in the name of a member or a parameter stands for one of each
-//! configured attribute, and `{event_type}` for a configured type.
+//! Each handler declares its parameters and responses next to its code, and the router is made from the same list. Names that
+//! depend on the configuration are placeholders. `{attribute}` in the name of a member or a parameter stands for one of each
+//! configured attribute. `{event_type}` stands for a configured event type.
 
 use crate::http::auth::role_needed_by;
-use crate::http::problem_sets::{self, INTERNAL, UNAUTHORIZED};
+use crate::http::openapi_errors::{self, INTERNAL, UNAUTHORIZED};
 use crate::http::response::json_response;
 use axum::Extension;
 use axum::http::HeaderValue;
@@ -18,41 +18,41 @@ use utoipa::openapi::OpenApi as Document;
 use weir::EngineConfig;
 use weir_api::{ATTRIBUTE, EVENT_TYPE, ProblemDocument, Role};
 
-/// What all operations have in common.
+/// The parts of the document that no operation declares.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "weir",
-        description = "Takes events and answers exact questions about the last minutes.\n\nEvery answer that is neither 2xx nor 304 is a problem document (RFC 9457) with a stable `code`. A head that is not one of HTTP/1.1 or 1.0 gets 400 or 431 and the end of the connection. `HEAD` works wherever `GET` does. Query strings are read as HTML forms write them: `+` is a space, and a `%` that begins no escape stands for itself."
+        description = "Ingests events and computes exact metrics of sliding windows.\n\nEvery response that is neither 2xx nor 304 is a problem document (RFC 9457) with a stable `code`. If a request head is not valid HTTP/1.1 or HTTP/1.0, the server sends 400 or 431 and closes the connection. `HEAD` works wherever `GET` does. Query strings are parsed like HTML forms: `+` is a space, and a `%` that starts no escape stands for itself."
     ),
     components(schemas(ProblemDocument)),
     tags(
-        (name = "events", description = "Sending events."),
-        (name = "reference", description = "The table of users that events are enriched by."),
-        (name = "metrics", description = "Figures of sliding windows."),
-        (name = "service", description = "Health, and this description."),
+        (name = "events", description = "Ingestion of events."),
+        (name = "reference", description = "The reference table: attributes of users, which enrich events."),
+        (name = "metrics", description = "Metrics of sliding windows."),
+        (name = "service", description = "Health, the metrics of the server, the dashboard and this document."),
     )
 )]
-pub(super) struct Base;
+pub(super) struct BaseDocument;
 
-/// This interface, described.
+/// The OpenAPI description of this API.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "service", operation_id = "describe",
-    responses((status = 200, description = "An OpenAPI 3.1 document.", content_type = "application/json", body = Object))
+    responses((status = 200, description = "The OpenAPI 3.1 document.", content_type = "application/json", body = Object))
 )]
-pub(super) async fn show(Extension(Description(text)): Extension<Description>) -> Response {
+pub(super) async fn show(Extension(OpenApiText(text)): Extension<OpenApiText>) -> Response {
     let mut response = json_response(text);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
-/// The text of the document, which the layers hand to its handler.
+/// The text of the document. A layer passes it to the handler.
 #[derive(Clone, Debug)]
-pub(super) struct Description(Bytes);
+pub(super) struct OpenApiText(Bytes);
 
-/// The description of an interface with these settings.
-pub(super) fn describe(document: &Document, config: &EngineConfig) -> Description {
-    let mut document = serde_json::to_value(document).expect("a description always serialises");
+/// The description of an API whose engine has these settings.
+pub(super) fn describe(document: &Document, config: &EngineConfig) -> OpenApiText {
+    let mut document = serde_json::to_value(document).expect("a description always serializes");
     expand(&mut document, config);
     let schemes = Role::ALL.map(|role| (role.name().to_owned(), json!({ "type": "http", "scheme": "bearer" })));
     document["components"]["securitySchemes"] = Value::Object(schemes.into_iter().collect());
@@ -61,22 +61,22 @@ pub(super) fn describe(document: &Document, config: &EngineConfig) -> Descriptio
             complete(path, method, operation, config);
         }
     }
-    Description(serde_json::to_vec(&document).expect("a description always serialises").into())
+    OpenApiText(serde_json::to_vec(&document).expect("a description always serializes").into())
 }
 
-/// Adds what every operation has: its role, the answers to strangers, and that to a fault of the server's own.
+/// Adds the parts that every operation has: its role, the responses to unauthorized requests, and the response to a panic.
 fn complete(path: &str, method: &str, operation: &mut Value, config: &EngineConfig) {
     let method = method.to_ascii_uppercase().parse().expect("the name of a method");
     let role = role_needed_by(&method, path);
     if let Some(role) = role {
-        // A role without a token is open to everyone.
+        // The empty requirement says that the token is optional: a role without a token is open to everyone.
         operation["security"] = json!([{ role.name(): [] }, {}]);
     }
-    let answers = problem_sets::responses(if role.is_some() { &UNAUTHORIZED } else { &[] })
+    let responses = openapi_errors::responses(if role.is_some() { &UNAUTHORIZED } else { &[] })
         .into_iter()
-        .chain(problem_sets::responses(&INTERNAL));
-    for (status, answer) in answers {
-        operation["responses"][status] = serde_json::to_value(answer).expect("a description always serialises");
+        .chain(openapi_errors::responses(&INTERNAL));
+    for (status, response) in responses {
+        operation["responses"][status] = serde_json::to_value(response).expect("a description always serializes");
     }
     for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         if parameter["name"] == "window" {
@@ -85,7 +85,7 @@ fn complete(path: &str, method: &str, operation: &mut Value, config: &EngineConf
     }
 }
 
-/// Puts the configured names in the place of the placeholders.
+/// Replaces the placeholders by the configured names.
 fn expand(value: &mut Value, config: &EngineConfig) {
     match value {
         Value::Object(members) => {
@@ -114,7 +114,7 @@ fn expand(value: &mut Value, config: &EngineConfig) {
     }
 }
 
-/// The names that one stands for.
+/// The names that a name with a placeholder stands for.
 fn named(name: &str, config: &EngineConfig) -> Vec<String> {
     if name.contains(ATTRIBUTE) {
         return config.attributes.iter().map(|attribute| name.replace(ATTRIBUTE, attribute)).collect();
@@ -122,6 +122,7 @@ fn named(name: &str, config: &EngineConfig) -> Vec<String> {
     vec![name.replace(EVENT_TYPE, &config.event_types[0])]
 }
 
+/// A copy of an object with this `name`.
 fn with_name(object: &Value, name: String) -> Map<String, Value> {
     let mut members = object.as_object().cloned().unwrap_or_default();
     members.insert("name".to_owned(), Value::String(name));
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_stand_for_the_configured_names() {
+    fn placeholders_are_replaced_by_the_configured_names() {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         let config = EngineConfig {
             attributes: names(&["tier", "land"]),

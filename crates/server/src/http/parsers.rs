@@ -5,7 +5,7 @@ use crate::http::accept::{self, Form};
 use crate::http::coding::Coding;
 use crate::http::media_type::Accepts;
 use crate::http::problem::Problem;
-use crate::http::window_query::{self, Takes};
+use crate::http::window_query::{self, AllowedParams};
 use crate::http::{header, query};
 use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -22,7 +22,7 @@ pub fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [
 /// # Errors
 /// When it asks for something that there is not.
 pub fn metrics_query(query: Option<&str>, config: &EngineConfig) -> Result<Query, &'static str> {
-    window_query::parse(query, Takes::GroupBy, config).map(|asked| asked.query).map_err(code)
+    window_query::parse(query, AllowedParams::GroupBy, config).map(|asked| asked.query).map_err(code)
 }
 
 /// What a query of `/metrics/series` asks for, and its step in seconds.
@@ -30,7 +30,7 @@ pub fn metrics_query(query: Option<&str>, config: &EngineConfig) -> Result<Query
 /// # Errors
 /// When it asks for something that there is not.
 pub fn series_query(query: Option<&str>, config: &EngineConfig) -> Result<(Query, u32), &'static str> {
-    let asked = window_query::parse(query, Takes::Step, config).map_err(code)?;
+    let asked = window_query::parse(query, AllowedParams::Step, config).map_err(code)?;
     Ok((asked.query, asked.step_secs))
 }
 

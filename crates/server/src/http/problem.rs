@@ -1,72 +1,72 @@
-//! Every way in which a request as a whole can fail, and what the client is told (RFC 9457).
+//! Every way in which a whole request can fail, and the response for it (RFC 9457).
 
-use crate::http::coding::{Coding, Undecoded, UnsupportedEncoding};
+use crate::http::coding::{Undecoded, UnsupportedEncoding};
 use crate::http::header;
-use crate::http::media_type::{Accepts, UnsupportedMediaType};
+use crate::http::media_type::UnsupportedMediaType;
 use crate::http::response::{NO_STORE, to_json};
 use crate::limits;
-use crate::tokens::Denied;
+use crate::tokens::AuthError;
 use axum::body::Body;
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
 use weir::{DecodeError, Overloaded, ReferenceError, format_ms};
 use weir_api::{ProblemCode, ProblemDocument, Role, headers};
 
-/// A request failed as a whole: nothing of it was taken.
+/// A whole request failed. No part of it was applied.
 #[derive(Debug)]
 pub(crate) enum Problem {
     /// No resource has this path.
     NotFound,
-    /// The resource does not know this method. The router adds `Allow`.
+    /// The resource does not support this method. The router adds `Allow`.
     MethodNotAllowed,
-    /// The body came too slowly, or not at all, for this long.
+    /// The body arrived below the minimum rate for this long.
     RequestTimeout(Duration),
-    /// The body is larger than this, as sent or after decompression.
+    /// The body is larger than `max_bytes`, as sent or after decompression.
     PayloadTooLarge { max_bytes: usize },
-    /// Reading the body, which is of the allowed size, would take more memory than this, which is all there is for that.
+    /// The body has an allowed size, but its decoding needs more than the whole body memory budget of `max_bytes`.
     PayloadTooIntricate { max_bytes: usize },
-    /// A token is needed, and none, or one that nobody knows, was sent.
+    /// The request needs a token, and has none or an unknown one.
     Unauthorized { has_token: bool },
-    /// The token is for other things than this role's.
+    /// The request needs this role, and its token has another one.
     Forbidden(Role),
-    /// The body holds more events than this.
+    /// The body contains more than `max` events.
     TooManyEvents { max: usize },
-    /// The resource takes these kinds of body only.
-    UnsupportedMediaType(&'static Accepts),
-    /// The body is coded in a way that the server does not know.
+    /// The body has none of these media types. The field lists them in the response: `Accept` or `Accept-Patch`.
+    UnsupportedMediaType { field: &'static HeaderName, media_types: &'static [&'static str] },
+    /// The server does not support the content coding of the body.
     UnsupportedEncoding,
-    /// The body is not what its `Content-Encoding` says.
+    /// The body does not match its `Content-Encoding`.
     MalformedEncoding,
-    /// The body broke off, or its chunks are not well-formed.
+    /// The body ended early, or its chunks are malformed.
     BrokenBody,
-    /// The body is not JSON from this byte on.
+    /// The body is not valid JSON from the byte `offset` on.
     MalformedJson { offset: usize },
-    /// `window` is not a whole number of seconds from 1 to this.
+    /// `window` is not a whole number of seconds from 1 to `max_secs`.
     InvalidWindow { max_secs: u32 },
-    /// Another parameter is wrong, as described.
+    /// Another parameter is invalid, for the reason in the text.
     InvalidParameter(String),
-    /// The reference table refuses a change.
+    /// The engine rejects a change of the reference table.
     Reference(ReferenceError),
-    /// The reference table does not hold this user.
+    /// The reference table does not contain this user.
     UnknownUser,
-    /// There is no room now.
+    /// The server has no capacity for the request now.
     Overloaded(Overload),
-    /// The server should get no new traffic, for the reason given.
+    /// The server should get no new traffic, for the reason in the text.
     NotReady(String),
-    /// The server is at fault.
+    /// The server has a bug.
     Internal,
 }
 
 /// Which capacity is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Overload {
-    /// The runtime has more batches than it keeps up with.
-    Admission,
-    /// The memory for bodies is in use.
+    /// The adaptive limit of batches in flight is reached.
+    AdaptiveLimit,
+    /// The memory budget for bodies or responses is in use.
     BodyMemory,
-    /// Too many requests wait in a queue, or for too long.
+    /// The queue of a concurrency limiter is full, or the request waited in it for too long.
     QueueFull,
     /// The engine has no capacity for a batch or a table: memory, the dedup table, or the backlog.
     EngineFull,
@@ -77,14 +77,14 @@ pub(crate) enum Overload {
 }
 
 impl Overload {
-    /// All of them, in the order of their discriminants.
+    /// All kinds, in the order of their discriminants.
     pub(crate) const ALL: [Self; 6] =
-        [Self::Admission, Self::BodyMemory, Self::QueueFull, Self::EngineFull, Self::Streams, Self::Connections];
+        [Self::AdaptiveLimit, Self::BodyMemory, Self::QueueFull, Self::EngineFull, Self::Streams, Self::Connections];
 
-    /// The value of the label `reason` in the exposition.
+    /// The value of the label `reason` of `weir_overload_rejections_total`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Admission => "admission",
+            Self::AdaptiveLimit => "admission",
             Self::BodyMemory => "bodies",
             Self::QueueFull => "turns",
             Self::EngineFull => "room",
@@ -95,7 +95,7 @@ impl Overload {
 }
 
 impl Problem {
-    /// The stable code, which has one status and one title.
+    /// The stable code. Each code has one status and one title.
     pub(crate) const fn code(&self) -> ProblemCode {
         match self {
             Self::NotFound => ProblemCode::NotFound,
@@ -105,7 +105,7 @@ impl Problem {
             Self::RequestTimeout(_) => ProblemCode::RequestTimeout,
             Self::PayloadTooLarge { .. } | Self::PayloadTooIntricate { .. } => ProblemCode::PayloadTooLarge,
             Self::TooManyEvents { .. } => ProblemCode::TooManyEvents,
-            Self::UnsupportedMediaType(_) => ProblemCode::UnsupportedMediaType,
+            Self::UnsupportedMediaType { .. } => ProblemCode::UnsupportedMediaType,
             Self::UnsupportedEncoding => ProblemCode::UnsupportedEncoding,
             Self::MalformedEncoding | Self::BrokenBody => ProblemCode::MalformedEncoding,
             Self::MalformedJson { .. } | Self::Reference(ReferenceError::Malformed(_)) => ProblemCode::MalformedJson,
@@ -122,16 +122,20 @@ impl Problem {
         }
     }
 
-    /// What went wrong this time, for a person.
+    /// What went wrong in this request, for people.
     fn detail(&self) -> String {
         match self {
-            Self::NotFound => "there is nothing at this path".to_owned(),
-            Self::MethodNotAllowed => "the methods that this path knows are listed in Allow".to_owned(),
-            Self::Unauthorized { has_token: false } => "a Bearer token is needed for this".to_owned(),
+            Self::NotFound => "no resource has this path".to_owned(),
+            Self::MethodNotAllowed => {
+                "this path does not support the method; Allow lists the methods that it supports".to_owned()
+            }
+            Self::Unauthorized { has_token: false } => "this request needs a bearer token".to_owned(),
             Self::Unauthorized { has_token: true } => "invalid token".to_owned(),
-            Self::Forbidden(role) => format!("the token does not have the role {:?}, which this takes", role.name()),
+            Self::Forbidden(role) => {
+                format!("the token does not have the role {:?}, which this request needs", role.name())
+            }
             Self::RequestTimeout(grace) => format!(
-                "the body came more slowly than {} bytes a second for {} seconds",
+                "the body arrived at less than {} bytes per second for {} seconds",
                 limits::TRANSFER_BYTES_PER_SEC_MIN,
                 grace.as_secs_f64()
             ),
@@ -141,26 +145,32 @@ impl Problem {
             Self::PayloadTooIntricate { max_bytes } => {
                 format!("parsing this body needs more than the {max_bytes}-byte body memory budget")
             }
-            Self::TooManyEvents { max } => format!("a request may hold {max} events; send several"),
-            Self::UnsupportedMediaType(accepts) => {
-                format!("the body must be {} in UTF-8", accepts.media_types.join(" or "))
+            Self::TooManyEvents { max } => {
+                format!("a request may contain at most {max} events; split it into several requests")
             }
-            Self::UnsupportedEncoding => format!("the body may be in one of these codings: {}", Coding::ACCEPTED),
+            Self::UnsupportedMediaType { media_types, .. } => {
+                format!("the body must be {} in UTF-8", media_types.join(" or "))
+            }
+            Self::UnsupportedEncoding => {
+                format!("the body must use one of these content codings: {}", headers::ACCEPTED_CODINGS)
+            }
             Self::MalformedEncoding => {
-                "the compressed body is broken, cut short, or followed by something else".to_owned()
+                "the compressed body is corrupt, truncated, or followed by other data".to_owned()
             }
-            Self::BrokenBody => "the body broke off, or its chunks are not well-formed".to_owned(),
+            Self::BrokenBody => "the body ended early, or its chunks are malformed".to_owned(),
             Self::MalformedJson { offset } => format!("the body is not valid JSON at byte {offset}"),
             Self::InvalidWindow { max_secs } => format!("window must be a whole number of seconds, 1 to {max_secs}"),
             Self::InvalidParameter(detail) | Self::NotReady(detail) => detail.clone(),
             Self::Reference(error) => error.to_string(),
-            Self::UnknownUser => "the reference table does not hold this user".to_owned(),
-            Self::Overloaded(_) => "there is no room for this request now; nothing of it was taken".to_owned(),
-            Self::Internal => "the server failed; this is a fault of its own".to_owned(),
+            Self::UnknownUser => "the reference table does not contain this user".to_owned(),
+            Self::Overloaded(_) => {
+                "the server has no capacity for this request now; no part of it was applied".to_owned()
+            }
+            Self::Internal => "the server failed; the request is not the cause".to_owned(),
         }
     }
 
-    /// Which capacity was used up, if that is the problem.
+    /// The capacity that was used up, if that is the problem.
     fn overload(&self) -> Option<Overload> {
         match self {
             Self::Overloaded(overload) => Some(*overload),
@@ -169,7 +179,7 @@ impl Problem {
         }
     }
 
-    /// The document that the client gets.
+    /// The problem document for the client.
     pub(super) fn document(&self) -> ProblemDocument {
         let mut document = ProblemDocument::new(self.code(), self.detail());
         match self {
@@ -188,30 +198,31 @@ impl Problem {
         document
     }
 
-    fn add_headers(&self, headers: &mut HeaderMap) {
+    /// Adds the header fields that belong to the problem.
+    fn add_headers(&self, fields: &mut HeaderMap) {
         match self {
-            Self::UnsupportedMediaType(accepts) => {
-                headers.insert(&accepts.field, header::value(accepts.media_types.join(", ")));
+            Self::UnsupportedMediaType { field, media_types } => {
+                fields.insert(*field, header::value(media_types.join(", ")));
             }
             Self::UnsupportedEncoding => {
-                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(Coding::ACCEPTED));
+                fields.insert(ACCEPT_ENCODING, HeaderValue::from_static(headers::ACCEPTED_CODINGS));
             }
-            // RFC 6750, 3: an error code only where a token was sent.
+            // A challenge has an error code only if the request had a token (RFC 6750, 3).
             Self::Unauthorized { has_token } => {
                 let challenge =
                     if *has_token { r#"Bearer realm="weir", error="invalid_token""# } else { r#"Bearer realm="weir""# };
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+                fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
             Self::Forbidden(_) => {
                 let challenge = r#"Bearer realm="weir", error="insufficient_scope""#;
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+                fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
             Self::Overloaded(_) | Self::Reference(ReferenceError::Overloaded) | Self::NotReady(_) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                fields.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            // The rest of the body may never come, so the connection is of no further use (RFC 9110, 15.5.9).
+            // The rest of the body may never arrive, so the connection is useless now (RFC 9110, 15.5.9).
             Self::RequestTimeout(_) => {
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+                fields.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
         }
@@ -227,7 +238,7 @@ impl IntoResponse for Problem {
         fields.insert(CONTENT_TYPE, HeaderValue::from_static(headers::PROBLEM_JSON));
         fields.insert(CACHE_CONTROL, NO_STORE);
         self.add_headers(fields);
-        // The layer that counts refusals reads it.
+        // The layer that counts requests reads it from here.
         if let Some(overload) = self.overload() {
             response.extensions_mut().insert(overload);
         }
@@ -256,18 +267,18 @@ impl From<ReferenceError> for Problem {
     }
 }
 
-impl From<Denied> for Problem {
-    fn from(denied: Denied) -> Self {
+impl From<AuthError> for Problem {
+    fn from(denied: AuthError) -> Self {
         match denied {
-            Denied::Unauthorized { has_token } => Self::Unauthorized { has_token },
-            Denied::Forbidden(role) => Self::Forbidden(role),
+            AuthError::Unauthorized { has_token } => Self::Unauthorized { has_token },
+            AuthError::Forbidden(role) => Self::Forbidden(role),
         }
     }
 }
 
 impl From<UnsupportedMediaType> for Problem {
     fn from(UnsupportedMediaType(accepts): UnsupportedMediaType) -> Self {
-        Self::UnsupportedMediaType(accepts)
+        Self::UnsupportedMediaType { field: &accepts.field, media_types: accepts.media_types }
     }
 }
 
@@ -297,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn members_come_in_order_and_extras_last() {
+    async fn members_are_in_order_and_extra_members_last() {
         assert_eq!(
             document(Problem::MalformedJson { offset: 7 }).await,
             r#"{"type":"urn:weir:problem:malformed_json","title":"Malformed JSON","status":400,"detail":"the body is not valid JSON at byte 7","code":"malformed_json","offset":7}"#
@@ -315,13 +326,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_malformed_table_is_told_as_malformed_events_are() {
+    async fn a_malformed_table_has_the_same_response_as_malformed_events() {
         let table = ReferenceError::Malformed(Malformed { offset: 7 });
         assert_eq!(document(table.into()).await, document(Problem::MalformedJson { offset: 7 }).await);
     }
 
     #[test]
-    fn refusals_say_what_would_be_taken() {
+    fn rejections_have_the_header_fields_that_help_the_client() {
         let headers = |problem: Problem| problem.into_response().into_parts().0.headers;
         assert_eq!(headers(Problem::UnsupportedEncoding)["accept-encoding"], "gzip, zstd, identity");
         assert_eq!(headers(Problem::Overloaded(Overload::EngineFull))["retry-after"], "1");

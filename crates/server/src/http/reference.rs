@@ -1,12 +1,12 @@
-//! `/reference/users`: the table that events are enriched by.
+//! `/reference/users`: the table with the attributes of users, which enriches events.
 
 use crate::http::app::App;
 use crate::http::body::{self, BufferedBody};
 use crate::http::coding::Coding;
 use crate::http::header;
 use crate::http::media_type::{self, Accepts};
+use crate::http::openapi_errors::{PatchErrors, ReplaceErrors, SummaryErrors, UserErrors};
 use crate::http::problem::Problem;
-use crate::http::problem_sets::{OfPatch, OfSummary, OfTable, OfUser};
 use crate::http::response::{json_response, to_json};
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -21,19 +21,19 @@ use std::sync::Arc;
 use weir::{Change, Format, Generation, Preconditions, ReferenceError, Tags, format_ms};
 use weir_api::{ReferencePatch, ReferenceSummary, ReferenceTable, ReferenceUpdated, UserResponse, parameters};
 
-/// Caches may keep the answer but must ask whether it still holds.
+/// Caches may keep the response, but must revalidate it at each use.
 pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Replaces the table of users.
 #[utoipa::path(
     put, path = "/reference/users", tag = "reference", operation_id = "replace_users",
-    params(parameters::Coded, parameters::Conditions), request_body(content = ReferenceTable, content_type = "application/json"),
+    params(parameters::ContentEncodingHeader, parameters::ConditionHeaders), request_body(content = ReferenceTable, content_type = "application/json"),
     responses(
         (
-            status = 200, description = "The table is in force.", body = ReferenceUpdated, content_type = "application/json",
-            headers(("ETag" = String, description = "the generation in quotes"))
+            status = 200, description = "The new table is in use.", body = ReferenceUpdated, content_type = "application/json",
+            headers(("ETag" = String, description = "The generation in quotes."))
         ),
-        OfTable
+        ReplaceErrors
     )
 )]
 pub(super) async fn replace(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
@@ -43,21 +43,22 @@ pub(super) async fn replace(State(app): State<Arc<App>>, request: Request) -> Re
 /// Merges a patch into the table of users (RFC 7396).
 #[utoipa::path(
     patch, path = "/reference/users", tag = "reference", operation_id = "patch_users",
-    params(parameters::Coded, parameters::Conditions),
+    params(parameters::ContentEncodingHeader, parameters::ConditionHeaders),
     request_body(content = ReferencePatch, content_type = "application/merge-patch+json"),
     responses(
         (
-            status = 200, description = "The patched table is in force.", body = ReferenceUpdated, content_type = "application/json",
-            headers(("ETag" = String, description = "the generation in quotes"))
+            status = 200, description = "The patched table is in use.", body = ReferenceUpdated, content_type = "application/json",
+            headers(("ETag" = String, description = "The generation in quotes."))
         ),
-        OfTable,
-        OfPatch
+        ReplaceErrors,
+        PatchErrors
     )
 )]
 pub(super) async fn merge(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     change(&app, request, Change::Merge, &media_type::REFERENCE_PATCH).await
 }
 
+/// Replaces or patches the table.
 async fn change(
     app: &Arc<App>,
     request: Request,
@@ -79,28 +80,28 @@ async fn change(
         let generation = shared.engine.change_reference(change, body, &preconditions, received_at_ms)?;
         Ok(tagged(&generation, &updated(&generation)))
     };
-    app.changes.run(work).await?
+    app.change_limiter.run(work).await?
 }
 
-/// The table in force, without its users.
+/// A summary of the current table, without its users.
 #[utoipa::path(
-    get, path = "/reference/users", tag = "reference", operation_id = "users", params(parameters::Conditions),
+    get, path = "/reference/users", tag = "reference", operation_id = "users", params(parameters::ConditionHeaders),
     responses(
         (
-            status = 200, description = "The table's generation, time and size.", body = ReferenceSummary, content_type = "application/json",
-            headers(("ETag" = String, description = "the generation in quotes"))
+            status = 200, description = "The generation, the timestamp and the size of the table.", body = ReferenceSummary, content_type = "application/json",
+            headers(("ETag" = String, description = "The generation in quotes."))
         ),
         (
-            status = 304, description = "`If-None-Match` names the generation in force.",
-            headers(("ETag" = String, description = "the generation in quotes"))
+            status = 304, description = "`If-None-Match` contains the current generation.",
+            headers(("ETag" = String, description = "The generation in quotes."))
         ),
-        OfSummary
+        SummaryErrors
     )
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
     let preconditions = preconditions(&headers);
     let engine = Arc::clone(&app.engine);
-    // Off the workers, because the last holder of a table frees it.
+    // On the blocking pool, because the last holder of a table frees it, which takes time.
     let work = move || {
         let generation = engine.reference();
         let current = generation.number();
@@ -111,15 +112,15 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
         let unchanged = preconditions.if_none_match.is_some_and(|tags| tags.matches(current));
         Ok(if unchanged { not_modified(response) } else { response })
     };
-    app.reads.run(work).await?
+    app.query_limiter.run(work).await?
 }
 
-/// One user's attributes.
+/// The attributes of one user.
 #[utoipa::path(
     get, path = "/reference/users/{user_id}", tag = "reference", operation_id = "user", params(parameters::UserId),
     responses(
         (status = 200, description = "The user.", body = UserResponse, content_type = "application/json"),
-        OfUser
+        UserErrors
     )
 )]
 pub(super) async fn show_user(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
@@ -136,7 +137,7 @@ pub(super) async fn show_user(State(app): State<Arc<App>>, uri: Uri) -> Result<R
         response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
         Ok(response)
     };
-    app.reads.run(work).await?
+    app.query_limiter.run(work).await?
 }
 
 pub(super) fn preconditions(headers: &HeaderMap) -> Preconditions {
@@ -147,7 +148,7 @@ pub(super) fn preconditions(headers: &HeaderMap) -> Preconditions {
     }
 }
 
-/// An answer about a generation, which its entity tag names.
+/// 200 with a document about a generation, and the entity tag of the generation.
 fn tagged(generation: &Generation, document: &impl Serialize) -> Response {
     let mut response = json_response(to_json(document));
     let headers = response.headers_mut();
@@ -156,8 +157,8 @@ fn tagged(generation: &Generation, document: &impl Serialize) -> Response {
     response
 }
 
-/// The same answer without its body and what describes that. A length, if there were one, would have to be the full
-/// answer's (RFC 9110, 8.6), so the empty body says nothing of its own, which the router would announce.
+/// Turns a response into 304 without a body and without its content type. A `Content-Length` would have to be that of the
+/// full response (RFC 9110, 8.6). So the body is one of unknown length: for an empty one, the router would add a length of 0.
 pub(super) fn not_modified(mut response: Response) -> Response {
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response.headers_mut().remove(CONTENT_TYPE);
@@ -165,6 +166,7 @@ pub(super) fn not_modified(mut response: Response) -> Response {
     response
 }
 
+/// The response to a change of the table.
 fn updated(generation: &Generation) -> ReferenceUpdated {
     ReferenceUpdated {
         message: "Reference table updated successfully".into(),
@@ -173,6 +175,7 @@ fn updated(generation: &Generation) -> ReferenceUpdated {
     }
 }
 
+/// The summary of a generation as the wire type.
 fn summary(generation: &Generation) -> ReferenceSummary {
     ReferenceSummary {
         generation: generation.number(),

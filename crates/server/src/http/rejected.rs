@@ -1,8 +1,8 @@
-//! `GET /events/rejected`: the events that were refused last, and why.
+//! `GET /events/rejected`: the events that were rejected most recently, and why.
 
 use crate::http::app::App;
+use crate::http::openapi_errors::RejectedErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfParameter;
 use crate::http::query::parameters;
 use crate::http::reject_log::Reject;
 use crate::http::response::{to_json, uncached_json};
@@ -15,17 +15,18 @@ use std::sync::Arc;
 use weir::format_ms;
 use weir_api::{RejectedEvent, RejectedResponse};
 
-/// The events that were refused last, newest first.
+/// The events that were rejected most recently, newest first.
 #[utoipa::path(
     get, path = "/events/rejected", tag = "events", operation_id = "rejected", params(weir_api::parameters::Limit),
-    responses((status = 200, description = "The events.", body = RejectedResponse, content_type = "application/json"), OfParameter)
+    responses((status = 200, description = "The rejected events.", body = RejectedResponse, content_type = "application/json"), RejectedErrors)
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let (rejected, total) = app.reject_log.latest(limit(uri.query())?);
-    let document = RejectedResponse { rejected: rejected.iter().map(event).collect(), total };
-    Ok(uncached_json(app.answers.charge_answer(to_json(&document))?))
+    let response = RejectedResponse { rejected: rejected.iter().map(event).collect(), total };
+    Ok(uncached_json(app.responses.charge_response(to_json(&response))?))
 }
 
+/// The parameter `limit`, the only one of this resource.
 fn limit(query: Option<&str>) -> Result<usize, Problem> {
     let mut given = None;
     for parameter in parameters(query) {
@@ -44,6 +45,7 @@ fn limit(query: Option<&str>) -> Result<usize, Problem> {
     })
 }
 
+/// An entry of the log as the wire type.
 fn event(reject: &Reject) -> RejectedEvent {
     RejectedEvent {
         received_at: format_ms(reject.received_at_ms),

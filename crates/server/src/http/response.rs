@@ -1,4 +1,4 @@
-//! Parts of answers that several resources share.
+//! Parts of responses that several resources share.
 
 use axum::body::Body;
 use axum::http::HeaderValue;
@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 use weir_api::headers;
 
-/// Caches must not keep the answer: it is of the moment.
+/// Caches must not keep the response, because it is valid only at its time.
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// 200 with a JSON body.
@@ -17,14 +17,14 @@ pub(super) fn json_response(json: impl Into<Body>) -> Response {
     response
 }
 
-/// 200 with a JSON body of the moment.
+/// 200 with a JSON body that caches must not keep.
 pub(super) fn uncached_json(json: impl Into<Body>) -> Response {
     let mut response = json_response(json);
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     response
 }
 
-/// A document as JSON.
+/// Serializes a document as JSON.
 pub(super) fn to_json(document: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(document).expect("strings and numbers always serialise")
+    serde_json::to_vec(document).expect("strings and numbers always serialize")
 }

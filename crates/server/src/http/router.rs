@@ -1,4 +1,4 @@
-//! Every resource, and the layers around them.
+//! The router of all resources, and the middleware around it.
 
 use crate::http::app::App;
 use crate::http::problem::{Overload, Problem};
@@ -15,7 +15,7 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// The whole interface. `HEAD` works wherever `GET` does.
+/// The whole HTTP API. `HEAD` works wherever `GET` does.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (router, description) = routes().split_for_parts();
     router
@@ -23,14 +23,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::check))
-        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(CatchPanicLayer::custom(panic_response))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), count))
         .with_state(app)
 }
 
-/// Every resource, and its description.
+/// Every resource, and its description for the OpenAPI document.
 fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(openapi::Base::openapi())
+    OpenApiRouter::with_openapi(openapi::BaseDocument::openapi())
         .routes(routes!(events::ingest))
         .routes(routes!(rejected::show))
         .routes(routes!(reference::show, reference::replace, reference::merge))
@@ -47,16 +47,16 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(dashboard::file))
 }
 
-/// Counts a request when its answer begins, and logs what was asked and how it went.
+/// Counts a request when its response starts, and logs both.
 async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let path = tracing::enabled!(tracing::Level::DEBUG).then(|| request.uri().path().to_owned());
     let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
     let start = Instant::now();
     let response = next.run(request).await;
     let elapsed = start.elapsed();
-    app.instruments.requests.count(route.as_ref().map(MatchedPath::as_str), &method, response.status(), elapsed);
+    app.server_metrics.requests.count(route.as_ref().map(MatchedPath::as_str), &method, response.status(), elapsed);
     if let Some(overload) = response.extensions().get::<Overload>() {
-        app.instruments.refused(*overload);
+        app.server_metrics.count_overload(*overload);
     }
     if let Some(path) = path {
         let (status, elapsed_us) = (response.status().as_u16(), elapsed.as_micros() as u64);
@@ -64,8 +64,10 @@ async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     }
     response
 }
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
-fn answer_panic(panic: Box<dyn Any + Send>) -> Response {
+
+/// Turns the panic of a handler into a response.
+#[expect(clippy::needless_pass_by_value, reason = "the layer passes the panic by value")]
+fn panic_response(panic: Box<dyn Any + Send>) -> Response {
     let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(message = message.unwrap_or("no message"), "a request handler panicked");
     Problem::Internal.into_response()
@@ -76,9 +78,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_an_internal_error_whatever_it_carries() {
+    fn every_panic_is_an_internal_error() {
         for panic in [Box::new("static") as Box<dyn Any + Send>, Box::new("owned".to_owned()), Box::new(7)] {
-            assert_eq!(answer_panic(panic).status(), 500);
+            assert_eq!(panic_response(panic).status(), 500);
         }
     }
 }

@@ -1,10 +1,10 @@
-//! `GET /metrics/series`: a window step by step.
+//! `GET /metrics/series`: the metrics of a window, step by step.
 
 use crate::http::app::App;
+use crate::http::openapi_errors::QueryErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfWindow;
 use crate::http::response::uncached_json;
-use crate::http::window_query::{self, Asked, Takes};
+use crate::http::window_query::{self, AllowedParams, WindowQuery};
 use crate::limits;
 use axum::extract::State;
 use axum::http::Uri;
@@ -14,22 +14,26 @@ use std::sync::Arc;
 use weir::{Figures, Point, Series, format_ms};
 use weir_api::{Breakdowns, SeriesPoint, SeriesResponse, parameters};
 
-/// The figures of each step of a window that ends now.
+/// The metrics of each step of a window that ends now.
 #[utoipa::path(
     get, path = "/metrics/series", tag = "metrics", operation_id = "series", params(parameters::Window, parameters::Filters, parameters::Step),
-    responses((status = 200, description = "The figures.", body = SeriesResponse, content_type = "application/json"), OfWindow)
+    responses((status = 200, description = "The series.", body = SeriesResponse, content_type = "application/json"), QueryErrors)
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
-    let Asked { query, step_secs } = window_query::parse(uri.query(), Takes::Step, app.engine.config())?;
+    let WindowQuery { query, step_secs } = window_query::parse(uri.query(), AllowedParams::Step, app.engine.config())?;
     let engine = Arc::clone(&app.engine);
-    let json = app.scans.run(move || json(&engine.series(&query, step_secs))).await??;
-    Ok(uncached_json(app.answers.charge_answer(json)?))
+    let json = app.scan_limiter.run(move || json(&engine.series(&query, step_secs))).await??;
+    Ok(uncached_json(app.responses.charge_response(json)?))
 }
 
-/// The series, written point by point, so that no more than one of them and the text is in memory.
+/// The JSON of the series, written point by point, so that only one point and the text are in memory.
+///
+/// # Errors
+/// The series would have more than [`limits::SERIES_COUNTERS_MAX`] counters or [`limits::SERIES_BYTES_MAX`] bytes.
 fn json(series: &Series) -> Result<Vec<u8>, Problem> {
-    if series.counters() > limits::SERIES_COUNTERS_MAX {
-        return Err(too_large());
+    let counters = series.counters();
+    if counters > limits::SERIES_COUNTERS_MAX {
+        return Err(too_large(&format!("{counters} counters (limit {})", limits::SERIES_COUNTERS_MAX)));
     }
     let mut json = Vec::new();
     write!(json, r#"{{"window_sec":{},"step_sec":{},"points":["#, series.window_secs(), series.step_secs())
@@ -41,7 +45,7 @@ fn json(series: &Series) -> Result<Vec<u8>, Problem> {
         }
         serde_json::to_writer(&mut json, &self::point(point)).expect(IN_MEMORY);
         if json.len() > limits::SERIES_BYTES_MAX {
-            return Err(too_large());
+            return Err(too_large(&format!("more than {} bytes", limits::SERIES_BYTES_MAX)));
         }
     }
     let as_of = format_ms(series.as_of_ms());
@@ -51,14 +55,11 @@ fn json(series: &Series) -> Result<Vec<u8>, Problem> {
 
 const IN_MEMORY: &str = "a write to memory does not fail";
 
-fn too_large() -> Problem {
-    Problem::InvalidParameter(
-        "step: so many points of so many values are too much for one answer; ask for a longer step or a shorter window"
-            .to_owned(),
-    )
+fn too_large(size: &str) -> Problem {
+    Problem::InvalidParameter(format!("step: the response would have {size}; use a longer step or a shorter window"))
 }
 
-/// A point of the engine as the wire type.
+/// A point of the series as the wire type.
 fn point(point: Point) -> SeriesPoint {
     let Figures { events, unique_users, unknown, by_attribute, by_type } = point.figures;
     let start = format_ms(point.start_ms);
@@ -71,7 +72,7 @@ mod tests {
     use weir::{Engine, EngineConfig, Format, ManualClock, Query};
 
     #[test]
-    fn the_text_is_that_of_the_wire_type() {
+    fn the_json_is_that_of_the_wire_type() {
         let now_ms = 1_759_926_896_789;
         let engine = Engine::new(EngineConfig::default(), ManualClock::new(now_ms)).unwrap();
         let event = r#"{"event_id":"e","user_id":"u","type":"view","ts":"2025-10-08T12:34:55Z"}"#;

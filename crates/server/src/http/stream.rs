@@ -1,16 +1,17 @@
-//! `GET /metrics/stream`: the figures of a window about once a second, as server-sent events (WHATWG HTML, 9.2).
+//! `GET /metrics/stream`: the metrics of a window about once per second, as server-sent events (WHATWG HTML, 9.2).
 //!
-//! Each distinct question is computed once a second by one task, whoever is listening, and its latest answer is kept in
-//! one buffer that all its subscribers share. A subscriber that is slow skips answers; it holds up nobody. No answer is
-//! older than the subscription: who has been told that a change is done sees it in the first event.
+//! Each distinct query is a topic. One task computes its result once per second, for all subscribers. The latest result is in
+//! one buffer that the subscribers share. A slow subscriber skips results, and delays nobody else. A new subscriber never
+//! receives a result whose computation started before it subscribed. So a client that has seen the response to a change sees
+//! that change in the first event.
 
 use crate::http::app::App;
+use crate::http::live_streams::{StreamEvent, Topic};
 use crate::http::metrics;
+use crate::http::openapi_errors::QueryErrors;
 use crate::http::problem::{Overload, Problem};
-use crate::http::problem_sets::OfWindow;
 use crate::http::response::NO_STORE;
-use crate::http::streams::{Event, Topic};
-use crate::http::window_query::{self, Asked, Takes};
+use crate::http::window_query::{self, AllowedParams, WindowQuery};
 use crate::limits;
 use crate::tokens::Tokens;
 use axum::body::Body;
@@ -27,34 +28,34 @@ use tokio::time::{MissedTickBehavior, interval};
 use weir::Query;
 use weir_api::{Role, headers, parameters};
 
-/// How long a client is to wait before it connects again, in milliseconds.
-const BEGIN: Bytes = Bytes::from_static(b"retry: 2000\n\n");
+/// The first bytes of a stream: how long a client waits before it reconnects, in milliseconds.
+const START: Bytes = Bytes::from_static(b"retry: 2000\n\n");
 
-/// What is sent last when the server is about to stop.
+/// The last event of a stream when the server shuts down.
 const END: Bytes = Bytes::from_static(b"event: draining\ndata: {}\n\n");
 
-/// What is sent when there is no answer in time: a comment, by which both sides see that the connection holds.
+/// Sent when there is no result in time: a comment, which shows both sides that the connection still works.
 const HEARTBEAT: Bytes = Bytes::from_static(b": busy\n\n");
 
-/// The figures of a window about once a second.
+/// The metrics of a window about once per second.
 ///
-/// Server-sent events: `retry: 2000` first, then events named `metrics` whose data is the answer of `/metrics`, and comments
-/// where there is none in time. The stream ends when the server stops, after an event named `draining`, and when the tokens
-/// change.
+/// The response is a stream of server-sent events. It starts with `retry: 2000`. Then each event named `metrics` has the
+/// response of `/metrics` as its data. If a result is late, a comment is sent instead. The stream ends when the tokens
+/// change. It also ends when the server shuts down, after an event named `draining`.
 #[utoipa::path(
     get, path = "/metrics/stream", tag = "metrics", operation_id = "stream", params(parameters::Window, parameters::Filters, parameters::GroupBy),
     responses(
         (
-            status = 200, description = "The events.", body = String, content_type = "text/event-stream",
-            headers(("X-Accel-Buffering" = String, description = "`no`: a proxy is to pass them on as they come"))
+            status = 200, description = "The stream of events.", body = String, content_type = "text/event-stream",
+            headers(("X-Accel-Buffering" = String, description = "`no`: a proxy must not buffer the events"))
         ),
-        OfWindow
+        QueryErrors
     )
 )]
 pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    let Asked { query, .. } = window_query::parse(uri.query(), Takes::GroupBy, app.engine.config())?;
-    let subscription = Subscription::begin(&app, query)?;
-    // Tokens that changed between the first check and the subscription would not end it.
+    let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::GroupBy, app.engine.config())?;
+    let subscription = Subscription::start(&app, query)?;
+    // The tokens may have changed between the check of the request and the subscription, which would not notice it.
     app.tokens.check(Role::Read, &headers)?;
     let events = stream::unfold(subscription, async |mut subscription| {
         let event = subscription.next().await?;
@@ -64,47 +65,48 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri, headers: He
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(headers::EVENT_STREAM));
     fields.insert(CACHE_CONTROL, NO_STORE);
-    // Or nginx would wait for more of it than ever comes.
+    // Otherwise nginx would wait until its buffer is full.
     fields.insert(headers::X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     Ok(response)
 }
 
-/// A subscriber.
+/// The receiving side of one live stream.
 struct Subscription {
-    has_begun: bool,
+    has_started: bool,
     is_over: bool,
-    events: watch::Receiver<Event>,
-    /// The number of the answer that was told last; at first, of the last one that had been begun before.
+    events: watch::Receiver<StreamEvent>,
+    /// The number of the last result that was sent. At first, of the last result that was started before the subscription.
     last: u64,
     tokens: watch::Receiver<Tokens>,
     draining: watch::Receiver<bool>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Subscription {
-    fn begin(app: &Arc<App>, query: Query) -> Result<Self, Problem> {
+    /// Subscribes to the topic of `query`. The first subscriber creates the topic and its publisher.
+    fn start(app: &Arc<App>, query: Query) -> Result<Self, Problem> {
         let (tokens, draining) = (app.tokens.subscribe(), app.draining.subscribe());
-        let place =
-            Arc::clone(&app.streams.places).try_acquire_owned().map_err(|_| Problem::Overloaded(Overload::Streams))?;
+        let permit =
+            Arc::clone(&app.streams.permits).try_acquire_owned().map_err(|_| Problem::Overloaded(Overload::Streams))?;
         let mut topics = app.streams.topics();
         let (events, last) = match topics.get(&query) {
-            Some(topic) => (topic.events.subscribe(), topic.begun),
+            Some(topic) => (topic.events.subscribe(), topic.started),
             None if topics.len() == limits::STREAM_QUERIES_MAX => return Err(Problem::Overloaded(Overload::Streams)),
             None => {
-                let (events, receiver) = watch::channel(Event::default());
-                topics.insert(query.clone(), Topic { events: events.clone(), begun: 0 });
+                let (events, receiver) = watch::channel(StreamEvent::default());
+                topics.insert(query.clone(), Topic { events: events.clone(), started: 0 });
                 tokio::spawn(Publisher { app: Arc::clone(app), query, events }.run());
                 (receiver, 0)
             }
         };
-        Ok(Self { has_begun: false, is_over: false, events, last, tokens, draining, _place: place })
+        Ok(Self { has_started: false, is_over: false, events, last, tokens, draining, _permit: permit })
     }
 
-    /// What is to be sent next; none at the end.
+    /// Waits for the next bytes to send; none at the end of the stream.
     async fn next(&mut self) -> Option<Bytes> {
-        if !self.has_begun {
-            self.has_begun = true;
-            return Some(BEGIN);
+        if !self.has_started {
+            self.has_started = true;
+            return Some(START);
         }
         if self.is_over {
             return None;
@@ -125,11 +127,11 @@ impl Subscription {
     }
 }
 
-/// Answers one question once a second, as long as somebody listens.
+/// Computes the results of one topic once per second, as long as it has subscribers.
 struct Publisher {
     app: Arc<App>,
     query: Query,
-    events: watch::Sender<Event>,
+    events: watch::Sender<StreamEvent>,
 }
 
 impl Publisher {
@@ -138,45 +140,47 @@ impl Publisher {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for number in 1.. {
             ticks.tick().await;
-            // Subscribers come under the lock: none is missed, and none is told what was begun before it came.
-            if !self.begin(number) {
+            // Subscriptions and this step are under one lock. So no subscriber is missed, and none gets a result that was
+            // started before it subscribed.
+            if !self.start_result(number) {
                 return;
             }
-            let text = self.answer().await.unwrap_or_else(|problem| {
+            let text = self.result().await.unwrap_or_else(|problem| {
                 if let Problem::Overloaded(overload) = problem {
-                    self.app.instruments.refused(overload);
+                    self.app.server_metrics.count_overload(overload);
                 }
                 HEARTBEAT
             });
-            self.events.send_replace(Event { number, text });
+            self.events.send_replace(StreamEvent { number, text });
         }
     }
 
-    /// Begins the next answer, unless nobody listens any more.
-    fn begin(&self, number: u64) -> bool {
+    /// Marks the next result as started. Returns false, and removes the topic, if it has no subscriber any more.
+    fn start_result(&self, number: u64) -> bool {
         let mut topics = self.app.streams.topics();
         if self.events.receiver_count() == 0 {
             topics.remove(&self.query);
             return false;
         }
-        topics.entry(self.query.clone()).and_modify(|topic| topic.begun = number);
+        topics.entry(self.query.clone()).and_modify(|topic| topic.started = number);
         true
     }
 
-    async fn answer(&self) -> Result<Bytes, Problem> {
+    /// Computes a result, as a server-sent event.
+    async fn result(&self) -> Result<Bytes, Problem> {
         let json = {
-            let _turn = self.app.streams.turn(&self.query).await?;
+            let _slot = self.app.streams.slot(&self.query).await?;
             metrics::json(&self.app, self.query.clone()).await?
         };
-        self.app.answers.charge_answer([b"event: metrics\ndata: ", &json[..], b"\n\n"].concat())
+        self.app.responses.charge_response([b"event: metrics\ndata: ", &json[..], b"\n\n"].concat())
     }
 }
 
 impl Drop for Publisher {
-    /// After a panic the subscribers are let go, and may come again.
+    /// Ends the streams of the topic after a panic, so that their clients reconnect.
     fn drop(&mut self) {
         let mut topics = self.app.streams.topics();
-        // By now the question may have been asked again.
+        // There may be a new topic for the same query by now.
         if topics.get(&self.query).is_some_and(|topic| topic.events.same_channel(&self.events)) {
             topics.remove(&self.query);
         }
@@ -197,17 +201,17 @@ mod tests {
         (Arc::new(App::new(Arc::new(engine), HttpConfig::default())), clock)
     }
 
-    fn begin(app: &Arc<App>, window_secs: u32) -> Subscription {
-        Subscription::begin(app, Query::window(window_secs)).unwrap()
+    fn start(app: &Arc<App>, window_secs: u32) -> Subscription {
+        Subscription::start(app, Query::window(window_secs)).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn subscribers_of_one_question_share_each_answer() {
+    async fn subscribers_of_one_query_share_each_result() {
         let (app, _) = app();
-        let mut subscriptions = [begin(&app, 60), begin(&app, 60)];
+        let mut subscriptions = [start(&app, 60), start(&app, 60)];
         assert_eq!(app.streams.topics().len(), 1);
         for subscription in &mut subscriptions {
-            assert_eq!(subscription.next().await, Some(BEGIN));
+            assert_eq!(subscription.next().await, Some(START));
         }
         let [one, other] = &mut subscriptions;
         let (shown, shown_too) = (one.next().await.unwrap(), other.next().await.unwrap());
@@ -219,36 +223,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_answer_was_begun_before_the_subscription() {
+    async fn no_result_was_started_before_the_subscription() {
         let (app, _) = app();
         let query = Query::window(60);
-        let (events, _receiver) = watch::channel(Event::default());
-        app.streams.topics().insert(query.clone(), Topic { events: events.clone(), begun: 0 });
+        let (events, _receiver) = watch::channel(StreamEvent::default());
+        app.streams.topics().insert(query.clone(), Topic { events: events.clone(), started: 0 });
         let publisher = Publisher { app: Arc::clone(&app), query: query.clone(), events: events.clone() };
-        let tell = |number, text| events.send_replace(Event { number, text: Bytes::from_static(text) });
-        assert!(publisher.begin(1));
-        tell(1, b"one");
-        let mut after_one = begin(&app, 60);
-        assert!(publisher.begin(2));
-        let mut amid_two = begin(&app, 60);
-        tell(2, b"two");
-        assert_eq!([after_one.next().await, after_one.next().await], [Some(BEGIN), Some("two".into())]);
-        assert_eq!(amid_two.next().await, Some(BEGIN));
+        let publish = |number, text| events.send_replace(StreamEvent { number, text: Bytes::from_static(text) });
+        assert!(publisher.start_result(1));
+        publish(1, b"one");
+        let mut after_one = start(&app, 60);
+        assert!(publisher.start_result(2));
+        let mut amid_two = start(&app, 60);
+        publish(2, b"two");
+        assert_eq!([after_one.next().await, after_one.next().await], [Some(START), Some("two".into())]);
+        assert_eq!(amid_two.next().await, Some(START));
         assert!(amid_two.next().now_or_never().is_none());
-        assert!(publisher.begin(3));
-        tell(3, b"three");
+        assert!(publisher.start_result(3));
+        publish(3, b"three");
         assert_eq!([amid_two.next().await, after_one.next().await], [Some("three".into()), Some("three".into())]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn as_many_questions_as_there_may_be_are_all_answered() {
+    async fn the_most_topics_allowed_all_get_results() {
         let (app, _) = app();
         let clicks = Filter { types: Some(["click".to_owned()].into()), ..Filter::default() };
         let query = |window_secs| Query { filter: clicks.clone(), ..Query::window(window_secs) };
-        let questions = 1..=limits::STREAM_QUERIES_MAX as u32;
+        let window_secs = 1..=limits::STREAM_QUERIES_MAX as u32;
         let mut subscriptions: Vec<_> =
-            questions.map(|window_secs| Subscription::begin(&app, query(window_secs)).unwrap()).collect();
-        assert!(matches!(Subscription::begin(&app, query(1_000)), Err(Problem::Overloaded(Overload::Streams))));
+            window_secs.map(|window_secs| Subscription::start(&app, query(window_secs)).unwrap()).collect();
+        assert!(matches!(Subscription::start(&app, query(1_000)), Err(Problem::Overloaded(Overload::Streams))));
         for subscription in &mut subscriptions {
             subscription.next().await;
         }
@@ -260,9 +264,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_question_that_nobody_listens_to_is_not_answered_any_more() {
+    async fn a_topic_without_subscribers_ends() {
         let (app, _) = app();
-        let (one, other) = (begin(&app, 60), begin(&app, 300));
+        let (one, other) = (start(&app, 60), start(&app, 300));
         assert_eq!(app.streams.topics().len(), 2);
         drop(one);
         sleep(limits::STREAM_PERIOD * 2).await;
@@ -270,13 +274,13 @@ mod tests {
         drop(other);
         sleep(limits::STREAM_PERIOD * 2).await;
         assert!(app.streams.topics().is_empty());
-        assert_eq!(app.streams.places.available_permits(), limits::STREAMS_DEFAULT);
+        assert_eq!(app.streams.permits.available_permits(), limits::STREAMS_DEFAULT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_subscriber_skips_to_the_latest_answer() {
+    async fn a_slow_subscriber_skips_to_the_latest_result() {
         let (app, clock) = app();
-        let (mut slow, mut prompt) = (begin(&app, 60), begin(&app, 60));
+        let (mut slow, mut prompt) = (start(&app, 60), start(&app, 60));
         for subscription in [&mut slow, &mut prompt] {
             subscription.next().await;
         }
@@ -289,40 +293,40 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_an_answer_there_is_a_sign_of_life() {
+    async fn a_late_result_is_replaced_by_a_heartbeat() {
         let (app, _) = app();
         let clicks = Filter { types: Some(["click".to_owned()].into()), ..Filter::default() };
         let query = Query { filter: clicks, ..Query::window(60) };
-        // As many questions of its kind as may wait, of which one is being answered for long.
-        let holders = (0..limits::SCANS_AT_ONCE * (1 + limits::WAITING_PER_TURN)).map(|_| {
+        // One scan runs for a long time, and the queue behind it is full.
+        let holders = (0..limits::CONCURRENT_SCANS * (1 + limits::QUEUED_PER_PERMIT)).map(|_| {
             let (app, (release, released)) = (Arc::clone(&app), std::sync::mpsc::channel::<()>());
-            tokio::spawn(async move { app.scans.run(move || released.recv()).await });
+            tokio::spawn(async move { app.scan_limiter.run(move || released.recv()).await });
             release
         });
         let holders: Vec<_> = holders.collect();
         tokio::task::yield_now().await;
-        let mut subscription = Subscription::begin(&app, query).unwrap();
+        let mut subscription = Subscription::start(&app, query).unwrap();
         subscription.next().await;
         assert_eq!(subscription.next().await, Some(HEARTBEAT));
-        let turns =
-            app.instruments.overloads.read().find(|(reason, _)| *reason == Overload::QueueFull.name()).unwrap().1;
-        assert!(turns > 0, "it is known why");
+        let rejections =
+            app.server_metrics.overloads.read().find(|(reason, _)| *reason == Overload::QueueFull.name()).unwrap().1;
+        assert!(rejections > 0, "the rejection is counted");
         drop(holders);
         assert!(subscription.next().await.unwrap().starts_with(b"event: metrics"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn subscribers_are_let_go_when_the_answer_panics_and_when_the_server_stops() {
+    async fn streams_end_after_a_panic_of_the_publisher_and_at_shutdown() {
         let (app, _) = app();
-        let mut subscription = begin(&app, 60);
+        let mut subscription = start(&app, 60);
         let query = Query::window(60);
         let events = app.streams.topics()[&query].events.clone();
         let publisher = Publisher { app: Arc::clone(&app), query, events };
         subscription.next().await;
         drop(publisher);
         assert!(app.streams.topics().is_empty());
-        let mut next = begin(&app, 60);
-        assert_eq!(next.next().await, Some(BEGIN));
+        let mut next = start(&app, 60);
+        assert_eq!(next.next().await, Some(START));
         app.start_draining();
         assert_eq!([next.next().await, next.next().await], [Some(END), None]);
         assert_eq!([subscription.next().await, subscription.next().await], [Some(END), None]);
@@ -331,10 +335,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_change_of_the_tokens_ends_the_streams() {
         let (app, _) = app();
-        let mut subscription = begin(&app, 60);
+        let mut subscription = start(&app, 60);
         subscription.next().await;
         app.set_tokens(Tokens::default());
-        assert!(subscription.next().await.unwrap().starts_with(b"event: metrics"), "they are the same as before");
+        assert!(subscription.next().await.unwrap().starts_with(b"event: metrics"), "the tokens are the same as before");
         let mut tokens = Tokens::default();
         tokens.add(Role::Read, "r").unwrap();
         app.set_tokens(tokens);

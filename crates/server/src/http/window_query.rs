@@ -1,4 +1,4 @@
-//! What the parameters of `/metrics` and its kin ask for.
+//! The parameters of `/metrics`, `/metrics/series` and `/metrics/stream`.
 
 use crate::http::problem::Problem;
 use crate::http::query::{Parameter, parameters};
@@ -7,31 +7,41 @@ use std::collections::BTreeSet;
 use weir::EngineConfig;
 use weir::{Filter, Query};
 
-/// The parameters that a resource takes beside `window` and the filters.
+/// The parameter that a resource supports in addition to `window` and the filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub(crate) enum AllowedParams {
+    /// `group_by`.
     GroupBy,
+    /// `step`.
     Step,
 }
 
-/// A question, and its step where the resource takes one.
+/// A parsed query string.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct WindowQuery {
     pub(crate) query: Query,
+    /// The step of a series in seconds. It divides the window, and is 1 unless given.
     pub(crate) step_secs: u32,
 }
 
-/// Reads a query string. A parameter that is unknown, repeated though it takes one value, or no value that there can be,
-/// is refused before the window is looked at, and the step, which depends on it, last.
-pub(crate) fn parse(query: Option<&str>, takes: Takes, config: &EngineConfig) -> Result<Asked, Problem> {
+/// Parses a query string.
+///
+/// # Errors
+/// Unknown parameters, repeated single-valued parameters and invalid filters and groups come first. Then the window is
+/// checked. The step comes last, because it depends on the window.
+pub(crate) fn parse(
+    query: Option<&str>,
+    allowed: AllowedParams,
+    config: &EngineConfig,
+) -> Result<WindowQuery, Problem> {
     let (mut window, mut step, mut group_by) =
-        (Single::named("window"), Single::named("step"), Single::named("group_by"));
+        (SingleValue::named("window"), SingleValue::named("step"), SingleValue::named("group_by"));
     let mut filter = Filter::default();
     for parameter in parameters(query) {
         match &*parameter.name {
             b"window" => window.set(parameter)?,
-            b"step" if takes == Takes::Step => step.set(parameter)?,
-            b"group_by" if takes == Takes::GroupBy => group_by.set(parameter)?,
+            b"step" if allowed == AllowedParams::Step => step.set(parameter)?,
+            b"group_by" if allowed == AllowedParams::GroupBy => group_by.set(parameter)?,
             b"type" => _ = filter.types.get_or_insert_default().insert(filter_value("type", parameter)?),
             name => {
                 let attribute = config.attributes.iter().position(|attribute| attribute.as_bytes() == name);
@@ -44,16 +54,16 @@ pub(crate) fn parse(query: Option<&str>, takes: Takes, config: &EngineConfig) ->
     let group_by = group_by.value.map_or(Ok(Vec::new()), |names| attributes(&names, &config.attributes))?;
     let window_secs = window_secs(window.value.as_deref(), config.retention_secs)?;
     let step_secs = step.value.map_or(Ok(1), |step| step_secs(&step, window_secs))?;
-    Ok(Asked { query: Query { window_secs, filter, group_by }, step_secs })
+    Ok(WindowQuery { query: Query { window_secs, filter, group_by }, step_secs })
 }
 
-/// A parameter that has one value.
-struct Single {
+/// A parameter that may be given only once.
+struct SingleValue {
     name: &'static str,
     value: Option<Vec<u8>>,
 }
 
-impl Single {
+impl SingleValue {
     fn named(name: &'static str) -> Self {
         Self { name, value: None }
     }
@@ -66,12 +76,14 @@ impl Single {
     }
 }
 
+/// The window in seconds, at most the retention.
 fn window_secs(digits: Option<&[u8]>, retention_secs: u32) -> Result<u32, Problem> {
     let Some(digits) = digits else { return Ok(limits::WINDOW_SECS_DEFAULT.min(retention_secs)) };
     let secs = whole_number(digits).filter(|secs| (1..=retention_secs).contains(secs));
     secs.ok_or(Problem::InvalidWindow { max_secs: retention_secs })
 }
 
+/// The step in seconds, which divides the window.
 fn step_secs(digits: &[u8], window_secs: u32) -> Result<u32, Problem> {
     let secs = whole_number(digits).filter(|secs| *secs > 0 && window_secs.is_multiple_of(*secs));
     secs.ok_or_else(|| {
@@ -81,30 +93,30 @@ fn step_secs(digits: &[u8], window_secs: u32) -> Result<u32, Problem> {
     })
 }
 
-/// The number that digits say, and nothing but digits.
+/// Parses a number that consists of digits only.
 pub(super) fn whole_number(digits: &[u8]) -> Option<u32> {
     digits.iter().all(u8::is_ascii_digit).then(|| str::from_utf8(digits).ok()?.parse().ok()).flatten()
 }
 
-/// A value to filter by. An empty one is no value's name, and more likely a form that was not filled in.
+/// A value to filter by. An empty value matches nothing. It is more likely an empty field of a form, so it is an error.
 fn filter_value(name: &str, parameter: Parameter<'_>) -> Result<String, Problem> {
     let text = String::from_utf8(parameter.value.into_owned()).ok().filter(|text| !text.is_empty());
-    text.ok_or_else(|| Problem::InvalidParameter(format!("{name} must be a value to filter by, in UTF-8")))
+    text.ok_or_else(|| Problem::InvalidParameter(format!("{name} must be a non-empty UTF-8 string")))
 }
 
-/// The indices of attributes that are named with commas between them.
+/// The indices of the attributes in a comma-separated list of their names.
 fn attributes(names: &[u8], configured: &[String]) -> Result<Vec<usize>, Problem> {
-    let refuse = || {
+    let invalid = || {
         let configured = configured.join(", ");
         Problem::InvalidParameter(format!(
-            "group_by must be one or more of {configured}, each once, with commas between"
+            "group_by must be a comma-separated list of distinct attributes, of {configured}"
         ))
     };
     let mut indices = Vec::new();
     for name in names.split(|byte| *byte == b',') {
-        let index = configured.iter().position(|attribute| attribute.as_bytes() == name).ok_or_else(refuse)?;
+        let index = configured.iter().position(|attribute| attribute.as_bytes() == name).ok_or_else(invalid)?;
         if indices.contains(&index) {
-            return Err(refuse());
+            return Err(invalid());
         }
         indices.push(index);
     }
@@ -115,13 +127,13 @@ fn attributes(names: &[u8], configured: &[String]) -> Result<Vec<usize>, Problem
 mod tests {
     use super::*;
 
-    fn ask(query: &str, takes: Takes, retention_secs: u32) -> Result<Asked, &'static str> {
+    fn parsed(query: &str, allowed: AllowedParams, retention_secs: u32) -> Result<WindowQuery, &'static str> {
         let config = EngineConfig { retention_secs, ..EngineConfig::default() };
-        parse(Some(query), takes, &config).map_err(|problem| problem.code().as_str())
+        parse(Some(query), allowed, &config).map_err(|problem| problem.code().as_str())
     }
 
     fn window(query: &str, retention_secs: u32) -> Result<u32, &'static str> {
-        ask(query, Takes::GroupBy, retention_secs).map(|asked| asked.query.window_secs)
+        parsed(query, AllowedParams::GroupBy, retention_secs).map(|parsed| parsed.query.window_secs)
     }
 
     #[test]
@@ -141,41 +153,42 @@ mod tests {
     }
 
     #[test]
-    fn what_a_resource_does_not_take_and_what_is_repeated_is_refused() {
+    fn unknown_and_repeated_parameters_are_rejected() {
         for query in
             ["windows=1", "window=1&x=2", "Window=1", "window=1&window=1", "=1", "%ff=1", "step=1", "user_id=u"]
         {
             assert_eq!(window(query, 60), Err("invalid_parameter"), "{query}");
         }
         for query in ["group_by=plan", "step=1&step=1"] {
-            assert_eq!(ask(query, Takes::Step, 60).err(), Some("invalid_parameter"), "{query}");
+            assert_eq!(parsed(query, AllowedParams::Step, 60).err(), Some("invalid_parameter"), "{query}");
         }
     }
 
     #[test]
     fn a_step_divides_the_window() {
-        let step = |query: &str| ask(query, Takes::Step, 1_800).map(|asked| asked.step_secs);
+        let step = |query: &str| parsed(query, AllowedParams::Step, 1_800).map(|parsed| parsed.step_secs);
         assert_eq!(["", "step=1", "step=300", "step=7&window=21"].map(step), [Ok(1), Ok(1), Ok(300), Ok(7)]);
         for query in ["step=", "step=0", "step=7", "step=301", "step=600", "step=-1", "step=1.0", "step=%ff"] {
             assert_eq!(step(query), Err("invalid_parameter"), "{query}");
         }
-        assert_eq!(step("step=0&window=0"), Err("invalid_window"), "the window comes first");
+        assert_eq!(step("step=0&window=0"), Err("invalid_window"), "the window is checked first");
     }
 
     #[test]
-    fn filters_gather_their_values() {
-        let Query { filter, .. } = ask("type=a&region=eu&type=b&type=a&region=e+u", Takes::Step, 60).unwrap().query;
+    fn filters_collect_their_values() {
+        let Query { filter, .. } =
+            parsed("type=a&region=eu&type=b&type=a&region=e+u", AllowedParams::Step, 60).unwrap().query;
         let set = |values: &[&str]| values.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
         assert_eq!(filter.types, Some(set(&["a", "b"])));
         assert_eq!(filter.attributes.into_iter().collect::<Vec<_>>(), [(1, set(&["eu", "e u"]))]);
         for query in ["type=", "type", "plan=", "plan=%ff", "type=%c3%28", "type=a&type="] {
-            assert_eq!(ask(query, Takes::GroupBy, 60).err(), Some("invalid_parameter"), "{query}");
+            assert_eq!(parsed(query, AllowedParams::GroupBy, 60).err(), Some("invalid_parameter"), "{query}");
         }
     }
 
     #[test]
-    fn groups_are_by_configured_attributes_in_the_order_asked_for() {
-        let groups = |query: &str| ask(query, Takes::GroupBy, 60).map(|asked| asked.query.group_by);
+    fn groups_are_by_configured_attributes_in_the_given_order() {
+        let groups = |query: &str| parsed(query, AllowedParams::GroupBy, 60).map(|parsed| parsed.query.group_by);
         assert_eq!(groups("group_by=plan"), Ok(vec![0]));
         assert_eq!(groups("group_by=region%2Cplan"), Ok(vec![1, 0]));
         for query in ["group_by=", "group_by=type", "group_by=plan,", "group_by=plan,plan", "group_by=plan, region"] {

@@ -1,5 +1,5 @@
-//! Where the tokens come from: the environment, and files. Not from the command line, which every user of a machine can
-//! read.
+//! The sources of tokens: environment variables and files. The command line is not a source, because every user of a
+//! machine can read it.
 
 use crate::limits;
 use crate::tokens::Tokens;
@@ -8,69 +8,75 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use weir_api::Role;
 
-/// The tokens that were given, and the files that hold others.
+/// Tokens from the environment, and the files with further tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenSources {
-    given: Tokens,
+    from_environment: Tokens,
     files: Vec<(Role, PathBuf)>,
 }
 
 impl TokenSources {
-    /// Takes the tokens of a role from a variable's value: one, or several with commas between them. An empty value is
-    /// an error, because who sets it hardly means to let everyone in.
+    /// Adds the tokens of a role from the value of an environment variable: one token, or several separated by commas.
+    ///
+    /// # Errors
+    /// One line that does not contain the token: see [`Tokens::add`]. An empty value is an error too. It would open the role
+    /// to everyone, which is hardly the intention of a variable that is set.
     pub fn add_list(&mut self, role: Role, list: &str) -> Result<(), String> {
         if list.is_empty() {
-            return Err("it is empty; leave it out, or give it a token".to_owned());
+            return Err("it is empty; unset it, or set it to a token".to_owned());
         }
-        list.split(',').try_for_each(|token| self.given.add(role, token.trim_ascii()))
+        list.split(',').try_for_each(|token| self.from_environment.add(role, token.trim_ascii()))
     }
 
-    /// Takes more of a role's tokens from a file.
+    /// Adds a file with tokens of a role. [`TokenSources::read`] reads it.
     pub fn add_file(&mut self, role: Role, path: PathBuf) {
         self.files.push((role, path));
     }
 
-    /// Whether no token of a role was given.
+    /// Whether a role has neither a token nor a token file.
     pub fn is_open(&self, role: Role) -> bool {
-        self.given.is_open(role) && self.files.iter().all(|(of, _)| *of != role)
+        self.from_environment.is_open(role) && self.files.iter().all(|(of, _)| *of != role)
     }
 
-    /// The first token in a file: the one that a client shows.
+    /// The first token in a file, which is the one that a client sends.
+    ///
+    /// # Errors
+    /// One line that names the file, when it is unreadable or contains no token.
     pub fn first_of_file(path: &Path) -> Result<String, String> {
         let text = read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         tokens_in(&text).next().map(str::to_owned).ok_or_else(|| format!("{}: no token in it", path.display()))
     }
 
-    /// All tokens: those that were given, and what the files hold now.
+    /// All tokens: those from the environment, and the current content of the files.
     ///
     /// # Errors
-    /// One line, when a file cannot be read, holds no token, or something that is none.
+    /// One line that names the file, when it is unreadable, contains no token, or contains an invalid one.
     pub fn read(&self) -> Result<Tokens, String> {
-        let mut tokens = self.given.clone();
+        let mut tokens = self.from_environment.clone();
         for (role, path) in &self.files {
-            let told = |error: &str| format!("{}-token-file {}: {error}", role.name(), path.display());
-            let text = read(path).map_err(|error| told(&error.to_string()))?;
+            let named = |error: &str| format!("{}-token-file {}: {error}", role.name(), path.display());
+            let text = read(path).map_err(|error| named(&error.to_string()))?;
             let mut lines = tokens_in(&text);
-            let first = lines.next().ok_or_else(|| told("no token in it"))?;
+            let first = lines.next().ok_or_else(|| named("no token in it"))?;
             for token in std::iter::once(first).chain(lines) {
-                tokens.add(*role, token).map_err(|error| told(&error))?;
+                tokens.add(*role, token).map_err(|error| named(&error))?;
             }
         }
         Ok(tokens)
     }
 }
 
-/// One a line, among empty lines and comments.
+/// The tokens of a file, one per line. Empty lines and lines that start with `#` are skipped.
 fn tokens_in(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim_ascii).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// A file's text, if it is not too long.
+/// The text of a file, if it is not too large.
 fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(limits::TOKEN_FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
     if text.len() as u64 > limits::TOKEN_FILE_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large for a file of tokens"));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the token file is too large"));
     }
     Ok(text)
 }
@@ -86,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_holds_one_token_or_several() {
+    fn a_variable_has_one_token_or_several() {
         let mut sources = TokenSources::default();
         sources.add_list(Role::Read, "one").unwrap();
         sources.add_list(Role::Ingest, "old, new").unwrap();
@@ -97,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_holds_one_token_a_line_and_is_read_each_time() {
+    fn a_file_has_one_token_per_line_and_is_read_each_time() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tokens");
         let mut sources = TokenSources::default();

@@ -2,7 +2,7 @@
 
 use crate::http::app::App;
 use crate::http::exposition::writer::{self, ExpositionFormat, Writer};
-use crate::http::instruments::{Asked, Instruments};
+use crate::http::server_metrics::{MethodSnapshot, ServerMetrics};
 use crate::{limits, process};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ impl Figures {
     }
 
     /// Writes them, and what the instruments have counted, in a format.
-    pub(super) fn write(self, instruments: &Arc<Instruments>, format: ExpositionFormat) -> String {
+    pub(super) fn write(self, instruments: &Arc<ServerMetrics>, format: ExpositionFormat) -> String {
         let instruments = Arc::clone(instruments);
         writer::text(format, move |writer| {
             write_counts(&instruments, writer)?;
@@ -144,7 +144,7 @@ impl Figures {
         }
     }
 
-    fn write_process(&self, instruments: &Instruments, writer: &mut Writer<'_>) -> fmt::Result {
+    fn write_process(&self, instruments: &ServerMetrics, writer: &mut Writer<'_>) -> fmt::Result {
         writer.gauge("weir_connections", "Connections that are open.", self.connections as f64)?;
         writer.info("weir_build", "The program.", &[("version", env!("CARGO_PKG_VERSION"))])?;
         if let Some(bytes) = self.resident_bytes {
@@ -155,12 +155,12 @@ impl Figures {
     }
 }
 
-fn write_counts(instruments: &Instruments, writer: &mut Writer<'_>) -> fmt::Result {
+fn write_counts(instruments: &ServerMetrics, writer: &mut Writer<'_>) -> fmt::Result {
     let by = |label: &'static str| move |(value, count)| ([(label, value)], count);
     let help = "Events that were judged, by verdict.";
     writer.counters("weir_ingest_events", help, instruments.verdicts.read().map(by("verdict")))?;
     let asked: Vec<_> = instruments.requests.read().collect();
-    let requests = asked.iter().flat_map(|Asked { route, method, statuses, .. }| {
+    let requests = asked.iter().flat_map(|MethodSnapshot { route, method, statuses, .. }| {
         let labels = |status: u16| {
             [("route", (*route).to_owned()), ("method", (*method).to_owned()), ("status", status.to_string())]
         };

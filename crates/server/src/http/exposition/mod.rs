@@ -6,8 +6,8 @@ mod writer;
 
 use crate::http::accept::{Form, preferred};
 use crate::http::app::App;
+use crate::http::openapi_errors::ExpositionErrors;
 use crate::http::problem::Problem;
-use crate::http::problem_sets::OfExposition;
 use crate::http::query::parameters;
 use crate::http::response::NO_STORE;
 use axum::extract::State;
@@ -33,7 +33,7 @@ pub(super) const CLASSIC: Form = Form { media_type: "text/plain", version: Some(
                 (String = "application/openmetrics-text; version=1.0.0; charset=utf-8")
             )
         ),
-        OfExposition
+        ExpositionErrors
     )
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
@@ -59,8 +59,8 @@ pub(super) async fn expose(app: &Arc<App>, uri: &Uri, format: ExpositionFormat) 
         )));
     }
     let shared = Arc::clone(app);
-    let text = app.reads.run(move || Figures::collect(&shared).write(&shared.instruments, format)).await?;
-    let mut response = Response::new(app.answers.charge_answer(text.into_bytes())?.into());
+    let text = app.query_limiter.run(move || Figures::collect(&shared).write(&shared.server_metrics, format)).await?;
+    let mut response = Response::new(app.responses.charge_response(text.into_bytes())?.into());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert(CACHE_CONTROL, NO_STORE);

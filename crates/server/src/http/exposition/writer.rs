@@ -1,6 +1,6 @@
 //! Families of metrics as text, by the Prometheus project's own encoders.
 
-use crate::http::instruments::Reading;
+use crate::http::server_metrics::HistogramSnapshot;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, prometheus_text, text as open_metrics_text,
@@ -103,10 +103,10 @@ impl Writer<'_> {
         &mut self,
         name: &str,
         help: &str,
-        samples: impl IntoIterator<Item = (L, Reading)>,
+        samples: impl IntoIterator<Item = (L, HistogramSnapshot)>,
     ) -> fmt::Result {
         self.family(name, help, MetricType::Histogram, |family| {
-            samples.into_iter().try_for_each(|(labels, Reading { sum_secs, count, buckets })| {
+            samples.into_iter().try_for_each(|(labels, HistogramSnapshot { sum_secs, count, buckets })| {
                 let mut histogram = family.encode_family(&labels)?;
                 histogram.encode_histogram::<NoLabelSet>(sum_secs, count, &buckets, None)
             })
@@ -143,7 +143,11 @@ mod tests {
         writer.gauges("b", "Parts.", [([("k", "\\ \" \n é")], 1.0), ([("k", "")], f64::MAX)])?;
         writer.counters("c_bytes", "Bytes.", [([("x", "1"), ("y", "2")], u64::MAX)])?;
         let buckets = vec![(1e-6, 2), (0.5, 0), (1.0, 0), (f64::INFINITY, 1)];
-        writer.histograms("d_seconds", "Times.", [([("k", "v")], Reading { sum_secs: 3.5, count: 3, buckets })])?;
+        writer.histograms(
+            "d_seconds",
+            "Times.",
+            [([("k", "v")], HistogramSnapshot { sum_secs: 3.5, count: 3, buckets })],
+        )?;
         writer.info("e", "What it is.", &[("version", "1.2")])
     }
 

@@ -1,6 +1,6 @@
-//! Requests by route, method and status, and how long they took.
+//! Request counts by route, method and status, and request durations by route and method.
 
-use crate::http::instruments::histogram::{Histogram, REQUEST_BOUNDS_NS, Reading};
+use crate::http::server_metrics::histogram::{Histogram, HistogramSnapshot, REQUEST_BOUNDS_NS};
 use crate::limits;
 use axum::http::{Method, StatusCode};
 use std::ops::Range;
@@ -8,57 +8,62 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The label of a route or a method that the server does not know. No route is called so: they all begin with a slash.
+/// The label of an unknown route or method. All routes start with a slash, so no route has this name.
 const OTHER: &str = "other";
 
-/// The methods that are told from each other (RFC 9110, 9.1, and RFC 5789); the last label is for all the rest.
+/// The methods with a label of their own (RFC 9110, 9.1, and RFC 5789). The last label is for all other methods.
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", OTHER];
 
-/// The statuses of requests that never reach a resource. They are not timed: they would make the others look fast, and a
-/// histogram for every method that anyone tries is what a stranger could fill the exposition with.
-const TURNED_AWAY: [StatusCode; 3] = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::METHOD_NOT_ALLOWED];
+/// The statuses of requests that never reach a resource. Their durations are not counted, because they would make the other
+/// requests look fast. Also, strangers could otherwise fill the exposition with a histogram for each method that they try.
+const UNTIMED_STATUSES: [StatusCode; 3] =
+    [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::METHOD_NOT_ALLOWED];
 
-/// The statuses of final answers.
+/// The statuses of final responses.
 const STATUSES: Range<u16> = 200..600;
 
-/// Requests by route and method. A route gets its place with its first request and keeps it, and a place is looked for from
-/// the first one on: there are few, and no lock is needed.
+/// Request counts and durations by route and method. A route takes the first free entry at its first request, and keeps it.
+/// A lookup walks the entries from the first one: there are few, and no lock is needed.
 #[derive(Debug)]
-pub(in crate::http) struct Requests {
-    routes: Box<[OnceLock<Route>]>,
+pub(in crate::http) struct RequestMetrics {
+    routes: Box<[OnceLock<RouteMetrics>]>,
 }
 
+/// The counts of one route.
 #[derive(Debug)]
-struct Route {
+struct RouteMetrics {
     template: Box<str>,
-    methods: [OnceLock<Exchanges>; METHODS.len()],
+    methods: [OnceLock<MethodStats>; METHODS.len()],
 }
 
-/// What was asked of one route by one method.
+/// The counts of one route and method.
 #[derive(Debug)]
-struct Exchanges {
+struct MethodStats {
     statuses: Box<[AtomicU64]>,
     durations: Histogram,
 }
 
-/// What was counted of one route and method.
+/// The counts of one route and method at one time.
 #[derive(Debug)]
-pub(in crate::http) struct Asked<'a> {
+pub(in crate::http) struct MethodSnapshot<'a> {
+    /// The path template of the route, or `other`.
     pub(in crate::http) route: &'a str,
+    /// The method, or `other`.
     pub(in crate::http) method: &'static str,
-    /// How many answers had which status; none that nobody got.
+    /// The statuses and their counts, without counts of zero.
     pub(in crate::http) statuses: Vec<(u16, u64)>,
-    pub(in crate::http) durations: Reading,
+    pub(in crate::http) durations: HistogramSnapshot,
 }
 
-impl Default for Requests {
+impl Default for RequestMetrics {
     fn default() -> Self {
         Self { routes: (0..limits::ROUTES_MAX).map(|_| OnceLock::new()).collect() }
     }
 }
 
-impl Requests {
-    /// Counts a request to the route of this template, or to none, whose answer took so long to begin.
+impl RequestMetrics {
+    /// Counts a request. `template` is the path template of its route, if it has one. `elapsed` is the time until the
+    /// response started.
     pub(in crate::http) fn count(
         &self,
         template: Option<&str>,
@@ -68,50 +73,50 @@ impl Requests {
     ) {
         let known = METHODS.iter().position(|known| *known == method.as_str());
         let method = known.unwrap_or(METHODS.len() - 1);
-        // The router has fewer routes than there are places.
+        // There is an entry for each route, because the router has fewer routes than there are entries.
         let Some(route) = self.route(template.unwrap_or(OTHER)) else { return };
-        let exchanges = route.methods[method].get_or_init(Exchanges::new);
+        let stats = route.methods[method].get_or_init(MethodStats::new);
         if STATUSES.contains(&status.as_u16()) {
-            exchanges.statuses[usize::from(status.as_u16() - STATUSES.start)].fetch_add(1, Ordering::Relaxed);
+            stats.statuses[usize::from(status.as_u16() - STATUSES.start)].fetch_add(1, Ordering::Relaxed);
         }
-        if !TURNED_AWAY.contains(&status) {
-            exchanges.durations.observe(elapsed);
+        if !UNTIMED_STATUSES.contains(&status) {
+            stats.durations.observe(elapsed);
         }
     }
 
-    fn route(&self, template: &str) -> Option<&Route> {
-        let mut places = self.routes.iter().map(|place| place.get_or_init(|| Route::new(template)));
-        places.find(|route| *route.template == *template)
+    /// The entry of a route. None if another route has taken the last free entry.
+    fn route(&self, template: &str) -> Option<&RouteMetrics> {
+        let mut entries = self.routes.iter().map(|entry| entry.get_or_init(|| RouteMetrics::new(template)));
+        entries.find(|route| *route.template == *template)
     }
 
-    /// What was counted of every route and method that somebody has asked for.
-    pub(in crate::http) fn read(&self) -> impl Iterator<Item = Asked<'_>> {
-        self.routes.iter().filter_map(OnceLock::get).flat_map(Route::read)
+    /// The counts of every route and method that has had a request.
+    pub(in crate::http) fn read(&self) -> impl Iterator<Item = MethodSnapshot<'_>> {
+        self.routes.iter().filter_map(OnceLock::get).flat_map(RouteMetrics::read)
     }
 }
 
-impl Route {
+impl RouteMetrics {
     fn new(template: &str) -> Self {
         Self { template: template.into(), methods: [const { OnceLock::new() }; METHODS.len()] }
     }
 
-    fn read(&self) -> impl Iterator<Item = Asked<'_>> {
-        let asked = |(method, exchanges): (&'static str, &OnceLock<Exchanges>)| {
-            let exchanges = exchanges.get()?;
-            let statuses =
-                STATUSES.zip(&exchanges.statuses).map(|(status, count)| (status, count.load(Ordering::Relaxed)));
-            Some(Asked {
+    fn read(&self) -> impl Iterator<Item = MethodSnapshot<'_>> {
+        let snapshot = |(method, stats): (&'static str, &OnceLock<MethodStats>)| {
+            let stats = stats.get()?;
+            let statuses = STATUSES.zip(&stats.statuses).map(|(status, count)| (status, count.load(Ordering::Relaxed)));
+            Some(MethodSnapshot {
                 route: &self.template,
                 method,
                 statuses: statuses.filter(|(_, count)| *count > 0).collect(),
-                durations: exchanges.durations.read(),
+                durations: stats.durations.read(),
             })
         };
-        METHODS.into_iter().zip(&self.methods).filter_map(asked)
+        METHODS.into_iter().zip(&self.methods).filter_map(snapshot)
     }
 }
 
-impl Exchanges {
+impl MethodStats {
     fn new() -> Self {
         Self { statuses: STATUSES.map(|_| AtomicU64::new(0)).collect(), durations: Histogram::new(REQUEST_BOUNDS_NS) }
     }
@@ -123,13 +128,13 @@ mod tests {
 
     type Line<'a> = (&'a str, &'static str, Vec<(u16, u64)>, u64);
 
-    fn read(requests: &Requests) -> Vec<Line<'_>> {
-        requests.read().map(|asked| (asked.route, asked.method, asked.statuses, asked.durations.count)).collect()
+    fn read(requests: &RequestMetrics) -> Vec<Line<'_>> {
+        requests.read().map(|stats| (stats.route, stats.method, stats.statuses, stats.durations.count)).collect()
     }
 
     #[test]
     fn requests_are_counted_by_template_method_and_status() {
-        let requests = Requests::default();
+        let requests = RequestMetrics::default();
         let count = |template: Option<&str>, method: &str, status: u16| {
             let (method, status) = (method.parse().unwrap(), StatusCode::from_u16(status).unwrap());
             requests.count(template, &method, status, Duration::ZERO);
@@ -160,8 +165,8 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_first_at_once_gets_one_place() {
-        let (requests, start) = (Requests::default(), std::sync::Barrier::new(4));
+    fn concurrent_first_requests_of_a_route_get_one_entry() {
+        let (requests, start) = (RequestMetrics::default(), std::sync::Barrier::new(4));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -179,7 +184,7 @@ mod tests {
 
     #[test]
     fn routes_beyond_the_places_are_not_counted() {
-        let requests = Requests::default();
+        let requests = RequestMetrics::default();
         for route in 0..=limits::ROUTES_MAX {
             requests.count(Some(&format!("/{route}")), &Method::GET, StatusCode::OK, Duration::ZERO);
         }

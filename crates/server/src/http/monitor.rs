@@ -1,4 +1,4 @@
-//! What runs beside the interface while it is served.
+//! The tasks that monitor the process while the HTTP API is served.
 
 use crate::http::app::App;
 use crate::http::health;
@@ -9,20 +9,20 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use weir::Engine;
 
-/// Watches the clock and the runtime while the interface is served.
-pub(crate) async fn watch(app: Arc<App>) -> Infallible {
+/// Monitors the clock, the queueing delay of the runtime and the resident memory, until it is dropped.
+pub(crate) async fn monitor(app: Arc<App>) -> Infallible {
     let probed = Arc::clone(&app);
-    // Ends with this.
+    // Dropping the set aborts its task.
     let mut probe = JoinSet::new();
-    probe.spawn(async move { probed.admission.probe().await });
+    probe.spawn(async move { probed.adaptive_limit.probe().await });
     tokio::select! {
         never = health::watch_clock(Arc::clone(&app.engine)) => never,
-        never = watch_process(&app.engine) => never,
+        never = report_resident_memory(&app.engine) => never,
     }
 }
 
-/// Tells an engine with a limit on its memory what the process takes.
-async fn watch_process(engine: &Engine) -> Infallible {
+/// Reports the resident memory to an engine that has a memory limit.
+async fn report_resident_memory(engine: &Engine) -> Infallible {
     if engine.config().max_memory_bytes.is_none() {
         std::future::pending::<Infallible>().await;
     }
@@ -30,6 +30,6 @@ async fn watch_process(engine: &Engine) -> Infallible {
         if let Some(bytes) = process::resident_bytes() {
             engine.observe_process(bytes);
         }
-        sleep(limits::PROCESS_LOOK_PERIOD).await;
+        sleep(limits::RSS_POLL_PERIOD).await;
     }
 }

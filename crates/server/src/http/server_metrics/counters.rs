@@ -1,9 +1,9 @@
-//! Counters by a label that has few values.
+//! Counters by a label with few values.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use weir::{Batch, Tally, Verdict};
 
-/// A counter for each of a few labels.
+/// One counter for each of `N` label values.
 #[derive(Debug)]
 pub(in crate::http) struct Counters<const N: usize> {
     labels: [&'static str; N],
@@ -11,18 +11,19 @@ pub(in crate::http) struct Counters<const N: usize> {
 }
 
 impl<const N: usize> Counters<N> {
+    /// All counters at zero.
     pub(super) fn new(labels: [&'static str; N]) -> Self {
         Self { labels, counts: [const { AtomicU64::new(0) }; N] }
     }
 
-    /// Counts `more` of the label at this index.
+    /// Adds `more` to the counter of the label at this index.
     pub(super) fn add(&self, index: usize, more: usize) {
         if more > 0 {
             self.counts[index].fetch_add(more as u64, Ordering::Relaxed);
         }
     }
 
-    /// The labels and what was counted of each.
+    /// The labels and their counts.
     pub(in crate::http) fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.labels.into_iter().zip(&self.counts).map(|(label, count)| (label, count.load(Ordering::Relaxed)))
     }
@@ -30,9 +31,9 @@ impl<const N: usize> Counters<N> {
 
 /// Events by their verdict.
 #[derive(Debug)]
-pub(in crate::http) struct Verdicts(Counters<8>);
+pub(in crate::http) struct VerdictCounters(Counters<8>);
 
-/// The labels of [`Verdicts`]; those of errors are their codes.
+/// The labels of [`VerdictCounters`]. The label of an error is its code.
 const LABELS: [&str; 8] = [
     "accepted",
     "duplicate_event",
@@ -47,14 +48,14 @@ const LABELS: [&str; 8] = [
 const ACCEPTED: usize = 0;
 const DUPLICATE: usize = 1;
 
-impl Default for Verdicts {
+impl Default for VerdictCounters {
     fn default() -> Self {
         Self(Counters::new(LABELS))
     }
 }
 
-impl Verdicts {
-    /// Counts the events of a batch that was ingested; O(events) if any was rejected.
+impl VerdictCounters {
+    /// Counts the events of an ingested batch. The time is O(events) if an event was rejected, and O(1) otherwise.
     pub(in crate::http) fn count(&self, batch: &Batch, tally: Tally) {
         self.0.add(ACCEPTED, tally.accepted);
         self.0.add(DUPLICATE, tally.duplicates);
@@ -66,7 +67,7 @@ impl Verdicts {
         counts.into_iter().enumerate().for_each(|(label, count)| self.0.add(label, count));
     }
 
-    /// The labels and what was counted of each.
+    /// The labels and their counts.
     pub(in crate::http) fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.0.read()
     }

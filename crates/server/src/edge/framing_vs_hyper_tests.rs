@@ -1,7 +1,7 @@
-//! That [`Framing`] and hyper see the same requests in the same bytes, for as long as neither refuses them.
+//! Checks that [`RequestFramingGuard`] and hyper see the same requests in the same bytes, until one of them rejects.
 
 use super::builder;
-use crate::edge::framing::Framing;
+use crate::edge::framing::RequestFramingGuard;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -16,16 +16,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What was over, after so many bytes.
+/// What ended, and the number of bytes up to there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Head(usize),
     Body(usize),
-    /// Refused.
+    /// The connection: the bytes were rejected.
     All(usize),
 }
 
-/// A peer that sends one byte at a time, so that nobody reads ahead, and takes whatever is written.
+/// A peer that sends one byte at a time, so that no reader can read ahead. It accepts all writes.
 struct Peer<'a> {
     bytes: &'a [u8],
     sent: &'a AtomicUsize,
@@ -56,17 +56,17 @@ impl AsyncWrite for Peer<'_> {
     }
 }
 
-/// Where hyper sees heads and bodies end.
+/// The ends of heads and bodies, as hyper sees them.
 async fn ends_in_hyper(bytes: &[u8]) -> Vec<End> {
     let (sent, ends) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let note = |end: fn(usize) -> End| ends.lock().unwrap().push(end(sent.load(Ordering::Relaxed)));
     let service = service_fn(|request: Request<Incoming>| {
-        // At once: hyper reads on before it polls what is returned.
+        // Recorded here and not in the future: hyper reads on before it polls the future.
         note(End::Head);
         async {
             let body = request.into_body().collect().await;
             note(if body.is_ok() { End::Body } else { End::All });
-            // No success: after that a CONNECT is no longer HTTP.
+            // Not a success status: after a successful CONNECT the connection is no longer HTTP.
             let mut response = Response::new(Empty::<Bytes>::new());
             *response.status_mut() = StatusCode::NOT_FOUND;
             Ok::<_, Infallible>(response)
@@ -79,22 +79,22 @@ async fn ends_in_hyper(bytes: &[u8]) -> Vec<End> {
     ends.into_inner().unwrap()
 }
 
-/// Where the framing sees them end.
-fn ends_in_framing(bytes: &[u8]) -> Vec<End> {
-    let (mut framing, mut ends) = (Framing::new(), Vec::new());
+/// The ends of heads and bodies, as the guard sees them.
+fn ends_in_guard(bytes: &[u8]) -> Vec<End> {
+    let (mut guard, mut ends) = (RequestFramingGuard::new(), Vec::new());
     let mut is_in_body = false;
     for (at, byte) in bytes.iter().enumerate() {
-        let was_in_head = framing.is_in_head();
-        let followed = framing.follow(std::slice::from_ref(byte));
-        if followed.is_err() || framing.is_refused() {
+        let was_in_head = guard.is_in_head();
+        let read = guard.read(std::slice::from_ref(byte));
+        if read.is_err() || guard.is_rejected() {
             ends.push(End::All(at + 1));
             break;
         }
-        if was_in_head && !framing.is_in_head() {
+        if was_in_head && !guard.is_in_head() {
             ends.push(End::Head(at + 1));
             is_in_body = true;
         }
-        if is_in_body && framing.is_between_requests() {
+        if is_in_body && guard.is_between_requests() {
             ends.push(End::Body(at + 1));
             is_in_body = false;
         }
@@ -102,24 +102,24 @@ fn ends_in_framing(bytes: &[u8]) -> Vec<End> {
     ends
 }
 
-/// What both saw before either refused.
+/// Compares the ends that both saw before either rejected.
 fn assert_agreement(bytes: &[u8]) -> Result<(), TestCaseError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (hyper, framing) = (runtime.block_on(ends_in_hyper(bytes)), ends_in_framing(bytes));
-    let refused = |ends: &[End]| ends.iter().position(|end| matches!(end, End::All(_)));
-    let both = refused(&hyper).unwrap_or(hyper.len()).min(refused(&framing).unwrap_or(framing.len()));
+    let (hyper, guard) = (runtime.block_on(ends_in_hyper(bytes)), ends_in_guard(bytes));
+    let rejected = |ends: &[End]| ends.iter().position(|end| matches!(end, End::All(_)));
+    let both = rejected(&hyper).unwrap_or(hyper.len()).min(rejected(&guard).unwrap_or(guard.len()));
     let text = bytes.escape_ascii();
-    prop_assert_eq!(&hyper[..both], &framing[..both], "{}", text);
-    // Who has seen less must have had a reason: a refusal of the other, or HTTP/1.0, which hyper ends.
-    let ends_sooner = |mine: &[End], other: &[End]| refused(mine).is_none() && mine.len() < other.len();
+    prop_assert_eq!(&hyper[..both], &guard[..both], "{}", text);
+    // If one saw fewer ends, there must be a reason: the other rejected, or hyper closed an HTTP/1.0 connection.
+    let ends_sooner = |mine: &[End], other: &[End]| rejected(mine).is_none() && mine.len() < other.len();
     let is_over = bytes.windows(6).any(|word| word == b"TP/1.0");
-    prop_assert!(!ends_sooner(&framing, &hyper) || refused(&hyper) == Some(both), "{} {:?} {:?}", text, hyper, framing);
+    prop_assert!(!ends_sooner(&guard, &hyper) || rejected(&hyper) == Some(both), "{} {:?} {:?}", text, hyper, guard);
     prop_assert!(
-        is_over || !ends_sooner(&hyper, &framing) || refused(&framing) == Some(both),
+        is_over || !ends_sooner(&hyper, &guard) || rejected(&guard) == Some(both),
         "{} {:?} {:?}",
         text,
         hyper,
-        framing
+        guard
     );
     Ok(())
 }
@@ -169,7 +169,7 @@ const PIECES: &[&str] = &[
 
 proptest! {
     #[test]
-    fn framing_and_hyper_see_the_same_requests(
+    fn guard_and_hyper_see_the_same_requests(
         pieces in prop::collection::vec(prop::sample::select(PIECES), 1..14),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4), 0..3),
     ) {
@@ -188,7 +188,7 @@ proptest! {
 }
 
 #[test]
-fn framing_and_hyper_agree_on_lines_that_end_oddly() {
+fn guard_and_hyper_agree_on_unusual_line_ends() {
     let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     let next = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
     for body in ["0\r\n\n", "0\r\nx: y\n\n", "0\r\nx: y\n\r\n", "0\r\nx\r\n\n", "0\n\r\n", "0\r\n\r\r\n", "0\r\n\r\n"] {

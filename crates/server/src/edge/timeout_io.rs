@@ -1,6 +1,6 @@
-//! A connection whose peer cannot hold it for nothing.
+//! An I/O wrapper that enforces the head, idle and write timeouts of a connection, and the framing of its requests.
 
-use crate::edge::framing::{Fault, Framing};
+use crate::edge::framing::{FramingError, RequestFramingGuard};
 use crate::limits;
 use crate::min_rate::{MinRate, Timeouts};
 use std::io;
@@ -9,48 +9,48 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A byte stream under guard:
+/// A byte stream that bounds how long its peer can hold the connection:
 ///
-/// - a head that does not come within its time, and a connection on which nothing happens, end as if the peer had closed
-///   its side;
-/// - an answer that the peer does not take fast enough is an error;
-/// - a head that can be read in two ways is spoilt before hyper sees it whole, so that hyper refuses it and closes, and
-///   nothing that comes after it is passed on;
-/// - when the connection is closed while the peer still sends, that is read on for a while: else TCP would reset the
-///   connection, and the peer might never see its answer (RFC 9112, 9.6).
-pub(super) struct Guarded<S> {
+/// - After the head timeout or the idle timeout, the reader sees the end of the stream, as if the peer had closed it.
+/// - A write is an error when the peer reads a response more slowly than the minimum rate.
+/// - An ambiguous request head gets an invalid byte before its end. So hyper rejects it and closes the connection. The
+///   bytes after it are dropped.
+/// - When the server closes the connection while the peer still sends, the stream is drained for a short time. Otherwise
+///   TCP would reset the connection, and the peer might never see the response (RFC 9112, 9.6).
+pub(super) struct TimeoutIo<S> {
     stream: S,
     timeouts: Timeouts,
-    framing: Framing,
-    /// What is still to be read before the end, once the peer has sent what nothing may follow.
-    last: Option<&'static [u8]>,
-    /// When something was last read or written.
+    framing: RequestFramingGuard,
+    /// The bytes that the reader still gets before the end, once no further request can follow.
+    final_bytes: Option<&'static [u8]>,
+    /// The time of the last read or write.
     active_at: Instant,
-    /// When the head that is coming began.
+    /// The start of the head that is arriving.
     head_since: Option<Instant>,
     read_timer: Timer,
-    /// While the peer does not take what is written.
-    write_pace: Option<MinRate>,
+    /// The write deadline, while the peer has not read all the bytes of a write.
+    write_rate: Option<MinRate>,
     write_timer: Timer,
     closing: Closing,
 }
 
 enum Closing {
     No,
-    /// Our side is closed, and the other is read on until then.
+    /// Our side is closed. The other side is drained until this time.
     Lingering(Instant),
 }
 
-/// A timer that is made when it is needed first.
+/// A timer that is created at its first use: most connections never need one for writes.
 #[derive(Default)]
 struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Timer {
-    /// Whether it is `deadline`; if not, the task is woken then, or a little earlier.
+    /// Whether `deadline` has passed. If not, the task is woken at the deadline or shortly before.
     fn is_due(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
         loop {
             let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-            // A timer that goes off early is set again then: to move it at every byte would cost more.
+            // A later deadline does not move the timer now. The timer fires early and is then set again, which is cheaper
+            // than a move for every byte.
             if sleep.deadline() > deadline {
                 sleep.as_mut().reset(deadline);
             }
@@ -65,24 +65,24 @@ impl Timer {
     }
 }
 
-impl<S> Guarded<S> {
+impl<S> TimeoutIo<S> {
     pub(super) fn new(stream: S, timeouts: Timeouts) -> Self {
         let now = Instant::now();
         Self {
             stream,
             timeouts,
-            framing: Framing::new(),
-            last: None,
+            framing: RequestFramingGuard::new(),
+            final_bytes: None,
             active_at: now,
             head_since: Some(now),
             read_timer: Timer::default(),
-            write_pace: None,
+            write_rate: None,
             write_timer: Timer::default(),
             closing: Closing::No,
         }
     }
 
-    /// Until when the next bytes must come; none while the handler of a body sees to that.
+    /// The deadline of the next bytes. None within a body, whose handler has a deadline of its own.
     fn read_deadline(&self) -> Option<Instant> {
         match self.head_since {
             Some(since) => Some(since + self.timeouts.head),
@@ -91,38 +91,38 @@ impl<S> Guarded<S> {
         }
     }
 
-    /// Follows what was read into `buf` from `start` on, and spoils it where it must not be read.
+    /// Checks the bytes in `buf` from `start` on, and makes hyper reject them if they are faulty.
     fn inspect(&mut self, buf: &mut ReadBuf<'_>, start: usize) {
         self.active_at = Instant::now();
         let heads = self.framing.heads();
-        let followed = self.framing.follow(&buf.filled()[start..]);
-        // One may end and another begin in the same bytes; and empty lines are neither.
+        let outcome = self.framing.read(&buf.filled()[start..]);
+        // One head may end and the next one start in the same bytes. Empty lines do neither.
         if self.framing.heads() > heads {
             self.head_since = None;
         }
         if self.framing.is_in_head() {
             self.head_since.get_or_insert(self.active_at);
         }
-        if let Err((valid_bytes, fault)) = followed {
+        if let Err((valid_bytes, error)) = outcome {
             buf.set_filled(start + valid_bytes);
-            self.last = Some(poison(fault));
-            self.read_last(buf);
-        } else if self.framing.is_refused() {
-            self.last = Some(b"");
+            self.final_bytes = Some(invalid_bytes(error));
+            self.read_final_bytes(buf);
+        } else if self.framing.is_rejected() {
+            self.final_bytes = Some(b"");
         }
     }
 
-    /// Reads of what is left before the end, and then the end; whether it has come to that.
-    fn read_last(&mut self, buf: &mut ReadBuf<'_>) -> bool {
-        let Some(last) = &mut self.last else { return false };
-        let (now, later) = last.split_at(last.len().min(buf.remaining()));
+    /// Reads from the final bytes, and after them the end. Returns false while there are no final bytes.
+    fn read_final_bytes(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let Some(bytes) = &mut self.final_bytes else { return false };
+        let (now, later) = bytes.split_at(bytes.len().min(buf.remaining()));
         buf.put_slice(now);
-        *last = later;
+        *bytes = later;
         true
     }
 
-    /// Takes note of what became of a write.
-    fn written(
+    /// Applies the minimum rate to the outcome of a write of `all_bytes`.
+    fn after_write(
         &mut self,
         written: Poll<io::Result<usize>>,
         all_bytes: usize,
@@ -132,20 +132,18 @@ impl<S> Guarded<S> {
         match written {
             Poll::Ready(Ok(bytes)) => {
                 self.active_at = now;
-                match &mut self.write_pace {
-                    Some(pace) if bytes < all_bytes => pace.passed(bytes, now),
-                    _ => self.write_pace = None,
+                match &mut self.write_rate {
+                    Some(rate) if bytes < all_bytes => rate.passed(bytes, now),
+                    _ => self.write_rate = None,
                 }
                 Poll::Ready(Ok(bytes))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
-                let pace = self.write_pace.get_or_insert_with(|| MinRate::from(now, self.timeouts.transfer));
-                if self.write_timer.is_due(pace.deadline(), cx) {
-                    return Poll::Ready(Err(io::Error::new(
-                        io::ErrorKind::TimedOut,
-                        "the answer was not taken in time",
-                    )));
+                let rate = self.write_rate.get_or_insert_with(|| MinRate::from(now, self.timeouts.transfer));
+                if self.write_timer.is_due(rate.deadline(), cx) {
+                    let error = io::Error::new(io::ErrorKind::TimedOut, "the client reads the response too slowly");
+                    return Poll::Ready(Err(error));
                 }
                 Poll::Pending
             }
@@ -153,19 +151,19 @@ impl<S> Guarded<S> {
     }
 }
 
-/// What hyper reads in the place of what it must not read, and refuses with 400; or, where a head that is too large already
-/// gets an end, with 431. The end is there because hyper does not look at a head that comes in pieces before it sees one.
-fn poison(fault: Fault) -> &'static [u8] {
-    match fault {
-        Fault::HeadTooLarge => b"\r\n\r\n",
-        Fault::Ambiguous => b"\0\n\n",
+/// The bytes that hyper reads in place of the faulty ones, so that it rejects the request: with 400, or with 431 where the
+/// head is too large already. They hold the end of a head, because hyper parses a head in pieces only when it sees the end.
+fn invalid_bytes(error: FramingError) -> &'static [u8] {
+    match error {
+        FramingError::HeadTooLarge => b"\r\n\r\n",
+        FramingError::Ambiguous => b"\0\n\n",
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimeoutIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.read_last(buf) {
+        if this.read_final_bytes(buf) {
             return Poll::Ready(Ok(()));
         }
         let start = buf.filled().len();
@@ -185,10 +183,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.written(written, bytes.len(), cx)
+        self.after_write(written, bytes.len(), cx)
     }
 
     fn poll_write_vectored(
@@ -197,7 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.written(written, slices.iter().map(|slice| slice.len()).sum(), cx)
+        self.after_write(written, slices.iter().map(|slice| slice.len()).sum(), cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -206,14 +204,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx).map_ok(|()| 0);
-        self.written(flushed, 0, cx).map_ok(|_| ())
+        self.after_write(flushed, 0, cx).map_ok(|_| ())
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if let Closing::No = this.closing {
             let shut = Pin::new(&mut this.stream).poll_shutdown(cx).map_ok(|()| 0);
-            ready!(this.written(shut, 0, cx))?;
+            ready!(this.after_write(shut, 0, cx))?;
             if this.framing.is_between_requests() {
                 return Poll::Ready(Ok(()));
             }
@@ -226,7 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
                 return Poll::Ready(Ok(()));
             }
             let mut rest = ReadBuf::new(&mut scratch);
-            // An end or an error: there is nothing more to wait for.
+            // The peer has closed its side, or the connection is broken. There is nothing more to drain.
             if ready!(Pin::new(&mut this.stream).poll_read(cx, &mut rest)).is_err() || rest.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
@@ -244,99 +242,99 @@ mod tests {
     const SEC: Duration = Duration::from_secs(1);
     const HEAD: &[u8] = b"POST / HTTP/1.1\r\nhost: weir\r\ncontent-length: 4\r\n\r\n";
 
-    /// A guarded stream whose buffers hold so many bytes, and its peer.
-    fn pair(buffer_bytes: usize) -> (Guarded<DuplexStream>, DuplexStream) {
+    /// A stream whose buffers hold `buffer_bytes`, and its peer.
+    fn pair(buffer_bytes: usize) -> (TimeoutIo<DuplexStream>, DuplexStream) {
         let (stream, peer) = duplex(buffer_bytes);
         let timeouts = Timeouts { head: 10 * SEC, idle: 75 * SEC, transfer: 30 * SEC };
-        (Guarded::new(stream, timeouts), peer)
+        (TimeoutIo::new(stream, timeouts), peer)
     }
 
-    /// Reads once, and tells how many bytes came after how many seconds of the test's clock.
-    async fn read(guarded: &mut Guarded<DuplexStream>) -> (usize, u64) {
+    /// Reads once. Returns the number of bytes, and the seconds of the test's clock until they arrived.
+    async fn read(stream: &mut TimeoutIo<DuplexStream>) -> (usize, u64) {
         let start = Instant::now();
-        let bytes = guarded.read(&mut [0; 1_024]).await.unwrap();
+        let bytes = stream.read(&mut [0; 1_024]).await.unwrap();
         (bytes, start.elapsed().as_secs())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_head_has_its_time_from_the_start_and_a_later_one_from_its_first_byte() {
-        let (mut guarded, mut peer) = pair(1_024);
+    async fn the_head_timeout_starts_with_the_connection_and_then_with_the_first_byte_of_a_head() {
+        let (mut stream, mut peer) = pair(1_024);
         advance(4 * SEC).await;
         peer.write_all(&HEAD[..1]).await.unwrap();
-        assert_eq!(read(&mut guarded).await, (1, 0));
-        assert_eq!(read(&mut guarded).await, (0, 6));
+        assert_eq!(read(&mut stream).await, (1, 0));
+        assert_eq!(read(&mut stream).await, (0, 6));
 
-        let (mut guarded, mut peer) = pair(1_024);
+        let (mut stream, mut peer) = pair(1_024);
         peer.write_all(&[HEAD, b"body"].concat()).await.unwrap();
-        assert_eq!(read(&mut guarded).await, (HEAD.len() + 4, 0));
+        assert_eq!(read(&mut stream).await, (HEAD.len() + 4, 0));
         advance(50 * SEC).await;
         peer.write_all(&HEAD[..1]).await.unwrap();
-        assert_eq!(read(&mut guarded).await, (1, 0));
+        assert_eq!(read(&mut stream).await, (1, 0));
         advance(4 * SEC).await;
         peer.write_all(&HEAD[1..2]).await.unwrap();
-        assert_eq!(read(&mut guarded).await, (1, 0));
-        assert_eq!(read(&mut guarded).await, (0, 6), "what trickles has no more time");
+        assert_eq!(read(&mut stream).await, (1, 0));
+        assert_eq!(read(&mut stream).await, (0, 6), "single bytes do not extend the timeout");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_has_its_own_time_where_it_begins_in_the_bytes_that_end_another() {
-        let (mut guarded, mut peer) = pair(1_024);
+    async fn a_head_that_starts_in_the_last_bytes_of_another_has_its_own_timeout() {
+        let (mut stream, mut peer) = pair(1_024);
         let get = b"GET / HTTP/1.1\r\nhost: weir\r\n\r\n";
         let (start, end) = get.split_at(9);
         peer.write_all(start).await.unwrap();
-        read(&mut guarded).await;
+        read(&mut stream).await;
         for _ in 0..5 {
             advance(6 * SEC).await;
             peer.write_all(&[end, start].concat()).await.unwrap();
-            assert_eq!(read(&mut guarded).await, (get.len(), 0));
+            assert_eq!(read(&mut stream).await, (get.len(), 0));
         }
-        assert_eq!(read(&mut guarded).await, (0, 10));
+        assert_eq!(read(&mut stream).await, (0, 10));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn empty_lines_do_not_put_off_the_end_of_the_first_heads_time() {
-        let (mut guarded, mut peer) = pair(1_024);
+    async fn empty_lines_do_not_extend_the_timeout_of_the_first_head() {
+        let (mut stream, mut peer) = pair(1_024);
         advance(4 * SEC).await;
         peer.write_all(b"\r\n").await.unwrap();
-        assert_eq!(read(&mut guarded).await, (2, 0));
-        assert_eq!(read(&mut guarded).await, (0, 6));
+        assert_eq!(read(&mut stream).await, (2, 0));
+        assert_eq!(read(&mut stream).await, (0, 6));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_rests_from_the_last_byte_of_either_side() {
-        let (mut guarded, mut peer) = pair(1_024);
+    async fn the_idle_timeout_starts_with_the_last_byte_of_either_side() {
+        let (mut stream, mut peer) = pair(1_024);
         peer.write_all(&[HEAD, b"body"].concat()).await.unwrap();
-        read(&mut guarded).await;
+        read(&mut stream).await;
         advance(70 * SEC).await;
-        guarded.write_all(b"answer").await.unwrap();
-        assert_eq!(read(&mut guarded).await, (0, 75));
+        stream.write_all(b"answer").await.unwrap();
+        assert_eq!(read(&mut stream).await, (0, 75));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_is_the_business_of_its_handler() {
-        let (mut guarded, mut peer) = pair(1_024);
+    async fn a_body_has_no_timeout_here() {
+        let (mut stream, mut peer) = pair(1_024);
         peer.write_all(HEAD).await.unwrap();
-        read(&mut guarded).await;
+        read(&mut stream).await;
         let late = async {
             tokio::time::sleep(1_000 * SEC).await;
             peer.write_all(b"body").await.unwrap();
         };
-        assert_eq!(tokio::join!(read(&mut guarded), late).0, (4, 1_000));
+        assert_eq!(tokio::join!(read(&mut stream), late).0, (4, 1_000));
     }
 
-    /// Writes all, in the one way or the other; hyper uses the vectored one.
-    async fn write(guarded: &mut Guarded<DuplexStream>, mut bytes: &[u8], is_vectored: bool) -> io::Result<()> {
+    /// Writes all bytes, vectored or not. hyper uses vectored writes.
+    async fn write(stream: &mut TimeoutIo<DuplexStream>, mut bytes: &[u8], is_vectored: bool) -> io::Result<()> {
         while is_vectored && !bytes.is_empty() {
-            let written = guarded.write_vectored(&[io::IoSlice::new(bytes)]).await?;
+            let written = stream.write_vectored(&[io::IoSlice::new(bytes)]).await?;
             bytes = &bytes[written..];
         }
-        guarded.write_all(bytes).await
+        stream.write_all(bytes).await
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_must_be_taken_at_some_rate() {
+    async fn a_response_must_be_read_at_the_minimum_rate() {
         let takes = |bytes: usize, every: Duration, is_vectored: bool| async move {
-            let (mut guarded, mut peer) = pair(1_024);
+            let (mut stream, mut peer) = pair(1_024);
             let slowly = async {
                 let mut taken = vec![0; bytes];
                 while peer.read_exact(&mut taken).await.is_ok() {
@@ -344,10 +342,10 @@ mod tests {
                 }
             };
             let start = Instant::now();
-            let answer = vec![b'x'; 200 << 10];
+            let response = vec![b'x'; 200 << 10];
             tokio::select! {
-                written = write(&mut guarded, &answer, is_vectored) => (written.map_err(|error| error.kind()), start.elapsed().as_secs()),
-                () = slowly => unreachable!("the peer reads on"),
+                written = write(&mut stream, &response, is_vectored) => (written.map_err(|error| error.kind()), start.elapsed().as_secs()),
+                () = slowly => unreachable!("the peer keeps reading"),
             }
         };
         for is_vectored in [false, true] {
@@ -357,7 +355,7 @@ mod tests {
         }
     }
 
-    /// Takes whatever is written, and never passes it on.
+    /// Accepts all writes, and never completes a flush.
     struct Stuck;
 
     impl AsyncRead for Stuck {
@@ -381,44 +379,44 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_session_has_taken_must_be_passed_on_in_time() {
+    async fn a_flush_has_the_write_timeout_too() {
         let timeouts = Timeouts { head: SEC, idle: SEC, transfer: 30 * SEC };
-        let mut guarded = Guarded::new(Stuck, timeouts);
+        let mut stream = TimeoutIo::new(Stuck, timeouts);
         for _ in 0..2 {
-            guarded.write_all(b"answer").await.unwrap();
+            stream.write_all(b"answer").await.unwrap();
             let start = Instant::now();
-            let flushed = tokio::time::timeout(60 * SEC, guarded.flush()).await.unwrap();
+            let flushed = tokio::time::timeout(60 * SEC, stream.flush()).await.unwrap();
             assert_eq!(flushed.unwrap_err().kind(), io::ErrorKind::TimedOut);
             assert_eq!(start.elapsed().as_secs(), 30);
         }
-        guarded.write_all(b"answer").await.unwrap();
-        let shut = tokio::time::timeout(60 * SEC, guarded.shutdown()).await.unwrap();
+        stream.write_all(b"answer").await.unwrap();
+        let shut = tokio::time::timeout(60 * SEC, stream.shutdown()).await.unwrap();
         assert_eq!(shut.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stall_is_over_when_all_was_taken() {
-        let (mut guarded, mut peer) = pair(4);
+    async fn a_stall_ends_when_all_bytes_are_read() {
+        let (mut stream, mut peer) = pair(4);
         for _ in 0..3 {
             let slow = async {
                 tokio::time::sleep(29 * SEC).await;
                 peer.read_exact(&mut [0; 6]).await.unwrap();
             };
-            tokio::join!(guarded.write_all(b"answer"), slow).0.unwrap();
+            tokio::join!(stream.write_all(b"answer"), slow).0.unwrap();
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_closed_connection_reads_on_while_the_peer_sends() {
-        let (mut guarded, mut peer) = pair(4);
+    async fn a_closed_connection_is_drained_while_the_peer_sends() {
+        let (mut stream, mut peer) = pair(4);
         let start = Instant::now();
-        guarded.shutdown().await.unwrap();
-        assert_eq!(start.elapsed(), Duration::ZERO, "between requests there is nothing to wait for");
+        stream.shutdown().await.unwrap();
+        assert_eq!(start.elapsed(), Duration::ZERO, "between requests there is nothing to drain");
 
         for ends_early in [true, false] {
-            let (mut guarded, mut sender) = pair(4);
+            let (mut stream, mut sender) = pair(4);
             sender.write_all(b"POST").await.unwrap();
-            read(&mut guarded).await;
+            read(&mut stream).await;
             let send = async {
                 for _ in 0..1_000 {
                     sender.write_all(b" / H").await.unwrap();
@@ -431,8 +429,8 @@ mod tests {
             };
             let start = Instant::now();
             tokio::select! {
-                closed = guarded.shutdown() => closed.unwrap(),
-                () = send => guarded.shutdown().await.unwrap(),
+                closed = stream.shutdown() => closed.unwrap(),
+                () = send => stream.shutdown().await.unwrap(),
             }
             assert_eq!(start.elapsed().as_secs(), if ends_early { 0 } else { limits::LINGER_TIMEOUT.as_secs() });
         }
@@ -440,13 +438,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_must_not_be_read_is_spoilt_in_its_place() {
+    async fn faulty_bytes_are_replaced_by_invalid_ones() {
         let passes = |bytes: Vec<u8>| async move {
-            let (mut guarded, mut peer) = pair(1 << 20);
+            let (mut stream, mut peer) = pair(1 << 20);
             peer.write_all(&bytes).await.unwrap();
             drop(peer);
             let mut passed = vec![0; 1 << 20];
-            let passed_bytes = guarded.read(&mut passed).await.unwrap();
+            let passed_bytes = stream.read(&mut passed).await.unwrap();
             passed.truncate(passed_bytes);
             passed
         };
@@ -460,13 +458,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_read_behind_what_must_not_be_read_however_little_room_there_is() {
+    async fn no_byte_after_a_rejected_head_is_read_however_small_the_buffer() {
         let ambiguous = "GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r";
         for (head, passed) in [(ambiguous, "\0\n\n"), ("\0\r\n\r", "\n")] {
-            let (mut guarded, mut peer) = pair(1_024);
+            let (mut stream, mut peer) = pair(1_024);
             peer.write_all(format!("{head}\nGET / HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await.unwrap();
             let (mut all, mut byte) = (Vec::new(), [0]);
-            while guarded.read(&mut byte).await.unwrap() > 0 {
+            while stream.read(&mut byte).await.unwrap() > 0 {
                 all.push(byte[0]);
             }
             assert_eq!(all.escape_ascii().to_string(), format!("{head}{passed}").as_bytes().escape_ascii().to_string());
@@ -474,13 +472,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_that_just_fills_the_room_and_is_too_large_is_spoilt_at_the_next_read() {
-        let (mut guarded, mut peer) = pair(1 << 20);
+    async fn a_head_that_fills_the_buffer_and_is_too_large_ends_at_the_next_read() {
+        let (mut stream, mut peer) = pair(1 << 20);
         peer.write_all(&vec![b'x'; limits::HEAD_BYTES_MAX + 1]).await.unwrap();
         let mut exact = vec![0; limits::HEAD_BYTES_MAX + 1];
-        assert_eq!(guarded.read(&mut exact).await.unwrap(), exact.len());
+        assert_eq!(stream.read(&mut exact).await.unwrap(), exact.len());
         let mut rest = Vec::new();
-        guarded.read_to_end(&mut rest).await.unwrap();
+        stream.read_to_end(&mut rest).await.unwrap();
         assert_eq!(rest, b"\r\n\r\n");
     }
 }

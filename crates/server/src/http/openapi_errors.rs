@@ -1,6 +1,6 @@
-//! The answers of refusals, made of the refusals themselves.
+//! The error responses of each operation in the OpenAPI document, made from the problems themselves.
 
-use crate::http::media_type;
+use crate::http::media_type::{self, UnsupportedMediaType};
 use crate::http::problem::{Overload, Problem};
 use crate::limits;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -15,21 +15,21 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response};
 use weir::ReferenceError;
 use weir_api::{ProblemDocument, Role};
 
-/// Problems, made when they are asked for: they are no constants.
+/// Functions that make problems, because a problem is not a constant.
 pub(super) type Problems = [fn() -> Problem];
 
-/// The answers to who has no token, or another role's.
+/// The problems of a request that is not authorized.
 pub(super) const UNAUTHORIZED: [fn() -> Problem; 3] = [
     || Problem::Unauthorized { has_token: false },
     || Problem::Unauthorized { has_token: true },
     || Problem::Forbidden(Role::Ingest),
 ];
 
-/// The answer when the server itself is at fault.
+/// The problem of a bug in the server.
 pub(super) const INTERNAL: [fn() -> Problem; 1] = [|| Problem::Internal];
 
-/// Names a set of problems for `responses(…)`.
-macro_rules! sets {
+/// Defines sets of problems for `responses(…)`.
+macro_rules! error_responses {
     ($($(#[$doc:meta])* $name:ident: [$($problem:expr),* $(,)?];)*) => {$(
         $(#[$doc])*
         pub(super) struct $name;
@@ -43,30 +43,30 @@ macro_rules! sets {
     )*};
 }
 
-/// How large the body may be that the examples speak of.
+/// The body size limit in the examples.
 const EXAMPLE_BYTES: usize = limits::BODY_BYTES_DEFAULT;
 
-sets! {
-    /// Of a batch of events.
-    OfBatch: [
+error_responses! {
+    /// The errors of `POST /events`.
+    IngestErrors: [
         Problem::MalformedJson { offset: 17 },
         Problem::MalformedEncoding,
         Problem::RequestTimeout(Duration::from_secs(30)),
         Problem::PayloadTooLarge { max_bytes: EXAMPLE_BYTES },
         Problem::TooManyEvents { max: weir::limits::BATCH_EVENTS_DEFAULT },
-        Problem::UnsupportedMediaType(&media_type::EVENTS),
+        UnsupportedMediaType(&media_type::EVENTS).into(),
         Problem::UnsupportedEncoding,
-        Problem::Overloaded(Overload::Admission),
+        Problem::Overloaded(Overload::AdaptiveLimit),
     ];
-    /// Of a table that replaces the one in force.
-    OfTable: [
+    /// The errors of `PUT /reference/users`.
+    ReplaceErrors: [
         Problem::MalformedJson { offset: 17 },
         Problem::MalformedEncoding,
         Problem::RequestTimeout(Duration::from_secs(30)),
         Problem::Reference(ReferenceError::Stale { current_ts_ms: 1_759_926_896_789, current: 7 }),
         Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }),
         Problem::PayloadTooLarge { max_bytes: EXAMPLE_BYTES },
-        Problem::UnsupportedMediaType(&media_type::REFERENCE_TABLE),
+        UnsupportedMediaType(&media_type::REFERENCE_TABLE).into(),
         Problem::UnsupportedEncoding,
         Problem::Reference(ReferenceError::Invalid {
             pointer: "/user_metadata/u-1/{attribute}".to_owned(),
@@ -75,39 +75,39 @@ sets! {
         Problem::Reference(ReferenceError::TimestampInFuture { ahead_ms: 120_001, max_skew_ms: 120_000 }),
         Problem::Overloaded(Overload::EngineFull),
     ];
-    /// Of a patch of the table, beside those of a table.
-    OfPatch: [Problem::UnsupportedMediaType(&media_type::REFERENCE_PATCH), Problem::UnsupportedEncoding];
-    /// Of a look at the table.
-    OfSummary: [Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }), Problem::Overloaded(Overload::QueueFull)];
-    /// Of a look at a file.
-    OfFile: [Problem::NotFound];
-    /// Of a look at one user.
-    OfUser: [
+    /// The errors of `PATCH /reference/users`, in addition to [`ReplaceErrors`].
+    PatchErrors: [UnsupportedMediaType(&media_type::REFERENCE_PATCH).into(), Problem::UnsupportedEncoding];
+    /// The errors of `GET /reference/users`.
+    SummaryErrors: [Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }), Problem::Overloaded(Overload::QueueFull)];
+    /// The errors of `GET /dashboard/{file}`.
+    FileErrors: [Problem::NotFound];
+    /// The errors of `GET /reference/users/{user_id}`.
+    UserErrors: [
         Problem::InvalidParameter("the user id in the path is not UTF-8".to_owned()),
         Problem::UnknownUser,
         Problem::Overloaded(Overload::QueueFull),
     ];
-    /// Of a question about a window.
-    OfWindow: [
+    /// The errors of the queries of a window: `/metrics`, `/metrics/series` and `/metrics/stream`.
+    QueryErrors: [
         Problem::InvalidWindow { max_secs: 1_800 },
         Problem::InvalidParameter("\"windw\" is not a parameter here".to_owned()),
         Problem::Overloaded(Overload::QueueFull),
     ];
-    /// Of a look at the service's own figures.
-    OfExposition: [
+    /// The errors of `GET /metrics/prometheus`.
+    ExpositionErrors: [
         Problem::InvalidParameter("\"windw\" is not a parameter here".to_owned()),
         Problem::Overloaded(Overload::QueueFull),
     ];
-    /// Of a question about anything else.
-    OfParameter: [
+    /// The errors of `GET /events/rejected`.
+    RejectedErrors: [
         Problem::InvalidParameter("limit must be a whole number, 1 to 1000".to_owned()),
         Problem::Overloaded(Overload::BodyMemory),
     ];
-    /// Of a server that should get no traffic.
-    OfReadiness: [Problem::NotReady("draining: the server is about to stop".to_owned())];
+    /// The errors of `GET /readyz`.
+    ReadinessErrors: [Problem::NotReady("draining: the server is shutting down".to_owned())];
 }
 
-/// The answers that these problems come to, by status.
+/// The responses of these problems, by status.
 pub(super) fn responses(problems: &Problems) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status: BTreeMap<String, Vec<Problem>> = BTreeMap::new();
     for problem in problems {
@@ -117,12 +117,13 @@ pub(super) fn responses(problems: &Problems) -> BTreeMap<String, RefOr<Response>
     by_status.into_iter().map(|(status, problems)| (status, response(problems).into())).collect()
 }
 
+/// One response of several problems with the same status: an example of each, and the header fields of all.
 fn response(problems: Vec<Problem>) -> Response {
     let documents: Vec<ProblemDocument> = problems.iter().map(Problem::document).collect();
     let mut titles: Vec<&str> = documents.iter().map(|document| document.title.as_str()).collect();
     titles.dedup();
     let example = |(number, document): (usize, &ProblemDocument)| {
-        let value = serde_json::to_value(document).expect("strings and numbers always serialise");
+        let value = serde_json::to_value(document).expect("strings and numbers always serialize");
         let name = format!("{}{}", document.code, if number == 0 { String::new() } else { format!("-{number}") });
         (name, ExampleBuilder::new().summary(document.title.as_str()).value(Some(value)).build())
     };
