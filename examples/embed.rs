@@ -12,7 +12,8 @@ use weir::reference::{Change, Preconditions};
 use weir::{Engine, EngineConfig, Maintenance};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let config = EngineConfig { attributes: vec!["plan".to_owned()], ..EngineConfig::default() };
+    let mut config = EngineConfig::default();
+    config.attributes = vec!["plan".to_owned()];
     let engine = Arc::new(Engine::new(config, SystemClock)?);
     // Folds what is new and forgets what is old, on threads of its own, until it is dropped.
     let _maintenance = Maintenance::start(&engine)?;

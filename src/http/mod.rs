@@ -6,6 +6,7 @@ mod auth;
 mod body;
 mod coding;
 mod dashboard;
+mod entity_tags;
 mod events;
 mod exposition;
 mod gate;

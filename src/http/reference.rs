@@ -2,19 +2,17 @@
 
 use crate::event::{self, Format};
 use crate::http::coding::Coding;
+use crate::http::entity_tags::{EntityTags, NO_CACHE, not_modified};
 use crate::http::media_type::Accepts;
 use crate::http::openapi::problems::{OfPatch, OfSummary, OfTable, OfUser};
 use crate::http::openapi::{bodies, parameters};
 use crate::http::problem::Problem;
 use crate::http::{App, body, header, json_response};
-use crate::reference::{Change, Generation, Preconditions, ReferenceError, Tags};
-use axum::body::Body;
+use crate::reference::{Change, Generation, Generations, Preconditions, ReferenceError};
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, ETAG};
+use axum::http::{HeaderMap, HeaderName, Uri};
 use axum::response::Response;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -29,9 +27,6 @@ pub(super) static MERGE_ACCEPTS: Accepts = Accepts {
     media_types: &["application/merge-patch+json"],
     default: None,
 };
-
-/// Caches may keep the answer but must ask whether it still holds.
-pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Replaces the table of users.
 #[utoipa::path(
@@ -114,11 +109,11 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     let work = move || {
         let generation = engine.reference();
         let current = generation.number();
-        if preconditions.if_match.is_some_and(|tags| !tags.matches(current)) {
+        if preconditions.if_match.is_some_and(|generations| !generations.matches(current)) {
             return Err(ReferenceError::GenerationMismatch { current }.into());
         }
         let response = tagged(&generation, &Summary::of(&generation));
-        let unchanged = preconditions.if_none_match.is_some_and(|tags| tags.matches(current));
+        let unchanged = preconditions.if_none_match.is_some_and(|generations| generations.matches(current));
         Ok(if unchanged { not_modified(response) } else { response })
     };
     app.reads.run(work).await?
@@ -148,12 +143,25 @@ pub(super) async fn show_user(State(app): State<Arc<App>>, uri: Uri) -> Result<R
     app.reads.run(work).await?
 }
 
+/// The conditions of a request: an entity tag of the table is its generation in quotes.
 pub(super) fn preconditions(headers: &HeaderMap) -> Preconditions {
-    let fields = |name: HeaderName| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
     Preconditions {
-        if_match: Tags::if_match(fields(IF_MATCH)),
-        if_none_match: Tags::if_none_match(fields(IF_NONE_MATCH)),
+        if_match: EntityTags::if_match(headers).map(generations),
+        if_none_match: EntityTags::if_none_match(headers).map(generations),
     }
+}
+
+/// The generations that entity tags name. A tag that this server would not have written names none.
+fn generations(tags: EntityTags<'_>) -> Generations {
+    match tags {
+        EntityTags::Any => Generations::Any,
+        EntityTags::OneOf(tags) => Generations::OneOf(tags.into_iter().filter_map(generation).collect()),
+    }
+}
+
+fn generation(tag: &[u8]) -> Option<u64> {
+    let text = str::from_utf8(tag).ok()?;
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
 /// An answer about a generation, which its entity tag names.
@@ -162,15 +170,6 @@ fn tagged(generation: &Generation, document: &impl Serialize) -> Response {
     let headers = response.headers_mut();
     headers.insert(ETAG, header::value(format!("\"{}\"", generation.number())));
     headers.insert(CACHE_CONTROL, NO_CACHE);
-    response
-}
-
-/// The same answer without its body and what describes that. A length, if there were one, would have to be the full
-/// answer's (RFC 9110, 8.6), so the empty body says nothing of its own, which the router would announce.
-pub(super) fn not_modified(mut response: Response) -> Response {
-    *response.status_mut() = StatusCode::NOT_MODIFIED;
-    response.headers_mut().remove(CONTENT_TYPE);
-    *response.body_mut() = Body::new(Empty::<Bytes>::new().map_frame(|frame| frame));
     response
 }
 
@@ -235,5 +234,23 @@ impl Serialize for User<'_> {
             map.serialize_entry(attribute, value)?;
         }
         map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_names_the_generation_that_this_server_would_write_so() {
+        for (tag, number) in [("0", 0), ("7", 7), ("18446744073709551615", u64::MAX)] {
+            assert_eq!(generation(tag.as_bytes()), Some(number));
+        }
+        let foreign = ["abc", "07", "+7", "-7", "7.0", "", " 7", "7 ", "18446744073709551616", "7,8", "0x7", "\u{667}"];
+        for tag in foreign {
+            assert_eq!(generation(tag.as_bytes()), None, "{tag:?}");
+        }
+        assert_eq!(generation(b"\xff"), None);
+        assert_eq!(generations(EntityTags::OneOf(vec![b"8", b"07", b"7"])), Generations::OneOf(vec![8, 7]));
     }
 }

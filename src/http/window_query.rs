@@ -116,8 +116,10 @@ mod tests {
     use super::*;
 
     fn ask(query: &str, takes: Takes, retention_secs: u32) -> Result<Asked, &'static str> {
-        let config = EngineConfig { retention_secs, ..EngineConfig::default() };
-        parse(Some(query), takes, &config).map_err(|problem| problem.code())
+        let mut config = EngineConfig::default();
+        let code = |problem: Problem| problem.code();
+        config.retention_secs = retention_secs;
+        parse(Some(query), takes, &config).map_err(code)
     }
 
     fn window(query: &str, retention_secs: u32) -> Result<u32, &'static str> {
