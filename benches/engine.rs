@@ -47,7 +47,8 @@ fn engine() -> (Engine, Arc<ManualClock>) {
 
 fn engine_with(dedup_capacity: Option<usize>) -> (Engine, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(START_MS));
-    let config = EngineConfig { dedup_capacity, ..EngineConfig::default() };
+    let mut config = EngineConfig::default();
+    config.dedup_capacity = dedup_capacity;
     (Engine::new(config, clock.clone()).expect("the settings are valid"), clock)
 }
 

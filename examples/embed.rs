@@ -9,7 +9,8 @@ use std::sync::Arc;
 use weir::{Change, Engine, EngineConfig, Format, Maintenance, Preconditions, SystemClock, format_ms};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let config = EngineConfig { attributes: vec!["plan".to_owned()], ..EngineConfig::default() };
+    let mut config = EngineConfig::default();
+    config.attributes = vec!["plan".to_owned()];
     let engine = Arc::new(Engine::new(config, SystemClock)?);
     // Folds new records and expires old data, on its own threads, until it is dropped.
     let _maintenance = Maintenance::start(&engine)?;

@@ -11,8 +11,16 @@ pub enum Horizon {
     Unbounded,
 }
 
-/// An engine's settings. `EngineConfig::default()` is valid; [`Engine::new`](crate::Engine::new) checks any other.
+/// An engine's settings. The default is valid; [`Engine::new`](crate::Engine::new) checks any other.
+///
+/// ```
+/// let mut config = weir::EngineConfig::default();
+/// config.retention_secs = 60;
+/// config.attributes = vec!["plan".to_owned()];
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EngineConfig {
     /// The longest window that can be asked for, in seconds.
     pub retention_secs: u32,

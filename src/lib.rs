@@ -62,7 +62,7 @@ pub use event::{Batch, DecodeError, Fault, Field, Format, Tally, Verdict, format
 pub use json::Malformed;
 pub use maintenance::Maintenance;
 pub use memory::MemoryUse;
-pub use reference::{Change, Generation, Preconditions, ReferenceError, Tags};
+pub use reference::{Change, Generation, Generations, Preconditions, ReferenceError};
 pub use timeline::{Figures, Filter, Group, Groups, Metrics, Point, Query, Series};
 
 /// The README's example, compiled and run.

@@ -25,6 +25,7 @@ const PARTS: usize = 16;
 
 /// What an engine holds in memory, in bytes, counted high rather than low.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MemoryUse {
     /// The limit.
     pub max_bytes: Option<usize>,

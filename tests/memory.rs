@@ -215,12 +215,10 @@ fn what_is_allocated_is_counted() {
     for (dedup_capacity, batch_events, is_limited) in
         [(None, 1_000, true), (None, 1_000, false), (None, 1, true), (Some(EVENTS), 1_000, true)]
     {
-        let bench = Bench::new(EngineConfig {
-            dedup_capacity,
-            max_memory_bytes: is_limited.then_some(1 << 40),
-            max_batch_events: 1_000,
-            ..EngineConfig::default()
-        });
+        let mut config = EngineConfig::default();
+        (config.dedup_capacity, config.max_batch_events) = (dedup_capacity, 1_000);
+        config.max_memory_bytes = is_limited.then_some(1 << 40);
+        let bench = Bench::new(config);
         // Tables are mapped beside the allocator: three generations of horizon and slack, to be filled to 8 of 10.
         let mapped_bytes = dedup_capacity.map_or(0, |ids| ids * 2_100 / 2_040 * 10 / 8 * 8 * 3);
         let (mut least, mut most) = (f64::MAX, 0.0_f64);
@@ -281,7 +279,8 @@ fn a_change_of_the_table_takes_no_more_than_is_set_aside_for_it() {
     ];
     for (what, change, body, member) in bodies {
         for members in [4_096, 60_000, 250_000] {
-            let config = EngineConfig { attributes: vec!["a".to_owned()], ..EngineConfig::default() };
+            let mut config = EngineConfig::default();
+            config.attributes = vec!["a".to_owned()];
             let engine = Engine::new(config, ManualClock::new(START_MS)).unwrap();
             let body = body(&(0..members).map(member).collect::<Vec<_>>().join(",")).into_bytes();
             let body_bytes = body.len();
@@ -298,13 +297,10 @@ fn a_change_of_the_table_takes_no_more_than_is_set_aside_for_it() {
 fn whatever_comes_stays_within_the_limit() {
     const MAX_BYTES: usize = 24 << 20;
     for (batch_events, has_tables) in [(1, false), (500, false), (500, true)] {
-        let bench = Bench::new(EngineConfig {
-            retention_secs: 20,
-            max_skew_secs: 5,
-            max_batch_events: 500,
-            max_memory_bytes: Some(MAX_BYTES),
-            ..EngineConfig::default()
-        });
+        let mut config = EngineConfig::default();
+        (config.retention_secs, config.max_skew_secs) = (20, 5);
+        (config.max_batch_events, config.max_memory_bytes) = (500, Some(MAX_BYTES));
+        let bench = Bench::new(config);
         PEAK_BYTES.store(allocated_bytes(), Ordering::Relaxed);
         let (mut taken, mut refused) = (0, 0);
         for step in 0..240_usize {

@@ -20,14 +20,10 @@ const HORIZON: i64 = RETENTION + 2 * SKEW;
 
 fn engine(change: impl FnOnce(&mut EngineConfig)) -> (Arc<ManualClock>, Engine) {
     let clock = Arc::new(ManualClock::new(START_MS));
-    let mut config = EngineConfig {
-        retention_secs: RETENTION as u32,
-        max_skew_secs: SKEW as u32,
-        max_batch_events: BATCH,
-        max_memory_bytes: Some(MAX_BYTES),
-        shards: 1,
-        ..EngineConfig::default()
-    };
+    let mut config = EngineConfig::default();
+    (config.retention_secs, config.max_skew_secs) = (RETENTION as u32, SKEW as u32);
+    (config.max_batch_events, config.max_memory_bytes) = (BATCH, Some(MAX_BYTES));
+    config.shards = 1;
     change(&mut config);
     (Arc::clone(&clock), Engine::new(config, clock).unwrap())
 }
@@ -257,11 +253,12 @@ fn a_patch_needs_room_for_copies_of_the_table() {
 #[test]
 fn the_least_limit_holds_the_largest_batch() {
     for (dedup_capacity, event_types) in [(None, 3), (Some(1_000_000), 64)] {
-        let config = |max_bytes| EngineConfig {
-            dedup_capacity,
-            event_types: (0..event_types).map(|n| format!("t{n}")).chain(["click".to_owned()]).skip(1).collect(),
-            max_memory_bytes: Some(max_bytes),
-            ..EngineConfig::default()
+        let config = |max_bytes| {
+            let mut config = EngineConfig::default();
+            (config.dedup_capacity, config.max_memory_bytes) = (dedup_capacity, Some(max_bytes));
+            config.event_types =
+                (0..event_types).map(|n| format!("t{n}")).chain(["click".to_owned()]).skip(1).collect();
+            config
         };
         let error = config(0).validate().unwrap_err();
         assert_eq!(error.field(), "max_memory_bytes");

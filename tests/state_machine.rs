@@ -385,8 +385,9 @@ proptest! {
         dedup_capacity in prop::sample::select(vec![None, Some(1_000)]),
         steps in prop::collection::vec(step(), 1..120),
     ) {
-        let mut config =
-            EngineConfig { retention_secs, max_skew_secs, shards, dedup_capacity, ..EngineConfig::default() };
+        let mut config = EngineConfig::default();
+        (config.retention_secs, config.max_skew_secs) = (retention_secs, max_skew_secs);
+        (config.shards, config.dedup_capacity) = (shards, dedup_capacity);
         config.event_types.truncate(3);
         run(config, steps);
     }

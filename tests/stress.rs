@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 use weir::{
-    Change, Clock, Engine, EngineConfig, Format, ManualClock, Metrics, Preconditions, ReferenceError, Tags, Verdict,
-    format_ms, limits, second_of,
+    Change, Clock, Engine, EngineConfig, Format, Generations, ManualClock, Metrics, Preconditions, ReferenceError,
+    Verdict, format_ms, limits, second_of,
 };
 
 const START_MS: i64 = 1_760_000_000_000;
@@ -190,16 +190,12 @@ struct Stress {
 impl Stress {
     fn new(dedup_capacity: Option<usize>) -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
-        let config = EngineConfig {
-            retention_secs: RETENTION_SECS,
-            max_skew_secs: SKEW_SECS,
-            dedup_capacity,
-            shards: 2,
-            max_batch_events: 1_000,
-            // Low enough that writers fold, too.
-            max_backlog_events: 4_000,
-            ..EngineConfig::default()
-        };
+        let mut config = EngineConfig::default();
+        (config.retention_secs, config.max_skew_secs) = (RETENTION_SECS, SKEW_SECS);
+        (config.dedup_capacity, config.shards) = (dedup_capacity, 2);
+        config.max_batch_events = 1_000;
+        // Low enough that writers fold, too.
+        config.max_backlog_events = 4_000;
         Self {
             engine: Engine::new(config, Arc::clone(&clock)).unwrap(),
             clock,
@@ -308,7 +304,7 @@ impl Stress {
     fn put(&self) {
         let current = self.engine.reference().number();
         let now_ms = self.engine.now_ms();
-        let preconditions = Preconditions { if_match: Some(Tags::Generations(vec![current])), if_none_match: None };
+        let preconditions = Preconditions { if_match: Some(Generations::OneOf(vec![current])), if_none_match: None };
         match self.engine.change_reference(Change::Replace, table(current + 1, now_ms), &preconditions, now_ms) {
             Ok(generation) => {
                 assert_eq!(generation.number(), current + 1);

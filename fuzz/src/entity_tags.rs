@@ -2,7 +2,8 @@
 //! of one header, one a line.
 
 use crate::{Target, fields};
-use weir::Tags;
+use weir::{Generations, Preconditions};
+use weir_server::internals;
 
 /// Lists of entity tags.
 pub const ENTITY_TAGS: Target = Target { name: "entity_tags", words: WORDS, check };
@@ -30,8 +31,8 @@ const WORDS: &[&[u8]] = &[
 fn check(input: &[u8]) {
     let fields = fields(input);
     let bytes = || fields.iter().map(http::HeaderValue::as_bytes);
-    assert_eq!(Tags::if_match(bytes()), tags(bytes(), false));
-    assert_eq!(Tags::if_none_match(bytes()), tags(bytes(), true));
+    let expected = Preconditions { if_match: generations(bytes(), false), if_none_match: generations(bytes(), true) };
+    assert_eq!(internals::preconditions(&fields, &fields), expected);
 }
 
 #[derive(Clone)]
@@ -50,17 +51,17 @@ enum Element {
     Garbage,
 }
 
-fn tags<'f>(fields: impl Iterator<Item = &'f [u8]> + Clone, takes_weak: bool) -> Option<Tags> {
+fn generations<'f>(fields: impl Iterator<Item = &'f [u8]> + Clone, takes_weak: bool) -> Option<Generations> {
     fields.clone().next()?;
     let elements: Vec<_> = fields.flat_map(elements).collect();
     if elements == [Element::Star] {
-        return Some(Tags::Any);
+        return Some(Generations::Any);
     }
     let number = |element: Element| match element {
         Element::Tag { is_weak, opaque } if takes_weak || !is_weak => written_number(&opaque),
         _ => None,
     };
-    Some(Tags::Generations(elements.into_iter().filter_map(number).collect()))
+    Some(Generations::OneOf(elements.into_iter().filter_map(number).collect()))
 }
 
 fn elements(field: &[u8]) -> Vec<Element> {

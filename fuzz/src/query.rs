@@ -51,7 +51,8 @@ fn check(input: &[u8]) {
     let parsed = internals::parameters(query).map(|(name, value)| (name.into_owned(), value.into_owned()));
     assert_eq!(parsed.collect::<Vec<_>>(), expected);
     for retention_secs in RETENTIONS_SECS {
-        let config = EngineConfig { retention_secs, ..EngineConfig::default() };
+        let mut config = EngineConfig::default();
+        config.retention_secs = retention_secs;
         let metrics = question(&expected, b"group_by", retention_secs).map(|(query, _)| query);
         assert_eq!(internals::metrics_query(Some(query), &config), metrics);
         assert_eq!(internals::series_query(Some(query), &config), question(&expected, b"step", retention_secs));

@@ -62,13 +62,9 @@ fn check(input: &[u8], change: impl Fn(usize) -> Change) {
 
 /// A small engine: each input has one of its own.
 fn engine() -> Engine {
-    let config = EngineConfig {
-        retention_secs: 1,
-        max_skew_secs: SKEW_SECS,
-        attributes: ATTRIBUTES.map(str::to_owned).into(),
-        shards: 1,
-        ..EngineConfig::default()
-    };
+    let mut config = EngineConfig::default();
+    (config.retention_secs, config.max_skew_secs, config.shards) = (1, SKEW_SECS, 1);
+    config.attributes = ATTRIBUTES.map(str::to_owned).into();
     Engine::new(config, ManualClock::new(NOW_MS)).expect("the settings are valid")
 }
 
@@ -88,8 +84,7 @@ impl Refusal {
             ReferenceError::Invalid { pointer, .. } => Self::Invalid(pointer),
             ReferenceError::TimestampInFuture { .. } => Self::InFuture,
             ReferenceError::Stale { .. } => Self::Stale,
-            ReferenceError::GenerationMismatch { .. } => unreachable!("there was no precondition"),
-            ReferenceError::Overloaded => unreachable!("there is no limit on memory"),
+            other => unreachable!("without a precondition and a limit on memory: {other}"),
         }
     }
 }

@@ -64,6 +64,7 @@ pub struct Engine {
 
 /// How much the engine holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Sizes {
     /// Event ids that are remembered; one that was claimed while two preallocated tables took turns counts twice.
     pub dedup_ids: usize,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 /// A stage of the engine's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stage {
     /// From a body's bytes to a batch; a body that [`Engine::decode_usual`](crate::Engine::decode_usual) gives back does not count.
     Decode,

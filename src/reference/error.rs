@@ -6,6 +6,7 @@ use std::fmt;
 
 /// Why a table was refused; the one in force stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReferenceError {
     /// Not JSON.
     Malformed(Malformed),

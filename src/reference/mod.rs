@@ -17,7 +17,7 @@ mod table;
 
 pub use error::ReferenceError;
 pub use generation::Generation;
-pub use precondition::{Preconditions, Tags};
+pub use precondition::{Generations, Preconditions};
 pub(crate) use published::{Published, UserGroups};
 
 use crate::json::Node;
@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 /// How a body changes the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Change {
     /// It is the new table.
     Replace,

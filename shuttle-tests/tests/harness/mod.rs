@@ -3,7 +3,7 @@
 use shuttle::thread::{JoinHandle, spawn};
 use shuttle_tests::clock::ManualClock;
 use shuttle_tests::event::{Batch, Format, Tally, format_ms};
-use shuttle_tests::reference::{Change, Generation, Preconditions, ReferenceError, Tags};
+use shuttle_tests::reference::{Change, Generation, Generations, Preconditions, ReferenceError};
 use shuttle_tests::{Engine, EngineConfig, Metrics, Overloaded};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -53,13 +53,9 @@ pub(crate) fn client() -> Client {
 }
 
 pub(crate) fn client_with(change: impl FnOnce(&mut EngineConfig)) -> Client {
-    let mut config = EngineConfig {
-        retention_secs: 2,
-        max_skew_secs: 1,
-        attributes: vec!["plan".to_owned()],
-        shards: 1,
-        ..EngineConfig::default()
-    };
+    let mut config = EngineConfig::default();
+    (config.retention_secs, config.max_skew_secs, config.shards) = (2, 1, 1);
+    config.attributes = vec!["plan".to_owned()];
     change(&mut config);
     let clock = Arc::new(ManualClock::new(START_MS));
     Client { engine: Arc::new(Engine::new(config, clock.clone()).unwrap()), clock }
@@ -112,7 +108,7 @@ impl Client {
         body: Vec<u8>,
         if_match: Option<u64>,
     ) -> Result<Arc<Generation>, ReferenceError> {
-        let if_match = if_match.map(|number| Tags::Generations(vec![number]));
+        let if_match = if_match.map(|number| Generations::OneOf(vec![number]));
         self.engine.change_reference(change, body, &Preconditions { if_match, if_none_match: None }, START_MS)
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::config::EngineConfig;
 use crate::event::Format;
-use crate::reference::Tags;
+use crate::reference::Generations;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -52,7 +52,7 @@ fn patch(engine: &Engine, ms: i64, users: &Value) -> Outcome {
 }
 
 fn if_match(numbers: &[u64]) -> Preconditions {
-    Preconditions { if_match: Some(Tags::Generations(numbers.to_vec())), if_none_match: None }
+    Preconditions { if_match: Some(Generations::OneOf(numbers.to_vec())), if_none_match: None }
 }
 
 fn number(outcome: Outcome) -> Result<u64, ReferenceError> {
@@ -175,19 +175,19 @@ fn preconditions_are_judged_against_the_generation_in_force() {
     let put =
         |ms, preconditions: &Preconditions| number(change(&engine, Change::Replace, ms, &ada("pro"), preconditions));
     let mismatch = |current| Err(ReferenceError::GenerationMismatch { current });
-    assert_eq!(put(1, &some(Tags::Any)), mismatch(0));
+    assert_eq!(put(1, &some(Generations::Any)), mismatch(0));
     assert_eq!(put(1, &if_match(&[1])), mismatch(0));
-    assert_eq!(put(1, &none(Tags::Generations(vec![0]))), mismatch(0));
+    assert_eq!(put(1, &none(Generations::OneOf(vec![0]))), mismatch(0));
     assert_eq!(put(1, &if_match(&[0])), Ok(1));
-    assert_eq!(put(2, &none(Tags::Any)), mismatch(1));
+    assert_eq!(put(2, &none(Generations::Any)), mismatch(1));
     assert_eq!(put(2, &if_match(&[])), mismatch(1));
-    assert_eq!(put(2, &some(Tags::Any)), Ok(2));
+    assert_eq!(put(2, &some(Generations::Any)), Ok(2));
     assert_eq!(put(3, &if_match(&[1, 2])), Ok(3));
-    assert_eq!(put(4, &none(Tags::Generations(vec![2]))), Ok(4));
+    assert_eq!(put(4, &none(Generations::OneOf(vec![2]))), Ok(4));
     assert_eq!(put(4, &if_match(&[3])), mismatch(4), "also for a retry");
     assert_eq!(number(change(&engine, Change::Merge, 5, &json!({}), &if_match(&[3]))), mismatch(4));
     assert_eq!(number(change(&engine, Change::Merge, 5, &json!({}), &if_match(&[4]))), Ok(5));
-    assert_eq!(number(change(&self::engine(), Change::Replace, 1, &json!({}), &none(Tags::Any))), Ok(1));
+    assert_eq!(number(change(&self::engine(), Change::Replace, 1, &json!({}), &none(Generations::Any))), Ok(1));
 }
 
 #[test]

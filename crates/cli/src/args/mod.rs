@@ -290,20 +290,18 @@ fn variable(name: &str) -> Result<Option<String>, String> {
 
 impl ServeArgs {
     fn validate(self, variable: impl Fn(&str) -> Result<Option<String>, String>) -> Result<ServeSettings, String> {
-        let engine_default = EngineConfig::default();
+        let mut engine = EngineConfig::default();
         let shares = self.max_memory.map(|bytes| Shares::of(bytes, self.max_body_bytes));
-        let engine = EngineConfig {
-            retention_secs: self.retention,
-            max_skew_secs: self.max_skew,
-            dedup_horizon: self.dedup_horizon,
-            dedup_capacity: self.dedup_capacity,
-            attributes: self.attributes,
-            event_types: self.event_types,
-            max_batch_events: self.max_batch_events,
-            max_backlog_events: engine_default.max_backlog_events.max(self.max_batch_events.saturating_mul(2)),
-            max_memory_bytes: shares.map(|shares| shares.engine_bytes),
-            shards: self.shards.unwrap_or(engine_default.shards),
-        };
+        engine.retention_secs = self.retention;
+        engine.max_skew_secs = self.max_skew;
+        engine.dedup_horizon = self.dedup_horizon;
+        engine.dedup_capacity = self.dedup_capacity;
+        engine.attributes = self.attributes;
+        engine.event_types = self.event_types;
+        engine.max_batch_events = self.max_batch_events;
+        engine.max_backlog_events = engine.max_backlog_events.max(self.max_batch_events.saturating_mul(2));
+        engine.max_memory_bytes = shares.map(|shares| shares.engine_bytes);
+        engine.shards = self.shards.unwrap_or(engine.shards);
         engine.validate().map_err(|error| {
             let line = error.display_as(&option_of(error.field()));
             match self.max_memory {

@@ -171,11 +171,8 @@ mod tests {
 
     #[test]
     fn an_engine_takes_most_of_it_and_finds_every_kind_of_fault() {
-        let engine = EngineConfig {
-            event_types: vec!["sip".into(), "gulp".into()],
-            max_batch_events: 20,
-            ..EngineConfig::default()
-        };
+        let mut engine = EngineConfig::default();
+        (engine.event_types, engine.max_batch_events) = (vec!["sip".into(), "gulp".into()], 20);
         let now_ms = 1_759_924_800_000;
         let mut traffic = Traffic::new(&engine, 1_000, 100, 7);
         let engine = Engine::new(engine, ManualClock::new(now_ms)).unwrap();
@@ -199,11 +196,13 @@ mod tests {
 
     #[test]
     fn a_skew_of_a_second_still_takes_the_good_events() {
-        let engine = EngineConfig { max_skew_secs: 1, ..EngineConfig::default() };
+        let mut engine = EngineConfig::default();
+        let now_ms = 0;
+        engine.max_skew_secs = 1;
         let mut traffic = Traffic::new(&engine, 1_000, 100, 7);
-        let engine = Engine::new(engine, ManualClock::new(0)).unwrap();
-        let body = traffic.bodies(50, 0).concat();
+        let engine = Engine::new(engine, ManualClock::new(now_ms)).unwrap();
+        let body = traffic.bodies(50, now_ms).concat();
         let mut batch = engine.decode(body.into_bytes(), Format::Ndjson).unwrap();
-        assert!(engine.ingest(&mut batch, 0).unwrap().accepted > 30);
+        assert!(engine.ingest(&mut batch, now_ms).unwrap().accepted > 30);
     }
 }

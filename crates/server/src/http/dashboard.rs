@@ -1,10 +1,10 @@
 //! `GET /` and `/dashboard/…`: the dashboard, a page that draws the live metrics. The page is code without data, so it is
 //! open to everyone. It requests its data with the token of the reader.
 
+use crate::http::entity_tags::{EntityTags, NO_CACHE, not_modified};
 use crate::http::header;
 use crate::http::openapi_errors::FileErrors;
 use crate::http::problem::Problem;
-use crate::http::reference::{NO_CACHE, not_modified, preconditions};
 use axum::body::Body;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -143,6 +143,6 @@ fn show(path: &str, headers: &HeaderMap) -> Result<Response, Problem> {
     fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     fields.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     fields.insert(CONTENT_SECURITY_POLICY, POLICY);
-    let is_known = preconditions(headers).if_none_match.is_some_and(|tags| tags.matches(version));
+    let is_known = EntityTags::if_none_match(headers).is_some_and(|tags| tags.matches(&version.to_string()));
     Ok(if is_known { not_modified(response) } else { response })
 }

@@ -10,6 +10,7 @@ mod coding;
 mod concurrency_limiter;
 mod config;
 mod dashboard;
+mod entity_tags;
 mod events;
 mod exposition;
 mod header;

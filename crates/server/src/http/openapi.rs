@@ -136,11 +136,8 @@ mod tests {
     #[test]
     fn placeholders_are_replaced_by_the_configured_names() {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        let config = EngineConfig {
-            attributes: names(&["tier", "land"]),
-            event_types: names(&["buy"]),
-            ..EngineConfig::default()
-        };
+        let mut config = EngineConfig::default();
+        (config.attributes, config.event_types) = (names(&["tier", "land"]), names(&["buy"]));
         let mut value = json!({
             "properties": { "by_{attribute}": { "type": "object" }, "events": 7 },
             "required": ["by_{attribute}", "events"],

@@ -5,12 +5,13 @@ use crate::http::accept::{self, Form};
 use crate::http::coding::Coding;
 use crate::http::media_type::Accepts;
 use crate::http::problem::Problem;
+use crate::http::reference;
 use crate::http::window_query::{self, AllowedParams};
 use crate::http::{header, query};
-use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
-use weir::{EngineConfig, Query};
+use weir::{EngineConfig, Preconditions, Query};
 
 /// The parameters of a query: names and values, decoded.
 pub fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
@@ -73,6 +74,14 @@ pub fn preferred(fields: &[HeaderValue]) -> usize {
         Form { media_type: "text/plain", version: Some("0.0.4") },
     ];
     accept::preferred(&headers(&ACCEPT, fields), &FORMS)
+}
+
+/// What these fields of `If-Match` and of `If-None-Match` ask of the reference table's generation.
+#[must_use]
+pub fn preconditions(if_match: &[HeaderValue], if_none_match: &[HeaderValue]) -> Preconditions {
+    let mut all = headers(&IF_MATCH, if_match);
+    all.extend(headers(&IF_NONE_MATCH, if_none_match));
+    reference::preconditions(&all)
 }
 
 /// A content coding.

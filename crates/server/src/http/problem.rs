@@ -118,7 +118,8 @@ impl Problem {
             Self::UnknownUser => ProblemCode::UnknownUser,
             Self::Overloaded(_) | Self::Reference(ReferenceError::Overloaded) => ProblemCode::Overloaded,
             Self::NotReady(_) => ProblemCode::NotReady,
-            Self::Internal => ProblemCode::InternalError,
+            // The engine may learn to refuse for more reasons; a server that does not know one is at fault.
+            Self::Internal | Self::Reference(_) => ProblemCode::InternalError,
         }
     }
 

@@ -3,26 +3,21 @@
 use crate::http::app::App;
 use crate::http::body::{self, BufferedBody};
 use crate::http::coding::Coding;
+use crate::http::entity_tags::{EntityTags, NO_CACHE, not_modified};
 use crate::http::header;
 use crate::http::media_type::{self, Accepts};
 use crate::http::openapi_errors::{PatchErrors, ReplaceErrors, SummaryErrors, UserErrors};
 use crate::http::problem::Problem;
 use crate::http::response::{json_response, to_json};
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::header::{CACHE_CONTROL, ETAG};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use std::sync::Arc;
-use weir::{Change, Format, Generation, Preconditions, ReferenceError, Tags, format_ms};
+use weir::{Change, Format, Generation, Generations, Preconditions, ReferenceError, format_ms};
 use weir_api::{ReferencePatch, ReferenceSummary, ReferenceTable, ReferenceUpdated, UserResponse, parameters};
-
-/// Caches may keep the response, but must revalidate it at each use.
-pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Replaces the table of users.
 #[utoipa::path(
@@ -105,11 +100,11 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     let work = move || {
         let generation = engine.reference();
         let current = generation.number();
-        if preconditions.if_match.is_some_and(|tags| !tags.matches(current)) {
+        if preconditions.if_match.is_some_and(|generations| !generations.matches(current)) {
             return Err(ReferenceError::GenerationMismatch { current }.into());
         }
         let response = tagged(&generation, &summary(&generation));
-        let unchanged = preconditions.if_none_match.is_some_and(|tags| tags.matches(current));
+        let unchanged = preconditions.if_none_match.is_some_and(|generations| generations.matches(current));
         Ok(if unchanged { not_modified(response) } else { response })
     };
     app.query_limiter.run(work).await?
@@ -140,12 +135,25 @@ pub(super) async fn show_user(State(app): State<Arc<App>>, uri: Uri) -> Result<R
     app.query_limiter.run(work).await?
 }
 
+/// The conditions of a request: an entity tag of the table is its generation in quotes.
 pub(super) fn preconditions(headers: &HeaderMap) -> Preconditions {
-    let fields = |name: HeaderName| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
     Preconditions {
-        if_match: Tags::if_match(fields(IF_MATCH)),
-        if_none_match: Tags::if_none_match(fields(IF_NONE_MATCH)),
+        if_match: EntityTags::if_match(headers).map(generations),
+        if_none_match: EntityTags::if_none_match(headers).map(generations),
     }
+}
+
+/// The generations that entity tags name. A tag that this server would not have written names none.
+fn generations(tags: EntityTags<'_>) -> Generations {
+    match tags {
+        EntityTags::Any => Generations::Any,
+        EntityTags::OneOf(tags) => Generations::OneOf(tags.into_iter().filter_map(generation).collect()),
+    }
+}
+
+fn generation(tag: &[u8]) -> Option<u64> {
+    let text = str::from_utf8(tag).ok()?;
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
 /// 200 with a document about a generation, and the entity tag of the generation.
@@ -154,15 +162,6 @@ fn tagged(generation: &Generation, document: &impl Serialize) -> Response {
     let headers = response.headers_mut();
     headers.insert(ETAG, header::value(format!("\"{}\"", generation.number())));
     headers.insert(CACHE_CONTROL, NO_CACHE);
-    response
-}
-
-/// Turns a response into 304 without a body and without its content type. A `Content-Length` would have to be that of the
-/// full response (RFC 9110, 8.6). So the body is one of unknown length: for an empty one, the router would add a length of 0.
-pub(super) fn not_modified(mut response: Response) -> Response {
-    *response.status_mut() = StatusCode::NOT_MODIFIED;
-    response.headers_mut().remove(CONTENT_TYPE);
-    *response.body_mut() = Body::new(Empty::<Bytes>::new().map_frame(|frame| frame));
     response
 }
 
@@ -182,5 +181,23 @@ fn summary(generation: &Generation) -> ReferenceSummary {
         ts: generation.ts_ms().map(format_ms),
         users: generation.users(),
         attributes: generation.attributes().iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_names_the_generation_that_this_server_would_write_so() {
+        for (tag, number) in [("0", 0), ("7", 7), ("18446744073709551615", u64::MAX)] {
+            assert_eq!(generation(tag.as_bytes()), Some(number));
+        }
+        let foreign = ["abc", "07", "+7", "-7", "7.0", "", " 7", "7 ", "18446744073709551616", "7,8", "0x7", "\u{667}"];
+        for tag in foreign {
+            assert_eq!(generation(tag.as_bytes()), None, "{tag:?}");
+        }
+        assert_eq!(generation(b"\xff"), None);
+        assert_eq!(generations(EntityTags::OneOf(vec![b"8", b"07", b"7"])), Generations::OneOf(vec![8, 7]));
     }
 }

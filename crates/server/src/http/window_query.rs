@@ -128,7 +128,8 @@ mod tests {
     use super::*;
 
     fn parsed(query: &str, allowed: AllowedParams, retention_secs: u32) -> Result<WindowQuery, &'static str> {
-        let config = EngineConfig { retention_secs, ..EngineConfig::default() };
+        let mut config = EngineConfig::default();
+        config.retention_secs = retention_secs;
         parse(Some(query), allowed, &config).map_err(|problem| problem.code().as_str())
     }
 

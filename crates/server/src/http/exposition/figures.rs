@@ -46,11 +46,13 @@ impl Figures {
         let (lag_ms, memory, Sizes { backlog, .. }) = (engine.lag_ms(), engine.memory(), engine.sizes());
         let window_secs = limits::WINDOW_SECS_DEFAULT.min(engine.config().retention_secs);
         let window = engine.metrics(window_secs);
+        let mut sizes = engine.sizes();
+        sizes.backlog = backlog;
         let generation = engine.reference();
         let age_ms = generation.received_at_ms().map(|received_at_ms| (engine.now_ms() - received_at_ms).max(0));
         Self {
             lag_ms,
-            sizes: Sizes { backlog, ..engine.sizes() },
+            sizes,
             memory,
             dedup_bytes: engine.dedup_bytes(),
             window,
