@@ -263,11 +263,9 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
     browser.open(&weir.url());
     browser.wait_for("document.documentElement.dataset.connection === 'token'");
     browser.wait_for("document.activeElement.id === 'token'");
-    for (token, problem) in [
-        ("non\u{200b}sense", "letters, digits"),
-        ("nonsense", "invalid token"),
-        ("admin", "does not have the role"),
-    ] {
+    for (token, problem) in
+        [("non\u{200b}sense", "letters, digits"), ("nonsense", "invalid token"), ("admin", "does not have the role")]
+    {
         browser.enter("#token", token);
         browser.click("#token-form button");
         browser.wait_for(&format!("document.querySelector('#token-problem').textContent.includes('{problem}')"));

@@ -27,10 +27,12 @@ pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 /// Replaces the table of users.
 #[utoipa::path(
     put, path = "/reference/users", tag = "reference", operation_id = "replace_users",
-    params(parameters::ContentEncodingHeader, parameters::ConditionHeaders), request_body(content = ReferenceTable, content_type = "application/json"),
+    params(parameters::ContentEncodingHeader, parameters::ConditionHeaders),
+    request_body(content = ReferenceTable, content_type = "application/json"),
     responses(
         (
-            status = 200, description = "The new table is in use.", body = ReferenceUpdated, content_type = "application/json",
+            status = 200, description = "The new table is in use.",
+            body = ReferenceUpdated, content_type = "application/json",
             headers(("ETag" = String, description = "The generation in quotes."))
         ),
         ReplaceErrors
@@ -47,7 +49,8 @@ pub(super) async fn replace(State(app): State<Arc<App>>, request: Request) -> Re
     request_body(content = ReferencePatch, content_type = "application/merge-patch+json"),
     responses(
         (
-            status = 200, description = "The patched table is in use.", body = ReferenceUpdated, content_type = "application/json",
+            status = 200, description = "The patched table is in use.",
+            body = ReferenceUpdated, content_type = "application/json",
             headers(("ETag" = String, description = "The generation in quotes."))
         ),
         ReplaceErrors,
@@ -88,7 +91,8 @@ async fn change(
     get, path = "/reference/users", tag = "reference", operation_id = "users", params(parameters::ConditionHeaders),
     responses(
         (
-            status = 200, description = "The generation, the timestamp and the size of the table.", body = ReferenceSummary, content_type = "application/json",
+            status = 200, description = "The generation, the timestamp and the size of the table.",
+            body = ReferenceSummary, content_type = "application/json",
             headers(("ETag" = String, description = "The generation in quotes."))
         ),
         (
@@ -157,8 +161,9 @@ fn tagged(generation: &Generation, document: &impl Serialize) -> Response {
     response
 }
 
-/// Turns a response into 304 without a body and without its content type. A `Content-Length` would have to be that of the
-/// full response (RFC 9110, 8.6). So the body is one of unknown length: for an empty one, the router would add a length of 0.
+/// Turns a response into 304 without a body and without its content type. A `Content-Length` would have to be that of
+/// the full response (RFC 9110, 8.6). So the body is one of unknown length: for an empty one, the router would add a
+/// length of 0.
 pub(super) fn not_modified(mut response: Response) -> Response {
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response.headers_mut().remove(CONTENT_TYPE);
