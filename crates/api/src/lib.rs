@@ -1,14 +1,15 @@
-//! The wire types of weir's HTTP API. Each type is defined once: it serializes, deserializes, and has an OpenAPI schema.
+//! The wire types of weir's HTTP API. Each type is defined once: it serializes, deserializes, and has an OpenAPI
+//! schema.
 //!
-//! The server, the clients, the load generator and the tests use these types. The server writes some responses by hand for
-//! speed; tests compare them with these types.
+//! The server, the clients, the load generator and the tests use these types. The server writes some responses by hand
+//! for speed; tests compare them with these types.
 //!
-//! The names of some members depend on the configuration of the server. In the schemas, `{attribute}` stands for one member
-//! for each configured attribute of users. `{event_type}` stands for a configured event type. The server replaces both by
-//! the configured names.
+//! The names of some members depend on the configuration of the server. In the schemas, `{attribute}` stands for one
+//! member for each configured attribute of users. `{event_type}` stands for a configured event type. The server
+//! replaces both by the configured names.
 //!
-//! Responses of a newer server may have further members and codes. All types ignore unknown members, and codes are text: see
-//! [`ProblemDocument::known_code`].
+//! Responses of a newer server may have further members and codes. All types ignore unknown members, and codes are
+//! text: see [`ProblemDocument::known_code`].
 
 mod events;
 pub mod headers;

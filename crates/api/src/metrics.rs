@@ -20,7 +20,8 @@ pub type Counts = BTreeMap<String, u64>;
     "by_type": {"{event_type}": 3}, "total_events": 3, "generation": 7, "as_of": "2025-10-08T12:34:56.789Z"
 }))]
 pub struct MetricsResponse {
-    /// The length of the window in seconds. The window is the whole seconds up to now, including the current partial second.
+    /// The length of the window in seconds. The window is the whole seconds up to now, including the current partial
+    /// second.
     pub window_sec: u32,
     /// Events per second: `total_events / window_sec`.
     pub events_per_sec: f64,

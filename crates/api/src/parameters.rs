@@ -1,7 +1,7 @@
 //! The parameters and header fields of requests, for the OpenAPI document.
 //!
-//! These types are only schemas. The server parses query strings and header fields itself, because it distinguishes unknown
-//! parameters from invalid values.
+//! These types are only schemas. The server parses query strings and header fields itself, because it distinguishes
+//! unknown parameters from invalid values.
 #![allow(dead_code, reason = "the types are schemas")]
 
 use crate::placeholder::ATTRIBUTE;
@@ -13,7 +13,8 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Window {
-    /// The length of the window in seconds. The window ends now. The default is 300, or the retention if that is shorter.
+    /// The length of the window in seconds. The window ends now. The default is 300, or the retention if that is
+    /// shorter.
     #[param(minimum = 1, example = 60)]
     window: Option<u32>,
 }
@@ -30,11 +31,13 @@ impl IntoParams for Filters {
         vec![
             filter(
                 "type",
-                "Count only events of this type. Repeat the parameter for several types. A type that is not configured matches nothing.",
+                "Count only events of this type. Repeat the parameter for several types. A type that is not configured \
+                 matches nothing.",
             ),
             filter(
                 ATTRIBUTE,
-                "Count only events of users with this value of the attribute. Repeat the parameter for several values. An event must pass the filters of all names.",
+                "Count only events of users with this value of the attribute. Repeat the parameter for several values. \
+                 An event must pass the filters of all names.",
             ),
         ]
     }
@@ -53,8 +56,8 @@ impl IntoParams for GroupBy {
     }
 }
 
-/// A parameter with several values. (The derive macro drops the style and the description of a parameter that has a schema
-/// of its own.)
+/// A parameter with several values. (The derive macro drops the style and the description of a parameter that has a
+/// schema of its own.)
 fn list(name: &str, description: &str) -> ParameterBuilder {
     ParameterBuilder::new()
         .name(name)
@@ -122,7 +125,8 @@ pub struct ContentEncodingHeader {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct PreferHeader {
-    /// With `return=minimal` (RFC 7240), the response lists only rejected events. Accepted events and duplicates are counted.
+    /// With `return=minimal` (RFC 7240), the response lists only rejected events. Accepted events and duplicates are
+    /// counted.
     #[param(rename = "Prefer")]
     #[param(example = "return=minimal")]
     prefer: Option<String>,
@@ -136,8 +140,8 @@ pub struct ConditionHeaders {
     #[param(rename = "If-Match")]
     #[param(example = "\"7\"")]
     if_match: Option<String>,
-    /// A change fails if one of these is the entity tag of the current generation. A read returns 304 then. `*` matches every
-    /// generation but 0.
+    /// A change fails if one of these is the entity tag of the current generation. A read returns 304 then. `*` matches
+    /// every generation but 0.
     #[param(rename = "If-None-Match")]
     #[param(example = "\"7\"")]
     if_none_match: Option<String>,

@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 use utoipa::openapi::schema::{Object, ObjectBuilder};
 use utoipa::openapi::{RefOr, Schema};
 
-/// The placeholder for an attribute. A member or a parameter with it in the name stands for one of each configured attribute.
+/// The placeholder for an attribute. A member or a parameter with it in the name stands for one of each configured
+/// attribute.
 pub const ATTRIBUTE: &str = "{attribute}";
 
 /// The placeholder for a configured event type, in the name of a member or in a value.

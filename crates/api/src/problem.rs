@@ -124,7 +124,8 @@ codes! {
     StaleReference = "stale_reference", 409, "Stale reference table";
     /// `If-Match` or `If-None-Match` does not hold for the current generation.
     GenerationMismatch = "generation_mismatch", 412, "Generation mismatch";
-    /// The body is larger than the server allows, as sent or after decompression, or its decoding needs too much memory.
+    /// The body is larger than the server allows, as sent or after decompression, or its decoding needs too much
+    /// memory.
     PayloadTooLarge = "payload_too_large", 413, "Payload too large";
     /// The request contains more events than the server allows.
     TooManyEvents = "too_many_events", 413, "Too many events";

@@ -1,7 +1,7 @@
 //! The HTTP server of weir: the HTTP API of the engine, and the network edge that carries it.
 //!
-//! [`Server`] is the complete server: it takes [`Settings`] and serves a listener. [`App`] and [`serve_app`] are its two
-//! halves. They are for programs that make the engine themselves, for example with a clock of their own.
+//! [`Server`] is the complete server: it takes [`Settings`] and serves a listener. [`App`] and [`serve_app`] are its
+//! two halves. They are for programs that make the engine themselves, for example with a clock of their own.
 //!
 //! ```text
 //! edge (accept, TLS, timeouts, framing) -> http (one file for each resource) -> weir (the engine)

@@ -1,7 +1,7 @@
 //! Every bound of the server, in one place.
 //!
-//! A limit that a user may want to change is a setting. Its default or its range is here. The other limits are fixed: no
-//! legitimate use comes near them. The bounds of the engine are in [`weir::limits`].
+//! A limit that a user may want to change is a setting. Its default or its range is here. The other limits are fixed:
+//! no legitimate use comes near them. The bounds of the engine are in [`weir::limits`].
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -33,18 +33,19 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// The range of the idle timeout in seconds.
 pub const IDLE_TIMEOUT_SECS: RangeInclusive<u64> = 1..=86_400;
 
-/// How long a request body or a response may stall before the server closes the connection. It is also the grace period of
-/// [`TRANSFER_BYTES_PER_SEC_MIN`].
+/// How long a request body or a response may stall before the server closes the connection. It is also the grace period
+/// of [`TRANSFER_BYTES_PER_SEC_MIN`].
 pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The minimum transfer rate of request bodies and responses, in bytes per second.
 pub const TRANSFER_BYTES_PER_SEC_MIN: usize = 1 << 10;
 
-/// How long the server drains a connection that it closed while the peer was sending, so that the peer sees the response.
+/// How long the server drains a connection that it closed while the peer was sending, so that the peer sees the
+/// response.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The default limit of open connections. A connection takes about 21 KiB. It takes up to 150 KiB while a head arrives, and
-/// after a read of [`CONNECTION_BUFFER_BYTES_MAX`].
+/// The default limit of open connections. A connection takes about 21 KiB. It takes up to 150 KiB while a head arrives,
+/// and after a read of [`CONNECTION_BUFFER_BYTES_MAX`].
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
 
 /// The range of the limit of open connections.
@@ -56,29 +57,30 @@ pub const FILES_BESIDE_CONNECTIONS: usize = 64;
 /// How long the server keeps reading a rejected body, so that the client sees the response.
 pub const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The minimum part of `--max-memory` that is reserved for growth between two readings of the resident memory, in bytes.
+/// The minimum part of `--max-memory` that is reserved for growth between two readings of the resident memory, in
+/// bytes.
 pub const MEMORY_SLACK_BYTES_MIN: usize = 128 << 20;
 
 /// How often a server with a memory limit reads its resident memory.
 pub const RSS_POLL_PERIOD: Duration = Duration::from_millis(50);
 
-/// The default memory budget for request bodies in flight, in bytes. It also covers their decoding, and the responses to
-/// batches until they are sent. The largest body of the default size takes at most three quarters of it.
+/// The default memory budget for request bodies in flight, in bytes. It also covers their decoding, and the responses
+/// to batches until they are sent. The largest body of the default size takes at most three quarters of it.
 pub const BODIES_BYTES_DEFAULT: usize = 512 << 20;
 
 /// The buffer of an announced body is at most this many times as large as the part that has arrived.
 pub const BODY_RESERVED_TIMES: usize = 4;
 
-/// The largest uncompressed body, in bytes, that a runtime worker ingests itself, whatever it contains. It usually takes a
-/// tenth of a millisecond, and a few milliseconds if its bytes are chosen to be slow.
+/// The largest uncompressed body, in bytes, that a runtime worker ingests itself, whatever it contains. It usually
+/// takes a tenth of a millisecond, and a few milliseconds if its bytes are chosen to be slow.
 pub const INLINE_BODY_BYTES: usize = 16 << 10;
 
-/// The largest body of events of the usual shape, in bytes, that a runtime worker ingests itself. A move to another thread
-/// would cost more than it saves.
+/// The largest body of events of the usual shape, in bytes, that a runtime worker ingests itself. A move to another
+/// thread would cost more than it saves.
 pub const INLINE_USUAL_BODY_BYTES: usize = 256 << 10;
 
-/// The most events of a body that a runtime worker ingests itself. An event takes at most about a microsecond, its part of
-/// the response included.
+/// The most events of a body that a runtime worker ingests itself. An event takes at most about a microsecond, its part
+/// of the response included.
 pub const INLINE_EVENTS: usize = 4_096;
 
 /// The most members of a gzip body. A member costs microseconds, however small it is. BGZF has members of 64 KiB: the
@@ -97,8 +99,8 @@ pub const VALUES_EXPOSED_MAX: usize = 20;
 /// Queries that run concurrently.
 pub const CONCURRENT_QUERIES: usize = 2;
 
-/// Queries that run concurrently and scan every run of their window. Each holds a copy of the users' groups, and the runs
-/// that would otherwise be freed or changed: at most as much memory again as the timeline takes.
+/// Queries that run concurrently and scan every run of their window. Each holds a copy of the users' groups, and the
+/// runs that would otherwise be freed or changed: at most as much memory again as the timeline takes.
 pub const CONCURRENT_SCANS: usize = 1;
 
 /// The most counters of a series: points x groups x types.
@@ -144,8 +146,8 @@ pub const QUERIES_QUEUED_PER_PERMIT: usize = 1_024;
 /// How long a request may wait for a permit before it is rejected.
 pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The default queueing delay above which the adaptive limit admits fewer batches. The delay is how long a ready task waits
-/// for a worker of the runtime.
+/// The default queueing delay above which the adaptive limit admits fewer batches. The delay is how long a ready task
+/// waits for a worker of the runtime.
 pub const QUEUE_DELAY_MAX: Duration = Duration::from_millis(20);
 
 /// How often the queueing delay is measured.

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 /// How long a peer may take to send and to receive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For a request head, from its first byte. For the first head and the TLS handshake, from the start of the connection.
+    /// For a request head, from its first byte. For the first head and the TLS handshake, from the start of the
+    /// connection.
     pub head: Duration,
     /// For the next request on a keep-alive connection to start.
     pub idle: Duration,
@@ -22,9 +23,9 @@ impl Default for Timeouts {
     }
 }
 
-/// A deadline that each transferred byte extends. A peer may stall for the grace period. Beyond it, the peer must keep up
-/// [`TRANSFER_BYTES_PER_SEC_MIN`](limits::TRANSFER_BYTES_PER_SEC_MIN). A faster peer never earns more than the grace period,
-/// so it cannot transfer much at first and then hold the connection.
+/// A deadline that each transferred byte extends. A peer may stall for the grace period. Beyond it, the peer must keep
+/// up [`TRANSFER_BYTES_PER_SEC_MIN`](limits::TRANSFER_BYTES_PER_SEC_MIN). A faster peer never earns more than the grace
+/// period, so it cannot transfer much at first and then hold the connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MinRate {
     deadline: Instant,

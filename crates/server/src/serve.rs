@@ -51,7 +51,8 @@ impl Server {
         Reloader { app: Arc::clone(&self.app), tls: self.tls.clone(), tokens: self.tokens.clone() }
     }
 
-    /// Serves `listener` until `shutdown` completes, and then drains the connections: see [`serve_app`](crate::serve_app).
+    /// Serves `listener` until `shutdown` completes, and then drains the connections: see
+    /// [`serve_app`](crate::serve_app).
     ///
     /// # Errors
     /// When the listener has no local address.

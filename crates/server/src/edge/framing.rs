@@ -1,9 +1,9 @@
 //! Message framing: where one request ends and the next one starts. This guard is stricter than the HTTP library.
 //!
 //! Some requests have an ambiguous length. They have both a `Content-Length` and a `Transfer-Encoding`, or repeat the
-//! length, or name a transfer coding other than `chunked`. hyper reads them in one of the ways that RFC 9112 (6.3) allows.
-//! A proxy in front may choose another way. Then the two disagree about where the next request starts, which allows
-//! request smuggling. So this guard sees the bytes first, and a complete ambiguous head never reaches hyper.
+//! length, or name a transfer coding other than `chunked`. hyper reads them in one of the ways that RFC 9112 (6.3)
+//! allows. A proxy in front may choose another way. Then the two disagree about where the next request starts, which
+//! allows request smuggling. So this guard sees the bytes first, and a complete ambiguous head never reaches hyper.
 
 use crate::limits;
 use httparse::{EMPTY_HEADER, Header, Request, Status};
@@ -80,7 +80,8 @@ impl RequestFramingGuard {
         matches!(self.state, FramingState::Rejected)
     }
 
-    /// Reads the next bytes of the connection. The time is linear in the bytes of heads; the bytes of a body cost nothing.
+    /// Reads the next bytes of the connection. The time is linear in the bytes of heads; the bytes of a body cost
+    /// nothing.
     ///
     /// # Errors
     /// The error, and the number of bytes that hyper may still see. These are the bytes before the faulty part, or just

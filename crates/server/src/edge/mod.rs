@@ -1,8 +1,8 @@
 //! The network edge: it accepts connections, bounds them, and drains them at shutdown.
 //!
-//! The server speaks HTTP/1.1 only. The gain of HTTP/2 is many concurrent requests on one connection. Batches already put
-//! many events on one round trip. HTTP/2 would need a second set of limits against hostile peers: streams, resets and header
-//! tables.
+//! The server speaks HTTP/1.1 only. The gain of HTTP/2 is many concurrent requests on one connection. Batches already
+//! put many events on one round trip. HTTP/2 would need a second set of limits against hostile peers: streams, resets
+//! and header tables.
 
 mod framing;
 #[cfg(test)]
@@ -45,8 +45,8 @@ impl From<TcpListener> for Endpoint {
     }
 }
 
-/// Serves `app` at the endpoint until `shutdown` completes. Then it stops accepting connections, completes the requests in
-/// flight, and returns, at the latest after [`limits::DRAIN_TIMEOUT`].
+/// Serves `app` at the endpoint until `shutdown` completes. Then it stops accepting connections, completes the requests
+/// in flight, and returns, at the latest after [`limits::DRAIN_TIMEOUT`].
 ///
 /// # Errors
 /// When the listener has no local address. An error of one connection ends only that connection.
@@ -175,7 +175,8 @@ fn builder() -> http1::Builder {
     // An idle connection keeps its buffer at the largest size that it has read.
     builder.max_buf_size(limits::CONNECTION_BUFFER_BYTES_MAX);
     // A client may close its sending side and still read the verdicts, so half-closed connections get their responses.
-    // There is no `pipeline_flush`: with it hyper drops a response when the bytes after the request are not a valid request.
+    // There is no `pipeline_flush`: with it hyper drops a response when the bytes after the request are not a valid
+    // request.
     builder.half_close(true);
     builder
 }

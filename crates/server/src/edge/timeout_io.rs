@@ -13,10 +13,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 ///
 /// - After the head timeout or the idle timeout, the reader sees the end of the stream, as if the peer had closed it.
 /// - A write is an error when the peer reads a response more slowly than the minimum rate.
-/// - An ambiguous request head gets an invalid byte before its end. So hyper rejects it and closes the connection. The
-///   bytes after it are dropped.
-/// - When the server closes the connection while the peer still sends, the stream is drained for a short time. Otherwise
-///   TCP would reset the connection, and the peer might never see the response (RFC 9112, 9.6).
+/// - The reader gets invalid bytes in place of ambiguous framing. So hyper rejects the request and closes the connection.
+///   The bytes after it are dropped.
+/// - When the server closes the connection while the peer still sends, the stream is drained for a short time.
+///   Otherwise TCP would reset the connection, and the peer might never see the response (RFC 9112, 9.6).
 pub(super) struct TimeoutIo<S> {
     stream: S,
     timeouts: Timeouts,
@@ -40,7 +40,7 @@ enum Closing {
     Lingering(Instant),
 }
 
-/// A timer that is created at its first use: most connections never need one for writes.
+/// A timer that is created at its first use. So a connection without a slow write has no write timer.
 #[derive(Default)]
 struct Timer(Option<Pin<Box<Sleep>>>);
 
@@ -49,8 +49,8 @@ impl Timer {
     fn is_due(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
         loop {
             let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-            // A later deadline does not move the timer now. The timer fires early and is then set again, which is cheaper
-            // than a move for every byte.
+            // A later deadline does not move the timer now. The timer fires early and is then set again, which is
+            // cheaper than a move for every byte.
             if sleep.deadline() > deadline {
                 sleep.as_mut().reset(deadline);
             }
@@ -151,8 +151,9 @@ impl<S> TimeoutIo<S> {
     }
 }
 
-/// The bytes that hyper reads in place of the faulty ones, so that it rejects the request: with 400, or with 431 where the
-/// head is too large already. They hold the end of a head, because hyper parses a head in pieces only when it sees the end.
+/// The bytes that hyper reads in place of the faulty ones, so that it rejects the request: with 400, or with 431 where
+/// the head is too large already. They hold the end of a head, because hyper parses a head in pieces only when it sees
+/// the end.
 fn invalid_bytes(error: FramingError) -> &'static [u8] {
     match error {
         FramingError::HeadTooLarge => b"\r\n\r\n",

@@ -33,8 +33,8 @@ impl fmt::Display for TlsError {
 impl std::error::Error for TlsError {}
 
 impl Tls {
-    /// Reads two PEM files: the certificate chain with the server's own certificate first, and its private key (PKCS #8,
-    /// PKCS #1 or SEC 1).
+    /// Reads two PEM files: the certificate chain with the server's own certificate first, and its private key (PKCS
+    /// #8, PKCS #1 or SEC 1).
     ///
     /// # Errors
     /// [`TlsError`] when a file is unreadable, or the key does not belong to the certificate.

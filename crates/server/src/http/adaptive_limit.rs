@@ -1,10 +1,11 @@
-//! An adaptive limit of the batches in flight. It follows the queueing delay of the runtime: how long a ready task waits
-//! for a worker.
+//! An adaptive limit of the batches in flight. It follows the queueing delay of the runtime: how long a ready task
+//! waits for a worker.
 //!
 //! A queue that never empties is the sign of overload, whatever the load consists of (RFC 8289, Controlled Delay Active
-//! Queue Management). While requests arrive faster than they complete, each request waits longer than the one before. Then the limit is set so that the delay stays near its maximum. Further batches are rejected before their
-//! bodies are read, which costs a fraction of ingesting them. A single long delay is not a queue: the operating system may
-//! have given the time to other processes.
+//! Queue Management). While requests arrive faster than they complete, each request waits longer than the one before.
+//! Then the limit is set so that the delay stays near its maximum. Further batches are rejected before their bodies are
+//! read, which costs a fraction of ingesting them. A single long delay is not a queue: the operating system may have
+//! given the time to other processes.
 
 use crate::http::problem::{Overload, Problem};
 use crate::limits;
@@ -14,8 +15,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-/// Counts the batches in flight, from their admission to the response. The counters order no other memory, so every access
-/// is Relaxed.
+/// Counts the batches in flight, from their admission to the response. The counters order no other memory, so every
+/// access is Relaxed.
 #[derive(Debug)]
 pub(super) struct AdaptiveLimit {
     max_queue_delay: Duration,
@@ -57,8 +58,9 @@ impl AdaptiveLimit {
         }
     }
 
-    /// Measures the queueing delay every few milliseconds, and adapts the limit to it. A measurement is a timer and then one
-    /// pass through the run queue. It must run in a spawned task, because the main task does not run on a worker.
+    /// Measures the queueing delay every few milliseconds, and adapts the limit to it. A measurement is a timer and
+    /// then one pass through the run queue. It must run in a spawned task, because the main task does not run on a
+    /// worker.
     pub(super) async fn probe(&self) -> Infallible {
         let mut late = LateProbes::default();
         loop {
@@ -69,8 +71,8 @@ impl AdaptiveLimit {
         }
     }
 
-    /// Adapts the limit to the delay of a probe. The limit rises by an eighth and one after a short delay, and is cut after
-    /// [`limits::LATE_PROBES`] consecutive long ones.
+    /// Adapts the limit to the delay of a probe. The limit rises by an eighth and one after a short delay, and is cut
+    /// after [`limits::LATE_PROBES`] consecutive long ones.
     fn on_probe(&self, delay: Duration, late: &mut LateProbes) {
         let limit = self.limit.load(Ordering::Relaxed);
         if delay <= self.max_queue_delay {
@@ -81,7 +83,8 @@ impl AdaptiveLimit {
         let shortest_delay = if late.count == 0 { delay } else { late.shortest_delay.min(delay) };
         *late = LateProbes { count: late.count + 1, shortest_delay };
         if late.count == limits::LATE_PROBES {
-            // The delay is proportional to the length of the queue. So the limit is scaled by allowed delay / measured delay.
+            // The delay is proportional to the length of the queue. So the limit is scaled by allowed delay / measured
+            // delay.
             let share = self.max_queue_delay.as_secs_f64() / late.shortest_delay.as_secs_f64();
             let in_flight = self.in_flight.load(Ordering::Relaxed).min(limit);
             let limit = (in_flight as f64 * share) as usize;
@@ -98,8 +101,9 @@ struct LateProbes {
     shortest_delay: Duration,
 }
 
-/// Waits until the worker has run all tasks that are ready now. A worker runs the task that was woken last first (tokio's
-/// LIFO slot). So two tasks are spawned: the second takes the slot, and the first goes to the end of the queue.
+/// Waits until the worker has run all tasks that are ready now. A worker runs the task that was woken last first
+/// (tokio's LIFO slot). So two tasks are spawned: the second takes the slot, and the first goes to the end of the
+/// queue.
 async fn pass_through_run_queue() {
     let mut tasks = JoinSet::new();
     tasks.spawn(std::future::ready(()));

@@ -16,7 +16,8 @@ use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use weir_api::Role;
 
-/// The role that a request needs, if any. A method that no resource supports needs no role, because the router rejects it.
+/// The role that a request needs, if any. A method that no resource supports needs no role, because the router rejects
+/// it.
 pub(super) fn role_needed_by(method: &Method, path: &str) -> Option<Role> {
     match *method {
         Method::POST => Some(Role::Ingest),

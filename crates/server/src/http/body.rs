@@ -22,8 +22,8 @@ pub(super) struct BufferedBody {
     pub(super) permit: BodyPermit,
 }
 
-/// Reads a body to its end. Bytes are charged to the budget when they arrive, not when they are announced. So a client that
-/// announces much and sends little takes no memory from others.
+/// Reads a body to its end. Bytes are charged to the budget when they arrive, not when they are announced. So a client
+/// that announces much and sends little takes no memory from others.
 ///
 /// # Errors
 /// The body is too large, arrives too slowly, ends early, or needs more memory than is free.
@@ -53,8 +53,8 @@ pub(super) async fn read(app: &App, mut body: AnyBody) -> Result<BufferedBody, P
     }
 }
 
-/// Reserves space for the bytes that have arrived. Once a good part of the announced bytes is there, it reserves space for
-/// all of them. So a body is rarely moved, and a client must send bytes before it gets memory.
+/// Reserves space for the bytes that have arrived. Once a good part of the announced bytes is there, it reserves space
+/// for all of them. So a body is rarely moved, and a client must send bytes before it gets memory.
 fn reserve(bytes: &mut Vec<u8>, more_bytes: usize, announced_bytes: usize) {
     let needed_bytes = bytes.len() + more_bytes;
     if needed_bytes > bytes.capacity() {
@@ -65,9 +65,9 @@ fn reserve(bytes: &mut Vec<u8>, more_bytes: usize, announced_bytes: usize) {
 
 /// A request body that is drained for a short time if it is dropped before its end.
 ///
-/// A server may respond early and close a socket that has unread bytes. Then TCP resets the connection, and a client that is
-/// still sending never sees the response (RFC 9112, 9.6). A client that waits for `100 Continue` sends no body before the
-/// server asks for it. Such a body is not drained, because draining would ask for it.
+/// A server may respond early and close a socket that has unread bytes. Then TCP resets the connection, and a client
+/// that is still sending never sees the response (RFC 9112, 9.6). A client that waits for `100 Continue` sends no body
+/// before the server asks for it. Such a body is not drained, because draining would ask for it.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
     /// None once the body has ended.

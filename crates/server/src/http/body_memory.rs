@@ -99,8 +99,8 @@ impl BodyPermit {
         drop(self.held.split(self.bytes().saturating_sub(bytes)));
     }
 
-    /// Charges a response to this permit until it is sent. The request has already taken effect, so the response is sent
-    /// even if it needs more memory than is free.
+    /// Charges a response to this permit until it is sent. The request has already taken effect, so the response is
+    /// sent even if it needs more memory than is free.
     pub(super) fn charge(mut self, bytes: Vec<u8>) -> Bytes {
         match bytes.capacity().checked_sub(self.bytes()) {
             None | Some(0) => self.shrink_to(bytes.capacity()),

@@ -7,8 +7,8 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-/// Runs work on the blocking pool, at most as many pieces concurrently as it has permits. Further work waits in a bounded
-/// FIFO queue. Work beyond the queue is rejected at once: a queue without a bound only adds delay.
+/// Runs work on the blocking pool, at most as many pieces concurrently as it has permits. Further work waits in a
+/// bounded FIFO queue. Work beyond the queue is rejected at once: a queue without a bound only adds delay.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimiter {
     permits: Arc<Semaphore>,
@@ -24,8 +24,8 @@ impl ConcurrencyLimiter {
     }
 
     /// Runs `work` once it has a permit. If the caller is dropped before that, the work never starts; started work
-    /// completes. (The server does not notice a client that closes its connection early. Such a client looks the same as one
-    /// that has only closed its sending side.)
+    /// completes. (The server does not notice a client that closes its connection early. Such a client looks the same
+    /// as one that has only closed its sending side.)
     ///
     /// # Errors
     /// [`Problem::Overloaded`] when the queue is full, or no permit is free within [`limits::QUEUE_TIMEOUT`].

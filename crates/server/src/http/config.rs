@@ -18,8 +18,8 @@ pub struct HttpConfig {
     pub max_streams: usize,
     /// How long clients may take to send and to receive.
     pub timeouts: Timeouts,
-    /// The queueing delay above which fewer batches are admitted. The delay is how long a ready task waits for a worker of
-    /// the runtime.
+    /// The queueing delay above which fewer batches are admitted. The delay is how long a ready task waits for a worker
+    /// of the runtime.
     pub max_queue_delay: Duration,
 }
 
@@ -37,8 +37,8 @@ impl Default for HttpConfig {
 }
 
 impl HttpConfig {
-    /// The memory budget in bytes of large query responses until they are sent. It is separate from the budget for bodies,
-    /// so that ingestion does not block queries.
+    /// The memory budget in bytes of large query responses until they are sent. It is separate from the budget for
+    /// bodies, so that ingestion does not block queries.
     pub(crate) fn max_responses_bytes(&self) -> usize {
         self.max_bodies_bytes / 4
     }

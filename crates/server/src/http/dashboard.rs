@@ -1,5 +1,5 @@
-//! `GET /` and `/dashboard/…`: the dashboard, a page that draws the live metrics. The page is code without data, so it is
-//! open to everyone. It requests its data with the token of the reader.
+//! `GET /` and `/dashboard/…`: the dashboard, a page that draws the live metrics. The page is code without data, so it
+//! is open to everyone. It requests its data with the token of the reader.
 
 use crate::http::entity_tags::{EntityTags, NO_CACHE, not_modified};
 use crate::http::header;
@@ -67,7 +67,8 @@ static VERSIONS: LazyLock<[u64; FILES.len()]> = LazyLock::new(|| {
     })
 });
 
-/// The page may run and load only files of this server. So a value that ends up in the markup of the page can do nothing.
+/// The page may run and load only files of this server. So a value that ends up in the markup of the page can do
+/// nothing.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
      frame-ancestors 'none'; base-uri 'none'; form-action 'none'",

@@ -59,8 +59,9 @@ fn fields<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item =
     headers.get_all(name).into_iter().map(HeaderValue::as_bytes)
 }
 
-/// The same answer without its body and what describes that. A length, if there were one, would have to be the full
-/// answer's (RFC 9110, 8.6), so the empty body says nothing of its own, which the router would announce.
+/// Turns a response into 304 without a body and without its content type. A `Content-Length` would have to be that of
+/// the full response (RFC 9110, 8.6). So the body is one of unknown length: for an empty one, the router would add a
+/// length of 0.
 pub(super) fn not_modified(mut response: Response) -> Response {
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response.headers_mut().remove(CONTENT_TYPE);

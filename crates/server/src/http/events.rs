@@ -37,7 +37,8 @@ impl ReturnPreference {
 
 /// Ingests a batch of events, and returns a verdict for each event.
 #[utoipa::path(
-    post, path = "/events", tag = "events", operation_id = "ingest", params(parameters::ContentEncodingHeader, parameters::PreferHeader),
+    post, path = "/events", tag = "events", operation_id = "ingest",
+    params(parameters::ContentEncodingHeader, parameters::PreferHeader),
     request_body(
         description = "One event or an array of events. With the other media types: one event per line.",
         content(
@@ -112,8 +113,8 @@ impl BatchRequest {
         Ok(batch)
     }
 
-    /// Ingests the batch with `ingest`, and makes the response. The memory for the response is acquired first, so that an
-    /// ingested batch always gets its response.
+    /// Ingests the batch with `ingest`, and makes the response. The memory for the response is acquired first, so that
+    /// an ingested batch always gets its response.
     fn respond(
         mut self,
         app: &App,
@@ -134,7 +135,7 @@ impl BatchRequest {
     }
 }
 
-/// Decodes a body if a runtime worker needs only microseconds for it, and returns any other body. The body is not
+/// Decodes a body if a runtime worker needs only microseconds for it, and returns any other body. The body must not be
 /// compressed: a compressed one may be a thousand times larger than it looks.
 fn decode_inline(engine: &Engine, body: Vec<u8>, format: Format) -> Result<Result<Batch, Vec<u8>>, DecodeError> {
     if body.len() <= limits::INLINE_BODY_BYTES {
@@ -144,8 +145,8 @@ fn decode_inline(engine: &Engine, body: Vec<u8>, format: Format) -> Result<Resul
     Ok(if is_inline { engine.decode_usual(body, format) } else { Err(body) })
 }
 
-/// An estimate of the response size in bytes, for these numbers of accepted events and other events. It is exact enough if
-/// no id needs an escape.
+/// An estimate of the response size in bytes, for these numbers of accepted events and other events. It is exact enough
+/// if no id needs an escape.
 fn response_bytes(batch: &Batch, accepted: usize, others: usize, preference: ReturnPreference) -> usize {
     /// The result of an accepted event without its id.
     const ACCEPTED_BYTES: usize = 40;
@@ -160,8 +161,8 @@ fn response_bytes(batch: &Batch, accepted: usize, others: usize, preference: Ret
     listed + REST_BYTES
 }
 
-/// The JSON of the response, written directly: building [`IngestResponse`] for a hundred thousand results would cost more
-/// than ingesting the events.
+/// The JSON of the response, written directly: building [`IngestResponse`] for a hundred thousand results would cost
+/// more than ingesting the events.
 fn response_json(batch: &Batch, tally: Tally, preference: ReturnPreference) -> Vec<u8> {
     let Tally { accepted, duplicates, rejected } = tally;
     let others = if preference == ReturnPreference::All { duplicates + rejected } else { rejected };

@@ -13,19 +13,35 @@ use weir::Engine;
 use weir_api::HealthResponse;
 
 /// Liveness: the process serves requests.
-#[utoipa::path(get, path = "/healthz", tag = "service", operation_id = "health", responses((status = 200, description = "The process serves requests.", body = HealthResponse, content_type = "application/json")))]
+#[utoipa::path(
+    get, path = "/healthz", tag = "service", operation_id = "health",
+    responses(
+        (status = 200, description = "The process serves requests.", body = HealthResponse, content_type = "application/json")
+    )
+)]
 pub(super) async fn healthy() -> Response {
     live().await
 }
 
 /// Liveness: the process serves requests.
-#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, description = "The process serves requests.", body = HealthResponse, content_type = "application/json")))]
+#[utoipa::path(
+    get, path = "/livez", tag = "service",
+    responses(
+        (status = 200, description = "The process serves requests.", body = HealthResponse, content_type = "application/json")
+    )
+)]
 pub(super) async fn live() -> Response {
     uncached_json(to_json(&HealthResponse { ok: true }))
 }
 
 /// Readiness: the server should get new traffic.
-#[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, description = "The server is ready.", body = HealthResponse, content_type = "application/json"), ReadinessErrors))]
+#[utoipa::path(
+    get, path = "/readyz", tag = "service",
+    responses(
+        (status = 200, description = "The server is ready.", body = HealthResponse, content_type = "application/json"),
+        ReadinessErrors
+    )
+)]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     if app.is_draining() {
         return Err(Problem::NotReady("draining: the server is shutting down".to_owned()));
@@ -40,13 +56,16 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Probl
     Ok(live().await)
 }
 
-/// The detail of the problem, if the clock was set back by more than the max-skew. Then events with the correct time are
-/// rejected until the clock catches up.
+/// The detail of the problem, if the clock was set back by more than the max-skew. Then events with the correct time
+/// are rejected until the clock catches up.
 fn clock_stepped_back(engine: &Engine) -> Option<String> {
     let behind_ms = engine.clock_behind_ms();
     let stepped_back = behind_ms > engine.config().max_skew_ms();
     stepped_back.then(|| {
-        format!("clock_stepped_back: the clock is {behind_ms} ms behind an earlier reading; current events are too late until it catches up")
+        format!(
+            "clock_stepped_back: the clock is {behind_ms} ms behind an earlier reading; current events are too late until \
+             it catches up"
+        )
     })
 }
 

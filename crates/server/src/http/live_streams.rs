@@ -14,8 +14,8 @@ pub(super) struct LiveStreams {
     /// One permit for each live stream that may be open.
     pub(super) permits: Arc<Semaphore>,
     topics: Mutex<HashMap<Query, Topic>>,
-    /// One permit for topics that need a scan, and one for the others. Topics take turns before they enter the concurrency
-    /// limiter. So they neither fill its queue at the same moment, nor block single queries.
+    /// One permit for topics that need a scan, and one for the others. Topics take turns before they enter the
+    /// concurrency limiter. So they neither fill its queue at the same moment, nor block single queries.
     slots: [Semaphore; 2],
 }
 
@@ -27,12 +27,12 @@ pub(super) struct Topic {
     pub(super) started: u64,
 }
 
-/// A result as the subscribers get it.
+/// The bytes that all subscribers of a topic get for one result.
 #[derive(Clone, Default)]
 pub(super) struct StreamEvent {
     /// The number of the result within its topic, starting at 1.
     pub(super) number: u64,
-    /// The server-sent event with the result.
+    /// The server-sent event with the result, or a comment if there is no result in time.
     pub(super) text: Bytes,
 }
 

@@ -1,4 +1,5 @@
-//! `GET /metrics`: the metrics of a window as JSON. Clients that prefer a Prometheus format get the metrics of the server.
+//! `GET /metrics`: the metrics of a window as JSON. Clients that prefer a Prometheus format get the metrics of the
+//! server.
 
 use crate::http::accept::preferred;
 use crate::http::app::App;
@@ -14,10 +15,11 @@ use std::sync::Arc;
 use weir::{Figures, Groups, Metrics, Query, format_ms};
 use weir_api::{Breakdowns, GroupCounts, GroupValues, MetricsResponse, parameters};
 
-/// The metrics of a window that ends now, as JSON. Clients that prefer OpenMetrics or the Prometheus text format get the
-/// metrics of the server instead, which take no parameters.
+/// The metrics of a window that ends now, as JSON. Clients that prefer OpenMetrics or the Prometheus text format get
+/// the metrics of the server instead, which take no parameters.
 #[utoipa::path(
-    get, path = "/metrics", tag = "metrics", operation_id = "metrics", params(parameters::Window, parameters::Filters, parameters::GroupBy),
+    get, path = "/metrics", tag = "metrics", operation_id = "metrics",
+    params(parameters::Window, parameters::Filters, parameters::GroupBy),
     responses(
         (
             status = 200, description = "The metrics.",

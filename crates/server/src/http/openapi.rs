@@ -1,8 +1,8 @@
 //! `GET /openapi.json`: the OpenAPI 3.1 description of the HTTP API.
 //!
-//! Each handler declares its parameters and responses next to its code, and the router is made from the same list. Names that
-//! depend on the configuration are placeholders. `{attribute}` in the name of a member or a parameter stands for one of each
-//! configured attribute. `{event_type}` stands for a configured event type.
+//! Each handler declares its parameters and responses next to its code, and the router is made from the same list.
+//! Names that depend on the configuration are placeholders. `{attribute}` in the name of a member or a parameter stands
+//! for one of each configured attribute. `{event_type}` stands for a configured event type.
 
 use crate::http::auth::role_needed_by;
 use crate::http::openapi_errors::{self, INTERNAL, UNAUTHORIZED};
@@ -23,7 +23,11 @@ use weir_api::{ATTRIBUTE, EVENT_TYPE, ProblemDocument, Role};
 #[openapi(
     info(
         title = "weir",
-        description = "Ingests events and computes exact metrics of sliding windows.\n\nEvery response that is neither 2xx nor 304 is a problem document (RFC 9457) with a stable `code`. If a request head is not valid HTTP/1.1 or HTTP/1.0, the server sends 400 or 431 and closes the connection. `HEAD` works wherever `GET` does. Query strings are parsed like HTML forms: `+` is a space, and a `%` that starts no escape stands for itself."
+        description = "Ingests events and computes exact metrics of sliding windows.\n\n\
+            Every response that is neither 2xx nor 304 is a problem document (RFC 9457) with a stable `code`. \
+            If a request head is not valid HTTP/1.1 or HTTP/1.0, the server sends 400 or 431 and closes the connection. \
+            `HEAD` works wherever `GET` does. \
+            Query strings are parsed like HTML forms: `+` is a space, and a `%` that starts no escape stands for itself."
     ),
     components(schemas(ProblemDocument)),
     tags(
@@ -64,7 +68,8 @@ pub(super) fn describe(document: &Document, config: &EngineConfig) -> OpenApiTex
     OpenApiText(serde_json::to_vec(&document).expect("a description always serializes").into())
 }
 
-/// Adds the parts that every operation has: its role, the responses to unauthorized requests, and the response to a panic.
+/// Adds the parts that every operation has: its role, the responses to unauthorized requests, and the response to a
+/// panic.
 fn complete(path: &str, method: &str, operation: &mut Value, config: &EngineConfig) {
     let method = method.to_ascii_uppercase().parse().expect("the name of a method");
     let role = role_needed_by(&method, path);

@@ -78,7 +78,10 @@ error_responses! {
     /// The errors of `PATCH /reference/users`, in addition to [`ReplaceErrors`].
     PatchErrors: [UnsupportedMediaType(&media_type::REFERENCE_PATCH).into(), Problem::UnsupportedEncoding];
     /// The errors of `GET /reference/users`.
-    SummaryErrors: [Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }), Problem::Overloaded(Overload::QueueFull)];
+    SummaryErrors: [
+        Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }),
+        Problem::Overloaded(Overload::QueueFull),
+    ];
     /// The errors of `GET /dashboard/{file}`.
     FileErrors: [Problem::NotFound];
     /// The errors of `GET /reference/users/{user_id}`.

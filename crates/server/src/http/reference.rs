@@ -22,10 +22,12 @@ use weir_api::{ReferencePatch, ReferenceSummary, ReferenceTable, ReferenceUpdate
 /// Replaces the table of users.
 #[utoipa::path(
     put, path = "/reference/users", tag = "reference", operation_id = "replace_users",
-    params(parameters::ContentEncodingHeader, parameters::ConditionHeaders), request_body(content = ReferenceTable, content_type = "application/json"),
+    params(parameters::ContentEncodingHeader, parameters::ConditionHeaders),
+    request_body(content = ReferenceTable, content_type = "application/json"),
     responses(
         (
-            status = 200, description = "The new table is in use.", body = ReferenceUpdated, content_type = "application/json",
+            status = 200, description = "The new table is in use.",
+            body = ReferenceUpdated, content_type = "application/json",
             headers(("ETag" = String, description = "The generation in quotes."))
         ),
         ReplaceErrors
@@ -42,7 +44,8 @@ pub(super) async fn replace(State(app): State<Arc<App>>, request: Request) -> Re
     request_body(content = ReferencePatch, content_type = "application/merge-patch+json"),
     responses(
         (
-            status = 200, description = "The patched table is in use.", body = ReferenceUpdated, content_type = "application/json",
+            status = 200, description = "The patched table is in use.",
+            body = ReferenceUpdated, content_type = "application/json",
             headers(("ETag" = String, description = "The generation in quotes."))
         ),
         ReplaceErrors,
@@ -83,7 +86,8 @@ async fn change(
     get, path = "/reference/users", tag = "reference", operation_id = "users", params(parameters::ConditionHeaders),
     responses(
         (
-            status = 200, description = "The generation, the timestamp and the size of the table.", body = ReferenceSummary, content_type = "application/json",
+            status = 200, description = "The generation, the timestamp and the size of the table.",
+            body = ReferenceSummary, content_type = "application/json",
             headers(("ETag" = String, description = "The generation in quotes."))
         ),
         (

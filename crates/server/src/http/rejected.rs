@@ -17,8 +17,12 @@ use weir_api::{RejectedEvent, RejectedResponse};
 
 /// The events that were rejected most recently, newest first.
 #[utoipa::path(
-    get, path = "/events/rejected", tag = "events", operation_id = "rejected", params(weir_api::parameters::Limit),
-    responses((status = 200, description = "The rejected events.", body = RejectedResponse, content_type = "application/json"), RejectedErrors)
+    get, path = "/events/rejected", tag = "events", operation_id = "rejected",
+    params(weir_api::parameters::Limit),
+    responses(
+        (status = 200, description = "The rejected events.", body = RejectedResponse, content_type = "application/json"),
+        RejectedErrors
+    )
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let (rejected, total) = app.reject_log.latest(limit(uri.query())?);

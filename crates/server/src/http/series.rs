@@ -16,8 +16,12 @@ use weir_api::{Breakdowns, SeriesPoint, SeriesResponse, parameters};
 
 /// The metrics of each step of a window that ends now.
 #[utoipa::path(
-    get, path = "/metrics/series", tag = "metrics", operation_id = "series", params(parameters::Window, parameters::Filters, parameters::Step),
-    responses((status = 200, description = "The series.", body = SeriesResponse, content_type = "application/json"), QueryErrors)
+    get, path = "/metrics/series", tag = "metrics", operation_id = "series",
+    params(parameters::Window, parameters::Filters, parameters::Step),
+    responses(
+        (status = 200, description = "The series.", body = SeriesResponse, content_type = "application/json"),
+        QueryErrors
+    )
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let WindowQuery { query, step_secs } = window_query::parse(uri.query(), AllowedParams::Step, app.engine.config())?;

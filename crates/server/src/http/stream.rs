@@ -1,9 +1,9 @@
 //! `GET /metrics/stream`: the metrics of a window about once per second, as server-sent events (WHATWG HTML, 9.2).
 //!
-//! Each distinct query is a topic. One task computes its result once per second, for all subscribers. The latest result is in
-//! one buffer that the subscribers share. A slow subscriber skips results, and delays nobody else. A new subscriber never
-//! receives a result whose computation started before it subscribed. So a client that has seen the response to a change sees
-//! that change in the first event.
+//! Each distinct query is a topic. One task computes its result once per second, for all subscribers. The latest result
+//! is in one buffer that the subscribers share. A slow subscriber skips results, and delays nobody else. A new
+//! subscriber never receives a result whose computation started before it subscribed. So a client that has seen the
+//! response to a change sees that change in the first event.
 
 use crate::http::app::App;
 use crate::http::live_streams::{StreamEvent, Topic};
@@ -39,11 +39,12 @@ const HEARTBEAT: Bytes = Bytes::from_static(b": busy\n\n");
 
 /// The metrics of a window about once per second.
 ///
-/// The response is a stream of server-sent events. It starts with `retry: 2000`. Then each event named `metrics` has the
-/// response of `/metrics` as its data. If a result is late, a comment is sent instead. The stream ends when the tokens
-/// change. It also ends when the server shuts down, after an event named `draining`.
+/// The response is a stream of server-sent events. It starts with `retry: 2000`. Then each event named `metrics` has
+/// the response of `/metrics` as its data. If a result is late, a comment is sent instead. The stream ends when the
+/// tokens change. It also ends when the server shuts down, after an event named `draining`.
 #[utoipa::path(
-    get, path = "/metrics/stream", tag = "metrics", operation_id = "stream", params(parameters::Window, parameters::Filters, parameters::GroupBy),
+    get, path = "/metrics/stream", tag = "metrics", operation_id = "stream",
+    params(parameters::Window, parameters::Filters, parameters::GroupBy),
     responses(
         (
             status = 200, description = "The stream of events.", body = String, content_type = "text/event-stream",
@@ -65,7 +66,7 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri, headers: He
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(headers::EVENT_STREAM));
     fields.insert(CACHE_CONTROL, NO_STORE);
-    // Otherwise nginx would wait until its buffer is full.
+    // Without it, nginx would wait until its buffer is full.
     fields.insert(headers::X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     Ok(response)
 }
@@ -75,7 +76,8 @@ struct Subscription {
     has_started: bool,
     is_over: bool,
     events: watch::Receiver<StreamEvent>,
-    /// The number of the last result that was sent. At first, of the last result that was started before the subscription.
+    /// The number of the last result that was sent. At first, of the last result that was started before the
+    /// subscription.
     last: u64,
     tokens: watch::Receiver<Tokens>,
     draining: watch::Receiver<bool>,
@@ -140,8 +142,8 @@ impl Publisher {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for number in 1.. {
             ticks.tick().await;
-            // Subscriptions and this step are under one lock. So no subscriber is missed, and none gets a result that was
-            // started before it subscribed.
+            // Subscriptions and this step are under one lock. So no subscriber is missed, and none gets a result that
+            // was started before it subscribed.
             if !self.start_result(number) {
                 return;
             }

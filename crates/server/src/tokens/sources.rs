@@ -19,8 +19,8 @@ impl TokenSources {
     /// Adds the tokens of a role from the value of an environment variable: one token, or several separated by commas.
     ///
     /// # Errors
-    /// One line that does not contain the token: see [`Tokens::add`]. An empty value is an error too. It would open the role
-    /// to everyone, which is hardly the intention of a variable that is set.
+    /// One line that does not contain the token: see [`Tokens::add`]. An empty value is an error too. It would open the
+    /// role to everyone, which is hardly the intention of a variable that is set.
     pub fn add_list(&mut self, role: Role, list: &str) -> Result<(), String> {
         if list.is_empty() {
             return Err("it is empty; unset it, or set it to a token".to_owned());

@@ -1,7 +1,7 @@
 //! The metrics that the server collects while it works: plain atomics without locks, which a scrape reads.
 //!
-//! Each counter is independent and orders no other memory, so every access is Relaxed. A reader may see a request in one of
-//! two counters before it is in the other.
+//! Each counter is independent and orders no other memory, so every access is Relaxed. A reader may see a request in
+//! one of two counters before it is in the other.
 
 mod counters;
 mod histogram;

@@ -14,16 +14,17 @@ const OTHER: &str = "other";
 /// The methods with a label of their own (RFC 9110, 9.1, and RFC 5789). The last label is for all other methods.
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", OTHER];
 
-/// The statuses of requests that never reach a resource. Their durations are not counted, because they would make the other
-/// requests look fast. Also, strangers could otherwise fill the exposition with a histogram for each method that they try.
+/// The statuses of requests that never reach a resource. Their durations are not counted, because they would make the
+/// other requests look fast. Also, strangers could otherwise fill the exposition with a histogram for each method that
+/// they try.
 const UNTIMED_STATUSES: [StatusCode; 3] =
     [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::METHOD_NOT_ALLOWED];
 
 /// The statuses of final responses.
 const STATUSES: Range<u16> = 200..600;
 
-/// Request counts and durations by route and method. A route takes the first free entry at its first request, and keeps it.
-/// A lookup walks the entries from the first one: there are few, and no lock is needed.
+/// Request counts and durations by route and method. A route takes the first free entry at its first request, and keeps
+/// it. A lookup walks the entries from the first one: there are few, and no lock is needed.
 #[derive(Debug)]
 pub(in crate::http) struct RequestMetrics {
     routes: Box<[OnceLock<RouteMetrics>]>,
