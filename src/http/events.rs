@@ -73,7 +73,7 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
         && batch.len() <= limits::INLINE_EVENTS
     {
         let room = body::room(&app, reply_bytes(batch, batch.len(), 0, listing), share.num_permits())?;
-        let tally = app.engine.ingest_prompt(batch, received_at_ms)?;
+        let tally = app.engine.try_ingest(batch, received_at_ms)?;
         app.rejects.record(batch, received_at_ms, tally.rejected);
         app.instruments.verdicts.count(batch, tally);
         return Ok(answer(&app, batch, tally, listing, room));
@@ -98,12 +98,12 @@ fn decode(app: &App, encoded: Vec<u8>, coding: Coding, format: Format) -> Result
     let max_bytes = app.config.max_body_bytes;
     let encoded_bytes = encoded.len();
     let decoded_room = body::room(app, coding.room_bytes(max_bytes), encoded_bytes)?;
-    let decoded = match app.engine.decode_usual(coding.decode(encoded, max_bytes)?, format) {
+    let decoded = match app.engine.try_decode_fast(coding.decode(encoded, max_bytes)?, format) {
         Ok(batch) => return Ok(batch),
         Err(decoded) => decoded,
     };
     let held_bytes = encoded_bytes + decoded_room.num_permits();
-    let _tape_room = body::room(app, app.engine.decode_bytes(&decoded, format), held_bytes)?;
+    let _tape_room = body::room(app, app.engine.decode_memory_bytes_max(&decoded, format), held_bytes)?;
     Ok(app.engine.decode(decoded, format)?)
 }
 
@@ -114,7 +114,7 @@ fn decode_promptly(engine: &Engine, body: Vec<u8>, format: Format) -> Result<Res
         return engine.decode(body, format).map(Ok);
     }
     let is_middling = body.len() <= limits::INLINE_USUAL_BODY_BYTES;
-    Ok(if is_middling { engine.decode_usual(body, format) } else { Err(body) })
+    Ok(if is_middling { engine.try_decode_fast(body, format) } else { Err(body) })
 }
 
 fn answer(app: &App, batch: &Batch, tally: Tally, listing: Listing, room: OwnedSemaphorePermit) -> Response {

@@ -4,7 +4,7 @@ use crate::event;
 use crate::http::problem::Problem;
 use crate::http::window_query::{self, Asked, Takes};
 use crate::http::{App, NO_STORE, body, json_response};
-use crate::timeline::{Figures, Group, Groups, Metrics, Query};
+use crate::timeline::{Group, Groups, Metrics, Query, Stats};
 use axum::extract::State;
 use axum::http::Uri;
 use axum::http::header::CACHE_CONTROL;
@@ -34,13 +34,13 @@ struct Document<'a>(&'a Metrics);
 
 impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Metrics { window_secs, figures, groups, generation, as_of_ms } = self.0;
-        let events_per_sec = figures.events as f64 / f64::from(*window_secs);
+        let Metrics { window_secs, stats, groups, generation, as_of_ms } = self.0;
+        let events_per_sec = stats.events as f64 / f64::from(*window_secs);
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("window_sec", window_secs)?;
         map.serialize_entry("events_per_sec", &events_per_sec)?;
-        serialize_counts(figures, &mut map)?;
-        map.serialize_entry("total_events", &figures.events)?;
+        serialize_counts(stats, &mut map)?;
+        map.serialize_entry("total_events", &stats.events)?;
         map.serialize_entry("generation", generation)?;
         map.serialize_entry("as_of", &event::format_ms(*as_of_ms))?;
         if let Some(groups) = groups {
@@ -51,13 +51,13 @@ impl Serialize for Document<'_> {
 }
 
 /// The members that all figures have, from the unique users to the types.
-pub(super) fn serialize_counts<M: SerializeMap>(figures: &Figures, map: &mut M) -> Result<(), M::Error> {
-    map.serialize_entry("unique_users", &figures.unique_users)?;
-    map.serialize_entry("unknown", &figures.unknown)?;
-    for (attribute, events) in &figures.by_attribute {
+pub(super) fn serialize_counts<M: SerializeMap>(stats: &Stats, map: &mut M) -> Result<(), M::Error> {
+    map.serialize_entry("unique_users", &stats.unique_users)?;
+    map.serialize_entry("unknown", &stats.unknown)?;
+    for (attribute, events) in &stats.by_attribute {
         map.serialize_entry(&format!("by_{attribute}"), events)?;
     }
-    map.serialize_entry("by_type", &figures.by_type)
+    map.serialize_entry("by_type", &stats.by_type)
 }
 
 struct GroupList<'a>(&'a Groups);
@@ -99,7 +99,7 @@ mod tests {
         let counts = |pairs: &[(&str, u64)]| pairs.iter().map(|&(k, v)| (k.to_owned(), v)).collect::<BTreeMap<_, _>>();
         let mut metrics = Metrics {
             window_secs: 10,
-            figures: Figures {
+            stats: Stats {
                 events: 7,
                 unique_users: 2,
                 unknown: 1,

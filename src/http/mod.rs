@@ -237,7 +237,7 @@ async fn watch_process(engine: &Engine) -> Infallible {
     }
     loop {
         if let Some(bytes) = process::resident_bytes() {
-            engine.observe_process(bytes);
+            engine.report_rss(bytes);
         }
         sleep(limits::PROCESS_LOOK_PERIOD).await;
     }

@@ -80,7 +80,7 @@ async fn change(
         let decoded_room = body::room(&shared, coding.room_bytes(max_bytes), share.num_permits())?;
         let body = coding.decode(bytes, max_bytes)?;
         let held_bytes = share.num_permits() + decoded_room.num_permits();
-        let _tape_room = body::room(&shared, shared.engine.decode_bytes(&body, Format::Json), held_bytes)?;
+        let _tape_room = body::room(&shared, shared.engine.decode_memory_bytes_max(&body, Format::Json), held_bytes)?;
         let generation = shared.engine.change_reference(change, body, &preconditions, received_at_ms)?;
         Ok(tagged(&generation, &Updated::to(&generation)))
     };

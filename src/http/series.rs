@@ -68,11 +68,11 @@ struct Document<'a>(&'a Point);
 
 impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Point { start_ms, figures } = self.0;
+        let Point { start_ms, stats } = self.0;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("start", &event::format_ms(*start_ms))?;
-        map.serialize_entry("events", &figures.events)?;
-        serialize_counts(figures, &mut map)?;
+        map.serialize_entry("events", &stats.events)?;
+        serialize_counts(stats, &mut map)?;
         map.end()
     }
 }

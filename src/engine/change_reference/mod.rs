@@ -58,7 +58,7 @@ impl Engine {
             match self.reference.try_publish(&base, successor, groups) {
                 Ok(generation) => {
                     // The new table is counted before its reservation is released.
-                    self.take_stock();
+                    self.refresh_usage();
                     return Ok(generation);
                 }
                 Err(newer) => base = newer,
