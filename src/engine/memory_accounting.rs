@@ -56,7 +56,7 @@ impl Engine {
         self.memory.update(&Parts {
             dedup_bytes: self.dedup.bytes(),
             timeline_bytes: timeline.bytes(),
-            reference_bytes: published.bytes() + timeline.generation().bytes_beside(published.generation()),
+            reference_bytes: published.bytes() + timeline.generation().bytes_unless_shared_with(published.generation()),
         });
     }
 

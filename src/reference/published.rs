@@ -31,7 +31,7 @@ impl Published {
         std::mem::take(&mut *self.groups.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What the table takes, and the prepared groups until they are taken.
+    /// Memory that the table occupies, and the prepared groups until they are taken.
     pub(crate) fn bytes(&self) -> usize {
         let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner).capacity();
         self.generation.bytes() + groups * size_of::<(UserKey, u32)>()
