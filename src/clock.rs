@@ -37,8 +37,8 @@ impl ManualClock {
 
     /// Sets the clock to `now_ms`, which may be earlier or later than before.
     pub fn set(&self, now_ms: i64) {
-        // Release; pairs with the Acquire of `now_ms`. A thread that reads this time also sees what was done before it was
-        // set; a thread that reads an earlier time sees no more than that time.
+        // Release; pairs with the Acquire of `now_ms`. A thread that reads this time also sees what was done before it
+        // was set; a thread that reads an earlier time sees no more than that time.
         self.0.store(now_ms, Ordering::Release);
     }
 
@@ -79,9 +79,9 @@ impl MonotonicClock {
 
     /// Records a time from elsewhere, and returns the latest known time.
     pub(crate) fn observe(&self, now_ms: i64) -> i64 {
-        // A read-modify-write, so all calls agree on one order, and no call sees the maximum decrease. AcqRel; pairs with
-        // itself: a call that starts after another has returned (a GET after a 200) continues from at least its value. Two
-        // concurrent calls may come in either order; both return at least their own time.
+        // A read-modify-write, so all calls agree on one order, and no call sees the maximum decrease. AcqRel; pairs
+        // with itself: a call that starts after another has returned (a GET after a 200) continues from at least its
+        // value. Two concurrent calls may come in either order; both return at least their own time.
         self.latest_ms.fetch_max(now_ms, Ordering::AcqRel).max(now_ms)
     }
 

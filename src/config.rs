@@ -28,9 +28,9 @@ pub struct EngineConfig {
     pub max_skew_secs: u32,
     /// How long an accepted id is remembered; none for the minimum, retention + 2 x skew.
     pub dedup_horizon: Option<Horizon>,
-    /// The ids of a horizon that preallocated tables hold, with about 32 bytes for each id; none for elastic tables, which grow
-    /// and shrink with the ids. With preallocated tables, an event whose id does not fit is refused as overloaded, and an
-    /// id may be remembered for two horizons.
+    /// The ids of a horizon that preallocated tables hold, with about 32 bytes for each id; none for elastic tables,
+    /// which grow and shrink with the ids. With preallocated tables, an event whose id does not fit is refused as
+    /// overloaded, and an id may be remembered for two horizons.
     pub dedup_capacity: Option<usize>,
     /// The names of the users' attributes, in the order of the answers.
     pub attributes: Vec<String>,
@@ -41,8 +41,8 @@ pub struct EngineConfig {
     /// The most events that may be accepted and not folded yet, at least one full batch. Batches beyond it are refused.
     pub max_backlog_events: usize,
     /// The most memory that the engine may hold, in bytes; none for no limit. Its usage is rather overestimated than
-    /// underestimated. Beyond the limit, batches and changes of the reference table are refused until ids and seconds have
-    /// expired.
+    /// underestimated. Beyond the limit, batches and changes of the reference table are refused until ids and seconds
+    /// have expired.
     ///
     /// Request bodies, answers and the allocator's slack are only included if the resident memory of the process is
     /// [reported](crate::Engine::report_rss).
@@ -81,24 +81,24 @@ impl EngineConfig {
         }
     }
 
-    /// An event and its retry are both accepted within the skew of their common `ts`, so at most 2 x skew apart. With the
-    /// retention added, no id is forgotten while its event can still be counted.
+    /// An event and its retry are both accepted within the skew of their common `ts`, so at most 2 x skew apart. With
+    /// the retention added, no id is forgotten while its event can still be counted.
     pub(crate) fn min_horizon_secs(&self) -> u64 {
         u64::from(self.retention_secs) + 2 * u64::from(self.max_skew_secs)
     }
 
-    /// Slots of the ring. They exceed the number of live seconds, so an event ahead of the clock never evicts a second that a
-    /// query of the full retention still needs.
+    /// Slots of the ring. They exceed the number of live seconds, so an event ahead of the clock never evicts a second
+    /// that a query of the full retention still needs.
     pub(crate) fn ring_slots(&self) -> usize {
         let live = self.retention_secs.max(self.max_skew_secs + 1) + self.max_skew_secs + limits::STALL_SLACK_SECS;
         (live as usize).next_power_of_two()
     }
 
-    /// The number of unfolded records above which a writer folds a slice before it continues. It is also limited to a small
-    /// part of the memory, because unfolded records are charged with their worst case.
-    pub(crate) fn backlog_relief_events(&self) -> usize {
+    /// The number of unfolded records above which a writer folds a slice before it continues. It is also limited to a
+    /// small part of the memory, because unfolded records are charged with their worst case.
+    pub(crate) fn writer_fold_events(&self) -> usize {
         let of_memory = self.max_memory_bytes.map_or(usize::MAX, |bytes| bytes / limits::UNFOLDED_EVENT_BYTES_MAX);
-        self.max_backlog_events.min(of_memory) / limits::BACKLOG_RELIEF_PART
+        self.max_backlog_events.min(of_memory) / limits::WRITER_FOLD_PART
     }
 
     pub(crate) fn max_skew_ms(&self) -> i64 {
@@ -132,8 +132,8 @@ mod tests {
 
     #[test]
     fn writers_fold_earlier_when_memory_is_limited() {
-        let relief_events =
-            |max_memory_bytes| EngineConfig { max_memory_bytes, ..EngineConfig::default() }.backlog_relief_events();
-        assert_eq!([None, Some(1 << 40), Some(1 << 30)].map(relief_events), [1 << 20, 1 << 20, 1 << 18]);
+        let fold_events =
+            |max_memory_bytes| EngineConfig { max_memory_bytes, ..EngineConfig::default() }.writer_fold_events();
+        assert_eq!([None, Some(1 << 40), Some(1 << 30)].map(fold_events), [1 << 20, 1 << 20, 1 << 18]);
     }
 }

@@ -73,8 +73,8 @@ impl StopFlag {
     }
 }
 
-/// The period of the sweep. It is short enough that expired ids are a small part of all ids, and long enough that the sweep
-/// costs little. In preallocated tables a sweep does not visit ids; it is one step of their rotation.
+/// The period of the sweep. It is short enough that expired ids are a small part of all ids, and long enough that the
+/// sweep costs little. In preallocated tables a sweep does not visit ids; it is one step of their rotation.
 fn sweep_period(config: &EngineConfig) -> Duration {
     if config.dedup_capacity.is_some() {
         return Duration::from_secs(1);

@@ -1,8 +1,8 @@
 //! The limit on the memory that the engine holds.
 //!
 //! Unfolded events are charged a worst case of 512 bytes
-//! ([`UNFOLDED_EVENT_BYTES_MAX`](crate::limits::UNFOLDED_EVENT_BYTES_MAX)). Folding records the actual size first and then
-//! releases the charge. So nothing needs to be measured while events are taken, and usage is never underestimated.
+//! ([`UNFOLDED_EVENT_BYTES_MAX`](crate::limits::UNFOLDED_EVENT_BYTES_MAX)). Folding records the actual size first and
+//! then releases the charge. So nothing needs to be measured while events are taken, and usage is never underestimated.
 //!
 //! Callers reserve memory before they check the total, and release it if the total exceeds the limit. So two concurrent
 //! reservations cannot both miss each other.
@@ -16,7 +16,8 @@ use crate::timeline::Timeline;
 use crate::window::Window;
 use std::sync::Arc;
 
-/// Memory that an engine occupies before its first event, without its fixed part: the smallest maps and the first segments.
+/// Memory that an engine occupies before its first event, without its fixed part: the smallest maps and the first
+/// segments.
 const EMPTY_BYTES_MAX: usize = 1 << 20;
 
 /// An engine that was over its limit has recovered when it uses at most 15/16 of it.
@@ -48,9 +49,9 @@ pub struct MemoryUse {
 }
 
 impl MemoryUse {
-    /// The sum of all parts. It can exceed the limit without any event: seconds need more memory when they are first read under
-    /// a new reference table, and when the clock reaches a second that was ahead of it. Events are then refused until the
-    /// usage is below the limit again.
+    /// The sum of all parts. It can exceed the limit without any event: seconds need more memory when they are first
+    /// read under a new reference table, and when the clock reaches a second that was ahead of it. Events are then
+    /// refused until the usage is below the limit again.
     #[must_use]
     pub fn used_bytes(&self) -> usize {
         [
@@ -141,8 +142,8 @@ impl Memory {
         admits
     }
 
-    /// Reserves `bytes`, or refuses to. A refusal does not mean that the engine is over its limit: `bytes` alone may exceed
-    /// it.
+    /// Reserves `bytes`, or refuses to. A refusal does not mean that the engine is over its limit: `bytes` alone may
+    /// exceed it.
     pub(crate) fn reserve(&self, bytes: usize, backlog_events: usize) -> Result<Reservation<'_>, Overloaded> {
         let bytes = if self.is_limited() { bytes } else { 0 };
         // Refused before it is reserved: a reservation that can never fit must not make other callers fail.
@@ -156,11 +157,12 @@ impl Memory {
 
     fn fits(&self, backlog_events: usize) -> bool {
         let Some(max_bytes) = self.max_bytes else { return true };
-        // Pairs with itself in another thread. Each caller reserves before its fence. Of two callers, the one whose fence comes
-        // second sees the reservation of the first, so in either order at least one of them counts both.
+        // Pairs with itself in another thread. Each caller reserves before its fence. Of two callers, the one whose
+        // fence comes second sees the reservation of the first, so in either order at least one of them counts both.
         //
-        // Pairs also with the fence in `update`. If the caller's backlog no longer contains the records of a fold, it sees the
-        // sizes that the fold recorded before it released them. Otherwise these records are still charged in full.
+        // Pairs also with the fence in `update`. If the caller's backlog no longer contains the records of a fold, it
+        // sees the sizes that the fold recorded before it released them. Otherwise these records are still charged in
+        // full.
         fence(Ordering::SeqCst);
         self.usage(backlog_events).used_bytes() <= max_bytes
     }
@@ -187,8 +189,8 @@ impl Memory {
         reclaim::pin().defer(move || _ = garbage_bytes.fetch_sub(bytes, Ordering::Relaxed));
     }
 
-    /// Records the resident memory of the process. The part that the gauges do not count is charged from then on, but at most
-    /// half of the limit: the engine can always use the other half.
+    /// Records the resident memory of the process. The part that the gauges do not count is charged from then on, but
+    /// at most half of the limit: the engine can always use the other half.
     pub(crate) fn report_rss(&self, rss_bytes: usize, backlog_events: usize) {
         let Some(max_bytes) = self.max_bytes else { return };
         let usage = self.usage(backlog_events);

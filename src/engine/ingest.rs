@@ -39,8 +39,8 @@ impl Engine {
         self.stages.timed(Stage::Decode, decode)
     }
 
-    /// [`decode`](Self::decode) for a body of which every event has the usual shape. It takes at most some tens of nanoseconds
-    /// for each event. Any other body is returned.
+    /// [`decode`](Self::decode) for a body of which every event has the usual shape. It takes at most some tens of
+    /// nanoseconds for each event. Any other body is returned.
     ///
     /// # Errors
     /// The unchanged body, if an event does not have the usual shape.
@@ -60,12 +60,14 @@ impl Engine {
         }
     }
 
-    /// Checks the timestamps of the batch against `received_at_ms`, claims its ids, and counts the accepted events. Every event
-    /// gets its verdict. A batch that was ingested before keeps its verdicts, and nothing of it is counted again.
+    /// Checks the timestamps of the batch against `received_at_ms`, claims its ids, and counts the accepted events.
+    /// Every event gets its verdict. A batch that was ingested before keeps its verdicts, and nothing of it is counted
+    /// again.
     ///
     /// The same batches in the same order with the same times give the same verdicts and the same answers.
     ///
-    /// If there are many unfolded records, this thread first folds some of them. [`try_ingest`](Self::try_ingest) never does.
+    /// If there are many unfolded records, this thread first folds some of them. [`try_ingest`](Self::try_ingest) never
+    /// does.
     ///
     /// # Errors
     /// [`Overloaded`] when there is no room; nothing of the batch was taken.
@@ -74,9 +76,9 @@ impl Engine {
         self.try_ingest(batch, received_at_ms)
     }
 
-    /// [`ingest`](Self::ingest) without folding, for threads that may only be occupied for microseconds, such as the workers of
-    /// an asynchronous runtime. While [`is_backlogged`](Self::is_backlogged), call [`ingest`](Self::ingest) on another
-    /// thread instead.
+    /// [`ingest`](Self::ingest) without folding, for threads that may only be occupied for microseconds, such as the
+    /// workers of an asynchronous runtime. While [`is_backlogged`](Self::is_backlogged), call [`ingest`](Self::ingest)
+    /// on another thread instead.
     ///
     /// # Errors
     /// [`Overloaded`] when there is no room; nothing of the batch was taken.
@@ -98,7 +100,7 @@ impl Engine {
     /// Whether there are so many unfolded records that a writer should fold some of them.
     #[must_use]
     pub fn is_backlogged(&self) -> bool {
-        self.backlog.taken() > self.config.backlog_relief_events()
+        self.backlog.taken() > self.config.writer_fold_events()
     }
 
     /// Reserves room for `events` records. If there is none, it refuses them before any id is claimed.
@@ -113,8 +115,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Claims the ids of the pending events, which become accepted, duplicate or overloaded. Leaves the rows of those that
-    /// become accepted in `columns`.
+    /// Claims the ids of the pending events, which become accepted, duplicate or overloaded. Leaves the rows of those
+    /// that become accepted in `columns`.
     fn claim(&self, batch: &mut Batch, now_ms: i64, columns: &mut Columns) {
         let Columns { rows, keys, claims, .. } = columns;
         rows.clear();

@@ -8,38 +8,38 @@ use crate::reference::{Change, Generation};
 use crate::timeline::Timeline;
 
 impl Engine {
-    /// The memory that the engine holds, as it was last measured: by the last tick or sweep, and with a limit also by the last
-    /// fold. Unfolded events are always up to date. Takes no lock.
+    /// The memory that the engine holds, as it was last measured: by the last tick or sweep, and with a limit also by
+    /// the last fold. Unfolded events are always up to date. Takes no lock.
     #[must_use]
     pub fn memory(&self) -> MemoryUse {
         self.memory.usage(self.backlog.taken())
     }
 
-    /// The memory of the remembered event ids, in bytes, as it was last measured. Elastic tables count with their present
-    /// size. Preallocated tables count with their full size from the start, although the system provides only the pages
-    /// that were touched.
+    /// The memory of the remembered event ids, in bytes, as it was last measured. Elastic tables count with their
+    /// present size. Preallocated tables count with their full size from the start, although the system provides only
+    /// the pages that were touched.
     #[must_use]
     pub fn dedup_bytes(&self) -> usize {
         let tables = |capacity| Preallocated::bytes_for(self.config.horizon_secs(), capacity);
         self.memory().dedup_bytes + self.config.dedup_capacity.map_or(0, tables)
     }
 
-    /// Reports the resident memory of the process, in bytes. With a limit, the part that the engine does not count itself is
-    /// counted from then on, up to half of the limit: the allocator's slack, request bodies, connections. Call it
-    /// regularly, or never.
+    /// Reports the resident memory of the process, in bytes. With a limit, the part that the engine does not count
+    /// itself is counted from then on, up to half of the limit: the allocator's slack, request bodies, connections.
+    /// Call it regularly, or never.
     pub fn report_rss(&self, rss_bytes: usize) {
         self.memory.report_rss(rss_bytes, self.backlog.taken());
     }
 
-    /// Whether events were refused because of the memory limit, and the usage has not been down to 15/16 of the limit since. It
-    /// recovers by itself as seconds and ids expire; the tick and the sweep check it.
+    /// Whether events were refused because of the memory limit, and the usage has not been down to 15/16 of the limit
+    /// since. It recovers by itself as seconds and ids expire; the tick and the sweep check it.
     #[must_use]
     pub fn is_over_memory(&self) -> bool {
         self.memory.is_over()
     }
 
-    /// Releases the charge of records that have left the backlog. What they have become is counted before, so the usage is
-    /// never underestimated.
+    /// Releases the charge of records that have left the backlog. What they have become is counted before, so the usage
+    /// is never underestimated.
     pub(super) fn release_folded(&self, timeline: &Timeline, records: usize) {
         if records > 0 {
             self.memory.add_garbage(records);
@@ -66,8 +66,8 @@ impl Engine {
         self.memory.recheck(self.backlog.taken());
     }
 
-    /// The most memory that a change needs in addition to its body: for a patch the copies of the table of `base`, and for any
-    /// change the groups of the known users.
+    /// The most memory that a change needs in addition to its body: for a patch the copies of the table of `base`, and
+    /// for any change the groups of the known users.
     pub(super) fn table_bytes_max(&self, change: Change, base: &Generation) -> usize {
         if !self.memory.is_limited() {
             return 0;

@@ -36,9 +36,9 @@ use std::sync::Arc;
 /// ## Consistency
 ///
 /// When [`ingest`](Self::ingest) has returned, every event that it accepted is in every [`metrics`](Self::metrics) that
-/// starts afterwards, once the clock has reached the event's second. An answer uses one reference generation throughout.
-/// That generation is at least the newest one that was published before the answer started. Neither the time nor the
-/// generation of an answer is ever behind that of an earlier answer.
+/// starts afterwards, once the clock has reached the event's second. An answer uses one reference generation
+/// throughout. That generation is at least the newest one that was published before the answer started. Neither the
+/// time nor the generation of an answer is ever behind that of an earlier answer.
 ///
 /// ## Progress
 ///
@@ -65,7 +65,8 @@ pub struct Engine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sizes {
-    /// Event ids that are remembered. An id that was claimed while one preallocated table replaced another counts twice.
+    /// Event ids that are remembered. An id that was claimed while one preallocated table replaced another counts
+    /// twice.
     pub dedup_ids: usize,
     /// Users seen within the retention.
     pub users: usize,
@@ -117,24 +118,24 @@ impl Engine {
         self.clock.now_ms()
     }
 
-    /// How far the clock has been set back below the engine's time, in milliseconds. Until the clock has caught up, an event
-    /// with a timestamp of now looks that late.
+    /// How far the clock has been set back below the engine's time, in milliseconds. Until the clock has caught up, an
+    /// event with a timestamp of now looks that late.
     #[must_use]
     pub fn clock_behind_ms(&self) -> i64 {
         self.clock.behind_ms()
     }
 
-    /// From now on, reports to `observer` how long each stage takes. That costs two clock readings for each stage of a batch;
-    /// without an observer it costs none. Returns false, and changes nothing, if there is an observer already.
+    /// From now on, reports to `observer` how long each stage takes. That costs two clock readings for each stage of a
+    /// batch; without an observer it costs none. Returns false, and changes nothing, if there is an observer already.
     pub fn set_observer(&self, observer: Arc<dyn Observer>) -> bool {
         self.stages.set_observer(observer)
     }
 
-    /// The largest lag of the timeline behind the window, in milliseconds of the engine's clock: the time since the start of
-    /// the last fold that left nothing behind. No unfolded record has waited longer. Takes no lock.
+    /// The largest lag of the timeline behind the window, in milliseconds of the engine's clock: the time since the
+    /// start of the last fold that left nothing behind. No unfolded record has waited longer. Takes no lock.
     ///
-    /// With a [tick](Self::tick) every 50 ms it is about 50 ms. A larger value means that the ticks do not keep up with the
-    /// writers, or that there are no ticks.
+    /// With a [tick](Self::tick) every 50 ms it is about 50 ms. A larger value means that the ticks do not keep up with
+    /// the writers, or that there are no ticks.
     #[must_use]
     pub fn lag_ms(&self) -> i64 {
         self.clock.now_ms().saturating_sub(self.last_full_fold_ms.load(Ordering::Relaxed)).max(0)
@@ -149,9 +150,9 @@ impl Engine {
 
     /// The stats of a window, of the events that pass a filter, and by groups if the query asks for them.
     ///
-    /// O(window x groups), and O(entries) of each second that was last read under an older reference generation; plus the
-    /// fold of the records that the last tick has left. A query that [needs a scan](Query::needs_scan) costs O(entries of
-    /// the window + users) instead. All of that except O(window + users) is done without a lock.
+    /// O(window x groups), and O(entries) of each second that was last read under an older reference generation; plus
+    /// the fold of the records that the last tick has left. A query that [needs a scan](Query::needs_scan) costs
+    /// O(entries of the window + users) instead. All of that except O(window + users) is done without a lock.
     #[must_use]
     pub fn query(&self, query: &Query) -> Metrics {
         let window_secs = self.clamp_window(query.window_secs);
@@ -195,11 +196,11 @@ impl Engine {
         Some(self.reference.current().user(self.keys.user(user_id))?.map(str::to_owned).collect())
     }
 
-    /// Housekeeping that leaves little work to queries; call it about every 50 ms. It folds, retires and expires under the
-    /// timeline's lock, one slice at a time so that queries can run in between. Then it lets the epoch advance.
+    /// Housekeeping that leaves little work to queries; call it about every 50 ms. It folds, retires and expires under
+    /// the timeline's lock, one slice at a time so that queries can run in between. Then it lets the epoch advance.
     pub fn tick(&self) {
-        // Enough slices for the current backlog. Records that are published meanwhile are left to the next tick, so this one
-        // ends.
+        // Enough slices for the current backlog. Records that are published meanwhile are left to the next tick, so
+        // this one ends.
         for _ in 0..=self.backlog.taken() / limits::FOLD_SLICE {
             let mut timeline = self.lock_timeline();
             self.advance_timeline(&mut timeline);
@@ -245,8 +246,8 @@ impl Engine {
         self.timeline.lock().unwrap_or_else(|_| abort_on_poison())
     }
 
-    /// Advances the timeline to the clock, and switches it to the generation in force. Both are read under the timeline's
-    /// lock, so neither goes back from answer to answer.
+    /// Advances the timeline to the clock, and switches it to the generation in force. Both are read under the
+    /// timeline's lock, so neither goes back from answer to answer.
     fn advance_timeline(&self, timeline: &mut Timeline) {
         let dropped = timeline.advance(&self.window, self.clock.now_ms());
         self.release_folded(timeline, dropped as usize);

@@ -55,16 +55,16 @@ impl Generation {
         &self.attributes
     }
 
-    /// The user's attribute values, in the order of [`attributes`](Self::attributes); none for a user who is not in the table.
-    /// O(attributes).
+    /// The user's attribute values, in the order of [`attributes`](Self::attributes); none for a user who is not in the
+    /// table. O(attributes).
     #[must_use]
     pub fn user(&self, key: UserKey) -> Option<impl Iterator<Item = &str>> {
         let group = self.group_of(key);
         (group != UNKNOWN).then(|| (0..self.attributes.len()).map(move |attribute| self.value(group, attribute)))
     }
 
-    /// The number of the user's group, in 1..groups: each distinct combination of attribute values is a group. 0 for a user
-    /// who is not in the table.
+    /// The number of the user's group, in 1..groups: each distinct combination of attribute values is a group. 0 for a
+    /// user who is not in the table.
     pub(crate) fn group_of(&self, key: UserKey) -> u32 {
         self.table.group_of(key)
     }

@@ -1,8 +1,8 @@
 //! The reference table of users, in generations.
 //!
-//! A generation is immutable. A change is read, and then validated against the generation in force: by its timestamp and by
-//! the request's preconditions. One compare-and-swap makes it the next generation. A change that loses this race is
-//! validated again, against the winner, so no generation is ever replaced unseen. The loop is in
+//! A generation is immutable. A change is read, and then validated against the generation in force: by its timestamp
+//! and by the request's preconditions. One compare-and-swap makes it the next generation. A change that loses this race
+//! is validated again, against the winner, so no generation is ever replaced unseen. The loop is in
 //! [`Engine::change_reference`]; its steps are here.
 //!
 //! [`Engine::change_reference`]: crate::Engine::change_reference

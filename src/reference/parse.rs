@@ -16,13 +16,13 @@ mod tests;
 pub(super) struct Reader<'a> {
     pub(super) attributes: &'a [Box<str>],
     pub(super) keys: &'a HashKeys,
-    /// The table that the body is a merge patch of (RFC 7396); none for a body that is a whole table. There are only two
-    /// differences: a patch may omit what `base` has, and it may delete a user with null.
+    /// The table that the body is a merge patch of (RFC 7396); none for a body that is a whole table. There are only
+    /// two differences: a patch may omit what `base` has, and it may delete a user with null.
     pub(super) base: Option<&'a Arc<Table>>,
 }
 
-/// An error and its position: a JSON Pointer (RFC 6901), relative to the value that is being read. Each enclosing object
-/// prepends its part.
+/// An error and its position: a JSON Pointer (RFC 6901), relative to the value that is being read. Each enclosing
+/// object prepends its part.
 #[derive(Debug)]
 pub(super) struct Fault {
     pointer: String,
@@ -80,8 +80,8 @@ impl Reader<'_> {
         let users = members(USERS, value)?;
         let mut table = match self.base {
             None => TableBuilder::new(self.attributes.len()),
-            // The users that the patch names are removed first, so the limits apply to the result. After that, a user that the
-            // builder contains was named by the patch before.
+            // The users that the patch names are removed first, so the limits apply to the result. After that, a user
+            // that the builder contains was named by the patch before.
             Some(base) => TableBuilder::from_base(base, users.clone().map(|(id, _)| self.keys.user(id))),
         };
         for (id, value) in users {

@@ -20,9 +20,9 @@ impl<T> Publication<T> {
 
     /// Replaces `base` by `successor` if `base` is still the value in force, and returns what was published.
     ///
-    /// So a caller that has validated `successor` against `base` never replaces a value that it has not seen. The caller
-    /// holds `base`, so no other value can get its address meanwhile. Lock-free: a swap fails only because another one has
-    /// succeeded.
+    /// So a caller that has validated `successor` against `base` never replaces a value that it has not seen. The
+    /// caller holds `base`, so no other value can get its address meanwhile. Lock-free: a swap fails only because
+    /// another one has succeeded.
     ///
     /// # Errors
     /// The value in force, if it is not `base`. It stays.

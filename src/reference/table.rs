@@ -1,7 +1,7 @@
 //! The table of users of a generation, and its builder.
 //!
-//! A table may hold ten million users, but only a few thousand distinct combinations of attribute values. So a user is one
-//! entry of a hash table, with the number of a group, and a group is one row of value numbers.
+//! A table may hold ten million users, but only a few thousand distinct combinations of attribute values. So a user is
+//! one entry of a hash table, with the number of a group, and a group is one row of value numbers.
 
 use crate::key::UserKey;
 use crate::limits;
@@ -17,7 +17,8 @@ pub(super) const UNKNOWN: u32 = 0;
 /// The most attributes that can be configured.
 pub(super) const ATTRIBUTES_MAX: usize = *limits::ATTRIBUTES.end();
 
-/// The values of a group: for each attribute, the number of its value. Elements beyond the configured attributes are zero.
+/// The values of a group: for each attribute, the number of its value. Elements beyond the configured attributes are
+/// zero.
 pub(super) type Row = [u32; ATTRIBUTES_MAX];
 
 /// Users and their groups. Every group and every value belongs to at least one user.
@@ -125,7 +126,8 @@ impl TableBuilder {
         }
     }
 
-    /// Starts from the users of `base` except those of `without`, and from the values that are still in use; O(users of `base`).
+    /// Starts from the users of `base` except those of `without`, and from the values that are still in use; O(users of
+    /// `base`).
     pub(super) fn from_base(base: &Table, without: impl Iterator<Item = UserKey>) -> Self {
         let mut builder = Self::new(base.values.len());
         let mut users = base.users.clone();

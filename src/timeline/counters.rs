@@ -1,6 +1,6 @@
 //! Counters by index: an array where there are few, a hash map where there are many.
 
-use crate::limits::SPARSE_CELL_BYTES_MAX;
+use crate::limits::SPARSE_COUNTER_BYTES_MAX;
 use hashbrown::HashMap;
 
 /// The most counters that are kept as an array. Of a larger number, one second uses few.
@@ -35,7 +35,7 @@ impl Counters {
     pub(crate) fn growing_bytes(&self) -> usize {
         match self {
             Self::Dense(_) => self.bytes(),
-            Self::Sparse(counts) => self.bytes().max(counts.len() * SPARSE_CELL_BYTES_MAX),
+            Self::Sparse(counts) => self.bytes().max(counts.len() * SPARSE_COUNTER_BYTES_MAX),
         }
     }
 

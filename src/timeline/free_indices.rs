@@ -37,7 +37,8 @@ impl FreeIndices {
         self.first = self.first.min(word);
     }
 
-    /// Removes the lowest index and returns it. O(1), plus one pass over the words for all calls between two insertions.
+    /// Removes the lowest index and returns it. O(1), plus one pass over the words for all calls between two
+    /// insertions.
     pub(crate) fn take_lowest(&mut self) -> Option<u32> {
         if self.len == 0 {
             return None;

@@ -2,7 +2,8 @@
 
 use crate::prefetch::prefetch;
 
-/// Sub-tables, chosen by a part of the hash. Each is small when it grows, so no single event pays for the growth of all.
+/// Sub-tables, chosen by a part of the hash. Each is small when it grows, so no single event pays for the growth of
+/// all.
 const TABLES: usize = 256;
 
 /// Cells of a sub-table when it gets its first entry.
@@ -142,8 +143,8 @@ impl Table {
         self.put(cell);
     }
 
-    /// Removes an entry by backward-shift deletion: each later entry of the cluster moves into the gap if the gap is not
-    /// before its home.
+    /// Removes an entry by backward-shift deletion: each later entry of the cluster moves into the gap if the gap is
+    /// not before its home.
     fn remove(&mut self, tag: u32, index: u32) {
         let Some((mut gap, _)) = self.find(tag, |other| other == index) else { return };
         let mut at = self.next(gap);

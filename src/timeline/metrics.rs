@@ -21,7 +21,8 @@ pub struct Stats {
 /// The answer to a [`Query`](crate::Query).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metrics {
-    /// The window: the whole seconds `now - window_secs + 1 ..= now`. The current second is included as far as it has come.
+    /// The window: the whole seconds `now - window_secs + 1 ..= now`. The current second is included as far as it has
+    /// come.
     pub window_secs: u32,
     /// All events of the window that pass the filter.
     pub stats: Stats,

@@ -13,8 +13,8 @@
 //!
 //! ## Seconds ahead of the clock
 //!
-//! Their records are folded at once, into counts and totals. Only the update of the users' last seconds waits: it is one
-//! pass over the counts of the second when the clock reaches it. No query reads the second before.
+//! Their records are folded at once, into counts and totals. Only the update of the users' last seconds waits: it is
+//! one pass over the counts of the second when the clock reaches it. No query reads the second before.
 
 mod aggregates;
 mod counters;
@@ -82,9 +82,9 @@ impl Timeline {
         self.now_ms
     }
 
-    /// Advances to `now_ms`; does nothing if that is earlier. Seconds that the clock reaches begin, seconds that no event can
-    /// enter any more are sealed, and seconds that leave the retention expire together with their users. Returns the
-    /// records that the window dropped unfolded.
+    /// Advances to `now_ms`; does nothing if that is earlier. Seconds that the clock reaches begin, seconds that no
+    /// event can enter any more are sealed, and seconds that leave the retention expire together with their users.
+    /// Returns the records that the window dropped unfolded.
     pub(crate) fn advance(&mut self, window: &Window, now_ms: i64) -> u64 {
         let before = self.now_secs();
         self.now_ms = self.now_ms.max(now_ms);
@@ -106,9 +106,9 @@ impl Timeline {
 
     /// Makes the published generation the one that answers use, unless the timeline has it or a newer one already.
     ///
-    /// When this returns, all users have their groups under it. Most groups were prepared and come with the publication; the
-    /// group of a user who was not known at that time is looked up here. So no answer can use a generation whose groups are
-    /// missing.
+    /// When this returns, all users have their groups under it. Most groups were prepared and come with the
+    /// publication; the group of a user who was not known at that time is looked up here. So no answer can use a
+    /// generation whose groups are missing.
     pub(crate) fn switch_generation(&mut self, published: &Published) {
         if published.generation().number() <= self.generation.number() {
             return;
@@ -148,8 +148,8 @@ impl Timeline {
         })
     }
 
-    /// The aggregates of the last `window_secs` seconds. O(window x groups), and O(entries) more for each second that was last
-    /// read under an older generation.
+    /// The aggregates of the last `window_secs` seconds. O(window x groups), and O(entries) more for each second that
+    /// was last read under an older generation.
     pub(crate) fn aggregate(&mut self, window_secs: u32) -> WindowAggregates {
         let layout = self.layout();
         let mut aggregates = Aggregates::zero(layout);
@@ -178,11 +178,11 @@ impl Timeline {
         }
     }
 
-    /// Memory that the users and the seconds occupy, together with what the next events may allocate at once beyond their
-    /// own charge; O(1).
+    /// Memory that the users and the seconds occupy, together with what the next events may allocate at once beyond
+    /// their own charge; O(1).
     ///
-    /// The initial counters of each live second are counted, also if the second does not exist yet: one event can create
-    /// it.
+    /// The initial counters of each live second are counted, also if the second does not exist yet: one event can
+    /// create it.
     pub(crate) fn bytes(&self) -> usize {
         let live_secs = (self.retention_secs + self.max_skew_secs) as usize;
         let counter_bytes = Second::initial_counter_bytes(self.layout());

@@ -14,8 +14,8 @@ pub(crate) struct Second {
     pub(crate) counts: Arc<UserKindCounts>,
     /// Whether the counts were compacted because no event can enter the second any more.
     pub(crate) is_sealed: bool,
-    /// Events by (group, kind) under generation `totals_generation`. Events that arrive under a newer generation are only
-    /// in `counts` until the totals are recounted.
+    /// Events by (group, kind) under generation `totals_generation`. Events that arrive under a newer generation are
+    /// only in `counts` until the totals are recounted.
     totals: Counters,
     totals_generation: u64,
     /// By group under the timeline's generation: the users whose last second this is.

@@ -50,8 +50,8 @@ impl Seconds {
             "second {secs} is in the ring"
         );
         let Some(second) = &mut self.slots[slot] else { return };
-        // This is called for every other event. The memory of an array does not depend on its content, so it need not be
-        // counted again.
+        // This is called for every other event. The memory of an array does not depend on its content, so it need not
+        // be counted again.
         if second.last_seen.is_dense() {
             second.last_seen.decrement(group);
         } else {
@@ -90,8 +90,8 @@ impl Seconds {
         self.bytes = self.slots.iter().flatten().map(Second::bytes).sum();
     }
 
-    /// The seconds of a range that are in the ring and for which `predicate` is true, oldest first. It visits all slots, so a
-    /// clock that jumps costs no more than one that ticks.
+    /// The seconds of a range that are in the ring and for which `predicate` is true, oldest first. It visits all
+    /// slots, so a clock that jumps costs no more than one that ticks.
     pub(crate) fn list(&self, range: RangeInclusive<i64>, predicate: impl Fn(&Second) -> bool) -> Vec<i64> {
         let listed = self.slots.iter().flatten().filter(|second| range.contains(&second.secs) && predicate(second));
         let mut listed: Vec<i64> = listed.map(|second| second.secs).collect();

@@ -1,8 +1,8 @@
 //! Snapshots of seconds, for questions that need the entries of each second and not only its totals.
 //!
 //! Such questions are about the distinct users of some types, or of seconds that do not end now. Under the timeline's
-//! lock, a snapshot only shares the counts of its seconds and copies the groups of the users. It is read without the lock.
-//! A fold into a second that a snapshot still shares copies its counts first.
+//! lock, a snapshot only shares the counts of its seconds and copies the groups of the users. It is read without the
+//! lock. A fold into a second that a snapshot still shares copies its counts first.
 
 use crate::reference::Generation;
 use crate::timeline::aggregates::{Aggregates, WindowAggregates};
@@ -62,8 +62,8 @@ pub(crate) struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// The first second of the next step, and its aggregates unless they are all zero. O(entries + groups x kinds), or O(1)
-    /// for each second of a step without events.
+    /// The first second of the next step, and its aggregates unless they are all zero. O(entries + groups x kinds), or
+    /// O(1) for each second of a step without events.
     pub(crate) fn next(&mut self) -> Option<(i64, Option<&mut Aggregates>)> {
         let TimelineSnapshot { layout, start_secs, seconds, groups, .. } = self.snapshot;
         let from = self.steps as usize * self.step_secs;

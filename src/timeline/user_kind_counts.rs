@@ -43,8 +43,8 @@ impl UserKindCount {
 /// A second with few events is a list of entries. The first part of the list is compacted: sorted, with at most a few
 /// entries for each user and kind. The rest is in order of arrival.
 ///
-/// A busy second is a grid of all users and kinds, where another event is one increment. The list becomes a grid when the
-/// grid is hardly larger than the list. Events without a cell in the grid still go to the list.
+/// A busy second is a grid of all users and kinds, where another event is one increment. The list becomes a grid when
+/// the grid is hardly larger than the list. Events without a cell in the grid still go to the list.
 #[derive(Clone)]
 pub(crate) struct UserKindCounts {
     kinds: usize,

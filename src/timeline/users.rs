@@ -12,9 +12,11 @@ pub(crate) const NEVER: i64 = i64::MIN;
 pub(crate) struct Users {
     indices: KeyIndex,
     states: SegmentedVec<User>,
-    /// Each user's group under the timeline's generation. It is kept apart from `states` because recounts read only this.
+    /// Each user's group under the timeline's generation. It is kept apart from `states` because recounts read only
+    /// this.
     groups: SegmentedVec<u32>,
-    /// The lowest free index is reused first. So free indices gather at the end, where [`trim`](Self::trim) removes them.
+    /// The lowest free index is reused first. So free indices gather at the end, where [`trim`](Self::trim) removes
+    /// them.
     free: FreeIndices,
 }
 
@@ -42,11 +44,11 @@ impl Users {
         self.indices.find(key.hash64(), |user| self.states[user].key == key)
     }
 
-    /// [`find`](Self::find) for many keys at once. The results are the first elements of `found`. `prefetch` is called with
-    /// each index that will probably be found.
+    /// [`find`](Self::find) for many keys at once. The results are the first elements of `found`. `prefetch` is called
+    /// with each index that will probably be found.
     ///
-    /// Each step of a lookup needs memory whose address the step before has read. So each step is done for all keys before
-    /// the next step, and prefetches its memory: the waits overlap.
+    /// Each step of a lookup needs memory whose address the step before has read. So each step is done for all keys
+    /// before the next step, and prefetches its memory: the waits overlap.
     #[inline]
     pub(crate) fn find_all<const N: usize>(
         &self,
@@ -100,8 +102,8 @@ impl Users {
         user
     }
 
-    /// Makes second `secs`, which is not ahead of the clock, the user's last second if it is later than that. Returns the
-    /// last second until now in that case.
+    /// Makes second `secs`, which is not ahead of the clock, the user's last second if it is later than that. Returns
+    /// the last second until now in that case.
     #[inline]
     pub(crate) fn advance_last_seen(&mut self, user: u32, secs: i64) -> Option<i64> {
         let state = &mut self.states[user];
@@ -109,8 +111,8 @@ impl Users {
         (state.last_seen < secs).then(|| std::mem::replace(&mut state.last_seen, secs))
     }
 
-    /// Second `secs`, in which the user has an event, leaves the retention; all earlier seconds have left it before. The
-    /// user is removed unless they have an event in a later second.
+    /// Second `secs`, in which the user has an event, leaves the retention; all earlier seconds have left it before.
+    /// The user is removed unless they have an event in a later second.
     pub(crate) fn expire(&mut self, user: u32, secs: i64) {
         let state = &mut self.states[user];
         if state.last_event == NEVER {
@@ -126,8 +128,8 @@ impl Users {
         }
     }
 
-    /// Removes the highest indices as far as they are free. The second that is being expired may still name a free index,
-    /// so this must come after [`expire`](Self::expire) of all its users.
+    /// Removes the highest indices as far as they are free. The second that is being expired may still name a free
+    /// index, so this must come after [`expire`](Self::expire) of all its users.
     pub(crate) fn trim(&mut self) {
         while let Some(last) = self.states.len().checked_sub(1)
             && self.free.remove(last)
@@ -168,9 +170,9 @@ impl Users {
         (from..self.states.len().min(from.saturating_add(max))).map(|user| self.states[user].key).collect()
     }
 
-    /// Gives every user a new group. It is the prepared one if that was computed for the user who has the index now, and
-    /// otherwise what `group_of` returns. Calls `on_seen` with the last second and the new group of each user who has a
-    /// last second.
+    /// Gives every user a new group. It is the prepared one if that was computed for the user who has the index now,
+    /// and otherwise what `group_of` returns. Calls `on_seen` with the last second and the new group of each user who
+    /// has a last second.
     pub(crate) fn regroup(
         &mut self,
         prepared: &[(UserKey, u32)],

@@ -30,8 +30,8 @@ impl Engine {
         json::with_nodes(&mut body, &mut json::Scratch::default(), publish).map_err(ReferenceError::Malformed)?
     }
 
-    /// Makes a generation of the body and publishes it. When another change was published meanwhile, it starts again from
-    /// that one.
+    /// Makes a generation of the body and publishes it. When another change was published meanwhile, it starts again
+    /// from that one.
     fn publish_change(
         &self,
         change: Change,
