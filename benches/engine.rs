@@ -115,7 +115,7 @@ fn decode(c: &mut Criterion) {
                 b.iter_batched(|| body.clone(), decode, BatchSize::LargeInput);
             });
             group.bench_function(name("general path"), |b| {
-                let decode = |body| decode.decode_generally(body, format).expect("valid");
+                let decode = |body| decode.decode_general_path(body, format).expect("valid");
                 b.iter_batched(|| body.clone(), decode, BatchSize::LargeInput);
             });
         }

@@ -30,10 +30,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The reference table may come later: metrics are grouped at query time.
     let table = format!(r#"{{"user_metadata":{{"ann":{{"plan":"pro"}}}},"ts":"{ts}"}}"#);
     engine.change_reference(Change::Replace, table.into_bytes(), &Preconditions::default(), now_ms)?;
-    let figures = engine.metrics(60).figures;
-    println!("{} events of {} users, {} unknown", figures.events, figures.unique_users, figures.unknown);
-    println!("by type: {:?}, by attribute: {:?}", figures.by_type, figures.by_attribute);
-    assert_eq!((figures.events, figures.unique_users, figures.unknown), (2, 2, 1));
+    let stats = engine.metrics(60).stats;
+    println!("{} events of {} users, {} unknown", stats.events, stats.unique_users, stats.unknown);
+    println!("by type: {:?}, by attribute: {:?}", stats.by_type, stats.by_attribute);
+    assert_eq!((stats.events, stats.unique_users, stats.unknown), (2, 2, 1));
     Ok(())
 }
 

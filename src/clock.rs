@@ -11,12 +11,12 @@ pub trait Clock: Send + Sync {
     fn now_ms(&self) -> i64;
 }
 
-/// The system's wall clock.
+/// The wall clock of the system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the system clock")]
     fn now_ms(&self) -> i64 {
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let ms = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
@@ -24,24 +24,25 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when it is told to.
+/// A clock that moves only by calls.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock that shows `now_ms`.
+    /// A clock at `now_ms`.
     #[must_use]
     pub fn new(now_ms: i64) -> Self {
         Self(AtomicI64::new(now_ms))
     }
 
-    /// Shows `now_ms` from now on, earlier or later than before.
+    /// Sets the clock to `now_ms`, which may be earlier or later than before.
     pub fn set(&self, now_ms: i64) {
-        // Release, with the Acquire of `now_ms`: whoever reads this time sees what was done before it was set.
+        // Release; pairs with the Acquire of `now_ms`. A thread that reads this time also sees what was done before it
+        // was set; a thread that reads an earlier time sees no more than that time.
         self.0.store(now_ms, Ordering::Release);
     }
 
-    /// Moves by `ms`, forward or backward.
+    /// Moves the clock by `ms`, forward or backward.
     pub fn advance(&self, ms: i64) {
         self.0.fetch_add(ms, Ordering::AcqRel);
     }
@@ -59,7 +60,7 @@ impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
     }
 }
 
-/// A clock over another one that never runs backwards.
+/// A clock that never runs backwards, on top of another one that may.
 pub(crate) struct MonotonicClock {
     source: Box<dyn Clock>,
     latest_ms: AtomicI64,
@@ -71,25 +72,27 @@ impl MonotonicClock {
         Self { source, latest_ms }
     }
 
-    /// The source's time, or the latest time known where that is later.
+    /// The time of the source, or the latest known time if that is later.
     pub(crate) fn now_ms(&self) -> i64 {
         self.observe(self.source.now_ms())
     }
 
-    /// Takes note of a time from elsewhere and returns the latest one known.
+    /// Records a time from elsewhere, and returns the latest known time.
     pub(crate) fn observe(&self, now_ms: i64) -> i64 {
-        // A read-modify-write, so two observers agree on an order and neither ever sees the maximum shrink. AcqRel: an
-        // observer that starts after another has returned (the 200 before a GET) continues from at least its value.
+        // A read-modify-write, so all calls agree on one order, and no call sees the maximum decrease. AcqRel; pairs
+        // with itself: a call that starts after another has returned (a GET after a 200) continues from at least its
+        // value. Two concurrent calls may come in either order; both return at least their own time.
         self.latest_ms.fetch_max(now_ms, Ordering::AcqRel).max(now_ms)
     }
 
-    /// How far the source lags behind the latest time known: above zero after it was set back.
+    /// How far the source is behind the latest known time: above zero after the source was set back.
     pub(crate) fn behind_ms(&self) -> i64 {
+        // Acquire; pairs with the AcqRel of `observe`, as there.
         self.latest_ms.load(Ordering::Acquire).saturating_sub(self.source.now_ms()).max(0)
     }
 }
 
-/// The second that an instant lies in.
+/// The second that contains an instant.
 #[inline]
 #[must_use]
 pub fn second_of(ms: i64) -> i64 {
@@ -102,7 +105,7 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn never_runs_backwards() {
+    fn a_monotonic_clock_never_runs_backwards() {
         let source = Arc::new(ManualClock::new(5_000));
         let clock = MonotonicClock::new(Box::new(source.clone()));
         assert_eq!((clock.now_ms(), clock.behind_ms()), (5_000, 0));

@@ -1,13 +1,13 @@
-//! What an engine is made of: one validated struct.
+//! The settings of an engine.
 
 use crate::limits;
 
 /// How long an accepted id is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Horizon {
-    /// This many seconds from its acceptance.
+    /// For this many seconds after its acceptance.
     Secs(u64),
-    /// For as long as the process lives.
+    /// As long as the process runs.
     Unbounded,
 }
 
@@ -22,29 +22,32 @@ pub enum Horizon {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EngineConfig {
-    /// The longest window that can be asked for, in seconds.
+    /// The longest window of a query, in seconds.
     pub retention_secs: u32,
-    /// How far an event's timestamp may lie from the clock, in seconds, both ways and inclusive.
+    /// How far the timestamp of an event may differ from the clock in both directions, in seconds, inclusive.
     pub max_skew_secs: u32,
-    /// How long an accepted id is remembered; none for the least allowed, retention + 2 x skew.
+    /// How long an accepted id is remembered; none for the minimum, retention + 2 x skew.
     pub dedup_horizon: Option<Horizon>,
-    /// Ids that are remembered for each horizon in tables made beforehand, some 32 bytes an id; none for a table that grows
-    /// and shrinks with them. What does not fit is refused as overloaded, and an id may be remembered for two horizons.
+    /// The ids of a horizon that preallocated tables hold, with about 32 bytes for each id; none for elastic tables,
+    /// which grow and shrink with the ids. With preallocated tables, an event whose id does not fit is refused as
+    /// overloaded, and an id may be remembered for two horizons.
     pub dedup_capacity: Option<usize>,
-    /// Names of the users' attributes, in the order of the answers.
+    /// The names of the users' attributes, in the order of the answers.
     pub attributes: Vec<String>,
     /// The allowed event types.
     pub event_types: Vec<String>,
-    /// Events in one batch.
+    /// The most events of a batch.
     pub max_batch_events: usize,
-    /// Events that may be accepted and not folded yet, a batch's worth at least; beyond, batches are refused.
+    /// The most events that may be accepted and not folded yet, at least one full batch. Batches beyond it are refused.
     pub max_backlog_events: usize,
-    /// Bytes that the engine may hold, counted high rather than low; none for no limit. Beyond, batches and changes of the
-    /// reference table are refused until ids and seconds have expired. Request bodies and answers are not among them, nor
-    /// is what the allocator keeps for itself, unless the engine is [told](crate::Engine::observe_process) what the process
-    /// takes.
+    /// The most memory that the engine may hold, in bytes; none for no limit. Its usage is rather overestimated than
+    /// underestimated. Beyond the limit, batches and changes of the reference table are refused until ids and seconds
+    /// have expired.
+    ///
+    /// Request bodies, answers and the allocator's slack are only included if the resident memory of the process is
+    /// [reported](crate::Engine::report_rss).
     pub max_memory_bytes: Option<usize>,
-    /// Shards of the window, a power of two; they only spread contention.
+    /// Shards of the window, a power of two. They only reduce contention.
     pub shards: usize,
 }
 
@@ -68,7 +71,7 @@ impl Default for EngineConfig {
 }
 
 impl EngineConfig {
-    /// The horizon in force, in seconds; none for unbounded.
+    /// The dedup horizon in force, in seconds; none if it is unbounded.
     #[must_use]
     pub fn horizon_secs(&self) -> Option<u64> {
         match self.dedup_horizon {
@@ -78,24 +81,24 @@ impl EngineConfig {
         }
     }
 
-    /// A retry is accepted within the skew of its `ts`, as the original was: they lie 2 x skew apart at the most. The
-    /// retention on top means that no id is forgotten while its event can still be counted.
+    /// An event and its retry are both accepted within the skew of their common `ts`, so at most 2 x skew apart. With
+    /// the retention added, no id is forgotten while its event can still be counted.
     pub(crate) fn min_horizon_secs(&self) -> u64 {
         u64::from(self.retention_secs) + 2 * u64::from(self.max_skew_secs)
     }
 
-    /// Ring slots: more than the seconds that can be live at once, so that an event ahead of the clock never evicts a
-    /// second that a query of the full retention still needs.
+    /// Slots of the ring. They exceed the number of live seconds, so an event ahead of the clock never evicts a second
+    /// that a query of the full retention still needs.
     pub(crate) fn ring_slots(&self) -> usize {
         let live = self.retention_secs.max(self.max_skew_secs + 1) + self.max_skew_secs + limits::STALL_SLACK_SECS;
         (live as usize).next_power_of_two()
     }
 
-    /// The unfolded records above which a writer folds a slice before it goes on. Since they count at their worst, they
-    /// are kept to a small part of the memory, too.
-    pub(crate) fn backlog_relief_events(&self) -> usize {
+    /// The number of unfolded records above which a writer folds a slice before it continues. It is also limited to a
+    /// small part of the memory, because unfolded records are charged with their worst case.
+    pub(crate) fn writer_fold_events(&self) -> usize {
         let of_memory = self.max_memory_bytes.map_or(usize::MAX, |bytes| bytes / limits::UNFOLDED_EVENT_BYTES_MAX);
-        self.max_backlog_events.min(of_memory) / limits::BACKLOG_RELIEF_PART
+        self.max_backlog_events.min(of_memory) / limits::WRITER_FOLD_PART
     }
 
     /// The max-skew in milliseconds.
@@ -110,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_horizon_is_the_least_allowed_unless_set() {
+    fn the_horizon_is_the_minimum_unless_set() {
         let horizon_secs = |dedup_horizon| EngineConfig { dedup_horizon, ..EngineConfig::default() }.horizon_secs();
         assert_eq!(
             [None, Some(Horizon::Secs(2_041)), Some(Horizon::Unbounded)].map(horizon_secs),
@@ -119,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ring_holds_all_that_may_be_written_and_the_slack() {
+    fn the_ring_holds_all_live_seconds_and_the_slack() {
         let slots = |(retention_secs, max_skew_secs)| {
             EngineConfig { retention_secs, max_skew_secs, ..EngineConfig::default() }.ring_slots()
         };
@@ -130,9 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn writers_relieve_a_backlog_that_takes_much_of_the_memory() {
-        let relief_events =
-            |max_memory_bytes| EngineConfig { max_memory_bytes, ..EngineConfig::default() }.backlog_relief_events();
-        assert_eq!([None, Some(1 << 40), Some(1 << 30)].map(relief_events), [1 << 20, 1 << 20, 1 << 18]);
+    fn writers_fold_earlier_when_memory_is_limited() {
+        let fold_events =
+            |max_memory_bytes| EngineConfig { max_memory_bytes, ..EngineConfig::default() }.writer_fold_events();
+        assert_eq!([None, Some(1 << 40), Some(1 << 30)].map(fold_events), [1 << 20, 1 << 20, 1 << 18]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The engine has no room for the batch; nothing of it was taken.
+/// The engine currently has no room for the batch. Nothing of the batch was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overloaded;
 
@@ -14,11 +14,11 @@ impl fmt::Display for Overloaded {
 
 impl std::error::Error for Overloaded {}
 
-/// A setting that is out of its range; displays as one line that names its field.
+/// A setting that is out of its range. It displays as one line that starts with the name of the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     field: &'static str,
-    /// What follows the name of the field in the line, punctuation included.
+    /// The rest of the line after the name of the field, with its punctuation.
     reason: String,
 }
 
@@ -28,13 +28,13 @@ impl ConfigError {
         Self { field, reason: reason.into() }
     }
 
-    /// The field of [`EngineConfig`](crate::EngineConfig) that is wrong, such as `retention_secs`.
+    /// The field of [`EngineConfig`](crate::EngineConfig) that is out of its range, such as `retention_secs`.
     #[must_use]
     pub fn field(&self) -> &'static str {
         self.field
     }
 
-    /// The same line with another name for the setting, such as the one that it has on a command line.
+    /// The same line with another name for the setting, such as its option on a command line.
     #[must_use]
     pub fn display_as(&self, name: &str) -> String {
         format!("{name}{}", self.reason)

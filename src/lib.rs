@@ -63,7 +63,7 @@ pub use json::Malformed;
 pub use maintenance::Maintenance;
 pub use memory::MemoryUse;
 pub use reference::{Change, Generation, Generations, Preconditions, ReferenceError};
-pub use timeline::{Figures, Filter, Group, Groups, Metrics, Point, Query, Series};
+pub use timeline::{Filter, Group, Groups, Metrics, Point, Query, Series, Stats};
 
 /// The README's example, compiled and run.
 #[cfg(doctest)]

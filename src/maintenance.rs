@@ -1,4 +1,4 @@
-//! The threads that keep an engine tidy.
+//! The housekeeping threads of an engine.
 
 use crate::config::EngineConfig;
 use crate::engine::Engine;
@@ -7,18 +7,20 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How often an engine is ticked.
-const TICK: Duration = Duration::from_millis(50);
+/// The period of the tick.
+const TICK_PERIOD: Duration = Duration::from_millis(50);
 
-/// Runs an engine's [`tick`](Engine::tick) about every 50 ms and its [`sweep`](Engine::sweep) some thirty times a dedup
-/// horizon, or every second with preallocated dedup tables, each on a thread of its own, until it is dropped; that waits for both to end.
+/// Runs an engine's housekeeping until it is dropped. The drop waits for the threads to end.
+///
+/// The [`tick`](Engine::tick) runs about every 50 ms. The [`sweep`](Engine::sweep) runs about thirty times in a dedup
+/// horizon, or every second with preallocated dedup tables. Each has its own thread.
 pub struct Maintenance {
-    stop: Arc<Stop>,
+    stop: Arc<StopFlag>,
     threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Stop {
+struct StopFlag {
     stopped: Mutex<bool>,
     changed: Condvar,
 }
@@ -27,10 +29,10 @@ impl Maintenance {
     /// Starts the threads.
     ///
     /// # Errors
-    /// When the system has no thread to give.
+    /// When the system cannot create a thread.
     pub fn start(engine: &Arc<Engine>) -> io::Result<Self> {
         let mut maintenance = Self { stop: Arc::default(), threads: Vec::new() };
-        maintenance.every(TICK, "weir-tick", engine, Engine::tick)?;
+        maintenance.every(TICK_PERIOD, "weir-tick", engine, Engine::tick)?;
         maintenance.every(sweep_period(engine.config()), "weir-sweep", engine, Engine::sweep)?;
         Ok(maintenance)
     }
@@ -51,19 +53,19 @@ impl Drop for Maintenance {
     fn drop(&mut self) {
         self.stop.set();
         for thread in self.threads.drain(..) {
-            // A panic of its own has been reported by the thread, and a drop has nobody to report to.
+            // A thread that panicked has reported its panic itself, and a drop cannot return an error.
             let _ = thread.join();
         }
     }
 }
 
-impl Stop {
+impl StopFlag {
     fn set(&self) {
         *self.stopped.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;
         self.changed.notify_all();
     }
 
-    /// Waits for `period`, or until stopped; tells which.
+    /// Waits for `period` or until the flag is set. Returns whether it is set.
     fn wait(&self, period: Duration) -> bool {
         let stopped = self.stopped.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let waited = self.changed.wait_timeout_while(stopped, period, |stopped| !*stopped);
@@ -71,8 +73,8 @@ impl Stop {
     }
 }
 
-/// Often enough that expired ids are a small part of all, rarely enough that the sweep costs little. Preallocated tables
-/// are not swept id by id; a sweep of theirs is a step of their rotation.
+/// The period of the sweep. It is short enough that expired ids are a small part of all ids, and long enough that the
+/// sweep costs little. In preallocated tables a sweep does not visit ids; it is one step of their rotation.
 fn sweep_period(config: &EngineConfig) -> Duration {
     if config.dedup_capacity.is_some() {
         return Duration::from_secs(1);
@@ -87,15 +89,15 @@ mod tests {
     use crate::clock::SystemClock;
 
     #[test]
-    fn stops_when_dropped_though_a_period_has_not_passed() {
+    fn a_drop_stops_the_threads_before_their_period_has_passed() {
         let engine = Arc::new(Engine::new(EngineConfig::default(), SystemClock).unwrap());
         let maintenance = Maintenance::start(&engine).unwrap();
         drop(maintenance);
-        assert_eq!(Arc::strong_count(&engine), 1, "the threads have let go of it");
+        assert_eq!(Arc::strong_count(&engine), 1, "the threads have dropped it");
     }
 
     #[test]
-    fn sweeps_about_thirty_times_a_horizon_within_bounds() {
+    fn there_are_about_thirty_sweeps_in_a_horizon_within_bounds() {
         let period = |retention_secs, max_skew_secs| {
             sweep_period(&EngineConfig { retention_secs, max_skew_secs, ..EngineConfig::default() }).as_secs()
         };

@@ -1,11 +1,11 @@
-//! The limit on what the engine holds in memory.
+//! The limit on the memory that the engine holds.
 //!
-//! An event that was admitted and is not folded yet counts at the worst that it can take
-//! ([`UNFOLDED_EVENT_BYTES_MAX`](crate::limits::UNFOLDED_EVENT_BYTES_MAX)); what was folded counts at what it has come to.
-//! So nothing has to be measured while events are taken, and what is held is never counted too low, only too high.
+//! Unfolded events are charged a worst case of 512 bytes
+//! ([`UNFOLDED_EVENT_BYTES_MAX`](crate::limits::UNFOLDED_EVENT_BYTES_MAX)). Folding records the actual size first and
+//! then releases the charge. So nothing needs to be measured while events are taken, and usage is never underestimated.
 //!
-//! Whoever wants room takes it first and then looks whether everything together is within the limit; if it is not, the
-//! room is given back. So of two who come at once at least one sees the other.
+//! Callers reserve memory before they check the total, and release it if the total exceeds the limit. So two concurrent
+//! reservations cannot both miss each other.
 
 use crate::config::EngineConfig;
 use crate::dedup::Preallocated;
@@ -16,41 +16,42 @@ use crate::timeline::Timeline;
 use crate::window::{Window, WindowConsumer};
 use std::sync::Arc;
 
-/// What an engine takes before its first event, but for its fixed part: the smallest maps and the first chunks.
+/// Memory that an engine occupies before its first event, without its fixed part: the smallest maps and the first
+/// segments.
 const EMPTY_BYTES_MAX: usize = 1 << 20;
 
-/// Below this many of so many parts of the limit, an engine that was over it is no longer.
+/// An engine that was over its limit has recovered when it uses at most 15/16 of it.
 const RECOVERED_PARTS: usize = 15;
 const PARTS: usize = 16;
 
-/// What an engine holds in memory, in bytes, counted high rather than low.
+/// The memory that an engine holds, in bytes. It is rather overestimated than underestimated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryUse {
     /// The limit.
     pub max_bytes: Option<usize>,
-    /// What does not depend on what happens: the window's slots, the timeline's, and preallocated dedup tables.
+    /// What is allocated from the start: the slots of the window and of the timeline, and preallocated dedup tables.
     pub fixed_bytes: usize,
-    /// Event ids, in tables that grow.
+    /// Event ids in elastic tables.
     pub dedup_bytes: usize,
-    /// Records that are not folded, each at the worst that its event can come to.
+    /// Unfolded records, each with the worst case of its event.
     pub backlog_bytes: usize,
-    /// Folded records that are unlinked and not freed yet, because a thread may still read them.
+    /// Folded records that are unlinked but not freed yet, because a thread may still read them.
     pub garbage_bytes: usize,
-    /// Users, and what they did in each second.
+    /// Users, and their events in each second.
     pub timeline_bytes: usize,
     /// The reference tables in use.
     pub reference_bytes: usize,
-    /// Set aside for changes of the reference table that are under way.
+    /// Reserved for changes of the reference table that are in progress.
     pub reserved_bytes: usize,
-    /// What the process was last seen to take beside all of this, up to half of the limit.
-    pub beside_bytes: usize,
+    /// The part of the process's last reported memory that none of the other fields count, up to half of the limit.
+    pub unaccounted_bytes: usize,
 }
 
 impl MemoryUse {
-    /// All of it. It can be more than the limit: without any event, a new reference table lets the seconds take more room
-    /// when they are next read, and so does a second ahead of the clock when that reaches it. Events are refused then
-    /// until it is less.
+    /// The sum of all parts. It can exceed the limit without any event: seconds need more memory when they are first
+    /// read under a new reference table, and when the clock reaches a second that was ahead of it. Events are then
+    /// refused until the usage is below the limit again.
     #[must_use]
     pub fn used_bytes(&self) -> usize {
         [
@@ -61,18 +62,18 @@ impl MemoryUse {
             self.timeline_bytes,
             self.reference_bytes,
             self.reserved_bytes,
-            self.beside_bytes,
+            self.unaccounted_bytes,
         ]
         .into_iter()
         .fold(0, usize::saturating_add)
     }
 }
 
-/// The least limit with which an engine of these settings takes its largest batch while it is empty.
+/// The lowest limit with which an empty engine with these settings accepts its largest batch.
 pub(crate) fn min_bytes(config: &EngineConfig) -> usize {
     fixed_bytes(config)
         .saturating_add(EMPTY_BYTES_MAX)
-        .saturating_add(Timeline::cells_bytes_of_empty(config))
+        .saturating_add(Timeline::initial_counter_bytes(config))
         .saturating_add(config.max_batch_events * UNFOLDED_EVENT_BYTES_MAX)
 }
 
@@ -84,7 +85,7 @@ fn fixed_bytes(config: &EngineConfig) -> usize {
         .saturating_add(config.dedup_capacity.map_or(0, tables))
 }
 
-/// What the parts of an engine that grow and shrink take.
+/// The memory of the parts of an engine that grow and shrink.
 #[derive(Default)]
 pub(crate) struct Parts {
     pub(crate) dedup_bytes: usize,
@@ -92,7 +93,7 @@ pub(crate) struct Parts {
     pub(crate) reference_bytes: usize,
 }
 
-/// The gauges and the limit. Every access is Relaxed but where a fence says otherwise.
+/// The gauges and the limit. Every access is Relaxed; the fences order what needs an order.
 pub(crate) struct Memory {
     max_bytes: Option<usize>,
     fixed_bytes: usize,
@@ -100,14 +101,14 @@ pub(crate) struct Memory {
     timeline_bytes: AtomicUsize,
     reference_bytes: AtomicUsize,
     reserved_bytes: AtomicUsize,
-    /// Folded records that may still be read, and so are not freed.
-    lingering_bytes: Arc<AtomicUsize>,
-    beside_bytes: AtomicUsize,
-    /// 1 while it is over the limit.
+    /// Folded records that are not freed, because a thread may still read them.
+    garbage_bytes: Arc<AtomicUsize>,
+    unaccounted_bytes: AtomicUsize,
+    /// 1 while the engine is over its limit.
     over: AtomicUsize,
 }
 
-/// Room that was set aside, until it is dropped.
+/// Reserved memory; dropping it releases the memory.
 pub(crate) struct Reservation<'m> {
     memory: &'m Memory,
     bytes: usize,
@@ -122,18 +123,18 @@ impl Memory {
             timeline_bytes: AtomicUsize::new(0),
             reference_bytes: AtomicUsize::new(0),
             reserved_bytes: AtomicUsize::new(0),
-            lingering_bytes: Arc::new(AtomicUsize::new(0)),
-            beside_bytes: AtomicUsize::new(0),
+            garbage_bytes: Arc::new(AtomicUsize::new(0)),
+            unaccounted_bytes: AtomicUsize::new(0),
             over: AtomicUsize::new(0),
         }
     }
 
-    /// Whether there is a limit. Without one nothing needs to be counted.
+    /// Whether there is a limit. Without a limit the parts need not be measured at each fold.
     pub(crate) fn is_limited(&self) -> bool {
         self.max_bytes.is_some()
     }
 
-    /// Whether a batch whose events are in the backlog already may stay there.
+    /// Whether a batch may stay in the backlog, to which its events were already added.
     pub(crate) fn admits(&self, backlog_events: usize) -> bool {
         let admits = self.fits(backlog_events);
         if !admits {
@@ -142,11 +143,11 @@ impl Memory {
         admits
     }
 
-    /// Sets `bytes` aside, or refuses to. A refusal does not mean that the engine is over its limit: what was asked for
-    /// may be more than all of it.
+    /// Reserves `bytes`, or refuses to. A refusal does not mean that the engine is over its limit: `bytes` alone may
+    /// exceed it.
     pub(crate) fn reserve(&self, bytes: usize, backlog_events: usize) -> Result<Reservation<'_>, Overloaded> {
         let bytes = if self.is_limited() { bytes } else { 0 };
-        // Refused beforehand, so that nobody else is refused for a room that can never be.
+        // Refused before it is reserved: a reservation that can never fit must not make other callers fail.
         if self.max_bytes.is_some_and(|max_bytes| bytes > max_bytes) {
             return Err(Overloaded);
         }
@@ -157,47 +158,50 @@ impl Memory {
 
     fn fits(&self, backlog_events: usize) -> bool {
         let Some(max_bytes) = self.max_bytes else { return true };
-        // Pairs with itself in another thread: each has taken its room before, so in whatever order the two come here, the
-        // second sees the room of the first. And with the one in `hold`: who has found room in the backlog that a fold
-        // had given back sees what that fold has counted before.
+        // Pairs with itself in another thread. Each caller reserves before its fence. Of two callers, the one whose
+        // fence comes second sees the reservation of the first, so in either order at least one of them counts both.
+        //
+        // Pairs also with the fence in `update`. If the caller's backlog no longer contains the records of a fold, it
+        // sees the sizes that the fold recorded before it released them. Otherwise these records are still charged in
+        // full.
         fence(Ordering::SeqCst);
         self.usage(backlog_events).used_bytes() <= max_bytes
     }
 
-    /// Takes note of what the parts have come to; whatever room that stands for is given back afterwards.
-    pub(crate) fn hold(&self, parts: &Parts) {
+    /// Records the sizes of the parts. The caller releases the charge for their growth only afterwards.
+    pub(crate) fn update(&self, parts: &Parts) {
         self.dedup_bytes.store(parts.dedup_bytes, Ordering::Relaxed);
         self.timeline_bytes.store(parts.timeline_bytes, Ordering::Relaxed);
         self.reference_bytes.store(parts.reference_bytes, Ordering::Relaxed);
-        // See `fits`.
+        // Pairs with the fence in `fits`, see there.
         fence(Ordering::SeqCst);
     }
 
-    /// The part of [`hold`](Self::hold) that a query can change.
-    pub(crate) fn hold_timeline(&self, bytes: usize) {
+    /// Records the size of the only part that a query can change; see [`update`](Self::update).
+    pub(crate) fn update_timeline(&self, bytes: usize) {
         self.timeline_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Counts folded records until nobody can read them any more; they are unlinked already.
-    pub(crate) fn linger(&self, records: usize) {
+    /// Counts folded records, which are unlinked already, until no thread can read them any more.
+    pub(crate) fn add_garbage(&self, records: usize) {
         let bytes = records * RECORD_BYTES_MAX;
-        self.lingering_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let lingering_bytes = Arc::clone(&self.lingering_bytes);
-        reclaim::pin().defer(move || _ = lingering_bytes.fetch_sub(bytes, Ordering::Relaxed));
+        self.garbage_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let garbage_bytes = Arc::clone(&self.garbage_bytes);
+        reclaim::pin().defer(move || _ = garbage_bytes.fetch_sub(bytes, Ordering::Relaxed));
     }
 
-    /// Takes note of what the process takes: what is not counted here counts all the same, but for no more than half of
-    /// the limit, so that the engine can always go on with the other half.
-    pub(crate) fn observe(&self, process_bytes: usize, backlog_events: usize) {
+    /// Records the resident memory of the process. The part that the gauges do not count is charged from then on, but
+    /// at most half of the limit: the engine can always use the other half.
+    pub(crate) fn report_rss(&self, rss_bytes: usize, backlog_events: usize) {
         let Some(max_bytes) = self.max_bytes else { return };
         let usage = self.usage(backlog_events);
-        let counted_bytes = usage.used_bytes() - usage.beside_bytes;
-        let beside_bytes = process_bytes.saturating_sub(counted_bytes).min(max_bytes / 2);
-        self.beside_bytes.store(beside_bytes, Ordering::Relaxed);
+        let counted_bytes = usage.used_bytes() - usage.unaccounted_bytes;
+        let unaccounted_bytes = rss_bytes.saturating_sub(counted_bytes).min(max_bytes / 2);
+        self.unaccounted_bytes.store(unaccounted_bytes, Ordering::Relaxed);
     }
 
-    /// Looks again whether the engine is over its limit.
-    pub(crate) fn review(&self, backlog_events: usize) {
+    /// Checks again whether the engine is over its limit.
+    pub(crate) fn recheck(&self, backlog_events: usize) {
         let Some(max_bytes) = self.max_bytes else { return };
         let used_bytes = self.usage(backlog_events).used_bytes();
         if used_bytes > max_bytes {
@@ -207,7 +211,7 @@ impl Memory {
         }
     }
 
-    /// From a refusal of events on until no more than 15/16 of the limit is in use.
+    /// Whether the engine is over its limit: from a refusal of events until at most 15/16 of the limit is in use.
     pub(crate) fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed) == 1
     }
@@ -218,11 +222,11 @@ impl Memory {
             fixed_bytes: self.fixed_bytes,
             dedup_bytes: self.dedup_bytes.load(Ordering::Relaxed),
             backlog_bytes: backlog_events.saturating_mul(UNFOLDED_EVENT_BYTES_MAX),
-            garbage_bytes: self.lingering_bytes.load(Ordering::Relaxed),
+            garbage_bytes: self.garbage_bytes.load(Ordering::Relaxed),
             timeline_bytes: self.timeline_bytes.load(Ordering::Relaxed),
             reference_bytes: self.reference_bytes.load(Ordering::Relaxed),
             reserved_bytes: self.reserved_bytes.load(Ordering::Relaxed),
-            beside_bytes: self.beside_bytes.load(Ordering::Relaxed),
+            unaccounted_bytes: self.unaccounted_bytes.load(Ordering::Relaxed),
         }
     }
 }
@@ -245,12 +249,12 @@ mod tests {
     }
 
     #[test]
-    fn two_who_want_more_than_half_cannot_both_have_it() {
+    fn two_reservations_of_more_than_half_cannot_both_succeed() {
         let memory = memory();
         let first = memory.reserve(MAX_BYTES / 2, 0).unwrap();
         assert!(memory.reserve(MAX_BYTES / 2 + 1, 0).is_err());
-        assert_eq!(memory.usage(0).reserved_bytes, MAX_BYTES / 2, "what is refused holds nothing");
-        assert!(memory.reserve(MAX_BYTES / 2, 1).is_err(), "an unfolded event counts");
+        assert_eq!(memory.usage(0).reserved_bytes, MAX_BYTES / 2, "a refused reservation holds nothing");
+        assert!(memory.reserve(MAX_BYTES / 2, 1).is_err(), "an unfolded event is charged");
         let second = memory.reserve(MAX_BYTES / 2, 0).unwrap();
         drop((first, second));
         assert_eq!(memory.usage(0).used_bytes(), 0);
@@ -259,12 +263,12 @@ mod tests {
     }
 
     #[test]
-    fn events_are_refused_when_all_parts_together_leave_no_room() {
+    fn events_are_refused_when_the_sum_of_all_parts_leaves_no_room() {
         let memory = memory();
         let reserved = memory.reserve(MAX_BYTES / 8, 0).unwrap();
         let eighth = MAX_BYTES / 8;
-        memory.hold(&Parts { dedup_bytes: eighth, timeline_bytes: eighth, reference_bytes: eighth });
-        memory.linger(eighth / RECORD_BYTES_MAX);
+        memory.update(&Parts { dedup_bytes: eighth, timeline_bytes: eighth, reference_bytes: eighth });
+        memory.add_garbage(eighth / RECORD_BYTES_MAX);
         let left_events = (MAX_BYTES - 5 * eighth) / UNFOLDED_EVENT_BYTES_MAX;
         assert!(memory.admits(left_events));
         assert!(!memory.is_over());
@@ -275,28 +279,29 @@ mod tests {
     }
 
     #[test]
-    fn it_is_over_until_a_sixteenth_is_free() {
+    fn an_engine_is_over_its_limit_until_a_sixteenth_is_free() {
         let memory = memory();
-        let review = |sixteenths: usize, more_bytes: usize| {
-            memory.hold(&Parts { timeline_bytes: MAX_BYTES / 16 * sixteenths + more_bytes, ..Parts::default() });
-            memory.review(0);
+        let is_over = |sixteenths: usize, more_bytes: usize| {
+            memory.update(&Parts { timeline_bytes: MAX_BYTES / 16 * sixteenths + more_bytes, ..Parts::default() });
+            memory.recheck(0);
             memory.is_over()
         };
-        assert_eq!([review(16, 0), review(16, 1)], [false, true], "over without a refusal, too");
-        assert_eq!([review(16, 0), review(15, 1), review(15, 0), review(15, 1)], [true, true, false, false]);
+        assert_eq!([is_over(16, 0), is_over(16, 1)], [false, true], "also without a refusal");
+        assert_eq!([is_over(16, 0), is_over(15, 1), is_over(15, 0), is_over(15, 1)], [true, true, false, false]);
     }
 
     #[test]
-    fn what_the_process_takes_beside_counts_up_to_half_of_the_limit() {
+    fn unaccounted_memory_of_the_process_is_charged_up_to_half_of_the_limit() {
         let memory = memory();
-        memory.hold(&Parts { timeline_bytes: 100, ..Parts::default() });
-        let beside = |process_bytes| {
-            memory.observe(process_bytes, 0);
-            memory.usage(0).beside_bytes
+        memory.update(&Parts { timeline_bytes: 100, ..Parts::default() });
+        let unaccounted_bytes = |rss_bytes| {
+            memory.report_rss(rss_bytes, 0);
+            memory.usage(0).unaccounted_bytes
         };
-        assert_eq!([99, 100, 101, 250].map(beside), [0, 0, 1, 150]);
-        assert_eq!([usize::MAX, 100].map(beside), [MAX_BYTES / 2, 0], "what was seen before is not counted twice");
-        memory.observe(usize::MAX, 0);
+        assert_eq!([99, 100, 101, 250].map(unaccounted_bytes), [0, 0, 1, 150]);
+        let expected = [MAX_BYTES / 2, 0];
+        assert_eq!([usize::MAX, 100].map(unaccounted_bytes), expected, "the earlier report is not counted again");
+        memory.report_rss(usize::MAX, 0);
         let left_events = (MAX_BYTES / 2 - 100) / UNFOLDED_EVENT_BYTES_MAX;
         assert!(memory.admits(left_events) && !memory.admits(left_events + 1));
     }
@@ -306,9 +311,9 @@ mod tests {
         let memory = Memory::new(&EngineConfig::default());
         assert!(memory.admits(usize::MAX));
         assert!(memory.reserve(usize::MAX, usize::MAX).is_ok());
-        memory.hold(&Parts { dedup_bytes: usize::MAX, ..Parts::default() });
-        memory.observe(usize::MAX, 0);
-        memory.review(usize::MAX);
+        memory.update(&Parts { dedup_bytes: usize::MAX, ..Parts::default() });
+        memory.report_rss(usize::MAX, 0);
+        memory.recheck(usize::MAX);
         assert!(!memory.is_over());
         assert_eq!(memory.usage(1).used_bytes(), usize::MAX);
     }

@@ -1,4 +1,4 @@
-//! Whether an engine can be built from its settings.
+//! Validation of an engine's settings.
 
 use crate::config::{EngineConfig, Horizon};
 use crate::error::ConfigError;
@@ -6,7 +6,7 @@ use crate::{limits, memory};
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// Words that mean something in a query or an answer, and so cannot name an attribute.
+/// Words with a meaning in a query or an answer. They cannot name an attribute.
 const RESERVED: [&str; 8] = ["type", "user_id", "window", "step", "group_by", "events", "unique_users", "unknown"];
 
 impl EngineConfig {
@@ -105,7 +105,7 @@ mod tests {
     fn error(change: impl Fn(&mut EngineConfig)) -> String {
         let mut config = EngineConfig::default();
         change(&mut config);
-        config.validate().expect_err("is refused").to_string()
+        config.validate().expect_err("an invalid setting").to_string()
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_can_name_the_setting_as_the_caller_does() {
+    fn an_error_can_be_displayed_with_another_name() {
         let config = EngineConfig { attributes: vec!["type".to_owned()], ..EngineConfig::default() };
         let error = config.validate().unwrap_err();
         assert_eq!((error.field(), error.to_string()), ("attributes", "attributes: \"type\" is reserved".to_owned()));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_horizon_and_none_at_all_are_allowed() {
+    fn a_horizon_may_be_longer_or_unbounded() {
         let config = EngineConfig { dedup_horizon: Some(Horizon::Secs(2_040)), ..EngineConfig::default() };
         config.validate().unwrap();
         let config = EngineConfig { dedup_horizon: Some(Horizon::Unbounded), ..EngineConfig::default() };

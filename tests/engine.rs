@@ -50,9 +50,9 @@ fn put(engine: &Engine, users: &str, ts_ms: i64) -> u64 {
 }
 
 /// Total and distinct users.
-fn figures(engine: &Engine, window_secs: u32) -> (u64, u64) {
+fn events_and_users(engine: &Engine, window_secs: u32) -> (u64, u64) {
     let metrics = engine.metrics(window_secs);
-    (metrics.figures.events, metrics.figures.unique_users)
+    (metrics.stats.events, metrics.stats.unique_users)
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_batch_that_is_ingested_again_counts_nothing_again() {
         assert_eq!(engine.ingest(&mut batch, START_MS).unwrap(), tally);
         assert_eq!((engine.sizes().dedup_ids, engine.sizes().backlog), (1, 1));
     }
-    assert_eq!((figures(&engine, 1), engine.sizes().backlog), ((1, 1), 0));
+    assert_eq!((events_and_users(&engine, 1), engine.sizes().backlog), ((1, 1), 0));
 }
 
 #[test]
@@ -98,9 +98,15 @@ fn a_window_is_the_whole_seconds_up_to_now() {
     let (engine, clock) = engine();
     clock.set(START_MS + 999);
     post(&engine, &[("a", "u1", -999), ("b", "u2", 0), ("c", "u3", -1_000), ("d", "u4", -2_000)]);
-    assert_eq!([1, 2, 3, 4].map(|window_secs| figures(&engine, window_secs)), [(2, 2), (3, 3), (4, 4), (4, 4)]);
+    assert_eq!(
+        [1, 2, 3, 4].map(|window_secs| events_and_users(&engine, window_secs)),
+        [(2, 2), (3, 3), (4, 4), (4, 4)]
+    );
     clock.advance(1);
-    assert_eq!([1, 2, 3, 4].map(|window_secs| figures(&engine, window_secs)), [(0, 0), (2, 2), (3, 3), (4, 4)]);
+    assert_eq!(
+        [1, 2, 3, 4].map(|window_secs| events_and_users(&engine, window_secs)),
+        [(0, 0), (2, 2), (3, 3), (4, 4)]
+    );
     assert_eq!(
         [0, 1, 1_800, u32::MAX].map(|window_secs| engine.metrics(window_secs).window_secs),
         [1, 1, 1_800, 1_800]
@@ -111,13 +117,13 @@ fn a_window_is_the_whole_seconds_up_to_now() {
 fn an_event_ahead_of_the_clock_joins_when_its_second_begins() {
     let (engine, clock) = engine();
     post(&engine, &[("a", "u", 2_500)]);
-    assert_eq!(figures(&engine, 1_800), (0, 0));
+    assert_eq!(events_and_users(&engine, 1_800), (0, 0));
     clock.advance(1_999);
-    assert_eq!(figures(&engine, 1_800), (0, 0));
+    assert_eq!(events_and_users(&engine, 1_800), (0, 0));
     clock.advance(1);
-    assert_eq!(figures(&engine, 1), (1, 1));
+    assert_eq!(events_and_users(&engine, 1), (1, 1));
     clock.advance(1_000);
-    assert_eq!((figures(&engine, 1), figures(&engine, 2)), ((0, 0), (1, 1)));
+    assert_eq!((events_and_users(&engine, 1), events_and_users(&engine, 2)), ((0, 0), (1, 1)));
 }
 
 #[test]
@@ -128,7 +134,7 @@ fn events_ahead_of_the_clock_are_folded_before_they_are_due() {
     engine.tick();
     assert_eq!((engine.sizes().backlog, engine.sizes().users), (0, 1));
     clock.advance(120_000);
-    assert_eq!(figures(&engine, 61), (2, 1));
+    assert_eq!(events_and_users(&engine, 61), (2, 1));
 }
 
 #[test]
@@ -140,9 +146,9 @@ fn an_event_ahead_of_the_clock_evicts_nothing_from_a_full_window() {
         post(&engine, &[("old", "u1", 0)]);
         clock.advance((i64::from(retention_secs) - 1) * 1_000);
         post(&engine, &[("new", "u2", i64::from(max_skew_secs) * 1_000)]);
-        assert_eq!(figures(&engine, retention_secs).0, 1 + u64::from(max_skew_secs == 0));
+        assert_eq!(events_and_users(&engine, retention_secs).0, 1 + u64::from(max_skew_secs == 0));
         clock.advance(1_000);
-        assert_eq!(figures(&engine, retention_secs).0, u64::from(max_skew_secs < 2));
+        assert_eq!(events_and_users(&engine, retention_secs).0, u64::from(max_skew_secs < 2));
     }
 }
 
@@ -158,7 +164,7 @@ fn short_retentions_wrap_the_ring_many_times() {
         }
         if second >= 10 {
             // A second in the past has got all three of its events, the last two wait for theirs from behind.
-            assert_eq!(figures(&engine, 5), (3 * 3 + 2 + 2, 3), "{second}");
+            assert_eq!(events_and_users(&engine, 5), (3 * 3 + 2 + 2, 3), "{second}");
         }
         clock.advance(1_000);
     }
@@ -169,13 +175,13 @@ fn short_retentions_wrap_the_ring_many_times() {
 fn users_leave_with_their_last_second() {
     let (engine, clock) = engine_with(|config| config.retention_secs = 10);
     post(&engine, &[("a", "u1", 0), ("b", "u2", 0), ("c", "u2", 5_000)]);
-    assert_eq!((figures(&engine, 10), engine.sizes().users), ((2, 2), 2));
+    assert_eq!((events_and_users(&engine, 10), engine.sizes().users), ((2, 2), 2));
     clock.advance(9_000);
-    assert_eq!((figures(&engine, 10), engine.sizes().users), ((3, 2), 2));
+    assert_eq!((events_and_users(&engine, 10), engine.sizes().users), ((3, 2), 2));
     clock.advance(1_000);
-    assert_eq!((figures(&engine, 10), engine.sizes().users), ((1, 1), 1));
+    assert_eq!((events_and_users(&engine, 10), engine.sizes().users), ((1, 1), 1));
     clock.advance(5_000);
-    assert_eq!((figures(&engine, 10), engine.sizes().users), ((0, 0), 0));
+    assert_eq!((events_and_users(&engine, 10), engine.sizes().users), ((0, 0), 0));
 }
 
 #[test]
@@ -190,8 +196,8 @@ fn a_user_with_nothing_but_events_ahead_of_the_clock_keeps_the_index() {
     post(&engine, &[("c", "u2", 0), ("d", "u2", 24_000)]);
     clock.advance(24_000);
     let metrics = engine.metrics(5);
-    assert_eq!((metrics.figures.events, metrics.figures.unique_users), (2, 2));
-    assert_eq!(metrics.figures.by_attribute[0].1, [("free".into(), 1), ("pro".into(), 1)].into());
+    assert_eq!((metrics.stats.events, metrics.stats.unique_users), (2, 2));
+    assert_eq!(metrics.stats.by_attribute[0].1, [("free".into(), 1), ("pro".into(), 1)].into());
 }
 
 #[test]
@@ -203,12 +209,16 @@ fn what_a_stalled_writer_publishes_too_late_is_not_shown_and_not_kept() {
     engine.tick();
     // The writer took its time at START and goes on now: it judges by that time, and counts into those seconds.
     assert_eq!(engine.ingest(&mut stalled, START_MS).unwrap().accepted, 2);
-    assert_eq!((figures(&engine, 5), engine.sizes().users), ((2, 2), 2), "START + 2 s is still live, START is not");
+    assert_eq!(
+        (events_and_users(&engine, 5), engine.sizes().users),
+        ((2, 2), 2),
+        "START + 2 s is still live, START is not"
+    );
     clock.advance(i64::from(limits::STALL_SLACK_SECS) * 1_000 * 10);
     let mut stalled = decode(&engine, &[("d", "u1", 0)], START_MS);
     engine.ingest(&mut stalled, START_MS).unwrap();
     engine.tick();
-    assert_eq!((figures(&engine, 5), engine.sizes().users, engine.sizes().backlog), ((0, 0), 0, 0));
+    assert_eq!((events_and_users(&engine, 5), engine.sizes().users, engine.sizes().backlog), ((0, 0), 0, 0));
 }
 
 #[test]
@@ -216,17 +226,17 @@ fn a_new_table_regroups_what_was_ingested_before_it() {
     let (engine, _) = engine();
     post(&engine, &[("a", "u1", 0), ("b", "u2", -1_000), ("c", "u3", -2_000)]);
     let metrics = engine.metrics(300);
-    assert_eq!((metrics.figures.unknown, metrics.generation, metrics.figures.by_attribute[0].1.len()), (3, 0, 0));
+    assert_eq!((metrics.stats.unknown, metrics.generation, metrics.stats.by_attribute[0].1.len()), (3, 0, 0));
     put(&engine, r#"{"u1":{"plan":"pro","region":"eu"},"u2":{"plan":"free","region":"eu"}}"#, START_MS);
     post(&engine, &[("d", "u1", -2_000)]); // into a second whose totals are of the old generation
     let metrics = engine.metrics(300);
-    assert_eq!((metrics.figures.unknown, metrics.generation, metrics.figures.unique_users), (1, 1, 3));
-    assert_eq!(metrics.figures.by_attribute[0], ("plan".into(), [("free".into(), 1), ("pro".into(), 2)].into()));
-    assert_eq!(metrics.figures.by_attribute[1], ("region".into(), [("eu".into(), 3)].into()));
+    assert_eq!((metrics.stats.unknown, metrics.generation, metrics.stats.unique_users), (1, 1, 3));
+    assert_eq!(metrics.stats.by_attribute[0], ("plan".into(), [("free".into(), 1), ("pro".into(), 2)].into()));
+    assert_eq!(metrics.stats.by_attribute[1], ("region".into(), [("eu".into(), 3)].into()));
     put(&engine, r#"{"u3":{"plan":"pro","region":"us"}}"#, START_MS + 1);
     let metrics = engine.metrics(300);
-    assert_eq!((metrics.figures.unknown, metrics.generation, metrics.figures.unique_users), (3, 2, 3));
-    assert_eq!(metrics.figures.by_attribute[0].1, [("pro".into(), 1)].into());
+    assert_eq!((metrics.stats.unknown, metrics.generation, metrics.stats.unique_users), (3, 2, 3));
+    assert_eq!(metrics.stats.by_attribute[0].1, [("pro".into(), 1)].into());
 }
 
 #[test]
@@ -241,10 +251,10 @@ fn many_groups_are_counted_as_exactly_as_few() {
     let mut batch = engine.decode(ndjson(events, START_MS), Format::Ndjson).unwrap();
     engine.ingest(&mut batch, START_MS).unwrap();
     let metrics = engine.metrics(300);
-    assert_eq!((metrics.figures.events, metrics.figures.unique_users, metrics.figures.unknown), (3_000, 3_000, 0));
-    assert_eq!(metrics.figures.by_attribute[0].1.len(), 1_500);
-    assert!(metrics.figures.by_attribute[0].1.values().all(|events| *events == 2));
-    assert_eq!(metrics.figures.by_attribute[1].1.values().sum::<u64>(), 3_000);
+    assert_eq!((metrics.stats.events, metrics.stats.unique_users, metrics.stats.unknown), (3_000, 3_000, 0));
+    assert_eq!(metrics.stats.by_attribute[0].1.len(), 1_500);
+    assert!(metrics.stats.by_attribute[0].1.values().all(|events| *events == 2));
+    assert_eq!(metrics.stats.by_attribute[1].1.values().sum::<u64>(), 3_000);
 }
 
 #[test]
@@ -253,10 +263,10 @@ fn the_clock_never_runs_backwards_and_says_how_far_it_was_set_back() {
     post(&engine, &[("a", "u", 0)]);
     clock.advance(-3_600_000);
     assert_eq!((engine.now_ms(), engine.clock_behind_ms()), (START_MS, 3_600_000));
-    assert_eq!((figures(&engine, 1), engine.metrics(1).as_of_ms), ((1, 1), START_MS));
+    assert_eq!((events_and_users(&engine, 1), engine.metrics(1).as_of_ms), ((1, 1), START_MS));
     clock.advance(3_600_000 + 5_000);
     assert_eq!((engine.now_ms(), engine.clock_behind_ms()), (START_MS + 5_000, 0));
-    assert_eq!((figures(&engine, 5), figures(&engine, 6)), ((0, 0), (1, 1)));
+    assert_eq!((events_and_users(&engine, 5), events_and_users(&engine, 6)), ((0, 0), (1, 1)));
 }
 
 #[test]
@@ -268,11 +278,11 @@ fn a_clock_that_jumps_far_ahead_expires_everything() {
     engine.tick();
     assert_eq!(engine.sizes().users, 240);
     clock.advance(i64::from(u32::MAX) * 1_000);
-    assert_eq!((figures(&engine, 1_800), engine.sizes().users), ((0, 0), 0));
+    assert_eq!((events_and_users(&engine, 1_800), engine.sizes().users), ((0, 0), 0));
     engine.sweep();
     assert_eq!(engine.sizes().dedup_ids, 0);
     assert_eq!(post(&engine, &[("e1", "u1", 0)]).accepted, 1);
-    assert_eq!(figures(&engine, 1_800), (1, 1));
+    assert_eq!(events_and_users(&engine, 1_800), (1, 1));
 }
 
 #[test]
@@ -313,17 +323,17 @@ fn a_full_backlog_refuses_a_batch_whole_and_a_fold_makes_room() {
         engine.decode(ndjson(events, now_ms), Format::Ndjson).unwrap()
     };
     for first in 0..10 {
-        assert_eq!(engine.ingest_prompt(&mut batch(100 * first), now_ms).unwrap().accepted, 100);
+        assert_eq!(engine.try_ingest(&mut batch(100 * first), now_ms).unwrap().accepted, 100);
         assert_eq!(engine.is_backlogged(), first >= 1, "above an eighth");
     }
     let mut refused = batch(1_000);
-    assert_eq!(engine.ingest_prompt(&mut refused, now_ms), Err(Overloaded));
+    assert_eq!(engine.try_ingest(&mut refused, now_ms), Err(Overloaded));
     assert!((0..100).all(|index| refused.verdict(index) == Verdict::Pending));
     assert_eq!((engine.sizes().dedup_ids, engine.sizes().backlog), (1_000, 1_000), "nothing of it was claimed");
     // A writer that may fold makes its own room.
     assert_eq!(engine.ingest(&mut refused, now_ms).unwrap().accepted, 100);
     assert_eq!((engine.sizes().backlog, engine.is_backlogged()), (100, false));
-    assert_eq!((figures(&engine, 1), engine.sizes().backlog), ((1_100, 7), 0));
+    assert_eq!((events_and_users(&engine, 1), engine.sizes().backlog), ((1_100, 7), 0));
 }
 
 #[test]
@@ -332,11 +342,11 @@ fn a_tick_folds_all_that_is_there_when_it_starts() {
     for batch in 0..2 {
         let events = (0..100_000_i64).map(|i| (format!("e{batch}-{i}"), format!("u{}", i % 9), -(i % 4) * 1_000));
         let mut events = engine.decode(ndjson(events, START_MS), Format::Ndjson).unwrap();
-        engine.ingest_prompt(&mut events, START_MS).unwrap();
+        engine.try_ingest(&mut events, START_MS).unwrap();
     }
     assert!(engine.sizes().backlog > limits::FOLD_SLICE, "more than a slice");
     engine.tick();
-    assert_eq!((engine.sizes().backlog, figures(&engine, 4)), (0, (200_000, 9)));
+    assert_eq!((engine.sizes().backlog, events_and_users(&engine, 4)), (0, (200_000, 9)));
 }
 
 #[test]
@@ -356,7 +366,7 @@ fn what_comes_to_a_second_that_another_has_replaced_leaves_no_trace_in_the_backl
     post(&engine, &[("c", "u3", 0)]);
     engine.ingest(&mut stalled, START_MS).unwrap();
     assert_eq!(engine.sizes().backlog, 1);
-    assert_eq!((figures(&engine, 5), engine.sizes().backlog), ((1, 1), 0));
+    assert_eq!((events_and_users(&engine, 5), engine.sizes().backlog), ((1, 1), 0));
 }
 
 /// Eight writers and four readers on the real clock. Writers post overlapping id ranges, so each id is raced for; every
@@ -388,7 +398,7 @@ fn no_accepted_event_is_lost_or_doubled_under_load() {
                         let accepted = tally.accepted as u64;
                         let acknowledged = acknowledged.fetch_add(accepted, Ordering::AcqRel) + accepted;
                         if batch % 10 == 0 {
-                            assert!(engine.metrics(1_800).figures.events >= acknowledged);
+                            assert!(engine.metrics(1_800).stats.events >= acknowledged);
                         }
                     }
                 })
@@ -401,10 +411,10 @@ fn no_accepted_event_is_lost_or_doubled_under_load() {
                     while !done.load(Ordering::Acquire) {
                         let before = acknowledged.load(Ordering::Acquire);
                         let metrics = engine.metrics(1_800);
-                        assert!(metrics.figures.events >= before.max(total), "an acknowledged event is missing");
+                        assert!(metrics.stats.events >= before.max(total), "an acknowledged event is missing");
                         assert!(metrics.as_of_ms >= as_of_ms);
-                        assert!(metrics.figures.unique_users <= 1_000);
-                        (as_of_ms, total) = (metrics.as_of_ms, metrics.figures.events);
+                        assert!(metrics.stats.unique_users <= 1_000);
+                        (as_of_ms, total) = (metrics.as_of_ms, metrics.stats.events);
                     }
                 })
             })
@@ -417,9 +427,9 @@ fn no_accepted_event_is_lost_or_doubled_under_load() {
     let distinct = (WRITERS / 2 * BATCHES * BATCH) as u64;
     assert_eq!(acknowledged.load(Ordering::Acquire), distinct);
     let metrics = engine.metrics(1_800);
-    assert_eq!((metrics.figures.events, metrics.figures.by_type["click"]), (distinct, distinct));
+    assert_eq!((metrics.stats.events, metrics.stats.by_type["click"]), (distinct, distinct));
     let users: BTreeSet<usize> = (0..BATCH).map(|event| event * 7 % 1_000).collect();
-    assert_eq!(metrics.figures.unique_users, users.len() as u64);
+    assert_eq!(metrics.stats.unique_users, users.len() as u64);
     assert_eq!(engine.sizes().dedup_ids as u64, distinct);
 }
 
@@ -443,9 +453,9 @@ fn no_answer_mixes_generations_or_goes_back_to_an_older_one() {
                     let metrics = engine.metrics(300);
                     assert!(metrics.generation >= before.max(last), "an older generation than one that was seen");
                     last = metrics.generation;
-                    let plans = &metrics.figures.by_attribute[0].1;
+                    let plans = &metrics.stats.by_attribute[0].1;
                     if last == 0 {
-                        assert_eq!((plans.len(), metrics.figures.unknown), (0, 500));
+                        assert_eq!((plans.len(), metrics.stats.unknown), (0, 500));
                     } else {
                         assert_eq!(*plans, [(format!("g{last}"), 500)].into(), "generation {last}");
                     }

@@ -129,7 +129,7 @@ fn every_verdict_and_count_is_right_however_often_memory_runs_out() {
             }
             assert!(engine.memory().used_bytes() <= MAX_BYTES);
         }
-        assert_eq!(engine.metrics(RETENTION as u32).figures.events, oracle.total_events(ts_ms), "round {round}");
+        assert_eq!(engine.metrics(RETENTION as u32).stats.events, oracle.total_events(ts_ms), "round {round}");
         clock.advance(250);
         // Clients give up what would be too late by now.
         waiting.retain(|one| engine.now_ms() - one.ts_ms <= SKEW * 1_000);
@@ -149,14 +149,14 @@ fn when_all_has_expired_everything_is_accepted_again() {
     if ingest(&engine, &mut duplicates).is_ok() {
         assert_eq!([0, 1].map(|event| duplicates.verdict(event)), [Verdict::Duplicate; 2], "also while it is full");
     }
-    assert_eq!(engine.metrics(RETENTION as u32).figures.unique_users, taken);
+    assert_eq!(engine.metrics(RETENTION as u32).stats.unique_users, taken);
     clock.advance(HORIZON * 1_000 + 120_000);
     engine.tick();
     engine.sweep();
     assert_eq!(engine.sizes().dedup_ids, 0);
     let again = fill(&engine);
     assert!(again >= taken * 9 / 10, "{again} after {taken}");
-    assert_eq!(engine.metrics(RETENTION as u32).figures.events, again);
+    assert_eq!(engine.metrics(RETENTION as u32).stats.events, again);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use weir::{
-    Batch, Change, Engine, EngineConfig, Figures, Filter, Format, Group, Groups, ManualClock, Metrics, Point,
-    Preconditions, Query, ReferenceError, Tally, Verdict, format_ms, limits, second_of,
+    Batch, Change, Engine, EngineConfig, Filter, Format, Group, Groups, ManualClock, Metrics, Point, Preconditions,
+    Query, ReferenceError, Stats, Tally, Verdict, format_ms, limits, second_of,
 };
 
 const TYPES: [&str; 4] = ["click", "view", "purchase", "refund"]; // the last one is not configured
@@ -187,7 +187,7 @@ impl Oracle {
         enriched.filter(passes).collect()
     }
 
-    fn figures(&self, events: &[(u8, usize, Option<[String; 2]>)]) -> Figures {
+    fn stats(&self, events: &[(u8, usize, Option<[String; 2]>)]) -> Stats {
         let count = |values: Vec<String>| {
             let mut counts: BTreeMap<String, u64> = BTreeMap::new();
             values.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
@@ -196,7 +196,7 @@ impl Oracle {
         let values = |attribute: usize| {
             count(events.iter().filter_map(|(_, _, values)| Some(values.as_ref()?[attribute].clone())).collect())
         };
-        Figures {
+        Stats {
             events: events.len() as u64,
             unique_users: events.iter().map(|(user, ..)| user).collect::<BTreeSet<_>>().len() as u64,
             unknown: events.iter().filter(|(_, _, values)| values.is_none()).count() as u64,
@@ -229,7 +229,7 @@ impl Oracle {
         Metrics {
             window_secs,
             groups: (!query.group_by.is_empty()).then(groups),
-            figures: self.figures(&events),
+            stats: self.stats(&events),
             generation: self.generation,
             as_of_ms: now_ms,
         }
@@ -245,7 +245,7 @@ impl Oracle {
             (now - i64::from(query.window_secs.min(self.config.retention_secs)) + 1..=now).step_by(step_secs as usize);
         let point = |start: i64| Point {
             start_ms: start * 1_000,
-            figures: self.figures(&self.passing(start..=now.min(start + i64::from(step_secs) - 1), &query.filter)),
+            stats: self.stats(&self.passing(start..=now.min(start + i64::from(step_secs) - 1), &query.filter)),
         };
         starts.map(point).collect()
     }

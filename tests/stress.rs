@@ -78,7 +78,7 @@ struct Ledger {
     duplicates: Vec<(i64, u64)>,
 }
 
-/// What the figures must be, from all that the writers were told.
+/// What the stats must be, from all that the writers were told.
 #[derive(Default)]
 struct Oracle {
     events_of: BTreeMap<i64, Vec<Event>>,
@@ -127,14 +127,14 @@ impl Oracle {
             let seconds = now_secs - i64::from(window_secs) + 1..=now_secs;
             let events: Vec<&Event> = self.events_of.range(seconds).flat_map(|(_, events)| events).collect();
             assert_eq!(metrics.as_of_ms, now_ms);
-            assert_eq!(metrics.figures.events, events.len() as u64, "the last {window_secs} s at {now_ms}");
-            assert_eq!(metrics.figures.unique_users, users(events.iter().copied()));
-            assert_eq!(metrics.figures.by_type, count(events.iter().map(|event| TYPES[event.kind].to_owned())));
+            assert_eq!(metrics.stats.events, events.len() as u64, "the last {window_secs} s at {now_ms}");
+            assert_eq!(metrics.stats.unique_users, users(events.iter().copied()));
+            assert_eq!(metrics.stats.by_type, count(events.iter().map(|event| TYPES[event.kind].to_owned())));
             let (known, unknown): (Vec<&Event>, Vec<&Event>) =
                 events.into_iter().partition(|event| is_known(event.user, metrics.generation));
-            assert_eq!(metrics.figures.unknown, unknown.len() as u64);
-            assert_eq!(metrics.figures.by_attribute[0].1, count(known.iter().map(|_| plan(metrics.generation))));
-            assert_eq!(metrics.figures.by_attribute[1].1, count(known.iter().map(|event| region(event.user))));
+            assert_eq!(metrics.stats.unknown, unknown.len() as u64);
+            assert_eq!(metrics.stats.by_attribute[0].1, count(known.iter().map(|_| plan(metrics.generation))));
+            assert_eq!(metrics.stats.by_attribute[1].1, count(known.iter().map(|event| region(event.user))));
         }
         let sizes = engine.sizes();
         assert_eq!((sizes.backlog, sizes.users as u64), (0, users(self.events_of.values().flatten())));
@@ -291,8 +291,8 @@ impl Stress {
         let sum = |events_in: &BTreeMap<i64, u64>| {
             events_in.range(now_secs - i64::from(window_secs) + 1..=now_secs).map(|(_, events)| events).sum::<u64>()
         };
-        assert!(metrics.figures.events >= sum(&acknowledged), "an acknowledged event is missing");
-        assert!(metrics.figures.events <= sum(&offered), "an event was counted twice");
+        assert!(metrics.stats.events >= sum(&acknowledged), "an acknowledged event is missing");
+        assert!(metrics.stats.events <= sum(&offered), "an event was counted twice");
         assert!(metrics.as_of_ms >= as_of_ms && metrics.generation >= generation);
         self.as_of_ms.fetch_max(metrics.as_of_ms, Ordering::AcqRel);
         self.generation.fetch_max(metrics.generation, Ordering::AcqRel);
@@ -336,13 +336,13 @@ impl Stress {
 
 /// An answer adds up and shows the groups of one generation.
 fn assert_whole(metrics: &Metrics) {
-    let figures = &metrics.figures;
-    assert_eq!(figures.by_type.values().sum::<u64>(), figures.events);
-    let known = figures.events - figures.unknown;
-    assert!(figures.unique_users <= figures.events.min(USERS));
-    let plans = &figures.by_attribute[0].1;
+    let stats = &metrics.stats;
+    assert_eq!(stats.by_type.values().sum::<u64>(), stats.events);
+    let known = stats.events - stats.unknown;
+    assert!(stats.unique_users <= stats.events.min(USERS));
+    let plans = &stats.by_attribute[0].1;
     assert_eq!(*plans, [(plan(metrics.generation), known)].into_iter().filter(|(_, events)| *events > 0).collect());
-    assert_eq!(figures.by_attribute[1].1.values().sum::<u64>(), known);
+    assert_eq!(stats.by_attribute[1].1.values().sum::<u64>(), known);
 }
 
 fn stress_secs() -> u64 {

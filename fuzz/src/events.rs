@@ -84,7 +84,7 @@ fn check(body: &[u8], format: Format, expected: impl Fn(usize) -> Result<Vec<Eve
         for (decoder, events_max) in decoders.iter().zip(EVENTS_MAX) {
             let decoder = &mut *decoder.borrow_mut();
             let decoded = decoder.decode(body.to_vec(), format);
-            assert_eq!(decoded, decoder.decode_generally(body.to_vec(), format));
+            assert_eq!(decoded, decoder.decode_general_path(body.to_vec(), format));
             match (decoded, expected(events_max)) {
                 (Ok(batch), Ok(events)) => {
                     assert_eq!(batch.len(), events.len());

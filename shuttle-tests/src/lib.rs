@@ -46,4 +46,4 @@ pub use error::{ConfigError, Overloaded};
 pub use json::Malformed;
 pub use memory::MemoryUse;
 pub use sync::reclaim::{begin, finish};
-pub use timeline::{Figures, Filter, Group, Groups, Metrics, Point, Query, Series};
+pub use timeline::{Filter, Group, Groups, Metrics, Point, Query, Series, Stats};

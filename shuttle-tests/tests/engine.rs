@@ -36,19 +36,18 @@ fn ingest_beside_a_query_a_table_and_ticks() {
             client.engine.tick();
         });
         let seen = [client.metrics(), client.metrics()];
-        assert!(seen[0].figures.events <= seen[1].figures.events && seen[0].generation <= seen[1].generation);
+        assert!(seen[0].stats.events <= seen[1].stats.events && seen[0].generation <= seen[1].generation);
 
         let winners = (a.join().unwrap(), b.join().unwrap());
         assert_eq!(winners.0 + winners.1, 1, "an id is accepted once");
         table.join().unwrap();
         ticks.join().unwrap();
         let end = client.metrics();
-        assert_eq!((end.figures.events, end.figures.unique_users, end.figures.unknown), (5, 3, 0));
-        let plans: Vec<_> =
-            end.figures.by_attribute[0].1.iter().map(|(plan, events)| (plan.as_str(), *events)).collect();
+        assert_eq!((end.stats.events, end.stats.unique_users, end.stats.unknown), (5, 3, 0));
+        let plans: Vec<_> = end.stats.by_attribute[0].1.iter().map(|(plan, events)| (plan.as_str(), *events)).collect();
         assert_eq!(plans, [("free", 1), ("pro", 4)]);
         assert_eq!((client.engine.sizes().backlog, client.engine.sizes().dedup_ids), (0, 5));
-        (winners, seen.map(|metrics| (metrics.figures.events, metrics.generation)))
+        (winners, seen.map(|metrics| (metrics.stats.events, metrics.generation)))
     });
 }
 
@@ -72,14 +71,14 @@ fn a_stalled_writer_beside_a_clock_that_wraps_the_ring() {
         assert!(seen[0].as_of_ms <= seen[1].as_of_ms, "time went back");
         for metrics in &seen {
             let most = if metrics.as_of_ms == START_MS { 3 } else { 1 };
-            assert!(metrics.figures.events <= most, "{metrics:?}");
+            assert!(metrics.stats.events <= most, "{metrics:?}");
         }
         stalled.join().unwrap();
         clock.join().unwrap();
         let end = client.metrics();
-        assert_eq!((end.figures.events, end.figures.unique_users, end.as_of_ms), (1, 1, START_MS + WRAP_MS));
+        assert_eq!((end.stats.events, end.stats.unique_users, end.as_of_ms), (1, 1, START_MS + WRAP_MS));
         assert_eq!((client.engine.sizes().backlog, client.engine.sizes().users), (0, 1));
-        seen.map(|metrics| (metrics.as_of_ms, metrics.figures.events))
+        seen.map(|metrics| (metrics.as_of_ms, metrics.stats.events))
     });
 }
 
@@ -103,7 +102,7 @@ fn a_clock_that_is_set_back() {
         }
         behind.join().unwrap();
         let end = client.metrics();
-        assert_eq!((end.as_of_ms, end.figures.events, end.figures.unique_users), (START_MS + 500, 2, 2));
+        assert_eq!((end.as_of_ms, end.stats.events, end.stats.unique_users), (START_MS + 500, 2, 2));
         assert_eq!(client.engine.clock_behind_ms(), 3_600_500);
         seen
     });
@@ -126,12 +125,12 @@ fn seconds_expire_beside_a_writer() {
         for metrics in &seen {
             // Of two seconds' retention: the first second's events, then both seconds', then the second's, then none.
             let most = [2, 4, 2, 0][((metrics.as_of_ms - START_MS) / 1_000) as usize];
-            assert!(metrics.figures.events <= most && metrics.figures.events >= most / 2, "{metrics:?}");
+            assert!(metrics.stats.events <= most && metrics.stats.events >= most / 2, "{metrics:?}");
         }
         assert_eq!(writer.join().unwrap(), 2);
         clock.join().unwrap();
         assert_eq!((client.total(), client.engine.sizes().users, client.engine.sizes().backlog), (0, 0, 0));
-        seen.map(|metrics| (metrics.as_of_ms, metrics.figures.events))
+        seen.map(|metrics| (metrics.as_of_ms, metrics.stats.events))
     });
 }
 
@@ -203,7 +202,7 @@ fn two_tables_and_a_patch() {
         let patch = client.spawn(|client| client.change(Change::Merge, table(&[("u2", "patched")], 20), None));
         let seen = client.metrics();
         assert_eq!(
-            seen.figures.by_attribute[0].1.values().sum::<u64>() + seen.figures.unknown,
+            seen.stats.by_attribute[0].1.values().sum::<u64>() + seen.stats.unknown,
             2,
             "an answer is of one generation"
         );
@@ -220,7 +219,7 @@ fn two_tables_and_a_patch() {
         // A patch that came first makes both conditions fail.
         assert_eq!((winners, patched), if patched == 2 { (0, 2) } else { (1, 3) });
         let end = client.metrics();
-        assert_eq!((end.generation, end.figures.unknown), (patched, 0));
+        assert_eq!((end.generation, end.stats.unknown), (patched, 0));
         let plan = client.engine.user("u1").unwrap().remove(0);
         let expected = if puts[0].is_ok() {
             "pro"

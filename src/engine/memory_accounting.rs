@@ -1,4 +1,4 @@
-//! What the engine holds in memory: when it is counted, and who may know.
+//! Memory accounting: when the engine measures what it holds, and what it reports.
 
 use super::Engine;
 use crate::dedup::Preallocated;
@@ -8,62 +8,66 @@ use crate::reference::{Change, Generation};
 use crate::timeline::Timeline;
 
 impl Engine {
-    /// What the engine holds in memory, as far as it was counted: at the last tick or sweep, and with a limit at the last
-    /// fold; what is not folded counts as it is admitted. Takes no lock.
+    /// The memory that the engine holds, as it was last measured: by the last tick or sweep, and with a limit also by
+    /// the last fold. Unfolded events are always up to date. Takes no lock.
     #[must_use]
     pub fn memory(&self) -> MemoryUse {
         self.memory.usage(self.backlog.in_use())
     }
 
-    /// What the remembered event ids take, in bytes, as far as it was counted: in tables that grow, as much as they have
-    /// grown to; preallocated tables, of which the system gives no more than was touched, whole from the start.
+    /// The memory of the remembered event ids, in bytes, as it was last measured. Elastic tables count with their
+    /// present size. Preallocated tables count with their full size from the start, although the system provides only
+    /// the pages that were touched.
     #[must_use]
     pub fn dedup_bytes(&self) -> usize {
         let tables = |capacity| Preallocated::bytes_for(self.config.horizon_secs(), capacity);
         self.memory().dedup_bytes + self.config.dedup_capacity.map_or(0, tables)
     }
 
-    /// Tells the engine what its process takes in all, in bytes. With a limit, what it does not count itself (the allocator's
-    /// slack, bodies, connections) counts from then on, up to half of the limit. To be called again and again, or never.
-    pub fn observe_process(&self, process_bytes: usize) {
-        self.memory.observe(process_bytes, self.backlog.in_use());
+    /// Reports the resident memory of the process, in bytes. With a limit, the part that the engine does not count
+    /// itself is counted from then on, up to half of the limit: the allocator's slack, request bodies, connections.
+    /// Call it regularly, or never.
+    pub fn report_rss(&self, rss_bytes: usize) {
+        self.memory.report_rss(rss_bytes, self.backlog.in_use());
     }
 
-    /// Whether events were refused for want of memory, and the engine has not come back to 15/16 of its limit since. It
-    /// comes back by itself, as seconds and ids expire: the tick and the sweep look again.
+    /// Whether events were refused because of the memory limit, and the usage has not been down to 15/16 of the limit
+    /// since. It recovers by itself as seconds and ids expire; the tick and the sweep check it.
     #[must_use]
     pub fn is_over_memory(&self) -> bool {
         self.memory.is_over()
     }
 
-    /// Records have left the backlog: what has become of them is counted before their room is given back.
-    pub(super) fn settle(&self, timeline: &Timeline, records: usize) {
+    /// Releases the charge of records that have left the backlog. What they have become is counted before, so the usage
+    /// is never underestimated.
+    pub(super) fn release_folded(&self, timeline: &Timeline, records: usize) {
         if records > 0 {
-            self.memory.linger(records);
+            self.memory.add_garbage(records);
             if self.memory.is_limited() {
-                self.hold(timeline);
+                self.update_parts(timeline);
             }
         }
         self.backlog.release(records);
     }
 
-    /// Counts what everything has come to; under the timeline's lock, so that no older count replaces a newer one.
-    fn hold(&self, timeline: &Timeline) {
+    /// Measures all parts. It needs the timeline's lock, so that no older measurement replaces a newer one.
+    fn update_parts(&self, timeline: &Timeline) {
         let published = self.reference.published();
-        self.memory.hold(&Parts {
+        self.memory.update(&Parts {
             dedup_bytes: self.dedup.bytes(),
             timeline_bytes: timeline.bytes(),
-            reference_bytes: published.bytes() + timeline.generation().bytes_beside(published.generation()),
+            reference_bytes: published.bytes() + timeline.generation().bytes_unless_shared_with(published.generation()),
         });
     }
 
-    /// Counts, and looks again whether the limit is kept.
-    pub(super) fn take_stock(&self) {
-        self.hold(&self.lock_timeline());
-        self.memory.review(self.backlog.in_use());
+    /// Measures all parts, and checks whether the usage is within the limit again.
+    pub(super) fn refresh_usage(&self) {
+        self.update_parts(&self.lock_timeline());
+        self.memory.recheck(self.backlog.in_use());
     }
 
-    /// What a change needs beside its body: for a patch what it makes of `base`, and for any the groups of the known users.
+    /// The most memory that a change needs in addition to its body: for a patch the copies of the table of `base`, and
+    /// for any change the groups of the known users.
     pub(super) fn table_bytes_max(&self, change: Change, base: &Generation) -> usize {
         if !self.memory.is_limited() {
             return 0;

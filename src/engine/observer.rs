@@ -1,4 +1,4 @@
-//! Who may watch the engine at work: how long its stages take, and whether the folds keep up.
+//! The stages of the engine, and the observer that their durations are reported to.
 
 use crate::sync::OnceLock;
 use std::sync::Arc;
@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 
 /// A stage of the engine's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Stage {
-    /// From a body's bytes to a batch; a body that [`Engine::decode_usual`](crate::Engine::decode_usual) gives back does not count.
+    /// From the bytes of a body to a batch. A body that [`Engine::try_decode_fast`](crate::Engine::try_decode_fast)
+    /// returns undecoded is not reported.
     Decode,
     /// The claims of a batch's ids.
     Claim,
     /// The appends of a batch's events to the window.
     Append,
-    /// A fold of a slice of the window into the timeline; one that finds nothing does not count.
+    /// A fold of a slice of the window into the timeline. A fold that finds nothing is not reported.
     Fold,
-    /// The answer to a query, from the wait for the timeline on; the fold that it does counts as a fold, too.
+    /// The answer to a query, the wait for the timeline included. The fold of a query is also reported as a fold.
     Query,
 }
 
 impl Stage {
-    /// All of them, in order.
+    /// All stages, in order.
     pub const ALL: [Self; 5] = [Self::Decode, Self::Claim, Self::Append, Self::Fold, Self::Query];
 
-    /// Its name, in lower case.
+    /// The name, in lower case.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -37,10 +37,12 @@ impl Stage {
     }
 }
 
-/// Is told how long each stage took.
+/// Receives the duration of each stage.
 pub trait Observer: Send + Sync {
-    /// `stage` took so long, once. It is called by the thread that did the work, with the timeline's lock held after a
-    /// fold: so it must neither wait nor panic. A panic there would abort the process.
+    /// One run of `stage` took `elapsed`.
+    ///
+    /// The thread that did the work calls this, after a fold with the timeline's lock held. So it must neither wait nor
+    /// panic: a panic under the lock aborts the process.
     fn observe(&self, stage: Stage, elapsed: Duration);
 }
 

@@ -1,18 +1,22 @@
-//! The promises that need a look behind the public interface.
+//! Promises whose tests need private parts of the engine.
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::dedup::Claim;
+use crate::error::Overloaded;
+use crate::event::{Format, Verdict};
+use crate::key::EventKey;
 use std::sync::Mutex;
 use std::time::Duration;
 
 const EVENT: &[u8] = br#"{"event_id":"e","user_id":"u","type":"click","ts":"1970-01-01T00:00:00Z"}"#;
 
-/// Has no room for a single id.
+/// A dedup table without room for a single id.
 struct Full;
 
 impl Dedup for Full {
     fn claim(&self, _: &[EventKey], _: i64, _: &mut Vec<Claim>) {
-        unreachable!("nothing is claimed that there was no room for")
+        unreachable!("a batch without room claims nothing")
     }
 
     fn has_capacity(&self, ids: usize) -> bool {
@@ -40,38 +44,38 @@ fn a_full_dedup_table_refuses_a_batch_whole() {
 }
 
 #[derive(Default)]
-struct Notes(Mutex<Vec<Stage>>);
+struct RecordedStages(Mutex<Vec<Stage>>);
 
-impl Notes {
+impl RecordedStages {
     fn take(&self) -> Vec<Stage> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
 
-impl Observer for Notes {
+impl Observer for RecordedStages {
     fn observe(&self, stage: Stage, _: Duration) {
         self.0.lock().unwrap().push(stage);
     }
 }
 
 #[test]
-fn each_stage_is_told_once_a_batch_and_a_fold_of_nothing_is_not() {
+fn each_stage_is_reported_once_a_batch_and_an_empty_fold_is_not() {
     let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
-    let notes = Arc::new(Notes::default());
-    assert!(engine.set_observer(notes.clone()));
-    assert!(!engine.set_observer(Arc::new(Notes::default())), "the first one stays");
+    let stages = Arc::new(RecordedStages::default());
+    assert!(engine.set_observer(stages.clone()));
+    assert!(!engine.set_observer(Arc::new(RecordedStages::default())), "the first observer stays");
     let mut batch = engine.decode(EVENT.to_vec(), Format::Json).unwrap();
     engine.ingest(&mut batch, 0).unwrap();
-    assert_eq!(notes.take(), [Stage::Decode, Stage::Claim, Stage::Append]);
-    assert!(engine.decode_usual(EVENT.to_vec(), Format::Json).is_ok());
-    assert!(engine.decode_usual(b"7".to_vec(), Format::Json).is_err());
-    assert_eq!(notes.take(), [Stage::Decode]);
-    assert_eq!(engine.metrics(1).figures.events, 1);
-    assert_eq!(notes.take(), [Stage::Fold, Stage::Query]);
-    assert_eq!(engine.metrics(1).figures.events, 1);
-    assert_eq!(notes.take(), [Stage::Query]);
+    assert_eq!(stages.take(), [Stage::Decode, Stage::Claim, Stage::Append]);
+    assert!(engine.try_decode_fast(EVENT.to_vec(), Format::Json).is_ok());
+    assert!(engine.try_decode_fast(b"7".to_vec(), Format::Json).is_err());
+    assert_eq!(stages.take(), [Stage::Decode]);
+    assert_eq!(engine.metrics(1).stats.events, 1);
+    assert_eq!(stages.take(), [Stage::Fold, Stage::Query]);
+    assert_eq!(engine.metrics(1).stats.events, 1);
+    assert_eq!(stages.take(), [Stage::Query]);
     engine.tick();
-    assert_eq!(notes.take(), []);
+    assert_eq!(stages.take(), []);
 }
 
 #[test]
@@ -87,11 +91,11 @@ fn the_lag_is_the_time_since_a_fold_that_left_nothing_behind() {
     engine.ingest(&mut batch, 70).unwrap();
     clock.advance(30);
     let mut timeline = engine.lock_timeline();
-    engine.bring_up_to_date(&mut timeline);
+    engine.advance_timeline(&mut timeline);
     assert!(engine.fold(&mut timeline, 0), "a record is left");
     drop(timeline);
     assert_eq!(engine.lag_ms(), 30);
-    assert_eq!(engine.metrics(1).figures.events, 1);
+    assert_eq!(engine.metrics(1).stats.events, 1);
     assert_eq!(engine.lag_ms(), 0);
     clock.set(0);
     assert_eq!(engine.lag_ms(), 0, "the engine's time does not go back");

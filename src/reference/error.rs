@@ -4,24 +4,24 @@ use crate::error::Overloaded;
 use crate::json::Malformed;
 use std::fmt;
 
-/// Why a table was refused; the one in force stays.
+/// Why a change of the table was refused. The table in force stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReferenceError {
-    /// Not JSON.
+    /// The body is not JSON.
     Malformed(Malformed),
-    /// JSON of the wrong shape, or more than a table holds.
+    /// The body has the wrong structure, or the table would exceed a limit.
     Invalid {
-        /// JSON Pointer (RFC 6901) of the first fault in document order.
+        /// JSON Pointer (RFC 6901) of the first error in document order.
         pointer: String,
         /// What is wrong there.
         detail: String,
     },
-    /// `ts` lies more than the skew ahead of the clock.
+    /// `ts` is ahead of the clock by more than the skew.
     TimestampInFuture {
-        /// How far ahead, in milliseconds.
+        /// How far `ts` is ahead, in milliseconds.
         ahead_ms: i64,
-        /// How far it may.
+        /// The skew, in milliseconds.
         max_skew_ms: i64,
     },
     /// A precondition does not hold.
@@ -29,14 +29,14 @@ pub enum ReferenceError {
         /// The generation in force.
         current: u64,
     },
-    /// `ts` is older than the current table's, or equal with other content.
+    /// `ts` is older than that of the table in force, or equal while the content differs.
     Stale {
-        /// The current table's `ts`, in milliseconds since the Unix epoch.
+        /// The `ts` of the table in force, in milliseconds since the Unix epoch.
         current_ts_ms: i64,
         /// The generation in force.
         current: u64,
     },
-    /// There is no memory for the change at the moment.
+    /// There is currently not enough memory for the change.
     Overloaded,
 }
 

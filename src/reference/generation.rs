@@ -25,19 +25,19 @@ impl Generation {
     /// The group of users who are not in the table.
     pub(crate) const UNKNOWN: u32 = UNKNOWN;
 
-    /// Counts from 1; 0 before the first table.
+    /// The number: 0 before the first table, then 1, 2, and so on.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// The table's own timestamp, in milliseconds since the Unix epoch; none before the first table.
+    /// The timestamp in the table itself, in milliseconds since the Unix epoch; none before the first table.
     #[must_use]
     pub fn ts_ms(&self) -> Option<i64> {
         self.ts_ms
     }
 
-    /// When the change that made it was received, in milliseconds of the engine's time; none before the first table.
+    /// When the change was received, in milliseconds of the engine's time; none before the first table.
     #[must_use]
     pub fn received_at_ms(&self) -> Option<i64> {
         self.received_at_ms
@@ -49,31 +49,32 @@ impl Generation {
         self.table.users()
     }
 
-    /// The configured attributes' names.
+    /// The names of the configured attributes.
     #[must_use]
     pub fn attributes(&self) -> &[Box<str>] {
         &self.attributes
     }
 
-    /// The user's attribute values, in the order of [`attributes`](Self::attributes); none for a user not in the table.
-    /// O(attributes).
+    /// The user's attribute values, in the order of [`attributes`](Self::attributes); none for a user who is not in the
+    /// table. O(attributes).
     #[must_use]
     pub fn user(&self, key: UserKey) -> Option<impl Iterator<Item = &str>> {
         let group = self.group_of(key);
         (group != UNKNOWN).then(|| (0..self.attributes.len()).map(move |attribute| self.value(group, attribute)))
     }
 
-    /// The user's group: a distinct combination of attribute values, 1..groups; 0 for a user not in the table.
+    /// The number of the user's group, in 1..groups: each distinct combination of attribute values is a group. 0 for a
+    /// user who is not in the table.
     pub(crate) fn group_of(&self, key: UserKey) -> u32 {
         self.table.group_of(key)
     }
 
-    /// Groups, the unknown one (0) included.
+    /// Groups, the group of unknown users (0) included.
     pub(crate) fn groups(&self) -> usize {
         self.table.groups()
     }
 
-    /// A known group's value of attribute `attribute` (its index).
+    /// The value of the attribute with index `attribute` in a group other than that of the unknown users.
     pub(crate) fn value(&self, group: u32, attribute: usize) -> &str {
         self.table.value(group, attribute)
     }
@@ -100,13 +101,13 @@ impl Generation {
         }
     }
 
-    /// What the table takes.
+    /// Memory that the table occupies.
     pub(crate) fn bytes(&self) -> usize {
         self.table.bytes()
     }
 
-    /// What the table takes beside that of `other`.
-    pub(crate) fn bytes_beside(&self, other: &Self) -> usize {
+    /// Memory that the table occupies; 0 if it is the same table as that of `other`.
+    pub(crate) fn bytes_unless_shared_with(&self, other: &Self) -> usize {
         if Arc::ptr_eq(&self.table, &other.table) { 0 } else { self.bytes() }
     }
 
@@ -116,7 +117,7 @@ impl Generation {
 }
 
 impl fmt::Debug for Generation {
-    /// The outline only: a table may hold millions of users.
+    /// A summary only, because a table may hold millions of users.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Generation")
             .field("number", &self.number)

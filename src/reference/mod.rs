@@ -1,9 +1,9 @@
 //! The reference table of users, in generations.
 //!
-//! A generation is immutable. A change is read against the generation in force, validated by that generation's timestamp
-//! and by the request's preconditions, and becomes the next generation by one compare-and-swap. A change that loses that
-//! race is validated again, against the winner: nothing is ever overwritten unseen. [`Engine::change_reference`] has that
-//! loop; the steps are here.
+//! A generation is immutable. A change is read, and then validated against the generation in force: by its timestamp
+//! and by the request's preconditions. One compare-and-swap makes it the next generation. A change that loses this race
+//! is validated again, against the winner, so no generation is ever replaced unseen. The loop is in
+//! [`Engine::change_reference`]; its steps are here.
 //!
 //! [`Engine::change_reference`]: crate::Engine::change_reference
 
@@ -31,13 +31,13 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// It is the new table.
+    /// The body is the new table.
     Replace,
-    /// It is a JSON merge patch (RFC 7396) of the one in force.
+    /// The body is a JSON merge patch (RFC 7396) of the table in force.
     Merge,
 }
 
-/// The store: the current generation, replaced atomically. Readers never wait; changes are lock-free.
+/// The store of the generation in force. Readers never wait, and changes are lock-free.
 pub(crate) struct Reference {
     current: Publication<Published>,
     max_skew_ms: i64,
@@ -92,10 +92,10 @@ impl Reference {
         Ok(Some(Arc::new(base.successor(candidate, received_at_ms))))
     }
 
-    /// Publishes `successor`, which was validated against `base`, together with the groups that it puts users in.
+    /// Publishes `successor`, which was validated against `base`, together with the groups of the known users.
     ///
     /// # Errors
-    /// What is in force where that is no longer `base`: `successor` has to be validated against it.
+    /// The publication in force, if it is no longer `base`. The change must be validated against it.
     pub(crate) fn try_publish(
         &self,
         base: &Arc<Published>,
@@ -116,7 +116,7 @@ impl Reference {
     }
 }
 
-/// Whether `candidate` is what `base` has already; an error if it is neither that nor newer.
+/// Whether `candidate` has the table and the timestamp of `base`. It is an error if it is neither the same nor newer.
 fn is_unchanged(base: &Generation, candidate: &Candidate) -> Result<bool, ReferenceError> {
     let Some(current_ts_ms) = base.ts_ms() else { return Ok(false) };
     let same_table = || Arc::ptr_eq(&candidate.table, base.table()) || candidate.table.same_content(base.table());
@@ -131,7 +131,7 @@ fn is_unchanged(base: &Generation, candidate: &Candidate) -> Result<bool, Refere
 
 #[cfg(test)]
 impl Reference {
-    /// Publishes a whole table that no other change races with, and that nothing is wrong with.
+    /// Publishes a valid whole table, while no other change is made.
     pub(crate) fn put(&self, body: &str, keys: &HashKeys, groups: UserGroups) -> Arc<Generation> {
         let base = self.published();
         let (mut body, mut scratch) = (body.as_bytes().to_vec(), crate::json::Scratch::default());

@@ -1,8 +1,8 @@
-//! A PUT or PATCH body, walked once in document order: JSON nodes in, a table or the first fault out.
+//! The parser of a PUT or PATCH body: one pass over its JSON nodes, to a table or to the first error in document order.
 
 use super::error::ReferenceError;
 use super::generation::Candidate;
-use super::table::{ATTRIBUTES_MAX, Full, Row, Table, TableBuilder, UNKNOWN};
+use super::table::{ATTRIBUTES_MAX, LimitExceeded, Row, Table, TableBuilder, UNKNOWN};
 use crate::json::{self, Node, StaticNode};
 use crate::key::{HashKeys, UserKey};
 use crate::{event, limits};
@@ -12,16 +12,17 @@ use std::sync::Arc;
 #[cfg(test)]
 mod tests;
 
-/// What a body is read with.
+/// Reads a body.
 pub(super) struct Reader<'a> {
     pub(super) attributes: &'a [Box<str>],
     pub(super) keys: &'a HashKeys,
-    /// The table that the body is a merge patch of (RFC 7396); none for a body that is the whole table. A patch may leave
-    /// out what `base` has, and may delete users by null; nothing else tells the two apart.
+    /// The table that the body is a merge patch of (RFC 7396); none for a body that is a whole table. There are only
+    /// two differences: a patch may omit what `base` has, and it may delete a user with null.
     pub(super) base: Option<&'a Arc<Table>>,
 }
 
-/// A fault and where it is: a JSON Pointer (RFC 6901) from the value at hand, which grows at the front on the way out.
+/// An error and its position: a JSON Pointer (RFC 6901), relative to the value that is being read. Each enclosing
+/// object prepends its part.
 #[derive(Debug)]
 pub(super) struct Fault {
     pointer: String,
@@ -33,9 +34,9 @@ impl Fault {
         Self { pointer: String::new(), detail: detail.into() }
     }
 
-    /// The same fault, seen from the object that has it in member `name`.
+    /// The same error, relative to the object that has it in member `name`.
     ///
-    /// A name that is too long to be quoted ends the pointer before it: an answer must not grow with a hostile name.
+    /// If the name is too long to be quoted, the pointer ends before it: an answer must not grow with a hostile name.
     fn within(self, name: &str) -> Self {
         if name.len() > limits::POINTER_NAME_BYTES_MAX {
             return Self { pointer: String::new(), ..self };
@@ -45,9 +46,9 @@ impl Fault {
     }
 }
 
-impl From<Full> for Fault {
-    fn from(full: Full) -> Self {
-        Self::here(full.to_string())
+impl From<LimitExceeded> for Fault {
+    fn from(error: LimitExceeded) -> Self {
+        Self::here(error.to_string())
     }
 }
 
@@ -61,7 +62,7 @@ const USERS: &str = "user_metadata";
 const TS: &str = "ts";
 
 impl Reader<'_> {
-    /// The table that the body asks for; O(body) and, for a patch, O(users of the base).
+    /// The table that results from the body; O(body) and, for a patch, O(users of the base).
     pub(super) fn read(&self, body: &[Node<'_>]) -> Result<Candidate, Fault> {
         let (mut table, mut ts_ms) = (None, None);
         for (name, value) in members("the body", body)? {
@@ -79,9 +80,9 @@ impl Reader<'_> {
         let users = members(USERS, value)?;
         let mut table = match self.base {
             None => TableBuilder::new(self.attributes.len()),
-            // The users that the patch names make room first, so that the caps are judged by the result. From then on a
-            // user whom the builder has is one whom the patch has named before.
-            Some(base) => TableBuilder::keeping(base, users.clone().map(|(id, _)| self.keys.user(id))),
+            // The users that the patch names are removed first, so the limits apply to the result. After that, a user
+            // that the builder contains was named by the patch before.
+            Some(base) => TableBuilder::from_base(base, users.clone().map(|(id, _)| self.keys.user(id))),
         };
         for (id, value) in users {
             self.user(id, value, &mut table).map_err(|fault| fault.within(id))?;
@@ -92,7 +93,7 @@ impl Reader<'_> {
     fn user(&self, id: &str, value: &[Node<'_>], table: &mut TableBuilder) -> Result<(), Fault> {
         check_len("the user id", id, &limits::ID_BYTES)?;
         let key = self.keys.user(id);
-        if table.has(key) {
+        if table.contains(key) {
             return Err(Fault::here("the user is given more than once"));
         }
         if self.base.is_some() && value.first() == Some(&Node::Static(StaticNode::Null)) {
@@ -121,14 +122,14 @@ impl Reader<'_> {
                 Some(number) => number,
                 None => {
                     let text = self.inherited(key, attribute).ok_or_else(|| missing(name))?;
-                    table.value(attribute, text).map_err(|full| Fault::from(full).within(name))?
+                    table.value(attribute, text).map_err(|error| Fault::from(error).within(name))?
                 }
             };
         }
         Ok(row)
     }
 
-    /// What the base has for a member that the patch leaves out.
+    /// The value in the base of a member that the patch omits.
     fn inherited(&self, key: UserKey, attribute: usize) -> Option<&str> {
         let base = self.base?;
         let group = base.group_of(key);
@@ -136,7 +137,7 @@ impl Reader<'_> {
     }
 }
 
-/// Reads a member that may stand in its object once.
+/// Reads a member that may occur in its object only once.
 fn once<T>(slot: &mut Option<T>, name: &str, read: impl FnOnce() -> Result<T, Fault>) -> Result<(), Fault> {
     let read = || match slot {
         Some(_) => Err(Fault::here(format!("{name} is given more than once"))),

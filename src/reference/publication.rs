@@ -3,7 +3,7 @@
 use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 
-/// One value at a time. A value that was loaded stays as it was for as long as it is held.
+/// Holds one value at a time. A value that was loaded does not change while it is held.
 pub(crate) struct Publication<T> {
     current: ArcSwap<T>,
 }
@@ -13,19 +13,19 @@ impl<T> Publication<T> {
         Self { current: ArcSwap::from_pointee(value) }
     }
 
-    /// The value in force. Wait-free for all but the rarest of readers, and never older than what an earlier call gave.
+    /// The value in force. It is never older than the result of an earlier call. Wait-free except in very rare cases.
     pub(crate) fn current(&self) -> Arc<T> {
         self.current.load_full()
     }
 
     /// Replaces `base` by `successor` if `base` is still the value in force, and returns what was published.
     ///
-    /// So a caller that has validated `successor` against `base` never replaces a value that it has not seen. The caller
-    /// holds `base`, so its address cannot come back as that of another value meanwhile. Lock-free: a swap fails only
-    /// because another one has succeeded.
+    /// So a caller that has validated `successor` against `base` never replaces a value that it has not seen. The
+    /// caller holds `base`, so no other value can get its address meanwhile. Lock-free: a swap fails only because
+    /// another one has succeeded.
     ///
     /// # Errors
-    /// The value in force where it is another one; it stays.
+    /// The value in force, if it is not `base`. It stays.
     pub(crate) fn try_publish(&self, base: &Arc<T>, successor: T) -> Result<Arc<T>, Arc<T>> {
         let successor = Arc::new(successor);
         let found = Guard::into_inner(self.current.compare_and_swap(base, Arc::clone(&successor)));

@@ -10,8 +10,8 @@ pub(crate) type UserGroups = Vec<(UserKey, u32)>;
 
 /// A generation, with the groups of the users that the timeline knew shortly before publication.
 ///
-/// The groups are computed without the timeline's lock, before the generation is published. The timeline takes them when
-/// it switches to the generation, so they occupy memory only until then.
+/// The groups are computed without the timeline's lock, before the generation is published. The timeline takes them
+/// when it switches to the generation, so they occupy memory only until then.
 pub(crate) struct Published {
     generation: Arc<Generation>,
     groups: Mutex<UserGroups>,
@@ -31,7 +31,7 @@ impl Published {
         std::mem::take(&mut *self.groups.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What the table takes, and the prepared groups until they are taken.
+    /// Memory that the table occupies, and the prepared groups until they are taken.
     pub(crate) fn bytes(&self) -> usize {
         let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner).capacity();
         self.generation.bytes() + groups * size_of::<(UserKey, u32)>()

@@ -1,7 +1,7 @@
-//! The table of users that a generation holds, and its builder.
+//! The table of users of a generation, and its builder.
 //!
-//! A table may hold ten million users but only a few thousand distinct combinations of attribute values, so a user is
-//! one hash table entry that names its group, and a group is one row of numbered values.
+//! A table may hold ten million users, but only a few thousand distinct combinations of attribute values. So a user is
+//! one entry of a hash table, with the number of a group, and a group is one row of value numbers.
 
 use crate::key::UserKey;
 use crate::limits;
@@ -11,23 +11,24 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 
-/// The group of the users that are not in the table.
+/// The group of the users who are not in the table.
 pub(super) const UNKNOWN: u32 = 0;
 
 /// The most attributes that can be configured.
 pub(super) const ATTRIBUTES_MAX: usize = *limits::ATTRIBUTES.end();
 
-/// A group's values: for each attribute, the number of its value. Places beyond the configured attributes hold zeros.
+/// The values of a group: for each attribute, the number of its value. Elements beyond the configured attributes are
+/// zero.
 pub(super) type Row = [u32; ATTRIBUTES_MAX];
 
-/// Users and their groups. Every value and every group in it is some user's.
+/// Users and their groups. Every group and every value belongs to at least one user.
 pub(super) struct Table {
     users: HashTable<(UserKey, u32)>,
     /// Group `g` is row `g - 1`.
     rows: Vec<Row>,
-    /// For each attribute, its distinct values.
+    /// The distinct values of each attribute.
     values: Vec<Vec<String>>,
-    /// What all of it takes.
+    /// Memory that the table occupies.
     bytes: usize,
 }
 
@@ -37,7 +38,7 @@ impl Table {
         TableBuilder::new(attributes).build()
     }
 
-    /// What the table takes; O(values).
+    /// Memory that a table with this content occupies; O(values).
     fn bytes_of(users: &HashTable<(UserKey, u32)>, rows: &Vec<Row>, values: &[Vec<String>]) -> usize {
         let texts = |values: &Vec<String>| {
             values.capacity() * size_of::<String>() + values.iter().map(String::capacity).sum::<usize>()
@@ -53,24 +54,24 @@ impl Table {
         self.users.len()
     }
 
-    /// Groups, the unknown one included.
+    /// Groups, the group of unknown users included.
     pub(super) fn groups(&self) -> usize {
         self.rows.len() + 1
     }
 
-    /// The user's group; [`UNKNOWN`] for a user not in the table.
+    /// The user's group; [`UNKNOWN`] for a user who is not in the table.
     pub(super) fn group_of(&self, key: UserKey) -> u32 {
-        // The upper half of a key is a hash already, so the table takes it as it is.
+        // The upper half of a key is already a hash, so it is not hashed again.
         self.users.find(key.hash64(), |(user, _)| *user == key).map_or(UNKNOWN, |&(_, group)| group)
     }
 
-    /// The value of attribute `attribute` in a group other than the unknown one.
+    /// The value of an attribute in a group other than [`UNKNOWN`].
     pub(super) fn value(&self, group: u32, attribute: usize) -> &str {
         let number = self.rows[group as usize - 1][attribute];
         &self.values[attribute][number as usize]
     }
 
-    /// Whether both tables hold the same users with the same values; O(users). They may number their groups differently.
+    /// Whether both tables hold the same users with the same values; O(users). Their groups may have different numbers.
     pub(super) fn same_content(&self, other: &Self) -> bool {
         let attributes = self.values.len();
         let mut counterparts = vec![UNKNOWN; self.groups()];
@@ -89,24 +90,24 @@ impl Table {
     }
 }
 
-/// The table has no room for one more of something.
+/// The table would exceed a limit.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Full {
+pub(super) struct LimitExceeded {
     what: &'static str,
     max: usize,
 }
 
-impl fmt::Display for Full {
+impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the table would hold more than {} {}", self.max, self.what)
     }
 }
 
-/// A table in the making. It knows the users that were put in and those that were deleted by name.
+/// A table that is being built. It knows the users that were inserted and those that were deleted.
 pub(super) struct TableBuilder {
-    /// Deleted users stand here in the unknown group.
+    /// Deleted users are in the group [`UNKNOWN`].
     users: HashTable<(UserKey, u32)>,
-    /// Users that were not deleted.
+    /// Users without the deleted ones.
     live: usize,
     users_max: usize,
     rows: Interner<Row>,
@@ -125,8 +126,9 @@ impl TableBuilder {
         }
     }
 
-    /// Starts from the users of `base` but those of `without`, and from the values that are still in use; O(users of `base`).
-    pub(super) fn keeping(base: &Table, without: impl Iterator<Item = UserKey>) -> Self {
+    /// Starts from the users of `base` except those of `without`, and from the values that are still in use; O(users of
+    /// `base`).
+    pub(super) fn from_base(base: &Table, without: impl Iterator<Item = UserKey>) -> Self {
         let mut builder = Self::new(base.values.len());
         let mut users = base.users.clone();
         for key in without {
@@ -138,7 +140,8 @@ impl TableBuilder {
         for (_, group) in &mut users {
             let number = &mut renumbered[*group as usize];
             if *number == UNKNOWN {
-                *number = builder.adopt(base, *group).expect("a part of a table is within the caps of the whole");
+                *number =
+                    builder.copy_group(base, *group).expect("a part of a table is within the limits of the whole");
             }
             *group = *number;
         }
@@ -147,8 +150,8 @@ impl TableBuilder {
         builder
     }
 
-    /// Takes a group over from `base`.
-    fn adopt(&mut self, base: &Table, group: u32) -> Result<u32, Full> {
+    /// Copies a group of `base`.
+    fn copy_group(&mut self, base: &Table, group: u32) -> Result<u32, LimitExceeded> {
         let mut row = Row::default();
         for (attribute, number) in row.iter_mut().take(base.values.len()).enumerate() {
             *number = self.value(attribute, base.value(group, attribute))?;
@@ -156,24 +159,24 @@ impl TableBuilder {
         self.group(&row)
     }
 
-    /// Whether the user was put in or deleted.
-    pub(super) fn has(&self, key: UserKey) -> bool {
+    /// Whether the user was inserted or deleted.
+    pub(super) fn contains(&self, key: UserKey) -> bool {
         self.users.find(key.hash64(), |(user, _)| *user == key).is_some()
     }
 
     /// The number of a value, for a [`Row`].
-    pub(super) fn value(&mut self, attribute: usize, value: &str) -> Result<u32, Full> {
+    pub(super) fn value(&mut self, attribute: usize, value: &str) -> Result<u32, LimitExceeded> {
         self.values[attribute].number(value)
     }
 
-    fn group(&mut self, row: &Row) -> Result<u32, Full> {
+    fn group(&mut self, row: &Row) -> Result<u32, LimitExceeded> {
         Ok(self.rows.number(row)? + 1)
     }
 
-    /// Puts a user in that the builder does not [have](Self::has).
-    pub(super) fn insert(&mut self, key: UserKey, row: &Row) -> Result<(), Full> {
+    /// Inserts a user that the builder does not [contain](Self::contains).
+    pub(super) fn insert(&mut self, key: UserKey, row: &Row) -> Result<(), LimitExceeded> {
         if self.live == self.users_max {
-            return Err(Full { what: "users", max: self.users_max });
+            return Err(LimitExceeded { what: "users", max: self.users_max });
         }
         let group = self.group(row)?;
         self.live += 1;
@@ -181,7 +184,7 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// Deletes a user that the builder does not [have](Self::has): the table will not have it either.
+    /// Deletes a user that the builder does not [contain](Self::contains): the table will not contain it either.
     pub(super) fn delete(&mut self, key: UserKey) {
         self.push(key, UNKNOWN);
     }
@@ -201,9 +204,9 @@ impl TableBuilder {
     }
 }
 
-/// Distinct things, numbered from 0 in the order in which they came.
+/// Distinct items, numbered from 0 in the order of their first use.
 struct Interner<T> {
-    /// Clients choose what stands here, so the hash is the standard library's keyed one.
+    /// Clients choose the items, so this needs the keyed hash of the standard library.
     numbers: HashMap<T, u32>,
     what: &'static str,
     max: usize,
@@ -214,7 +217,7 @@ impl<T: Eq + Hash> Interner<T> {
         Self { numbers: HashMap::new(), what, max }
     }
 
-    fn number<Q>(&mut self, item: &Q) -> Result<u32, Full>
+    fn number<Q>(&mut self, item: &Q) -> Result<u32, LimitExceeded>
     where
         T: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = T> + ?Sized,
@@ -224,13 +227,13 @@ impl<T: Eq + Hash> Interner<T> {
         }
         let number = self.numbers.len();
         if number == self.max {
-            return Err(Full { what: self.what, max: self.max });
+            return Err(LimitExceeded { what: self.what, max: self.max });
         }
         self.numbers.insert(item.to_owned(), number as u32);
         Ok(number as u32)
     }
 
-    /// The things in the order of their numbers.
+    /// The items in the order of their numbers.
     fn into_items(self) -> Vec<T> {
         let mut items: Vec<(T, u32)> = self.numbers.into_iter().collect();
         items.sort_unstable_by_key(|&(_, number)| number);
@@ -247,7 +250,7 @@ mod tests {
         HashKeys::from_seed(&[7; 32]).user(id)
     }
 
-    fn insert(builder: &mut TableBuilder, id: &str, values: &[&str]) -> Result<(), Full> {
+    fn insert(builder: &mut TableBuilder, id: &str, values: &[&str]) -> Result<(), LimitExceeded> {
         let mut row = Row::default();
         for (attribute, value) in values.iter().enumerate() {
             row[attribute] = builder.value(attribute, value)?;
@@ -269,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn users_of_the_same_values_share_a_group() {
+    fn users_with_the_same_values_share_a_group() {
         let table = table(&[("a", ["pro", "eu"]), ("b", ["eu", "pro"]), ("c", ["pro", "eu"])]);
         assert_eq!((table.users(), table.groups()), (3, 3));
         assert_eq!(table.group_of(key("a")), table.group_of(key("c")));
@@ -299,9 +302,9 @@ mod tests {
     }
 
     #[test]
-    fn groups_and_values_that_nobody_has_any_more_vanish() {
+    fn groups_and_values_without_users_are_removed() {
         let base = table(&[("a", ["pro", "eu"]), ("b", ["free", "us"]), ("c", ["free", "eu"])]);
-        let kept = TableBuilder::keeping(&base, [key("b"), key("nobody")].into_iter()).build();
+        let kept = TableBuilder::from_base(&base, [key("b"), key("stranger")].into_iter()).build();
         assert_eq!((kept.users(), kept.groups()), (2, 3));
         assert_eq!(kept.values[1], ["eu"]);
         assert!(kept.same_content(&table(&[("a", ["pro", "eu"]), ("c", ["free", "eu"])])));
@@ -309,18 +312,18 @@ mod tests {
 
     #[test]
     fn a_deleted_user_is_known_to_the_builder_and_not_in_the_table() {
-        let mut builder = TableBuilder::keeping(&table(&[("a", ["pro", "eu"])]), std::iter::empty());
-        assert!(builder.has(key("a")) && !builder.has(key("b")));
+        let mut builder = TableBuilder::from_base(&table(&[("a", ["pro", "eu"])]), std::iter::empty());
+        assert!(builder.contains(key("a")) && !builder.contains(key("b")));
         builder.delete(key("b"));
-        assert!(builder.has(key("b")));
+        assert!(builder.contains(key("b")));
         let table = builder.build();
         assert_eq!((table.users(), table.group_of(key("b"))), (1, UNKNOWN));
     }
 
     #[test]
-    fn the_cap_on_users_counts_those_who_stay() {
+    fn the_limit_of_users_does_not_count_deleted_ones() {
         let mut builder =
-            TableBuilder::keeping(&table(&[("a", ["pro", "eu"]), ("b", ["pro", "eu"])]), [key("b")].into_iter());
+            TableBuilder::from_base(&table(&[("a", ["pro", "eu"]), ("b", ["pro", "eu"])]), [key("b")].into_iter());
         builder.users_max = 2;
         builder.delete(key("b"));
         assert_eq!(insert(&mut builder, "c", &["pro", "eu"]), Ok(()));

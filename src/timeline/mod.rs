@@ -1,38 +1,39 @@
-//! The read side: what the window's records amount to, second by second.
+//! The read side: the window's records, folded into seconds.
 //!
-//! One thread at a time works here, behind the engine's lock, which writers never touch. To answer, it
-//! [advances](Timeline::advance) to the clock, [switches](Timeline::switch_generation) to the newest reference generation,
-//! [catches up](Timeline::catch_up) with the window and [sums](Timeline::sum) the seconds asked for.
+//! One thread at a time works here, behind a lock of the engine that writers never wait for. For an answer, that thread
+//! [advances](Timeline::advance) the timeline to the clock, [switches](Timeline::switch_generation) it to the newest
+//! reference generation, [folds](Timeline::fold) the new records of the window, and
+//! [aggregates](Timeline::aggregate) the seconds of the query.
 //!
 //! ## Unique users of any window in O(window)
 //!
-//! Each user has one last second up to the clock, and each second counts, by group, the users whose last second it is.
-//! A user was seen in the window that ends now exactly if their last second lies in it; so the uniques of a window are
-//! the sum of those counts over its seconds, whatever its length and however many events it has.
+//! Each user has one last second, up to the clock. Each second counts, by group, the users whose last second it is. A
+//! user was seen in a window that ends now exactly if their last second lies in it. So the unique users of a window are
+//! the sum of those counts over its seconds, for any length and any number of events.
 //!
 //! ## Seconds ahead of the clock
 //!
-//! Their records are folded at once, into runs and totals; only the last-seen bookkeeping waits, one pass over that
-//! second's runs when the clock reaches it. A query never looks at them before.
+//! Their records are folded at once, into counts and totals. Only the update of the users' last seconds waits: it is
+//! one pass over the counts of the second when the clock reaches it. No query reads the second before.
 
-mod cells;
-mod chunked;
-mod free;
-mod index;
+mod aggregates;
+mod counters;
+mod free_indices;
+mod key_index;
 mod metrics;
 mod query;
-mod runs;
 mod second;
 mod seconds;
+mod segmented_vec;
 mod series;
+mod snapshot;
 #[cfg(test)]
 mod tests;
+mod user_kind_counts;
 mod users;
 
-pub use metrics::{Figures, Group, Groups, Metrics};
-pub(crate) use metrics::{Sums, WindowSums};
+pub use metrics::{Group, Groups, Metrics, Stats};
 pub use query::{Filter, Query};
-pub(crate) use series::Excerpt;
 pub use series::{Point, Series};
 
 use crate::clock::second_of;
@@ -40,9 +41,11 @@ use crate::config::EngineConfig;
 use crate::key::{UserKey, kind_of_record};
 use crate::reference::{Generation, Published};
 use crate::window::{Drained, Window, WindowConsumer};
-use cells::Cells;
-use second::{Second, Shape};
+use aggregates::{Aggregates, WindowAggregates};
+use counters::Counters;
+use second::{CounterLayout, Second};
 use seconds::Seconds;
+use snapshot::TimelineSnapshot;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use users::{NEVER, Users};
@@ -53,7 +56,7 @@ pub(crate) struct Timeline {
     retention_secs: i64,
     max_skew_secs: i64,
     kinds: usize,
-    /// The generation that groups, and all totals that claim it, are of.
+    /// All users have their groups under this generation. The totals of a second may still be of an older one.
     generation: Arc<Generation>,
     seconds: Seconds,
     users: Users,
@@ -74,37 +77,38 @@ impl Timeline {
         }
     }
 
-    /// The time that it has advanced to, in milliseconds since the Unix epoch.
+    /// The time that the timeline has advanced to, in milliseconds since the Unix epoch.
     pub(crate) fn now_ms(&self) -> i64 {
         self.now_ms
     }
 
-    /// Moves to `now_ms`, or stays where that is earlier. Seconds that the clock has reached fall due, those that no
-    /// event can enter any more are sealed, those that have left the retention go, and their users with them. Returns
-    /// the records that the window dropped unfolded.
+    /// Advances to `now_ms`; does nothing if that is earlier. Seconds that the clock reaches begin, seconds that no
+    /// event can enter any more are sealed, and seconds that leave the retention expire together with their users.
+    /// Returns the records that the window dropped unfolded.
     pub(crate) fn advance(&mut self, window: &Window, now_ms: i64) -> u64 {
-        let was = self.now_secs();
+        let before = self.now_secs();
         self.now_ms = self.now_ms.max(now_ms);
         let now = self.now_secs();
-        if now == was {
+        if now == before {
             return 0;
         }
-        for at in self.seconds.present(was + 1..=now, |_| true) {
-            self.fall_due(at);
+        for secs in self.seconds.list(before + 1..=now, |_| true) {
+            self.begin(secs);
         }
-        for at in self.seconds.present(i64::MIN..=now - self.retention_secs, |_| true) {
-            self.expire(at);
+        for secs in self.seconds.list(i64::MIN..=now - self.retention_secs, |_| true) {
+            self.expire(secs);
         }
-        for at in self.seconds.present(i64::MIN..=now - self.max_skew_secs - 1, |second| !second.sealed) {
-            self.seal(at);
+        for secs in self.seconds.list(i64::MIN..=now - self.max_skew_secs - 1, |second| !second.is_sealed) {
+            self.seal(secs);
         }
-        self.folder.clear(window, was - self.retention_secs + 1..=now - self.retention_secs)
+        self.folder.clear(window, before - self.retention_secs + 1..=now - self.retention_secs)
     }
 
-    /// Makes the published generation the one that answers are enriched by, unless it is already, or a newer one is.
+    /// Makes the published generation the one that answers use, unless the timeline has it or a newer one already.
     ///
-    /// All users have their groups under it when this returns: most were prepared and come with the publication; a user who
-    /// was not known then is looked up here. So no answer can use a generation whose groups are not there.
+    /// When this returns, all users have their groups under it. Most groups were prepared and come with the
+    /// publication; the group of a user who was not known at that time is looked up here. So no answer can use a
+    /// generation whose groups are missing.
     pub(crate) fn switch_generation(&mut self, published: &Published) {
         if published.generation().number() <= self.generation.number() {
             return;
@@ -114,16 +118,17 @@ impl Timeline {
         let prepared = published.take_groups();
         let groups = generation.groups();
         let users = &mut self.users;
-        self.seconds.change_all(|seconds| {
+        self.seconds.update_all(|seconds| {
             for second in seconds.iter_mut().flatten() {
-                second.last_seen = Cells::new(groups);
+                second.last_seen = Counters::new(groups);
             }
             let mask = seconds.len() - 1;
             users.regroup(
                 &prepared,
                 |key| generation.group_of(key),
-                |last, group| {
-                    if let Some(second) = &mut seconds[last as usize & mask] {
+                |last_seen, group| {
+                    if let Some(second) = &mut seconds[last_seen as usize & mask] {
+                        debug_assert_eq!(second.secs, last_seen, "the last second of a user is in the ring");
                         second.last_seen.add(group, 1);
                     }
                 },
@@ -131,87 +136,96 @@ impl Timeline {
         });
     }
 
-    /// Folds what was published in the window since the last call, up to about `limit` records.
-    pub(crate) fn catch_up(&mut self, window: &Window, limit: u64) -> Drained {
+    /// Folds the records that were published in the window since the last call, up to about `limit` records.
+    pub(crate) fn fold(&mut self, window: &Window, limit: u64) -> Drained {
         let live = self.live();
-        let now = *live.end() - self.max_skew_secs;
-        let shape = Shape::of(&self.generation, self.kinds);
+        let now = self.now_secs();
+        let layout = self.layout();
         let Self { folder, seconds, users, generation, .. } = self;
-        folder.drain(window, &live, limit, |at, records| {
-            fold(seconds, users, generation, shape, at, at <= now, records);
+        folder.drain(window, &live, limit, |secs, records| {
+            debug_assert!(live.contains(&secs), "second {secs} is live");
+            fold_records(seconds, users, generation, layout, secs, secs <= now, records);
         })
     }
 
-    /// The sums of the last `window_secs` seconds; O(window x groups), and O(runs) more for each second that was last
-    /// read under an older generation.
-    pub(crate) fn sum(&mut self, window_secs: u32) -> WindowSums {
-        let shape = Shape::of(&self.generation, self.kinds);
-        let mut sums = Sums::zero(shape);
-        for at in self.window(window_secs) {
-            if let Some(second) = self.seconds.enriched(at, &self.users, shape, self.generation.number()) {
-                second.totals().add_to(&mut sums.events);
-                second.last_seen.add_to(&mut sums.uniques);
+    /// The aggregates of the last `window_secs` seconds. O(window x groups), and O(entries) more for each second that
+    /// was last read under an older generation.
+    pub(crate) fn aggregate(&mut self, window_secs: u32) -> WindowAggregates {
+        let layout = self.layout();
+        let mut aggregates = Aggregates::zero(layout);
+        for secs in self.window(window_secs) {
+            let generation = self.generation.number();
+            if let Some(second) = self.seconds.with_current_totals(secs, &self.users, layout, generation) {
+                second.totals().add_to(&mut aggregates.events);
+                second.last_seen.add_to(&mut aggregates.uniques);
             }
         }
-        WindowSums { now_ms: self.now_ms, generation: self.generation.clone(), sums }
+        debug_assert!(aggregates.uniques.iter().sum::<u64>() <= aggregates.events.iter().sum());
+        debug_assert!(aggregates.uniques.iter().sum::<u64>() <= self.users.len() as u64);
+        WindowAggregates { now_ms: self.now_ms, generation: Arc::clone(&self.generation), aggregates }
     }
 
-    /// The last `window_secs` seconds, to be looked at elsewhere; O(window + users).
-    pub(crate) fn excerpt(&self, window_secs: u32) -> Excerpt {
+    /// The last `window_secs` seconds, to be read without the lock; O(window + users).
+    pub(crate) fn snapshot(&self, window_secs: u32) -> TimelineSnapshot {
         let window = self.window(window_secs);
-        Excerpt {
+        TimelineSnapshot {
             now_ms: self.now_ms,
-            generation: self.generation.clone(),
-            shape: Shape::of(&self.generation, self.kinds),
+            generation: Arc::clone(&self.generation),
+            layout: self.layout(),
             start_secs: *window.start(),
-            seconds: window.map(|at| Some(Arc::clone(&self.seconds.get(at)?.runs))).collect(),
+            seconds: window.map(|secs| Some(Arc::clone(&self.seconds.get(secs)?.counts))).collect(),
             groups: self.users.groups(),
         }
     }
 
-    /// What the users and the seconds take, and what the next events may make it take at once beyond their own part; O(1).
+    /// Memory that the users and the seconds occupy, together with what the next events may allocate at once beyond
+    /// their own charge; O(1).
     ///
-    /// Each live second counts with the counters that it takes from the start, whether it is there or not: one event can
-    /// call for them.
+    /// The initial counters of each live second are counted, also if the second does not exist yet: one event can
+    /// create it.
     pub(crate) fn bytes(&self) -> usize {
         let live_secs = (self.retention_secs + self.max_skew_secs) as usize;
-        let cells_bytes = Second::cells_bytes_of_empty(Shape::of(&self.generation, self.kinds));
-        self.users.bytes() + self.seconds.bytes() + live_secs * cells_bytes
+        let counter_bytes = Second::initial_counter_bytes(self.layout());
+        self.users.bytes() + self.seconds.bytes() + live_secs * counter_bytes
     }
 
-    /// What a timeline takes whatever happens, without its folder.
+    /// Memory that a timeline always occupies, without its folder.
     pub(crate) fn fixed_bytes(config: &EngineConfig) -> usize {
         config.ring_slots() * size_of::<Option<Second>>()
     }
 
-    /// What the counters of all live seconds take before there is a reference table.
-    pub(crate) fn cells_bytes_of_empty(config: &EngineConfig) -> usize {
+    /// Memory that the initial counters of all live seconds occupy before there is a reference table.
+    pub(crate) fn initial_counter_bytes(config: &EngineConfig) -> usize {
         let live_secs = config.retention_secs as usize + config.max_skew_secs as usize;
-        live_secs * Second::cells_bytes_of_empty(Shape { groups: 1, kinds: config.event_types.len() })
+        live_secs * Second::initial_counter_bytes(CounterLayout { groups: 1, kinds: config.event_types.len() })
     }
 
-    /// The generation that answers are enriched by.
+    /// The generation that answers use.
     pub(crate) fn generation(&self) -> &Arc<Generation> {
         &self.generation
     }
 
-    /// User indices, free ones among them.
+    /// User indices, the free ones included.
     pub(crate) fn user_indices(&self) -> usize {
         self.users.indices()
     }
 
-    /// The keys of the user indices from `from` on; see [`Users::keys`].
-    pub(crate) fn user_keys(&self, from: u32, most: u32) -> Vec<UserKey> {
-        self.users.keys(from, most)
+    /// The keys of the user indices from `from` on, at most `max` keys; see [`Users::keys`].
+    pub(crate) fn user_keys(&self, from: u32, max: u32) -> Vec<UserKey> {
+        self.users.keys(from, max)
     }
 
-    /// Users seen within the retention, or with an event ahead of the clock.
+    /// Users with an event within the retention or ahead of the clock.
     pub(crate) fn users(&self) -> usize {
         self.users.len()
     }
 
     fn now_secs(&self) -> i64 {
         second_of(self.now_ms)
+    }
+
+    fn layout(&self) -> CounterLayout {
+        CounterLayout::of(&self.generation, self.kinds)
     }
 
     /// The seconds of a window that ends now.
@@ -225,79 +239,79 @@ impl Timeline {
         self.now_secs() - self.retention_secs + 1..=self.now_secs() + self.max_skew_secs
     }
 
-    /// The clock has reached a second: its users were seen in it.
-    fn fall_due(&mut self, at: i64) {
-        let Some(mut second) = self.seconds.take(at) else { return };
-        for run in second.runs.iter() {
-            see(&mut self.seconds, &mut self.users, &mut second.last_seen, run.user(), at);
+    /// The clock has reached a second: it becomes the last second of its users.
+    fn begin(&mut self, secs: i64) {
+        let Some(mut second) = self.seconds.take(secs) else { return };
+        for entry in second.counts.iter() {
+            move_last_seen(&mut self.seconds, &mut self.users, &mut second.last_seen, entry.user(), secs);
         }
         self.seconds.put(second);
     }
 
     /// No event can enter a second any more.
-    fn seal(&mut self, at: i64) {
-        let Some(mut second) = self.seconds.take(at) else { return };
+    fn seal(&mut self, secs: i64) {
+        let Some(mut second) = self.seconds.take(secs) else { return };
         second.seal();
         self.seconds.put(second);
     }
 
     /// A second has left the retention.
-    fn expire(&mut self, at: i64) {
-        if let Some(second) = self.seconds.take(at) {
-            for run in second.runs.iter() {
-                self.users.expire(run.user(), at);
+    fn expire(&mut self, secs: i64) {
+        if let Some(second) = self.seconds.take(secs) {
+            for entry in second.counts.iter() {
+                self.users.expire(entry.user(), secs);
             }
             self.users.trim();
         }
     }
 }
 
-/// How many users are looked up before the first of them is used.
+/// Users that are looked up before the first of them is used.
 const LOOKUPS_AT_ONCE: usize = 32;
 
-/// Adds records to second `at`, which is live; `due` says that it is not ahead of the clock.
-fn fold(
+/// Adds records to second `secs`, which is live. `has_begun` is false for a second ahead of the clock.
+fn fold_records(
     seconds: &mut Seconds,
     users: &mut Users,
     generation: &Generation,
-    shape: Shape,
-    at: i64,
-    due: bool,
+    layout: CounterLayout,
+    secs: i64,
+    has_begun: bool,
     records: &[u128],
 ) {
     let number = generation.number();
-    let mut second = seconds.take(at).unwrap_or_else(|| Second::new(at, shape, number));
-    let mut open = second.open(shape, number);
+    let mut second = seconds.take(secs).unwrap_or_else(|| Second::new(secs, layout, number));
+    let mut open = second.open(layout, number);
     for records in records.chunks(LOOKUPS_AT_ONCE) {
         let mut known = [None; LOOKUPS_AT_ONCE];
         let keys = records.iter().map(|record| UserKey::of_record(*record));
-        users.find_all(keys, &mut known, |user| open.runs.expect(user));
+        users.find_all(keys, &mut known, |user| open.counts.prefetch(user));
         for (known, record) in known.iter().zip(records) {
             let user = match known {
                 Some(user) => {
-                    users.renew(*user, at);
+                    users.note_event(*user, secs);
                     *user
                 }
-                None => users.enter(UserKey::of_record(*record), at, |key| generation.group_of(key)),
+                None => users.get_or_insert(UserKey::of_record(*record), secs, |key| generation.group_of(key)),
             };
             open.add(user, users.group(user), kind_of_record(*record));
-            if due {
-                see(seconds, users, open.last_seen, user, at);
+            if has_begun {
+                move_last_seen(seconds, users, open.last_seen, user, secs);
             }
         }
     }
-    second.sealed = false;
+    second.is_sealed = false;
     seconds.put(second);
 }
 
-/// Moves the user from the second where they were last seen to `at`, if that is later. The second of `at` itself has
-/// been taken out of `seconds`; `last_seen` is its part.
+/// Makes `secs` the last second of a user if it is later than that, and moves the user to `last_seen`, the counters of
+/// `secs`. That second has been taken out of `seconds`.
 #[inline]
-fn see(seconds: &mut Seconds, users: &mut Users, last_seen: &mut Cells, user: u32, at: i64) {
-    let Some(before) = users.see(user, at) else { return };
+fn move_last_seen(seconds: &mut Seconds, users: &mut Users, last_seen: &mut Counters, user: u32, secs: i64) {
+    let Some(before) = users.advance_last_seen(user, secs) else { return };
     let group = users.group(user);
     last_seen.add(group, 1);
     if before != NEVER {
-        seconds.unsee(before, group);
+        seconds.decrement_last_seen(before, group);
     }
 }

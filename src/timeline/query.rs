@@ -1,4 +1,4 @@
-//! What may be asked of a window.
+//! Questions about a window.
 
 use crate::reference::Generation;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,32 +6,32 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A question about the seconds up to now.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Query {
-    /// The window: the whole seconds `now - window_secs + 1 ..= now`. The engine cuts it to 1..=retention.
+    /// The window: the whole seconds `now - window_secs + 1 ..= now`. The engine limits it to 1..=retention.
     pub window_secs: u32,
     /// Which events count.
     pub filter: Filter,
-    /// Attributes whose combinations of values the events are counted by besides, as indices into the configured list.
-    /// Indices beyond it are ignored.
+    /// Attributes by whose combinations of values the events are also counted, as indices into the configured list.
+    /// Indices beyond the list are ignored.
     pub group_by: Vec<usize>,
 }
 
-/// Which events count: those that pass every part of it.
+/// Which events count. An event must pass both parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
-    /// The types that pass; none for all of them. A type that is not configured matches nothing.
+    /// The types that pass; none for all types. A type that is not configured matches no event.
     pub types: Option<BTreeSet<String>>,
-    /// By the index of an attribute, the values that pass. An event of an unknown user passes none of them.
+    /// By the index of an attribute, the values that pass. An event of an unknown user has no values and passes none.
     pub attributes: BTreeMap<usize, BTreeSet<String>>,
 }
 
 impl Query {
-    /// Everything in the last `window_secs` seconds.
+    /// All events of the last `window_secs` seconds.
     #[must_use]
     pub fn window(window_secs: u32) -> Self {
         Self { window_secs, filter: Filter::default(), group_by: Vec::new() }
     }
 
-    /// Whether the answer takes a look at every run of the window, and not at one sum a second.
+    /// Whether the answer needs the entries of each second, and not only its totals.
     #[must_use]
     pub fn needs_scan(&self) -> bool {
         self.filter.types.is_some()
@@ -71,7 +71,7 @@ mod tests {
     use crate::limits::EVENT_TYPES;
 
     #[test]
-    fn every_kind_has_its_place_in_a_set() {
+    fn a_set_holds_every_kind() {
         let names: Vec<String> = (0..*EVENT_TYPES.end()).map(|kind| kind.to_string()).collect();
         let passing = |types: Option<&[&str]>| {
             let types = types.map(|types| types.iter().map(ToString::to_string).collect());

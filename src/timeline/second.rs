@@ -1,123 +1,127 @@
 //! One second of the timeline.
 
 use crate::reference::Generation;
-use crate::timeline::cells::Cells;
-use crate::timeline::runs::Runs;
+use crate::timeline::counters::Counters;
+use crate::timeline::user_kind_counts::UserKindCounts;
 use crate::timeline::users::Users;
 use std::sync::Arc;
 
-/// What one second holds.
+/// The events of one second.
 pub(crate) struct Second {
-    pub(crate) second: i64,
-    /// Shared with whoever looks at them outside of the timeline's lock; copied then before they are changed.
-    pub(crate) runs: Arc<Runs>,
-    /// Whether the runs were compacted for good.
-    pub(crate) sealed: bool,
-    /// Events by (group, kind) under generation `totals_generation`; behind the runs unless that is the timeline's.
-    totals: Cells,
+    /// The second, counted from the Unix epoch.
+    pub(crate) secs: i64,
+    /// Shared with snapshots that are read without the timeline's lock; copied before a change while they exist.
+    pub(crate) counts: Arc<UserKindCounts>,
+    /// Whether the counts were compacted because no event can enter the second any more.
+    pub(crate) is_sealed: bool,
+    /// Events by (group, kind) under generation `totals_generation`. Events that arrive under a newer generation are
+    /// only in `counts` until the totals are recounted.
+    totals: Counters,
     totals_generation: u64,
-    /// Users whose last second this is, by group under the timeline's generation.
-    pub(crate) last_seen: Cells,
+    /// By group under the timeline's generation: the users whose last second this is.
+    pub(crate) last_seen: Counters,
 }
 
-/// How (group, kind) pairs are numbered: the kinds of group 0 first.
+/// The numbering of the (group, kind) counters: the kinds of group 0 come first.
 #[derive(Clone, Copy)]
-pub(crate) struct Shape {
+pub(crate) struct CounterLayout {
     pub(crate) groups: usize,
     pub(crate) kinds: usize,
 }
 
-impl Shape {
+impl CounterLayout {
     pub(crate) fn of(generation: &Generation, kinds: usize) -> Self {
         Self { groups: generation.groups(), kinds }
     }
 
-    pub(crate) fn cells(self) -> usize {
+    /// The number of counters.
+    pub(crate) fn len(self) -> usize {
         self.groups * self.kinds
     }
 
     #[inline]
-    pub(crate) fn cell(self, group: u32, kind: u8) -> u32 {
+    pub(crate) fn index(self, group: u32, kind: u8) -> u32 {
+        debug_assert!((group as usize) < self.groups, "group {group} of {}", self.groups);
+        debug_assert!(usize::from(kind) < self.kinds, "kind {kind} of {}", self.kinds);
         group * self.kinds as u32 + u32::from(kind)
     }
 }
 
 impl Second {
-    pub(crate) fn new(second: i64, shape: Shape, generation: u64) -> Self {
+    pub(crate) fn new(secs: i64, layout: CounterLayout, generation: u64) -> Self {
         Self {
-            second,
-            runs: Arc::new(Runs::new(shape.kinds)),
-            sealed: false,
-            totals: Cells::new(shape.cells()),
+            secs,
+            counts: Arc::new(UserKindCounts::new(layout.kinds)),
+            is_sealed: false,
+            totals: Counters::new(layout.len()),
             totals_generation: generation,
-            last_seen: Cells::new(shape.groups),
+            last_seen: Counters::new(layout.groups),
         }
     }
 
-    /// Opens the second for events, to be grouped under this generation.
-    pub(crate) fn open(&mut self, shape: Shape, generation: u64) -> Open<'_> {
+    /// Opens the second for events that are grouped under this generation.
+    pub(crate) fn open(&mut self, layout: CounterLayout, generation: u64) -> OpenSecond<'_> {
         let totals = (self.totals_generation == generation).then_some(&mut self.totals);
-        Open { runs: Arc::make_mut(&mut self.runs), totals, shape, last_seen: &mut self.last_seen }
+        OpenSecond { counts: Arc::make_mut(&mut self.counts), totals, layout, last_seen: &mut self.last_seen }
     }
 
-    /// Compacts the runs: no event can enter the second any more.
+    /// Compacts the counts: no event can enter the second any more.
     pub(crate) fn seal(&mut self) {
-        Arc::make_mut(&mut self.runs).seal();
-        self.sealed = true;
+        Arc::make_mut(&mut self.counts).seal();
+        self.is_sealed = true;
     }
 
-    /// Whether the totals are not of this generation.
+    /// Whether the totals are of another generation than this one.
     #[inline]
-    pub(crate) fn is_behind(&self, generation: u64) -> bool {
+    pub(crate) fn is_outdated(&self, generation: u64) -> bool {
         self.totals_generation != generation
     }
 
-    /// Counts the totals anew from the runs, under the timeline's generation.
-    pub(crate) fn recount(&mut self, users: &Users, shape: Shape, generation: u64) {
-        self.totals = Cells::new(shape.cells());
+    /// Counts the totals again from the counts, under the timeline's generation.
+    pub(crate) fn recount(&mut self, users: &Users, layout: CounterLayout, generation: u64) {
+        self.totals = Counters::new(layout.len());
         self.totals_generation = generation;
-        for run in self.runs.iter() {
-            self.totals.add(shape.cell(users.group(run.user()), run.kind()), run.count());
+        for entry in self.counts.iter() {
+            self.totals.add(layout.index(users.group(entry.user()), entry.kind()), entry.count());
         }
     }
 
-    /// The totals as they stand.
-    pub(crate) fn totals(&self) -> &Cells {
+    pub(crate) fn totals(&self) -> &Counters {
         &self.totals
     }
 
-    /// What the second takes, while it grows at the worst.
+    /// Memory that the second occupies; until it is sealed, the most that it occupies while it grows.
     pub(crate) fn bytes(&self) -> usize {
-        let Self { runs, totals, last_seen, .. } = self;
-        if self.sealed {
-            runs.bytes() + totals.bytes() + last_seen.bytes()
+        let Self { counts, totals, last_seen, .. } = self;
+        if self.is_sealed {
+            counts.bytes() + totals.bytes() + last_seen.bytes()
         } else {
-            runs.growing_bytes() + totals.growing_bytes() + last_seen.growing_bytes()
+            counts.growing_bytes() + totals.growing_bytes() + last_seen.growing_bytes()
         }
     }
 
-    /// What a second's counters take from the start.
-    pub(crate) fn cells_bytes_of_empty(shape: Shape) -> usize {
-        Cells::bytes_of_empty(shape.cells()) + Cells::bytes_of_empty(shape.groups)
+    /// Memory that the counters of a second occupy before its first event.
+    pub(crate) fn initial_counter_bytes(layout: CounterLayout) -> usize {
+        Counters::initial_bytes(layout.len()) + Counters::initial_bytes(layout.groups)
     }
 }
 
-/// A second that events are added to.
-pub(crate) struct Open<'a> {
-    pub(crate) runs: &'a mut Runs,
-    /// None when they are of an older generation: then they are left to their next reader.
-    totals: Option<&'a mut Cells>,
-    shape: Shape,
-    pub(crate) last_seen: &'a mut Cells,
+/// A second that events are being added to.
+pub(crate) struct OpenSecond<'a> {
+    pub(crate) counts: &'a mut UserKindCounts,
+    /// None if the totals are of an older generation: the next query that reads them recounts them.
+    totals: Option<&'a mut Counters>,
+    layout: CounterLayout,
+    pub(crate) last_seen: &'a mut Counters,
 }
 
-impl Open<'_> {
+impl OpenSecond<'_> {
     /// Adds one event.
     #[inline]
     pub(crate) fn add(&mut self, user: u32, group: u32, kind: u8) {
-        self.runs.push(user, kind);
+        self.counts.add(user, kind);
         if let Some(totals) = &mut self.totals {
-            totals.add(self.shape.cell(group, kind), 1);
+            totals.add(self.layout.index(group, kind), 1);
         }
     }
 }
@@ -128,25 +132,25 @@ mod tests {
     use crate::key::HashKeys;
 
     #[test]
-    fn totals_are_counted_anew_from_the_runs() {
+    fn totals_are_recounted_when_the_generation_has_changed() {
         let mut users = Users::new();
-        let user = users.enter(HashKeys::random().user("u"), 10, |_| 1);
-        let shape = Shape { groups: 2, kinds: 3 };
-        let mut second = Second::new(10, shape, 4);
+        let user = users.get_or_insert(HashKeys::random().user("u"), 10, |_| 1);
+        let layout = CounterLayout { groups: 2, kinds: 3 };
+        let mut second = Second::new(10, layout, 4);
         let totals = |second: &mut Second, generation| {
-            if second.is_behind(generation) {
-                second.recount(&users, shape, generation);
+            if second.is_outdated(generation) {
+                second.recount(&users, layout, generation);
             }
-            let mut sums = vec![0; shape.cells()];
+            let mut sums = vec![0; layout.len()];
             second.totals().add_to(&mut sums);
             sums
         };
-        second.open(shape, 4).add(user, 0, 2);
+        second.open(layout, 4).add(user, 0, 2);
         assert_eq!(totals(&mut second, 4), [0, 0, 1, 0, 0, 0], "as they were added");
-        second.open(shape, 5).add(user, 1, 0);
-        assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 1], "from the runs");
-        second.runs = Arc::new(Runs::new(shape.kinds));
-        second.open(shape, 5).add(user, 1, 2);
-        assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 2], "as they stand");
+        second.open(layout, 5).add(user, 1, 0);
+        assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 1], "recounted");
+        second.counts = Arc::new(UserKindCounts::new(layout.kinds));
+        second.open(layout, 5).add(user, 1, 2);
+        assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 2], "not recounted again");
     }
 }

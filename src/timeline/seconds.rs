@@ -1,49 +1,57 @@
-//! The folded seconds, in a ring that knows what they take.
+//! The folded seconds, in a ring that counts their memory.
 
-use crate::timeline::second::{Second, Shape};
+use crate::timeline::second::{CounterLayout, Second};
 use crate::timeline::users::Users;
 use std::ops::RangeInclusive;
 
-/// Seconds by their number. Whoever changes one takes it out and puts it back, so that what it takes stays counted.
+/// The seconds by their number. A second is taken out of the ring before a change and put back afterwards, so that its
+/// memory stays counted.
 pub(crate) struct Seconds {
-    /// Second `s` at `s` modulo the length, which exceeds the number of seconds that can be held at once.
+    /// Second `s` is at `s` modulo the length. The length exceeds the number of seconds that can be held at once.
     slots: Box<[Option<Second>]>,
-    /// What the seconds take beside their slots.
+    /// Memory that the seconds occupy, without their slots.
     bytes: usize,
 }
 
 impl Seconds {
-    /// No seconds; `slots` is a power of two.
+    /// No seconds. `slots` is a power of two.
     pub(crate) fn new(slots: usize) -> Self {
+        debug_assert!(slots.is_power_of_two());
         Self { slots: (0..slots).map(|_| None).collect(), bytes: 0 }
     }
 
-    /// What the seconds take beside their slots, while they grow at the worst; O(1).
+    /// The most memory that the seconds occupy while they grow, without their slots; O(1).
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Takes a second out.
-    pub(crate) fn take(&mut self, at: i64) -> Option<Second> {
-        let second = self.slots[self.slot(at)].take()?;
-        debug_assert_eq!(second.second, at, "the ring is longer than the live seconds");
+    /// Takes a second out of the ring, if it is there.
+    pub(crate) fn take(&mut self, secs: i64) -> Option<Second> {
+        let second = self.slots[self.slot(secs)].take()?;
+        debug_assert_eq!(second.secs, secs, "the ring is longer than the live seconds");
         self.bytes -= second.bytes();
         Some(second)
     }
 
-    /// Puts a second in that is not there.
+    /// Puts a second in that is not in the ring.
     pub(crate) fn put(&mut self, second: Second) {
         self.bytes += second.bytes();
-        let slot = self.slot(second.second);
+        let slot = self.slot(second.secs);
+        debug_assert!(self.slots[slot].is_none(), "the slot of second {} is free", second.secs);
         self.slots[slot] = Some(second);
     }
 
-    /// One user less whose last second this is.
+    /// Subtracts a user whose last second this was.
     #[inline]
-    pub(crate) fn unsee(&mut self, at: i64, group: u32) {
-        let slot = self.slot(at);
+    pub(crate) fn decrement_last_seen(&mut self, secs: i64, group: u32) {
+        let slot = self.slot(secs);
+        debug_assert!(
+            self.slots[slot].as_ref().is_some_and(|second| second.secs == secs),
+            "second {secs} is in the ring"
+        );
         let Some(second) = &mut self.slots[slot] else { return };
-        // An array takes the same room whatever is in it, and this is called for every other event.
+        // This is called for every other event. The memory of an array does not depend on its content, so it need not
+        // be counted again.
         if second.last_seen.is_dense() {
             second.last_seen.decrement(group);
         } else {
@@ -53,41 +61,47 @@ impl Seconds {
         }
     }
 
-    /// The second, if it is there, with its totals under the timeline's generation.
-    pub(crate) fn enriched(&mut self, at: i64, users: &Users, shape: Shape, generation: u64) -> Option<&Second> {
-        let slot = self.slot(at);
-        let second = self.slots[slot].as_mut().filter(|second| second.second == at)?;
-        if second.is_behind(generation) {
+    /// The second, if it is in the ring, with its totals under the timeline's generation.
+    pub(crate) fn with_current_totals(
+        &mut self,
+        secs: i64,
+        users: &Users,
+        layout: CounterLayout,
+        generation: u64,
+    ) -> Option<&Second> {
+        let slot = self.slot(secs);
+        let second = self.slots[slot].as_mut().filter(|second| second.secs == secs)?;
+        if second.is_outdated(generation) {
             self.bytes -= second.bytes();
-            second.recount(users, shape, generation);
+            second.recount(users, layout, generation);
             self.bytes += second.bytes();
         }
         Some(second)
     }
 
-    /// The second, if it is there.
-    pub(crate) fn get(&self, at: i64) -> Option<&Second> {
-        self.slots[self.slot(at)].as_ref().filter(|second| second.second == at)
+    /// The second, if it is in the ring.
+    pub(crate) fn get(&self, secs: i64) -> Option<&Second> {
+        self.slots[self.slot(secs)].as_ref().filter(|second| second.secs == secs)
     }
 
-    /// Changes any number of seconds, and counts all of them anew.
-    pub(crate) fn change_all(&mut self, change: impl FnOnce(&mut [Option<Second>])) {
-        change(&mut self.slots);
+    /// Changes any number of seconds, and then counts the memory of all of them.
+    pub(crate) fn update_all(&mut self, update: impl FnOnce(&mut [Option<Second>])) {
+        update(&mut self.slots);
         self.bytes = self.slots.iter().flatten().map(Second::bytes).sum();
     }
 
-    /// The seconds of a range that are there and that `which` says, oldest first. Looks at all slots, so that a clock
-    /// that jumps costs no more than one that ticks.
-    pub(crate) fn present(&self, range: RangeInclusive<i64>, which: impl Fn(&Second) -> bool) -> Vec<i64> {
-        let present = self.slots.iter().flatten().filter(|second| range.contains(&second.second) && which(second));
-        let mut present: Vec<i64> = present.map(|second| second.second).collect();
-        present.sort_unstable();
-        present
+    /// The seconds of a range that are in the ring and for which `predicate` is true, oldest first. It visits all
+    /// slots, so a clock that jumps costs no more than one that ticks.
+    pub(crate) fn list(&self, range: RangeInclusive<i64>, predicate: impl Fn(&Second) -> bool) -> Vec<i64> {
+        let listed = self.slots.iter().flatten().filter(|second| range.contains(&second.secs) && predicate(second));
+        let mut listed: Vec<i64> = listed.map(|second| second.secs).collect();
+        listed.sort_unstable();
+        listed
     }
 
     #[inline]
-    fn slot(&self, at: i64) -> usize {
-        at as usize & (self.slots.len() - 1)
+    fn slot(&self, secs: i64) -> usize {
+        secs as usize & (self.slots.len() - 1)
     }
 
     #[cfg(test)]

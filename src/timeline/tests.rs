@@ -1,4 +1,4 @@
-//! What no answer shows: what is kept, for how long, and what is not done twice.
+//! What no answer shows: what the timeline keeps, for how long, and what it does not repeat.
 
 use super::*;
 use crate::key::HashKeys;
@@ -37,8 +37,8 @@ impl Harness {
         self.window.append(0, second, users.iter().map(|user| self.keys.user(user).record(0)).collect());
     }
 
-    fn catch_up(&mut self) -> u64 {
-        self.timeline.catch_up(&self.window, u64::MAX).records
+    fn fold(&mut self) -> u64 {
+        self.timeline.fold(&self.window, u64::MAX).records
     }
 
     /// Returns the records that the window dropped.
@@ -57,38 +57,39 @@ impl Harness {
         self.timeline.switch_generation(&self.reference.published());
     }
 
-    fn runs(&self, second: i64) -> Option<usize> {
+    /// The entries of a second, if the timeline has it.
+    fn entries(&self, secs: i64) -> Option<usize> {
         let mut seconds = self.timeline.seconds.iter();
-        seconds.find(|held| held.second == second).map(|held| held.runs.len())
+        seconds.find(|second| second.secs == secs).map(|second| second.counts.len())
     }
 }
 
 #[test]
-fn a_second_is_compacted_once_no_event_can_enter_it_and_again_after_a_straggler() {
+fn a_second_is_compacted_when_no_event_can_enter_it_and_again_after_a_late_event() {
     let mut harness = Harness::new();
     harness.append(NOW, &["a", "a", "b", "a"]);
-    harness.catch_up();
+    harness.fold();
     harness.advance(NOW + SKEW);
-    assert_eq!(harness.runs(NOW), Some(4));
+    assert_eq!(harness.entries(NOW), Some(4));
     harness.advance(NOW + SKEW + 1);
-    assert_eq!(harness.runs(NOW), Some(2));
+    assert_eq!(harness.entries(NOW), Some(2));
     harness.append(NOW, &["a", "b"]);
-    harness.catch_up();
-    assert_eq!(harness.runs(NOW), Some(4));
+    harness.fold();
+    assert_eq!(harness.entries(NOW), Some(4));
     harness.advance(NOW + SKEW + 2);
-    assert_eq!(harness.runs(NOW), Some(2));
+    assert_eq!(harness.entries(NOW), Some(2));
 }
 
 #[test]
-fn an_unfolded_second_leaves_the_window_when_it_leaves_the_retention() {
+fn an_unfolded_second_is_dropped_when_it_leaves_the_retention() {
     let mut harness = Harness::new();
     harness.append(NOW, &["a"]);
     harness.append(NOW + 1, &["a", "b"]);
     assert_eq!([RETENTION - 1, RETENTION, RETENTION + 1].map(|secs| harness.advance(NOW + secs)), [0, 1, 2]);
     harness.append(NOW + 20, &["a"]);
     harness.append(NOW + 22, &["a"]);
-    assert_eq!(harness.advance(NOW + 1_000_000), 2, "a clock that jumps passes every slot");
-    assert_eq!(harness.catch_up(), 0);
+    assert_eq!(harness.advance(NOW + 1_000_000), 2, "a clock that jumps visits every slot");
+    assert_eq!(harness.fold(), 0);
 
     let mut shortest = Harness::with_retention(1);
     shortest.append(NOW, &["a"]);
@@ -96,25 +97,25 @@ fn an_unfolded_second_leaves_the_window_when_it_leaves_the_retention() {
 }
 
 #[test]
-fn a_second_and_its_users_go_when_it_leaves_the_retention() {
+fn a_second_and_its_users_expire_when_it_leaves_the_retention() {
     let mut harness = Harness::new();
     harness.append(NOW, &["a", "b", "a"]);
     harness.append(NOW + SKEW, &["b"]);
-    harness.catch_up();
+    harness.fold();
     harness.advance(NOW + RETENTION - 1);
-    assert_eq!((harness.runs(NOW), harness.timeline.users()), (Some(2), 2));
+    assert_eq!((harness.entries(NOW), harness.timeline.users()), (Some(2), 2));
     harness.advance(NOW + RETENTION);
-    assert_eq!((harness.runs(NOW), harness.timeline.users()), (None, 1));
+    assert_eq!((harness.entries(NOW), harness.timeline.users()), (None, 1));
     harness.advance(NOW + RETENTION + SKEW);
     assert_eq!(harness.timeline.users(), 0);
-    assert_eq!(harness.timeline.user_keys(0, 100), [], "their memory is given back");
+    assert_eq!(harness.timeline.user_keys(0, 100), [], "their memory is freed");
 }
 
 #[test]
 fn user_keys_come_by_index_a_slice_at_a_time() {
     let mut harness = Harness::new();
     harness.append(NOW, &["a", "b", "a", "c"]);
-    harness.catch_up();
+    harness.fold();
     let [a, b, c] = ["a", "b", "c"].map(|user| harness.keys.user(user));
     assert_eq!(harness.timeline.user_keys(0, 2), [a, b]);
     assert_eq!(harness.timeline.user_keys(2, 2), [c]);
@@ -122,13 +123,16 @@ fn user_keys_come_by_index_a_slice_at_a_time() {
 }
 
 #[test]
-fn time_stays_where_it_is_when_the_clock_is_behind() {
+fn the_time_never_goes_back() {
     let mut harness = Harness::new();
     harness.append(NOW, &["a"]);
-    harness.catch_up();
+    harness.fold();
     assert_eq!(harness.advance(NOW - 1_000), 0);
-    let sums = harness.timeline.sum(1);
-    assert_eq!((sums.now_ms, sums.sums.events.iter().sum::<u64>(), sums.sums.uniques), (NOW * 1_000, 1, vec![1]));
+    let window = harness.timeline.aggregate(1);
+    assert_eq!(
+        (window.now_ms, window.aggregates.events.iter().sum::<u64>(), window.aggregates.uniques),
+        (NOW * 1_000, 1, vec![1])
+    );
 }
 
 #[test]
@@ -143,11 +147,15 @@ fn the_timeline_switches_to_a_generation_once() {
     harness.switch_generation();
     assert_eq!(harness.reference.published().take_groups(), groups, "no user was grouped again");
     harness.timeline.switch_generation(&before);
-    assert_eq!(harness.timeline.sum(1).generation.number(), 2, "the timeline never goes back to an older generation");
+    assert_eq!(
+        harness.timeline.aggregate(1).generation.number(),
+        2,
+        "the timeline never goes back to an older generation"
+    );
 }
 
 #[test]
-fn what_the_seconds_take_is_counted_whatever_changes_them() {
+fn the_memory_of_the_seconds_is_counted_after_every_change() {
     let mut harness = Harness::new();
     let check = |harness: &Harness| {
         let bytes = harness.timeline.seconds.iter().map(Second::bytes).sum::<usize>();
@@ -159,10 +167,10 @@ fn what_the_seconds_take_is_counted_whatever_changes_them() {
     let users: Vec<&str> = users.iter().map(String::as_str).collect();
     for second in [NOW - 1, NOW, NOW + 1] {
         harness.append(second, &users);
-        harness.catch_up();
+        harness.fold();
         seen.push(check(&harness));
     }
-    // More groups than are counted in arrays.
+    // More groups than an array of counters has.
     let row = |user: &&str| format!("\"{user}\":{{\"plan\":\"{user}\",\"region\":\"eu\"}}");
     let table = format!(
         "{{\"user_metadata\":{{{}}},\"ts\":\"1970-01-01T00:00:00Z\"}}",
@@ -171,7 +179,7 @@ fn what_the_seconds_take_is_counted_whatever_changes_them() {
     harness.put(&table);
     harness.switch_generation();
     seen.push(check(&harness));
-    harness.timeline.sum(2);
+    harness.timeline.aggregate(2);
     seen.push(check(&harness));
     for second in [1, SKEW + 1, RETENTION, RETENTION + 1] {
         harness.advance(NOW + second);

@@ -98,7 +98,7 @@ impl Client {
     }
 
     pub(crate) fn total(&self) -> u64 {
-        self.metrics().figures.events
+        self.metrics().stats.events
     }
 
     /// Changes the table, on condition that generation `if_match` is in force.

@@ -30,8 +30,8 @@ impl Engine {
         json::with_nodes(&mut body, &mut json::Scratch::default(), publish).map_err(ReferenceError::Malformed)?
     }
 
-    /// Makes a generation of the body and publishes it. When another change was published meanwhile, it starts again from
-    /// that one.
+    /// Makes a generation of the body and publishes it. When another change was published meanwhile, it starts again
+    /// from that one.
     fn publish_change(
         &self,
         change: Change,
@@ -58,7 +58,7 @@ impl Engine {
             match self.reference.try_publish(&base, successor, groups) {
                 Ok(generation) => {
                     // The new table is counted before its reservation is released.
-                    self.take_stock();
+                    self.refresh_usage();
                     return Ok(generation);
                 }
                 Err(newer) => base = newer,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::sync::Barrier;
 
-/// 2025-10-08T00:00:00Z; tests count their milliseconds from here.
+/// 2025-10-08T00:00:00Z. The milliseconds of the tests are counted from here.
 const DAY_MS: i64 = 1_759_881_600_000;
 const SKEW_MS: i64 = 120_000;
 const THREADS: usize = 8;
@@ -78,7 +78,7 @@ fn there_is_no_table_at_first() {
 }
 
 #[test]
-fn a_table_replaces_the_one_before_and_whoever_holds_that_one_keeps_it() {
+fn a_table_replaces_the_one_before_which_stays_unchanged_while_it_is_held() {
     let engine = engine();
     let first = put(&engine, 1, &ada("pro")).unwrap();
     let users = json!({ "bob": { "plan": "free", "region": "us" }, "eve": { "plan": "free", "region": "us" } });
@@ -124,14 +124,14 @@ fn an_equal_timestamp_with_equal_content_is_a_safe_retry() {
     for users in [ada("pro"), json!({ "ada": { "region": "eu", "note": 7, "plan": "pro" } })] {
         assert!(Arc::ptr_eq(&put(&engine, 5, &users).unwrap(), &first), "PUT {users}");
     }
-    for users in [json!({}), ada("pro"), json!({ "ada": {} }), json!({ "nobody": null })] {
+    for users in [json!({}), ada("pro"), json!({ "ada": {} }), json!({ "stranger": null })] {
         assert!(Arc::ptr_eq(&patch(&engine, 5, &users).unwrap(), &first), "PATCH {users}");
     }
     assert_eq!(number(patch(&engine, 5, &json!({ "ada": null }))), Err(stale(5, 1)));
 }
 
 #[test]
-fn a_newer_timestamp_makes_a_generation_even_of_the_same_content() {
+fn a_newer_timestamp_makes_a_generation_even_with_the_same_content() {
     let engine = engine();
     assert_eq!(number(put(&engine, 5, &ada("pro"))), Ok(1));
     assert_eq!(number(put(&engine, 6, &ada("pro"))), Ok(2));
@@ -142,7 +142,7 @@ fn a_newer_timestamp_makes_a_generation_even_of_the_same_content() {
 }
 
 #[test]
-fn before_the_first_table_any_timestamp_is_fine_and_a_patch_makes_one() {
+fn before_the_first_table_any_timestamp_is_accepted_and_a_patch_makes_a_table() {
     let past = br#"{"user_metadata":{},"ts":"0001-01-01T00:00:00Z"}"#.to_vec();
     for change in [Change::Replace, Change::Merge] {
         let made = engine().change_reference(change, past.clone(), &Preconditions::default(), DAY_MS).unwrap();
@@ -168,7 +168,7 @@ fn exactly_the_skew_ahead_is_accepted_and_one_millisecond_more_is_not() {
 }
 
 #[test]
-fn preconditions_are_judged_against_the_generation_in_force() {
+fn preconditions_are_checked_against_the_generation_in_force() {
     let engine = engine();
     let some = |tags| Preconditions { if_match: Some(tags), if_none_match: None };
     let none = |tags| Preconditions { if_match: None, if_none_match: Some(tags) };
@@ -191,10 +191,10 @@ fn preconditions_are_judged_against_the_generation_in_force() {
 }
 
 #[test]
-fn a_body_is_judged_by_syntax_then_shape_then_clock_then_precondition_then_age() {
+fn a_body_is_validated_by_syntax_then_structure_then_clock_then_precondition_then_age() {
     let engine = engine();
     put(&engine, 5, &ada("pro")).unwrap();
-    let judge = |text: &str, received_at_ms, preconditions: &Preconditions| {
+    let refusal = |text: &str, received_at_ms, preconditions: &Preconditions| {
         let outcomes = [Change::Replace, Change::Merge].map(|change| {
             number(engine.change_reference(change, text.as_bytes().to_vec(), preconditions, received_at_ms))
         });
@@ -204,11 +204,11 @@ fn a_body_is_judged_by_syntax_then_shape_then_clock_then_precondition_then_age()
     let (early, wrong) = (DAY_MS - SKEW_MS - 1, if_match(&[9]));
     let old = r#"{"user_metadata":{},"ts":"2025-10-08T00:00:00Z"}"#;
     let shapeless = r#"{"user_metadata":7,"ts":"2025-10-08T00:00:00Z"}"#;
-    assert!(matches!(judge(r#"{"user_metadata":7"#, early, &wrong), ReferenceError::Malformed(_)));
-    assert!(matches!(judge(shapeless, early, &wrong), ReferenceError::Invalid { .. }));
-    assert!(matches!(judge(old, early, &wrong), ReferenceError::TimestampInFuture { .. }));
-    assert_eq!(judge(old, DAY_MS, &wrong), ReferenceError::GenerationMismatch { current: 1 });
-    assert_eq!(judge(old, DAY_MS, &if_match(&[1])), stale(5, 1));
+    assert!(matches!(refusal(r#"{"user_metadata":7"#, early, &wrong), ReferenceError::Malformed(_)));
+    assert!(matches!(refusal(shapeless, early, &wrong), ReferenceError::Invalid { .. }));
+    assert!(matches!(refusal(old, early, &wrong), ReferenceError::TimestampInFuture { .. }));
+    assert_eq!(refusal(old, DAY_MS, &wrong), ReferenceError::GenerationMismatch { current: 1 });
+    assert_eq!(refusal(old, DAY_MS, &if_match(&[1])), stale(5, 1));
     assert_eq!(engine.reference().number(), 1);
 }
 
@@ -269,12 +269,12 @@ fn an_overtaken_change_is_validated_again_against_the_winner() {
         let engine = engine();
         let rival = |ms| publish(&engine, ms, &ada("pro"));
         let outcome = overtaken(&engine, how, 2, &free, || rival(1));
-        assert_eq!(number(outcome), Ok(2), "an older rival is replaced in turn");
+        assert_eq!(number(outcome), Ok(2), "the table replaces that of an older rival");
         let outcome = overtaken(&engine, how, 3, &free, || rival(4));
         assert_eq!(number(outcome), Err(stale(4, 3)), "a newer rival wins");
         let outcome = overtaken(&engine, how, 6, &if_match(&[3]), || rival(5));
         let mismatch = Err(ReferenceError::GenerationMismatch { current: 4 });
-        assert_eq!(number(outcome), mismatch, "a rival changes the generation");
+        assert_eq!(number(outcome), mismatch, "a rival makes a new generation");
     }
 }
 
@@ -294,7 +294,7 @@ fn a_rival_with_the_same_table_and_timestamp_serves_both() {
     assert_eq!((number(outcome), engine.reference().number()), (Ok(1), 1));
 }
 
-/// Runs `work(thread)` on eight threads that start together, and gives what they gave.
+/// Runs `work(thread)` on eight threads that start together, and returns their results.
 fn race<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(THREADS);
     std::thread::scope(|scope| {
@@ -339,7 +339,7 @@ fn racing_tables_are_linearised_by_timestamp() {
 }
 
 #[test]
-fn of_racing_tables_with_if_match_exactly_one_wins_a_generation() {
+fn of_racing_tables_with_if_match_exactly_one_wins_each_generation() {
     const GENERATIONS: u64 = 200;
     let engine = engine();
     let won: Vec<u64> = race(|thread| {
@@ -394,7 +394,7 @@ fn no_racing_patch_is_lost() {
     assert_eq!(user(&engine, &last, "ada").unwrap(), ["pro", "eu"]);
 }
 
-/// RFC 7396, section 2, to the letter.
+/// The algorithm of RFC 7396, section 2.
 fn merge_patch(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
@@ -415,7 +415,7 @@ fn merge_patch(target: &mut Value, patch: &Value) {
 
 const IDS: [&str; 5] = ["u-1", "u-2", "u-3", "a/b", "é"];
 
-/// Each user's plan and region, or none when the document is not a table.
+/// The plan and the region of each user; none if the document is not a table.
 fn users_of(document: &Value) -> Option<Vec<Option<Vec<String>>>> {
     let attribute = |user: &Value, name| user[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let users = document["user_metadata"].as_object()?;

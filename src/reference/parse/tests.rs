@@ -14,7 +14,7 @@ fn attributes() -> Box<[Box<str>]> {
     ["plan", "region"].map(Box::from).into()
 }
 
-/// The table and `ts`, or the pointer and the detail of the fault.
+/// The table and `ts`, or the pointer and the detail of the error.
 fn read(base: Option<&Arc<Table>>, body: &str) -> Result<(Arc<Table>, i64), (String, String)> {
     let (attributes, keys, mut body) = (attributes(), keys(), body.as_bytes().to_vec());
     let reader = Reader { attributes: &attributes, keys: &keys, base };
@@ -45,13 +45,13 @@ fn base() -> Arc<Table> {
     put(r#"{"ada":{"plan":"pro","region":"eu"},"bob":{"plan":"free","region":"us"}}"#).unwrap().0
 }
 
-/// The fault of a whole body, read as a table of its own.
+/// Asserts the error of a body that is read as a whole table.
 #[track_caller]
 fn assert_fault(body: &str, pointer: &str, detail: &str) {
     assert_eq!(read(None, body).map(|_| ()), Err((pointer.to_owned(), detail.to_owned())), "{body}");
 }
 
-/// The fault of a `user_metadata`, the same for a table of its own and for a patch.
+/// Asserts the error of a `user_metadata`, which is the same in a whole table and in a patch.
 #[track_caller]
 fn assert_users_fault(users: &str, pointer: &str, detail: &str) {
     let expected = Err((format!("/user_metadata{pointer}"), detail.to_owned()));
@@ -60,7 +60,7 @@ fn assert_users_fault(users: &str, pointer: &str, detail: &str) {
 }
 
 #[test]
-fn a_table_is_read_and_other_members_are_ignored_however_often_they_stand() {
+fn a_table_is_read_and_unknown_members_are_ignored_even_if_repeated() {
     let body = format!(
         r#"{{"x":{{"ts":5}},"ts":{DAY},"x":[{{}}],"user_metadata":{{
             "ada":{{"plan":"pro","note":{{"plan":"free"}},"region":"eu","note":[[],{{}},null,1e9]}},
@@ -94,7 +94,7 @@ fn names_and_values_compare_as_decoded_strings() {
 }
 
 #[test]
-fn the_body_is_an_object() {
+fn the_body_must_be_an_object() {
     for body in ["[]", "null", "7", "\"x\"", "true", "[{}]"] {
         assert_fault(body, "", "the body is not an object");
         assert_eq!(read(Some(&base()), body).err().unwrap().0, "", "{body}");
@@ -102,14 +102,14 @@ fn the_body_is_an_object() {
 }
 
 #[test]
-fn the_users_are_an_object_also_in_a_patch() {
+fn the_users_must_be_an_object_also_in_a_patch() {
     for users in ["[]", "null", "7", "\"x\"", "false"] {
         assert_users_fault(users, "", "user_metadata is not an object");
     }
 }
 
 #[test]
-fn a_user_is_an_object() {
+fn a_user_must_be_an_object() {
     for user in ["[]", "7", "\"x\"", "true"] {
         assert_users_fault(&format!(r#"{{"ada":{user}}}"#), "/ada", "the user is not an object");
     }
@@ -161,7 +161,7 @@ fn the_timestamp_is_an_rfc_3339_string() {
 }
 
 #[test]
-fn a_repeated_member_is_a_fault_where_it_is_known() {
+fn a_repeated_known_member_is_an_error() {
     let twice = "is given more than once";
     assert_fault(
         &format!(r#"{{"user_metadata":{{}},"user_metadata":7,"ts":{DAY}}}"#),
@@ -182,7 +182,7 @@ fn a_repeated_member_is_a_fault_where_it_is_known() {
 }
 
 #[test]
-fn a_missing_member_is_named_in_the_order_of_the_attributes() {
+fn missing_members_are_reported_in_the_order_of_the_attributes() {
     assert_fault("{}", "/user_metadata", "user_metadata is missing");
     assert_fault(&format!(r#"{{"ts":{DAY}}}"#), "/user_metadata", "user_metadata is missing");
     assert_fault(r#"{"user_metadata":{}}"#, "/ts", "ts is missing");
@@ -193,13 +193,13 @@ fn a_missing_member_is_named_in_the_order_of_the_attributes() {
 }
 
 #[test]
-fn the_first_fault_in_document_order_is_reported() {
-    // Within a user, a missing attribute is a fault at the end of the object.
+fn the_first_error_in_document_order_is_reported() {
+    // Within a user, a missing attribute is an error at the end of the object.
     assert_users_fault(r#"{"eve":{"region":7}}"#, "/eve/region", "region is not a string");
     assert_users_fault(r#"{"eve":{"region":"eu","region":7}}"#, "/eve/region", "region is given more than once");
     assert_users_fault(r#"{"eve":{"region":"eu"},"":{}}"#, "/eve/plan", "plan is missing");
     assert_users_fault(r#"{"":{"plan":7},"eve":7}"#, "/", "the user id is empty");
-    // Among the members of the body, those that are missing come last.
+    // Among the members of the body, missing members come last.
     assert_fault(r#"{"user_metadata":{"eve":7}}"#, "/user_metadata/eve", "the user is not an object");
     assert_fault(r#"{"ts":7}"#, "/ts", "ts is not a string");
     assert_fault(r#"{"ts":7,"user_metadata":7}"#, "/ts", "ts is not a string");
@@ -212,7 +212,7 @@ fn the_first_fault_in_document_order_is_reported() {
 }
 
 #[test]
-fn a_pointer_ends_before_a_name_that_is_too_long_to_be_quoted() {
+fn a_pointer_ends_before_a_name_that_is_too_long_to_quote() {
     let users = |len: usize| format!(r#"{{"{}":{{}}}}"#, "~".repeat(len));
     let (most, detail) = (limits::POINTER_NAME_BYTES_MAX, "the user id is longer than 256 bytes");
     assert_users_fault(&users(most), &format!("/{}", "~0".repeat(most)), detail);
@@ -230,29 +230,29 @@ fn pointers_escape_tildes_and_slashes() {
 fn a_patch_merges_the_members_given_and_null_deletes_a_user() {
     let (table, _) = patch(
         &base(),
-        r#"{"ada":{"plan":"free"},"bob":null,"eve":{"region":"asia","plan":"pro"},"nobody":null,"note":null}"#,
+        r#"{"ada":{"plan":"free"},"bob":null,"eve":{"region":"asia","plan":"pro"},"stranger":null,"note":null}"#,
     )
     .unwrap();
     assert_eq!(table.users(), 2);
     assert_eq!(
-        content(&table, &["ada", "bob", "eve", "nobody"]),
+        content(&table, &["ada", "bob", "eve", "stranger"]),
         [("ada", "free eu".into()), ("eve", "pro asia".into())].into()
     );
     assert_eq!(content(&base(), &["ada", "bob"]), [("ada", "pro eu".into()), ("bob", "free us".into())].into());
 }
 
 #[test]
-fn a_patch_may_leave_everything_as_it_is() {
+fn a_patch_may_change_nothing() {
     let base = base();
     let same = read(Some(&base), &format!(r#"{{"ts":{DAY}}}"#)).unwrap().0;
-    assert!(Arc::ptr_eq(&same, &base), "nothing is copied");
-    for users in ["{}", r#"{"ada":{}}"#, r#"{"ada":{"note":null},"nobody":null}"#, r#"{"bob":{"region":"us"}}"#] {
+    assert!(Arc::ptr_eq(&same, &base), "the table is not copied");
+    for users in ["{}", r#"{"ada":{}}"#, r#"{"ada":{"note":null},"stranger":null}"#, r#"{"bob":{"region":"us"}}"#] {
         assert!(patch(&base, users).unwrap().0.same_content(&base), "{users}");
     }
 }
 
 #[test]
-fn a_user_that_a_patch_would_leave_incomplete_is_a_fault() {
+fn a_patch_must_not_leave_a_user_incomplete() {
     assert_users_fault(r#"{"ada":{"plan":null}}"#, "/ada/plan", "plan is not a string");
     assert_users_fault(r#"{"eve":{"plan":"pro","region":null}}"#, "/eve/region", "region is not a string");
     let fault = patch(&base(), r#"{"ada":{},"eve":{"region":"eu"}}"#).map(|_| ()).unwrap_err();
@@ -260,7 +260,7 @@ fn a_user_that_a_patch_would_leave_incomplete_is_a_fault() {
 }
 
 #[test]
-fn a_patch_drops_groups_and_values_that_nobody_has_any_more() {
+fn a_patch_removes_groups_and_values_without_users() {
     let base = base();
     assert_eq!(base.groups(), 3);
     let (table, _) = patch(&base, r#"{"bob":{"plan":"pro","region":"eu"}}"#).unwrap();
@@ -279,7 +279,7 @@ fn users(values: impl IntoIterator<Item = (usize, usize)>) -> String {
 }
 
 #[test]
-fn the_cap_on_values_is_a_fault_at_the_value() {
+fn the_limit_of_values_is_reported_at_the_value() {
     let max = limits::ATTRIBUTE_VALUES_MAX;
     let full = put(&users((0..max).map(|n| (n, n)))).unwrap().0;
     let detail = "the table would hold more than 4096 distinct values of an attribute";
@@ -288,17 +288,17 @@ fn the_cap_on_values_is_a_fault_at_the_value() {
 
     let more = |users: &str| patch(&full, users).map(|(table, _)| table.users());
     let fault = Err(("/user_metadata/eve/plan".into(), detail.into()));
-    assert_eq!(more(r#"{"eve":{"plan":"new","region":7}}"#), fault, "the value comes before what follows it");
+    assert_eq!(more(r#"{"eve":{"plan":"new","region":7}}"#), fault, "the value comes before the members after it");
     assert_eq!(more(r#"{"eve":{"plan":"p7","region":"r8"}}"#), Ok(max + 1));
-    assert_eq!(more(r#"{"eve":{"plan":"new","region":"new"},"u-9":null}"#), Ok(max), "the result counts");
+    assert_eq!(more(r#"{"eve":{"plan":"new","region":"new"},"u-9":null}"#), Ok(max), "the limit applies to the result");
     assert_eq!(more(r#"{"u-9":{"plan":"new"}}"#), Ok(max));
-    // What a user keeps counts as well: here u-9 still has p9 and r9.
+    // Values that a user keeps also count: here u-9 keeps p9.
     let fault = more(r#"{"eve":{"plan":"new","region":"r0"},"u-9":{"region":"r0"}}"#);
     assert_eq!(fault, Err(("/user_metadata/u-9/plan".into(), detail.into())));
 }
 
 #[test]
-fn the_cap_on_groups_is_a_fault_at_the_user() {
+fn the_limit_of_groups_is_reported_at_the_user() {
     let max = limits::GROUPS_MAX;
     let groups = |count| (0..count).map(|n| (n % 1_000, n / 1_000));
     let full = put(&users(groups(max))).unwrap().0;
@@ -310,6 +310,10 @@ fn the_cap_on_groups_is_a_fault_at_the_user() {
     let more = |users: &str| patch(&full, users).map(|(table, _)| table.groups());
     let fault = Err(("/user_metadata/eve".into(), detail.into()));
     assert_eq!(more(r#"{"eve":{"plan":"p999","region":"r16"}}"#), fault);
-    assert_eq!(more(r#"{"eve":{"plan":"p999","region":"r16"},"u-0":null}"#), Ok(max + 1), "the result counts");
+    assert_eq!(
+        more(r#"{"eve":{"plan":"p999","region":"r16"},"u-0":null}"#),
+        Ok(max + 1),
+        "the limit applies to the result"
+    );
     assert_eq!(more(r#"{"eve":{"plan":"p0","region":"r0"}}"#), Ok(max + 1));
 }

@@ -191,7 +191,7 @@ mod tests {
             assert!(codes.contains_key(code), "{code}: {codes:?}");
         }
         let metrics = engine.metrics(60);
-        assert!(metrics.figures.unique_users > 100, "all users, and strangers: {}", metrics.figures.unique_users);
+        assert!(metrics.stats.unique_users > 100, "all users, and strangers: {}", metrics.stats.unique_users);
     }
 
     #[test]

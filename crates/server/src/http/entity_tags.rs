@@ -20,14 +20,14 @@ pub(super) enum EntityTags<'h> {
 }
 
 impl<'h> EntityTags<'h> {
-    /// Reads all `If-Match` fields of a request; none when it has no such field. The comparison is the strong one (RFC 9110,
-    /// 13.1.1), so weak tags are left out.
+    /// Reads all `If-Match` fields of a request; none when it has no such field. The comparison is the strong one (RFC
+    /// 9110, 13.1.1), so weak tags are left out.
     pub(super) fn if_match(headers: &'h HeaderMap) -> Option<Self> {
         Self::parse(fields(headers, &IF_MATCH), |tag| !tag.weak)
     }
 
-    /// Reads all `If-None-Match` fields of a request; none when it has no such field. The comparison is the weak one (RFC
-    /// 9110, 13.1.2), so a weak tag is as good as a strong one.
+    /// Reads all `If-None-Match` fields of a request; none when it has no such field. The comparison is the weak one
+    /// (RFC 9110, 13.1.2), so a weak tag is as good as a strong one.
     pub(super) fn if_none_match(headers: &'h HeaderMap) -> Option<Self> {
         Self::parse(fields(headers, &IF_NONE_MATCH), |_| true)
     }

@@ -74,7 +74,7 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
         Err(encoded)
     };
     match decoded {
-        Ok(batch) if batch.len() <= limits::INLINE_EVENTS => request.respond(&app, batch, Engine::ingest_prompt),
+        Ok(batch) if batch.len() <= limits::INLINE_EVENTS => request.respond(&app, batch, Engine::try_ingest),
         decoded => {
             let shared = Arc::clone(&app);
             let work = move || {
@@ -102,10 +102,10 @@ impl BatchRequest {
         let encoded_bytes = self.permit.bytes();
         self.permit.grow(self.coding.decoded_bytes_max(max_bytes))?;
         let decoded = self.coding.decode(encoded, max_bytes)?;
-        let batch = match app.engine.decode_usual(decoded, self.format) {
+        let batch = match app.engine.try_decode_fast(decoded, self.format) {
             Ok(batch) => batch,
             Err(decoded) => {
-                self.permit.grow(app.engine.decode_bytes(&decoded, self.format))?;
+                self.permit.grow(app.engine.decode_memory_bytes_max(&decoded, self.format))?;
                 app.engine.decode(decoded, self.format)?
             }
         };
@@ -142,7 +142,7 @@ fn decode_inline(engine: &Engine, body: Vec<u8>, format: Format) -> Result<Resul
         return engine.decode(body, format).map(Ok);
     }
     let is_inline = body.len() <= limits::INLINE_USUAL_BODY_BYTES;
-    Ok(if is_inline { engine.decode_usual(body, format) } else { Err(body) })
+    Ok(if is_inline { engine.try_decode_fast(body, format) } else { Err(body) })
 }
 
 /// An estimate of the response size in bytes, for these numbers of accepted events and other events. It is exact enough

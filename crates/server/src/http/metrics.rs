@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use std::sync::Arc;
-use weir::{Figures, Groups, Metrics, Query, format_ms};
+use weir::{Groups, Metrics, Query, Stats, format_ms};
 use weir_api::{Breakdowns, GroupCounts, GroupValues, MetricsResponse, parameters};
 
 /// The metrics of a window that ends now, as JSON. Clients that prefer OpenMetrics or the Prometheus text format get
@@ -57,8 +57,8 @@ pub(super) async fn json(app: &Arc<App>, query: Query) -> Result<Vec<u8>, Proble
 
 /// The metrics of the engine as the wire type.
 fn response(metrics: Metrics) -> MetricsResponse {
-    let Metrics { window_secs, figures, groups, generation, as_of_ms } = metrics;
-    let Figures { events, unique_users, unknown, by_attribute, by_type } = figures;
+    let Metrics { window_secs, stats, groups, generation, as_of_ms } = metrics;
+    let Stats { events, unique_users, unknown, by_attribute, by_type } = stats;
     MetricsResponse {
         window_sec: window_secs,
         events_per_sec: events as f64 / f64::from(window_secs),
@@ -102,7 +102,7 @@ mod tests {
         let groups = vec![group(Some(["eu", "x\"y"]), 6, 1), group(None, 1, 1)];
         let metrics = Metrics {
             window_secs: 10,
-            figures: Figures {
+            stats: Stats {
                 events: 7,
                 unique_users: 2,
                 unknown: 1,

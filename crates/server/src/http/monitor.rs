@@ -28,7 +28,7 @@ async fn report_resident_memory(engine: &Engine) -> Infallible {
     }
     loop {
         if let Some(bytes) = process::resident_bytes() {
-            engine.observe_process(bytes);
+            engine.report_rss(bytes);
         }
         sleep(limits::RSS_POLL_PERIOD).await;
     }

@@ -74,7 +74,7 @@ async fn change(
         let max_bytes = shared.config.max_body_bytes;
         permit.grow(coding.decoded_bytes_max(max_bytes))?;
         let body = coding.decode(bytes, max_bytes)?;
-        permit.grow(shared.engine.decode_bytes(&body, Format::Json))?;
+        permit.grow(shared.engine.decode_memory_bytes_max(&body, Format::Json))?;
         let generation = shared.engine.change_reference(change, body, &preconditions, received_at_ms)?;
         Ok(tagged(&generation, &updated(&generation)))
     };

@@ -11,7 +11,7 @@ use axum::http::Uri;
 use axum::response::Response;
 use std::io::Write as _;
 use std::sync::Arc;
-use weir::{Figures, Point, Series, format_ms};
+use weir::{Point, Series, Stats, format_ms};
 use weir_api::{Breakdowns, SeriesPoint, SeriesResponse, parameters};
 
 /// The metrics of each step of a window that ends now.
@@ -65,7 +65,7 @@ fn too_large(size: &str) -> Problem {
 
 /// A point of the series as the wire type.
 fn point(point: Point) -> SeriesPoint {
-    let Figures { events, unique_users, unknown, by_attribute, by_type } = point.figures;
+    let Stats { events, unique_users, unknown, by_attribute, by_type } = point.stats;
     let start = format_ms(point.start_ms);
     SeriesPoint { start, events, unique_users, unknown, by_attribute: Breakdowns(by_attribute), by_type }
 }

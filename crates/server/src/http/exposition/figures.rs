@@ -80,22 +80,18 @@ impl Figures {
 
     fn write_window(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let window = &self.window;
-        let events_per_sec = window.figures.events as f64 / f64::from(window.window_secs);
+        let events_per_sec = window.stats.events as f64 / f64::from(window.window_secs);
         writer.gauge(
             "weir_window_seconds",
             "Length of the window that weir_window_* are of.",
             window.window_secs.into(),
         )?;
         writer.gauge("weir_window_events_per_second", "Events in the window, by its length.", events_per_sec)?;
-        writer.gauge(
-            "weir_window_unique_users",
-            "Distinct users in the window.",
-            window.figures.unique_users as f64,
-        )?;
+        writer.gauge("weir_window_unique_users", "Distinct users in the window.", window.stats.unique_users as f64)?;
         let help = "Events in the window of users who are not in the reference table.";
-        writer.gauge("weir_window_unknown_events", help, window.figures.unknown as f64)?;
-        let by_attribute = window.figures.by_attribute.iter().map(|(attribute, events)| (attribute.as_str(), events));
-        let samples = by_attribute.chain([(TYPE, &window.figures.by_type)]).flat_map(|(attribute, events)| {
+        writer.gauge("weir_window_unknown_events", help, window.stats.unknown as f64)?;
+        let by_attribute = window.stats.by_attribute.iter().map(|(attribute, events)| (attribute.as_str(), events));
+        let samples = by_attribute.chain([(TYPE, &window.stats.by_type)]).flat_map(|(attribute, events)| {
             largest(events)
                 .into_iter()
                 .map(move |(value, events)| ([("attribute", attribute), ("value", value)], events as f64))

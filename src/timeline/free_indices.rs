@@ -1,10 +1,10 @@
-//! Indices that are free for reuse, the lowest first.
+//! The user indices that are free for reuse.
 
-/// A set of indices, a bit each.
+/// A set of indices, one bit for each. The lowest index is reused first.
 pub(crate) struct FreeIndices {
     words: Vec<u64>,
     len: u32,
-    /// No word before this one has a bit.
+    /// No word before this one has a bit set.
     first: usize,
 }
 
@@ -21,8 +21,13 @@ impl FreeIndices {
         self.len
     }
 
+    pub(crate) fn contains(&self, index: u32) -> bool {
+        self.words.get(index as usize / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
+    }
+
     /// Adds an index that is not in the set.
     pub(crate) fn insert(&mut self, index: u32) {
+        debug_assert!(!self.contains(index), "index {index} is free already");
         let word = index as usize / 64;
         if word >= self.words.len() {
             self.words.resize(word + 1, 0);
@@ -32,7 +37,8 @@ impl FreeIndices {
         self.first = self.first.min(word);
     }
 
-    /// Takes the lowest index out. O(1), and one pass over the words for all calls between two insertions.
+    /// Removes the lowest index and returns it. O(1), plus one pass over the words for all calls between two
+    /// insertions.
     pub(crate) fn take_lowest(&mut self) -> Option<u32> {
         if self.len == 0 {
             return None;
@@ -41,20 +47,17 @@ impl FreeIndices {
             self.first += 1;
         }
         let index = self.first as u32 * 64 + self.words[self.first].trailing_zeros();
-        self.take(index).then_some(index)
+        self.remove(index).then_some(index)
     }
 
-    /// Takes this index out; false when it is not in the set.
-    pub(crate) fn take(&mut self, index: u32) -> bool {
-        let bit = 1 << (index % 64);
-        match self.words.get_mut(index as usize / 64) {
-            Some(word) if *word & bit != 0 => {
-                *word &= !bit;
-                self.len -= 1;
-                true
-            }
-            _ => false,
+    /// Removes `index`; returns false when it is not in the set.
+    pub(crate) fn remove(&mut self, index: u32) -> bool {
+        let is_free = self.contains(index);
+        if is_free {
+            self.words[index as usize / 64] &= !(1 << (index % 64));
+            self.len -= 1;
         }
+        is_free
     }
 }
 
@@ -63,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lowest_comes_first_whatever_the_order_of_insertion() {
+    fn the_lowest_index_comes_first_in_any_order_of_insertion() {
         let mut free = FreeIndices::new();
         assert_eq!(free.take_lowest(), None);
         for index in [300, 64, 63, 1_000, 0] {
@@ -77,10 +80,10 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_taken_once() {
+    fn an_index_is_removed_once() {
         let mut free = FreeIndices::new();
         free.insert(70);
-        assert_eq!([70, 70, 71, 5, 1_000_000].map(|index| free.take(index)), [true, false, false, false, false]);
+        assert_eq!([70, 70, 71, 5, 1_000_000].map(|index| free.remove(index)), [true, false, false, false, false]);
         assert_eq!((free.len(), free.take_lowest()), (0, None));
     }
 }

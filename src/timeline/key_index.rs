@@ -1,21 +1,22 @@
-//! Which index a key has, by the key's hash.
+//! A hash table from users' keys to their indices.
 
 use crate::prefetch::prefetch;
 
-/// Sub-tables by part of the hash: each is small when it grows, so no single event pays for the growth of all.
+/// Sub-tables, chosen by a part of the hash. Each is small when it grows, so no single event pays for the growth of
+/// all.
 const TABLES: usize = 256;
 
-/// The cells of a sub-table when it gets its first entry.
+/// Cells of a sub-table when it gets its first entry.
 const CELLS_MIN: usize = 16;
 
-/// Cells of every four that may be taken.
-const TAKEN_OF_FOUR: usize = 3;
+/// The maximum load: this many of every four cells may be occupied.
+const OCCUPIED_OF_FOUR: usize = 3;
 
-/// Open addressing with linear probing (Knuth, TAOCP 6.4, algorithms L and R): eight cells share a cache line, and a
-/// cell holds enough of the hash that an entry is nearly always found without a look at any other key.
+/// Open addressing with linear probing (Knuth, TAOCP 6.4, algorithms L and R). Eight cells share a cache line. A cell
+/// keeps 32 bits of the hash, so an entry is almost always found without comparing any other key.
 pub(crate) struct KeyIndex {
     tables: Box<[Table]>,
-    /// Of all tables.
+    /// Cells of all tables.
     cells: usize,
 }
 
@@ -24,39 +25,40 @@ impl KeyIndex {
         Self { tables: (0..TABLES).map(|_| Table::default()).collect(), cells: 0 }
     }
 
-    /// Asks for what [`guess`](Self::guess) and [`find`](Self::find) will look at.
+    /// Prefetches what [`probable_index`](Self::probable_index) and [`find`](Self::find) will read.
     #[inline]
     pub(crate) fn prefetch(&self, hash: u64) {
         let table = self.table(hash);
         prefetch(table.cells.as_ptr().wrapping_add(table.home(tag_of(hash))));
     }
 
-    /// The index that a key with this hash has, if it has one, but for odds of one in many million.
+    /// The index of the first entry with this hash. It belongs to another key with odds of one in many million, so the
+    /// caller must compare the key.
     #[inline]
-    pub(crate) fn guess(&self, hash: u64) -> Option<u32> {
+    pub(crate) fn probable_index(&self, hash: u64) -> Option<u32> {
         self.find(hash, |_| true)
     }
 
-    /// The index of the key with this hash that `is_it` says yes to.
+    /// The first index with this hash for which `matches` is true.
     #[inline]
-    pub(crate) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        self.table(hash).find(tag_of(hash), is_it).map(|(_, index)| index)
+    pub(crate) fn find(&self, hash: u64, matches: impl Fn(u32) -> bool) -> Option<u32> {
+        self.table(hash).find(tag_of(hash), matches).map(|(_, index)| index)
     }
 
-    /// Adds the index of a key that has none.
+    /// Adds the index of a key that is not in the table.
     pub(crate) fn insert(&mut self, hash: u64, index: u32) {
         self.change(hash, |table| table.insert(Cell::new(tag_of(hash), index)));
     }
 
-    /// Removes the index of the key with this hash, if it is there.
+    /// Removes the index of the key with this hash, if it is in the table.
     pub(crate) fn remove(&mut self, hash: u64, index: u32) {
         self.change(hash, |table| table.remove(tag_of(hash), index));
     }
 
-    /// What an index of `len` keys takes, or what it takes when all its tables have doubled, which they do at nearly the
-    /// same time.
+    /// Memory that the table occupies with `len` keys, or will occupy once all sub-tables have doubled. They double at
+    /// nearly the same time.
     pub(crate) fn bytes(&self, len: usize) -> usize {
-        let doubled = len * 2 * 4 / TAKEN_OF_FOUR;
+        let doubled = len * 2 * 4 / OCCUPIED_OF_FOUR;
         self.cells.max(doubled).max(TABLES * CELLS_MIN) * size_of::<Cell>()
     }
 
@@ -78,7 +80,8 @@ impl KeyIndex {
     }
 }
 
-/// What a cell keeps of a hash. The home comes from its upper bits, so that a table can grow without the keys.
+/// The part of a hash that a cell keeps. The home position is computed from its upper bits, so a table can grow without
+/// the keys.
 fn tag_of(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
@@ -88,7 +91,7 @@ fn tag_of(hash: u64) -> u32 {
 struct Cell(u64);
 
 impl Cell {
-    /// No index is the largest one.
+    /// No user has the largest index.
     const EMPTY: Self = Self(u64::MAX);
 
     fn new(tag: u32, index: u32) -> Self {
@@ -107,48 +110,50 @@ impl Cell {
     }
 }
 
-/// A power of two of cells, or none.
 #[derive(Default)]
 struct Table {
+    /// Their number is zero or a power of two.
     cells: Box<[Cell]>,
+    /// Occupied cells.
     len: usize,
 }
 
 impl Table {
-    /// The place and the index of the first entry with this tag that `is_it` says yes to.
+    /// The position and the index of the first entry with this tag for which `matches` is true.
     #[inline]
-    fn find(&self, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<(usize, u32)> {
+    fn find(&self, tag: u32, matches: impl Fn(u32) -> bool) -> Option<(usize, u32)> {
         let mut at = self.home(tag);
         loop {
             let cell = *self.cells.get(at)?;
             if cell == Cell::EMPTY {
                 return None;
             }
-            if cell.tag() == tag && is_it(cell.index()) {
+            if cell.tag() == tag && matches(cell.index()) {
                 return Some((at, cell.index()));
             }
-            at = self.after(at);
+            at = self.next(at);
         }
     }
 
     fn insert(&mut self, cell: Cell) {
-        if (self.len + 1) * 4 > self.cells.len() * TAKEN_OF_FOUR {
+        if (self.len + 1) * 4 > self.cells.len() * OCCUPIED_OF_FOUR {
             self.resize((self.cells.len() * 2).max(CELLS_MIN));
         }
         self.len += 1;
         self.put(cell);
     }
 
-    /// Removes an entry and moves those up that it has kept from their home.
+    /// Removes an entry by backward-shift deletion: each later entry of the cluster moves into the gap if the gap is
+    /// not before its home.
     fn remove(&mut self, tag: u32, index: u32) {
         let Some((mut gap, _)) = self.find(tag, |other| other == index) else { return };
-        let mut at = self.after(gap);
+        let mut at = self.next(gap);
         while self.cells[at] != Cell::EMPTY {
-            if self.distance(self.cells[at], at) >= self.steps(gap, at) {
+            if self.distance_from_home(self.cells[at], at) >= self.distance(gap, at) {
                 self.cells[gap] = self.cells[at];
                 gap = at;
             }
-            at = self.after(at);
+            at = self.next(at);
         }
         self.cells[gap] = Cell::EMPTY;
         self.len -= 1;
@@ -162,11 +167,11 @@ impl Table {
         before.into_iter().filter(|cell| *cell != Cell::EMPTY).for_each(|cell| self.put(cell));
     }
 
-    /// Puts a cell into the first empty place from its home on.
+    /// Stores a cell at the first empty position from its home on.
     fn put(&mut self, cell: Cell) {
         let mut at = self.home(cell.tag());
         while self.cells[at] != Cell::EMPTY {
-            at = self.after(at);
+            at = self.next(at);
         }
         self.cells[at] = cell;
     }
@@ -177,18 +182,18 @@ impl Table {
     }
 
     #[inline]
-    fn after(&self, at: usize) -> usize {
+    fn next(&self, at: usize) -> usize {
         (at + 1) & (self.cells.len() - 1)
     }
 
-    /// From one place on to another.
-    fn steps(&self, from: usize, to: usize) -> usize {
+    /// Forward steps from one position to another, around the end.
+    fn distance(&self, from: usize, to: usize) -> usize {
         to.wrapping_sub(from) & (self.cells.len() - 1)
     }
 
-    /// How far from home a cell at this place is.
-    fn distance(&self, cell: Cell, at: usize) -> usize {
-        self.steps(self.home(cell.tag()), at)
+    /// Forward steps from the home of a cell to its position.
+    fn distance_from_home(&self, cell: Cell, at: usize) -> usize {
+        self.distance(self.home(cell.tag()), at)
     }
 }
 
@@ -204,13 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_found_where_nothing_was_put() {
+    fn an_empty_table_finds_nothing() {
         let index = KeyIndex::new();
-        assert_eq!((index.guess(0), index.find(u64::MAX, |_| true), index.cells()), (None, None, 0));
+        assert_eq!((index.probable_index(0), index.find(u64::MAX, |_| true), index.cells()), (None, None, 0));
     }
 
     #[test]
-    fn keys_of_one_tag_are_told_apart() {
+    fn keys_with_the_same_tag_are_distinguished() {
         let mut index = KeyIndex::new();
         (0..10).for_each(|i| index.insert(hash(u32::MAX), i));
         (0..10).for_each(|i| assert_eq!(index.find(hash(u32::MAX), |other| other == i), Some(i)));
@@ -222,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_never_more_than_three_quarters_full_and_shrinks_when_an_eighth_is_left() {
+    fn a_table_is_at_most_three_quarters_full_and_shrinks_below_an_eighth() {
         let mut index = KeyIndex::new();
         let tag = |i: u32| i.wrapping_mul(0x9e37_79b9);
         let mut cells = vec![];
@@ -232,16 +237,16 @@ mod tests {
         }
         assert_eq!((cells[0], cells[11], cells[12], cells[23], cells[24]), (16, 16, 32, 32, 64));
         (7..25).for_each(|i| index.remove(hash(tag(i)), i));
-        assert_eq!(index.cells(), 16, "with 7 left of 64");
-        (0..7).for_each(|i| assert_eq!(index.guess(hash(tag(i))), Some(i)));
+        assert_eq!(index.cells(), 16, "7 of 64 cells were occupied");
+        (0..7).for_each(|i| assert_eq!(index.probable_index(hash(tag(i))), Some(i)));
         (0..7).for_each(|i| index.remove(hash(tag(i)), i));
         assert_eq!(index.cells(), 16);
     }
 
     proptest! {
-        /// Tags from a few neighbourhoods at both ends of the table, so that there are clusters, and some that wrap.
+        /// The tags come from a few neighbourhoods at both ends of the table, so there are clusters, and some wrap.
         #[test]
-        fn it_is_a_map(
+        fn the_table_agrees_with_a_map(
             steps in prop::collection::vec((0..40_u32, prop::sample::select(vec![0, 1 << 28, 3 << 29, u32::MAX - 50])), 1..300),
         ) {
             let (mut index, mut model) = (KeyIndex::new(), BTreeMap::new());
@@ -255,7 +260,7 @@ mod tests {
                     }
                 }
                 for (tag, held) in &model {
-                    prop_assert_eq!(index.guess(hash(*tag)), Some(*held));
+                    prop_assert_eq!(index.probable_index(hash(*tag)), Some(*held));
                 }
                 prop_assert_eq!(index.tables[0].cells.iter().filter(|cell| **cell != Cell::EMPTY).count(), model.len());
                 prop_assert_eq!(index.tables[0].len, model.len());

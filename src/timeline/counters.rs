@@ -1,0 +1,133 @@
+//! Counters by index: an array where there are few, a hash map where there are many.
+
+use crate::limits::SPARSE_COUNTER_BYTES_MAX;
+use hashbrown::HashMap;
+
+/// The most counters that are kept as an array. Of a larger number, one second uses few.
+const DENSE_MAX: usize = 1_024;
+
+/// Counters with the indices `0..len`. All start at zero.
+pub(crate) enum Counters {
+    Dense(Box<[u64]>),
+    /// Only the non-zero counters.
+    Sparse(HashMap<u32, u64, std::hash::BuildHasherDefault<FibonacciHasher>>),
+}
+
+impl Counters {
+    pub(crate) fn new(len: usize) -> Self {
+        if len <= DENSE_MAX { Self::Dense(vec![0; len].into()) } else { Self::Sparse(HashMap::default()) }
+    }
+
+    #[inline]
+    pub(crate) fn is_dense(&self) -> bool {
+        matches!(self, Self::Dense(_))
+    }
+
+    /// Memory that the counters occupy.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Dense(counts) => size_of_val(&**counts),
+            Self::Sparse(counts) => counts.allocation_size(),
+        }
+    }
+
+    /// The most memory that the counters occupy while more are added.
+    pub(crate) fn growing_bytes(&self) -> usize {
+        match self {
+            Self::Dense(_) => self.bytes(),
+            Self::Sparse(counts) => self.bytes().max(counts.len() * SPARSE_COUNTER_BYTES_MAX),
+        }
+    }
+
+    /// Memory that `len` counters occupy before the first is used.
+    pub(crate) fn initial_bytes(len: usize) -> usize {
+        if len <= DENSE_MAX { len * size_of::<u64>() } else { 0 }
+    }
+
+    pub(crate) fn add(&mut self, index: u32, n: u64) {
+        match self {
+            Self::Dense(counts) => counts[index as usize] += n,
+            Self::Sparse(counts) => *counts.entry(index).or_insert(0) += n,
+        }
+    }
+
+    /// Subtracts one from a counter that is not zero.
+    pub(crate) fn decrement(&mut self, index: u32) {
+        match self {
+            Self::Dense(counts) => counts[index as usize] -= 1,
+            Self::Sparse(counts) => {
+                let count = counts.get_mut(&index);
+                debug_assert!(count.is_some(), "counter {index} is zero");
+                if let Some(n) = count {
+                    *n -= 1;
+                    if *n == 0 {
+                        counts.remove(&index);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds each counter to the element of `sums` with the same index.
+    pub(crate) fn add_to(&self, sums: &mut [u64]) {
+        match self {
+            Self::Dense(counts) => sums.iter_mut().zip(counts).for_each(|(sum, n)| *sum += n),
+            Self::Sparse(counts) => counts.iter().for_each(|(index, n)| sums[*index as usize] += n),
+        }
+    }
+}
+
+/// Fibonacci hashing (Knuth, TAOCP 6.4): spreads small integers over 64 bits. The engine numbers the groups, not a
+/// client, so the hash needs no key.
+#[derive(Default)]
+pub(crate) struct FibonacciHasher(u64);
+
+impl std::hash::Hasher for FibonacciHasher {
+    fn write_u32(&mut self, index: u32) {
+        self.0 = u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("indices are 32-bit integers")
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::hash::{BuildHasher, BuildHasherDefault};
+
+    #[test]
+    fn dense_and_sparse_counters_count_the_same() {
+        for len in [DENSE_MAX, DENSE_MAX + 1] {
+            let mut counters = Counters::new(len);
+            assert_eq!(counters.is_dense(), len == DENSE_MAX);
+            counters.add(0, 1);
+            counters.add(1_000, 5);
+            counters.add(1_000, 2);
+            counters.decrement(1_000);
+            counters.decrement(0);
+            let mut sums = vec![10; len];
+            counters.add_to(&mut sums);
+            assert_eq!((sums[0], sums[1], sums[1_000]), (10, 10, 16), "{len}");
+            if let Counters::Sparse(counts) = counters {
+                assert_eq!(counts.len(), 1, "a counter that is zero again is removed");
+            }
+        }
+    }
+
+    /// hashbrown uses the low bits for the bucket and the top seven for the tag.
+    #[test]
+    fn neighbouring_indices_are_spread_over_buckets_and_tags() {
+        let hashes = || (0..1_024_u32).map(|index| BuildHasherDefault::<FibonacciHasher>::default().hash_one(index));
+        let buckets: BTreeSet<u64> = hashes().map(|hash| hash % 1_024).collect();
+        let tags: BTreeSet<u64> = hashes().map(|hash| hash >> 57).collect();
+        assert!(buckets.len() > 1_024 / 2, "{}", buckets.len());
+        assert_eq!(tags.len(), 128);
+    }
+}

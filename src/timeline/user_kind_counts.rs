@@ -1,0 +1,296 @@
+//! One second's events as (user, kind, count) entries.
+
+use crate::prefetch::prefetch;
+
+/// The list is not compacted before it has this many new entries.
+const COMPACT_MIN: usize = 1 << 16;
+
+/// The most cells that a grid may have for each entry that it replaces. A cell is half as large as an entry, so a grid
+/// occupies at most twice the memory of the list.
+const GRID_CELLS_PER_ENTRY: usize = 4;
+
+/// How many events of one kind a user has, in 64 bits. Entries sort by user, then by kind.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct UserKindCount(u64);
+
+const COUNT_BITS: u32 = 24;
+const COUNT_MAX: u64 = (1 << COUNT_BITS) - 1;
+
+impl UserKindCount {
+    fn new(user: u32, kind: u8, count: u64) -> Self {
+        debug_assert!(count <= COUNT_MAX);
+        Self(u64::from(user) << 32 | u64::from(kind) << COUNT_BITS | count)
+    }
+
+    #[inline]
+    pub(crate) fn user(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    pub(crate) fn kind(self) -> u8 {
+        (self.0 >> COUNT_BITS) as u8
+    }
+
+    #[inline]
+    pub(crate) fn count(self) -> u64 {
+        self.0 & COUNT_MAX
+    }
+}
+
+/// The events of a second by user and kind.
+///
+/// A second with few events is a list of entries. The first part of the list is compacted: sorted, with at most a few
+/// entries for each user and kind. The rest is in order of arrival.
+///
+/// A busy second is a grid of all users and kinds, where another event is one increment. The list becomes a grid when
+/// the grid is hardly larger than the list. Events without a cell in the grid still go to the list.
+#[derive(Clone)]
+pub(crate) struct UserKindCounts {
+    kinds: usize,
+    /// Counts of the users from index 0 up to some index, `kinds` for each user.
+    grid: Vec<u32>,
+    list: Vec<UserKindCount>,
+    /// The length of the compacted part of the list.
+    compacted: usize,
+}
+
+impl UserKindCounts {
+    /// No events yet; later ones have one of `kinds` kinds.
+    pub(crate) fn new(kinds: usize) -> Self {
+        Self { kinds, grid: Vec::new(), list: Vec::new(), compacted: 0 }
+    }
+
+    /// Prefetches the counts of a user.
+    #[inline]
+    pub(crate) fn prefetch(&self, user: u32) {
+        prefetch(self.grid.as_ptr().wrapping_add(user as usize * self.kinds));
+    }
+
+    /// Adds one event. O(log n) amortised over the events of the list, O(1) in the grid.
+    #[inline]
+    pub(crate) fn add(&mut self, user: u32, kind: u8) {
+        debug_assert!(usize::from(kind) < self.kinds, "kind {kind} of {}", self.kinds);
+        // A count that has reached its maximum continues in the list.
+        if let Some(count) = self.grid.get_mut(user as usize * self.kinds + usize::from(kind))
+            && u64::from(*count) < COUNT_MAX
+        {
+            *count += 1;
+            return;
+        }
+        self.list.push(UserKindCount::new(user, kind, 1));
+        if self.list.len() - self.compacted >= self.compacted.max(COMPACT_MIN) {
+            self.shrink_list();
+        }
+    }
+
+    /// Compacts and frees the unused memory, once no event can enter the second any more.
+    pub(crate) fn seal(&mut self) {
+        if !self.grid.is_empty() {
+            self.list = self.iter().collect();
+            self.grid = Vec::new();
+        }
+        self.compact();
+        self.list.shrink_to_fit();
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = UserKindCount> + '_ {
+        let users = self.grid.chunks_exact(self.kinds).zip(0..);
+        let cells =
+            users.flat_map(|(counts, user)| counts.iter().zip(0..).map(move |(count, kind)| (user, kind, *count)));
+        let non_zero = cells.filter(|(.., count)| *count > 0);
+        non_zero
+            .map(|(user, kind, count)| UserKindCount::new(user, kind, count.into()))
+            .chain(self.list.iter().copied())
+    }
+
+    /// Memory that the counts occupy.
+    pub(crate) fn bytes(&self) -> usize {
+        self.list.capacity() * size_of::<UserKindCount>() + self.grid.capacity() * size_of::<u32>()
+    }
+
+    /// The most memory that the counts occupy while more are added: the list or the grid moves into one of twice its
+    /// size, and both exist meanwhile.
+    pub(crate) fn growing_bytes(&self) -> usize {
+        self.bytes().max(3 * (size_of_val(&*self.list) + size_of_val(&*self.grid)))
+    }
+
+    /// Entries, not events.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Moves the list into the grid if the grid is then small enough, or else compacts it.
+    #[cold]
+    fn shrink_list(&mut self) {
+        let users = self.list.iter().map(|entry| entry.user() as usize + 1).max().unwrap_or(0);
+        let entries = self.grid.len() / GRID_CELLS_PER_ENTRY + self.list.len();
+        if users * self.kinds <= entries * GRID_CELLS_PER_ENTRY {
+            self.fill_grid(users);
+        } else {
+            self.compact();
+        }
+    }
+
+    /// Moves the list into a grid for at least `users` users.
+    fn fill_grid(&mut self, users: usize) {
+        let cells = self.grid.len().max(users * self.kinds);
+        self.grid.resize(cells, 0);
+        self.compacted = 0;
+        for entry in std::mem::take(&mut self.list) {
+            let count = &mut self.grid[entry.user() as usize * self.kinds + usize::from(entry.kind())];
+            let sum = u64::from(*count) + entry.count();
+            *count = sum.min(COUNT_MAX) as u32;
+            if sum > COUNT_MAX {
+                self.list.push(UserKindCount::new(entry.user(), entry.kind(), sum - COUNT_MAX));
+            }
+        }
+    }
+
+    fn compact(&mut self) {
+        // A stable sort recognises the compacted part as sorted and merges the rest into it.
+        self.list.sort();
+        self.list.dedup_by(|next, kept| {
+            let sum = kept.count() + next.count();
+            let mergeable = kept.0 >> COUNT_BITS == next.0 >> COUNT_BITS && sum <= COUNT_MAX;
+            if mergeable {
+                *kept = UserKindCount::new(kept.user(), kept.kind(), sum);
+            }
+            mergeable
+        });
+        self.compacted = self.list.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn entries(counts: &UserKindCounts) -> Vec<(u32, u8, u64)> {
+        counts.iter().map(|entry| (entry.user(), entry.kind(), entry.count())).collect()
+    }
+
+    fn of(kinds: usize, events: impl IntoIterator<Item = (u32, u8)>) -> UserKindCounts {
+        let mut counts = UserKindCounts::new(kinds);
+        events.into_iter().for_each(|(user, kind)| counts.add(user, kind));
+        counts
+    }
+
+    /// Users whose grid would be too large.
+    fn far_apart(users: u32) -> impl Iterator<Item = (u32, u8)> {
+        (0..users).map(|user| (user * 100, 0))
+    }
+
+    #[test]
+    fn an_entry_holds_the_largest_user_kind_and_count() {
+        let entry = UserKindCount::new(u32::MAX, u8::MAX, COUNT_MAX);
+        assert_eq!((entry.user(), entry.kind(), entry.count()), (u32::MAX, u8::MAX, COUNT_MAX));
+    }
+
+    #[test]
+    fn sealing_merges_by_user_and_kind() {
+        let mut counts = of(2, [(2, 1), (1, 0), (2, 1), (2, 0), (1, 0), (1, 0)]);
+        counts.seal();
+        assert_eq!(entries(&counts), [(1, 0, 3), (2, 0, 1), (2, 1, 2)]);
+        counts.add(2, 0);
+        counts.seal();
+        assert_eq!(entries(&counts), [(1, 0, 3), (2, 0, 2), (2, 1, 2)]);
+    }
+
+    #[test]
+    fn few_users_occupy_little_memory_with_any_number_of_events() {
+        let counts = of(1, (0..1_000_000).map(|i| (i % 10, 0)));
+        assert_eq!((counts.grid.len(), counts.list.len()), (10, 0));
+        let mut counts = of(1, (0..1_000_000).map(|i| (i % 10 * 1_000_000, 0)));
+        assert!(counts.grid.is_empty() && counts.list.len() <= COMPACT_MIN + 10, "{}", counts.list.len());
+        counts.seal();
+        assert_eq!(entries(&counts), (0..10).map(|i| (i * 1_000_000, 0, 100_000)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_tail_is_compacted_when_it_is_as_long_as_the_compacted_part() {
+        let mut counts = of(1, far_apart(COMPACT_MIN as u32));
+        assert_eq!((counts.list.len(), counts.compacted), (COMPACT_MIN, COMPACT_MIN));
+        counts.add(0, 0);
+        assert_eq!((counts.list.len(), counts.compacted), (COMPACT_MIN + 1, COMPACT_MIN), "the tail has one entry");
+        (2..COMPACT_MIN).for_each(|_| counts.add(0, 0));
+        assert_eq!((counts.list.len(), counts.compacted), (2 * COMPACT_MIN - 1, COMPACT_MIN));
+        counts.add(100, 0);
+        assert_eq!((counts.list.len(), counts.compacted), (COMPACT_MIN, COMPACT_MIN));
+    }
+
+    #[test]
+    fn a_grid_replaces_a_list_of_a_quarter_of_its_cells() {
+        let events = COMPACT_MIN as u32;
+        let with_users = |users: u32| of(2, (0..events).map(|i| (if i == 7 { users - 1 } else { 0 }, 1)));
+        let just = with_users(2 * events);
+        assert_eq!((just.grid.len(), just.list.len(), just.compacted), (4 * COMPACT_MIN, 0, 0));
+        assert_eq!(entries(&just), [(0, 1, u64::from(events) - 1), (2 * events - 1, 1, 1)]);
+        let more = with_users(2 * events + 1);
+        assert_eq!((more.grid.len(), more.list.len()), (0, 2));
+    }
+
+    #[test]
+    fn users_beyond_the_grid_go_to_the_list_until_the_grid_grows() {
+        let mut counts = of(1, (0..COMPACT_MIN as u32).map(|i| (i % 10, 0)));
+        counts.add(10, 0);
+        counts.add(9, 0);
+        assert_eq!((counts.grid.len(), counts.list.len()), (10, 1));
+        (1..COMPACT_MIN).for_each(|_| counts.add(11, 0));
+        assert_eq!((counts.grid.len(), counts.list.len()), (12, 0));
+        counts.seal();
+        assert!(counts.grid.is_empty());
+        assert_eq!(entries(&counts)[9..], [(9, 0, 6_554), (10, 0, 1), (11, 0, 65_535)]);
+    }
+
+    #[test]
+    fn a_full_count_continues_in_a_second_entry() {
+        let sealed = |first, second| {
+            let list = vec![UserKindCount::new(1, 0, first), UserKindCount::new(1, 0, second)];
+            let mut counts = UserKindCounts { list, ..UserKindCounts::new(1) };
+            counts.seal();
+            entries(&counts)
+        };
+        assert_eq!(sealed(COUNT_MAX - 1, 1), [(1, 0, COUNT_MAX)]);
+        assert_eq!(sealed(COUNT_MAX, 1), [(1, 0, 1), (1, 0, COUNT_MAX)]);
+    }
+
+    #[test]
+    fn a_full_count_of_the_grid_continues_in_the_list() {
+        let mut counts = UserKindCounts { grid: vec![0, COUNT_MAX as u32 - 1], ..UserKindCounts::new(1) };
+        (0..3).for_each(|_| counts.add(1, 0));
+        assert_eq!(entries(&counts), [(1, 0, COUNT_MAX), (1, 0, 1), (1, 0, 1)]);
+        counts.fill_grid(1);
+        assert_eq!(entries(&counts), [(1, 0, COUNT_MAX), (1, 0, 1), (1, 0, 1)]);
+        counts.seal();
+        assert_eq!(entries(&counts), [(1, 0, 2), (1, 0, COUNT_MAX)]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(8))]
+
+        #[test]
+        fn every_event_is_counted_once(
+            kinds in 1..=3_u8,
+            parts in prop::collection::vec((1..200_000_u32, 1..200_000_usize, any::<bool>()), 1..4),
+        ) {
+            let (mut counts, mut expected) = (UserKindCounts::new(kinds.into()), BTreeMap::new());
+            for (users, events, is_sealed) in parts {
+                for i in 0..events as u32 {
+                    let (user, kind) = (i.wrapping_mul(0x9e37_79b9) % users, (i % u32::from(kinds)) as u8);
+                    counts.add(user, kind);
+                    *expected.entry((user, kind)).or_insert(0) += 1;
+                }
+                if is_sealed {
+                    counts.seal();
+                }
+                let mut sums = BTreeMap::new();
+                counts.iter().for_each(|entry| *sums.entry((entry.user(), entry.kind())).or_insert(0) += entry.count());
+                prop_assert!(sums == expected);
+            }
+        }
+    }
+}
