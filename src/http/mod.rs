@@ -22,6 +22,7 @@ mod query;
 mod reference;
 mod rejected;
 mod series;
+mod status;
 mod stream;
 mod window_query;
 
@@ -209,6 +210,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(exposition::show))
         .routes(routes!(series::show))
         .routes(routes!(stream::subscribe))
+        .routes(routes!(status::show))
         .routes(routes!(health::healthy))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

@@ -96,6 +96,11 @@ sets! {
         Problem::InvalidParameter("\"windw\" is not a parameter here".to_owned()),
         Problem::Overloaded(Overload::Turns),
     ];
+    /// Of `GET /status`.
+    OfStatus: [
+        Problem::InvalidParameter("\"windw\" is not a parameter here".to_owned()),
+        Problem::Overloaded(Overload::Bodies),
+    ];
     /// Of a question about anything else.
     OfParameter: [
         Problem::InvalidParameter("limit must be a whole number, 1 to 1000".to_owned()),

@@ -13,5 +13,6 @@ mod queries;
 mod races;
 mod reference;
 mod rejected;
+mod status;
 mod stream;
 mod tls;
