@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
-use figures::Figures;
+use figures::Snapshot;
 use std::sync::Arc;
 use writer::Format;
 
@@ -84,7 +84,7 @@ async fn expose(app: &Arc<App>, uri: &Uri, format: Format) -> Result<Response, P
         )));
     }
     let shared = Arc::clone(app);
-    let text = app.reads.run(move || Figures::collect(&shared).write(&shared.instruments, format)).await?;
+    let text = app.reads.run(move || Snapshot::collect(&shared).write(&shared.instruments, format)).await?;
     let mut response = Response::new(body::answer(app, text.into_bytes())?);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
