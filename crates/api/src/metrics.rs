@@ -31,6 +31,7 @@ pub struct MetricsResponse {
     pub unknown: u64,
     /// The number of events of known users, by the value of each attribute.
     #[serde(flatten)]
+    #[schema(inline)]
     pub by_attribute: Breakdowns,
     /// The number of events by type.
     pub by_type: Counts,
@@ -57,6 +58,7 @@ pub struct Breakdowns(pub Vec<(String, Counts)>);
 pub struct GroupCounts {
     /// The value of each attribute of `group_by`.
     #[serde(flatten)]
+    #[schema(inline)]
     pub values: GroupValues,
     /// The number of events.
     pub events: u64,
@@ -105,6 +107,7 @@ pub struct SeriesPoint {
     pub unknown: u64,
     /// The number of events of known users, by the value of each attribute.
     #[serde(flatten)]
+    #[schema(inline)]
     pub by_attribute: Breakdowns,
     /// The number of events by type.
     pub by_type: Counts,
