@@ -1,4 +1,5 @@
-//! Each stage alone, and the whole ingest, in one thread: time an event (`thrpt` is events a second).
+//! The time for an event in each single stage, and in the whole ingest with one thread and with several. `thrpt` is
+//! events per second.
 
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -16,13 +17,13 @@ use weir::{Engine, EngineConfig, Filter, Query};
 
 const START_MS: i64 = 1_760_000_000_000;
 const BATCH: u64 = 1_000;
-/// Ids that live in the dedup map at the most: the clock passes a horizon each time there are so many.
+/// The most live ids in the dedup map. The clock advances by a horizon each time this number is reached.
 const LIVE_IDS: u64 = 2_000_000;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Events of about 120 bytes with ids from `first`, by `users` users, stamped `now_ms`.
+/// Events of about 120 bytes with ids from `first` on, by `users` users, with the timestamp `now_ms`.
 fn body(format: Format, first: u64, users: u64, now_ms: i64) -> Vec<u8> {
     let (open, separator, close) = match format {
         Format::Json => ("[", ",", "]"),
@@ -55,7 +56,7 @@ fn engine_with(dedup_capacity: Option<usize>) -> (Engine, Arc<ManualClock>) {
     (Engine::new(config, clock.clone()).expect("the settings are valid"), clock)
 }
 
-/// Fresh ids for every batch, forgotten now and then, outside what is measured.
+/// New ids for every batch. They are forgotten now and then, while nothing is measured.
 struct Stream {
     next_id: u64,
     now_ms: i64,
@@ -66,7 +67,7 @@ impl Stream {
         Self { next_id: 0, now_ms: START_MS }
     }
 
-    /// The next batch's first id, and whether a horizon has passed since the one before.
+    /// The first id of the next batch, and whether a horizon has passed since the batch before.
     fn next(&mut self) -> (u64, bool) {
         let first = self.next_id;
         self.next_id += BATCH;
@@ -78,13 +79,13 @@ impl Stream {
     }
 }
 
-/// The same events in other words: what is around their members' names and values, and in which order they come.
+/// The same events in another notation: `reword` changes the text of each event.
 fn reworded(body: &[u8], reword: impl Fn(usize, &str) -> String) -> Vec<u8> {
     let events = str::from_utf8(body).expect("ours").split_inclusive('}');
     events.enumerate().map(|(index, event)| reword(index, event)).collect::<String>().into()
 }
 
-/// Events whose members come in another order each time.
+/// Events whose members are in another order each time.
 fn shuffled(body: &[u8]) -> Vec<u8> {
     reworded(body, |index, event| {
         let Some((before, members)) = event.trim_end_matches('}').split_once('{') else { return event.to_owned() };
@@ -142,7 +143,7 @@ fn claim_new_ids(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, mut claim
             for _ in 0..iterations {
                 let (first, passed) = stream.next();
                 if passed {
-                    // A table that is swept in steps has rotated when the next ids come.
+                    // Preallocated tables rotate in several sweeps, before the next ids come.
                     (0..100).for_each(|_| claims.sweep(stream.now_ms));
                 }
                 let batch: Vec<_> = (first..first + BATCH).map(|id| keys.event(&id.to_string())).collect();
@@ -178,7 +179,7 @@ fn append(c: &mut Criterion) {
     });
 }
 
-/// Ingests `batches` batches that nothing has folded.
+/// Ingests `batches` batches without folding them.
 fn ingest_batches(engine: &Engine, stream: &mut Stream, batches: u64, users: u64) {
     for _ in 0..batches {
         let (first, _) = stream.next();
@@ -273,7 +274,7 @@ fn ingest_one_by_one(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, forma
     });
 }
 
-/// Batches that each thread takes in one go, before the next ones are made.
+/// Batches that each thread ingests without a pause, before the next ones are made.
 const ROUND: u64 = 64;
 
 fn ingest_by_threads(c: &mut Criterion) {
@@ -292,7 +293,7 @@ fn ingest_by_threads(c: &mut Criterion) {
     }
 }
 
-/// The time that so many threads side by side take for so many batches each.
+/// The time in which `threads` threads ingest `batches` batches each at the same time.
 fn ingest_round(engine: &Engine, clock: &ManualClock, stream: &mut Stream, threads: u64, batches: u64) -> Duration {
     let mut bodies = || {
         let (first, passed) = stream.next();
