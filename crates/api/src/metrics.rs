@@ -1,4 +1,5 @@
 //! `GET /metrics`, `GET /metrics/series` and `GET /metrics/stream`.
+#![allow(unused_qualifications, reason = "the derive of schemas qualifies the types that it inlines")]
 
 use crate::placeholder::{ATTRIBUTE, Members, member_for_each_attribute};
 use serde::de::{Deserializer, Error as _};
