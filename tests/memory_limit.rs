@@ -73,14 +73,14 @@ struct WaitingBatch {
 
 /// The accepted events.
 #[derive(Default)]
-struct Oracle {
+struct MemoryOracle {
     /// When an id was last accepted.
     accepted_ms: HashMap<u64, i64>,
     /// Events by their second.
     events: BTreeMap<i64, u64>,
 }
 
-impl Oracle {
+impl MemoryOracle {
     fn verdict(&mut self, id: u64, ts_ms: i64, now_ms: i64) -> Verdict {
         if self.accepted_ms.get(&id).is_some_and(|accepted_ms| now_ms - accepted_ms <= HORIZON * 1_000) {
             return Verdict::Duplicate;
@@ -105,7 +105,7 @@ impl Oracle {
 fn every_verdict_and_count_is_correct_while_memory_runs_out_again_and_again() {
     const ROUNDS: usize = 400;
     let (clock, engine) = engine(|_| {});
-    let mut oracle = Oracle::default();
+    let mut oracle = MemoryOracle::default();
     let (mut waiting, mut next, mut refused, mut came_again) = (VecDeque::new(), 0, 0, 0);
     for round in 0..ROUNDS {
         let ts_ms = engine.now_ms();

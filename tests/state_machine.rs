@@ -17,7 +17,7 @@ const START_MS: i64 = 1_760_000_000_123;
 const STALL_MS: i64 = limits::STALL_SLACK_SECS as i64 * 1_000;
 
 #[derive(Clone, Debug)]
-struct Event {
+struct ModelEvent {
     id: u8,
     user: u8,
     kind: usize,
@@ -47,9 +47,9 @@ impl Offset {
 type Table = BTreeMap<u8, Option<(u8, u8)>>;
 
 #[derive(Clone, Debug)]
-enum Step {
+enum ModelStep {
     /// Events, and how far the writer's time is behind the engine's in milliseconds. A negative value is ahead.
-    Post(Vec<Event>, i64),
+    Post(Vec<ModelEvent>, i64),
     Put(Table, Offset),
     Patch(Table, Offset),
     Advance(i64),
@@ -83,8 +83,8 @@ fn query() -> impl Strategy<Value = Query> {
     )
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let event = (0_u8..60, 0_u8..12, 0..TYPES.len(), offset()).prop_map(|(id, user, kind, offset)| Event {
+fn step() -> impl Strategy<Value = ModelStep> {
+    let event = (0_u8..60, 0_u8..12, 0..TYPES.len(), offset()).prop_map(|(id, user, kind, offset)| ModelEvent {
         id,
         user,
         kind,
@@ -93,16 +93,16 @@ fn step() -> impl Strategy<Value = Step> {
     let behind_ms = prop_oneof![8 => Just(0), 1 => -3_000_i64..3_000, 1 => 0..=STALL_MS];
     let table = || prop::collection::btree_map(0_u8..12, prop::option::of((0_u8..3, 0_u8..2)), 0..8);
     prop_oneof![
-        6 => (prop::collection::vec(event, 0..12), behind_ms).prop_map(|(events, behind_ms)| Step::Post(events, behind_ms)),
-        1 => (table(), offset()).prop_map(|(table, offset)| Step::Put(table, offset)),
-        1 => (table(), offset()).prop_map(|(table, offset)| Step::Patch(table, offset)),
-        4 => (0_i64..2_500).prop_map(Step::Advance),
-        1 => (-9_000_i64..40_000).prop_map(Step::Advance),
-        1 => (-400_000_i64..400_000).prop_map(Step::Advance),
-        6 => query().prop_map(Step::Query),
-        2 => (query(), 1_u32..40).prop_map(|(query, step_secs)| Step::Series(query, step_secs)),
-        1 => Just(Step::Tick),
-        1 => Just(Step::Sweep),
+        6 => (prop::collection::vec(event, 0..12), behind_ms).prop_map(|(events, behind_ms)| ModelStep::Post(events, behind_ms)),
+        1 => (table(), offset()).prop_map(|(table, offset)| ModelStep::Put(table, offset)),
+        1 => (table(), offset()).prop_map(|(table, offset)| ModelStep::Patch(table, offset)),
+        4 => (0_i64..2_500).prop_map(ModelStep::Advance),
+        1 => (-9_000_i64..40_000).prop_map(ModelStep::Advance),
+        1 => (-400_000_i64..400_000).prop_map(ModelStep::Advance),
+        6 => query().prop_map(ModelStep::Query),
+        2 => (query(), 1_u32..40).prop_map(|(query, step_secs)| ModelStep::Series(query, step_secs)),
+        1 => Just(ModelStep::Tick),
+        1 => Just(ModelStep::Sweep),
     ]
 }
 
@@ -120,7 +120,7 @@ struct Oracle {
 impl Oracle {
     /// Preallocated tables may remember an id beyond its horizon. Whether they do is read from the engine's verdicts in
     /// `batch`.
-    fn post(&mut self, events: &[Event], now_ms: i64, batch: &Batch) -> Tally {
+    fn post(&mut self, events: &[ModelEvent], now_ms: i64, batch: &Batch) -> Tally {
         let skew_ms = i64::from(self.config.max_skew_secs) * 1_000;
         let horizon_ms = self.horizon_ms();
         let mut tally = Tally::default();
@@ -253,8 +253,8 @@ impl Oracle {
     }
 }
 
-fn events_json(events: &[Event], now_ms: i64, skew_ms: i64, format: Format) -> Vec<u8> {
-    let event = |event: &Event| {
+fn events_json(events: &[ModelEvent], now_ms: i64, skew_ms: i64, format: Format) -> Vec<u8> {
+    let event = |event: &ModelEvent| {
         format!(
             r#"{{"event_id":"e{}","user_id":"u{}","type":"{}","ts":"{}"}}"#,
             event.id,
@@ -281,7 +281,7 @@ fn table_json(table: &Table, ts_ms: i64, deletions: bool) -> Vec<u8> {
     format!(r#"{{"user_metadata":{{{}}},"ts":"{}"}}"#, users.join(","), format_ms(ts_ms)).into()
 }
 
-fn run(config: EngineConfig, steps: Vec<Step>) {
+fn run(config: EngineConfig, steps: Vec<ModelStep>) {
     let skew_ms = i64::from(config.max_skew_secs) * 1_000;
     let clock = Arc::new(ManualClock::new(START_MS));
     let engine = Engine::new(config.clone(), clock.clone()).unwrap();
@@ -298,20 +298,20 @@ fn run(config: EngineConfig, steps: Vec<Step>) {
     for (index, step) in steps.into_iter().enumerate() {
         let now_ms = engine.now_ms();
         match step {
-            Step::Post(events, behind_ms) => {
+            ModelStep::Post(events, behind_ms) => {
                 let received_at_ms = now_ms - behind_ms;
                 let format = if index % 2 == 0 { Format::Json } else { Format::Ndjson };
                 let mut batch = engine.decode(events_json(&events, received_at_ms, skew_ms, format), format).unwrap();
                 let tally = engine.ingest(&mut batch, received_at_ms).unwrap();
                 assert_eq!(tally, oracle.post(&events, received_at_ms, &batch));
             }
-            Step::Put(table, offset) => {
+            ModelStep::Put(table, offset) => {
                 let ts_ms = now_ms + offset.ms(skew_ms);
                 let new = table.iter().filter_map(|(user, attributes)| Some((*user, (*attributes)?))).collect();
                 let body = table_json(&table, ts_ms, false);
                 change(&engine, &mut oracle, Change::Replace, body, new, ts_ms, now_ms);
             }
-            Step::Patch(table, offset) => {
+            ModelStep::Patch(table, offset) => {
                 let ts_ms = now_ms + offset.ms(skew_ms);
                 let mut new = oracle.table.clone();
                 for (user, attributes) in &table {
@@ -323,23 +323,23 @@ fn run(config: EngineConfig, steps: Vec<Step>) {
                 let body = table_json(&table, ts_ms, true);
                 change(&engine, &mut oracle, Change::Merge, body, new, ts_ms, now_ms);
             }
-            Step::Advance(ms) => clock.advance(ms),
-            Step::Query(query) => {
+            ModelStep::Advance(ms) => clock.advance(ms),
+            ModelStep::Query(query) => {
                 assert_eq!(engine.query(&query), oracle.query(&query, now_ms));
                 assert_eq!((engine.sizes().users, engine.sizes().backlog), (oracle.users(now_ms), 0));
             }
-            Step::Series(query, step_secs) => {
+            ModelStep::Series(query, step_secs) => {
                 let series = engine.series(&query, step_secs);
                 let step_secs = step_secs.min(oracle.config.retention_secs).min(query.window_secs);
                 assert_eq!((series.step_secs(), series.as_of_ms()), (step_secs, now_ms));
                 assert_eq!(series.generation(), oracle.generation);
                 held.push((series, oracle.series(&query, step_secs, now_ms)));
             }
-            Step::Tick => {
+            ModelStep::Tick => {
                 engine.tick();
                 assert_eq!((engine.sizes().users, engine.sizes().backlog), (oracle.users(now_ms), 0));
             }
-            Step::Sweep => {
+            ModelStep::Sweep => {
                 engine.sweep();
                 let ids = engine.sizes().dedup_ids;
                 if oracle.config.dedup_capacity.is_none() {

@@ -50,14 +50,14 @@ impl Random {
 }
 
 #[derive(Clone, Copy)]
-struct Event {
+struct SentEvent {
     id: u64,
     user: u64,
     kind: usize,
     ts_ms: i64,
 }
 
-impl Event {
+impl SentEvent {
     fn line(self) -> String {
         let Self { id, user, kind, ts_ms } = self;
         let (kind, ts) = (TYPES[kind], format_ms(ts_ms));
@@ -73,15 +73,15 @@ struct Ledger {
     /// The second of each event of the batch that is being ingested.
     in_flight: Vec<i64>,
     /// Events that were accepted since the last checkpoint, with the writer's time.
-    accepted: Vec<(i64, Event)>,
+    accepted: Vec<(i64, SentEvent)>,
     /// Ids that were duplicates since the last checkpoint, with the writer's time.
     duplicates: Vec<(i64, u64)>,
 }
 
 /// The expected answers, from all verdicts that the writers have received.
 #[derive(Default)]
-struct Oracle {
-    events_of: BTreeMap<i64, Vec<Event>>,
+struct StressOracle {
+    events_of: BTreeMap<i64, Vec<SentEvent>>,
     claimed_ms: HashMap<u64, i64>,
     /// Whether ids may be remembered for longer than the horizon.
     forgets_late: bool,
@@ -89,7 +89,7 @@ struct Oracle {
     duplicates: u64,
 }
 
-impl Oracle {
+impl StressOracle {
     /// Takes over the ledgers of a round, and checks the verdicts against the dedup horizon.
     fn absorb(&mut self, ledgers: &[Mutex<Ledger>], now_ms: i64) {
         let (mut accepted, mut duplicates) = (vec![], vec![]);
@@ -125,12 +125,12 @@ impl Oracle {
         for window_secs in 1..=RETENTION_SECS {
             let metrics = engine.metrics(window_secs);
             let seconds = now_secs - i64::from(window_secs) + 1..=now_secs;
-            let events: Vec<&Event> = self.events_of.range(seconds).flat_map(|(_, events)| events).collect();
+            let events: Vec<&SentEvent> = self.events_of.range(seconds).flat_map(|(_, events)| events).collect();
             assert_eq!(metrics.as_of_ms, now_ms);
             assert_eq!(metrics.stats.events, events.len() as u64, "the last {window_secs} s at {now_ms}");
             assert_eq!(metrics.stats.unique_users, users(events.iter().copied()));
             assert_eq!(metrics.stats.by_type, count(events.iter().map(|event| TYPES[event.kind].to_owned())));
-            let (known, unknown): (Vec<&Event>, Vec<&Event>) =
+            let (known, unknown): (Vec<&SentEvent>, Vec<&SentEvent>) =
                 events.into_iter().partition(|event| is_known(event.user, metrics.generation));
             assert_eq!(metrics.stats.unknown, unknown.len() as u64);
             assert_eq!(metrics.stats.by_attribute[0].1, count(known.iter().map(|_| plan(metrics.generation))));
@@ -141,7 +141,7 @@ impl Oracle {
     }
 }
 
-fn users<'a>(events: impl Iterator<Item = &'a Event>) -> u64 {
+fn users<'a>(events: impl Iterator<Item = &'a SentEvent>) -> u64 {
     events.map(|event| event.user).collect::<BTreeSet<_>>().len() as u64
 }
 
@@ -224,8 +224,8 @@ impl Stress {
         let newest = self.batches[pair].fetch_add(1, Ordering::Relaxed) / 2;
         let number = if random.one_in(4) { newest.saturating_sub(random.below(40)) } else { newest };
         let received_ms = self.engine.now_ms();
-        let events: Vec<Event> = (0..BATCH)
-            .map(|_| Event {
+        let events: Vec<SentEvent> = (0..BATCH)
+            .map(|_| SentEvent {
                 id: (pair as u64) << 48 | number << 8 | random.below(BATCH),
                 user: random.below(USERS),
                 kind: random.below(TYPES.len() as u64) as usize,
@@ -318,7 +318,7 @@ impl Stress {
     }
 
     /// Lets the clock run, in all by less than the slack of a stalled writer. Then it pauses all threads and compares.
-    fn round(&self, random: &mut Random, oracle: &mut Oracle) {
+    fn round(&self, random: &mut Random, oracle: &mut StressOracle) {
         for _ in 0..random.between(10, 150) {
             std::thread::sleep(Duration::from_millis(1));
             self.clock.advance(random.between(-20, 380));
@@ -372,7 +372,7 @@ fn every_answer_is_exact_while_preallocated_tables_rotate() {
 
 fn stress(dedup_capacity: Option<usize>) {
     let stress = &Stress::new(dedup_capacity);
-    let mut oracle = Oracle { forgets_late: dedup_capacity.is_some(), ..Oracle::default() };
+    let mut oracle = StressOracle { forgets_late: dedup_capacity.is_some(), ..StressOracle::default() };
     let end = Instant::now() + Duration::from_secs(stress_secs());
     let mut rounds = 0;
     std::thread::scope(|scope| {

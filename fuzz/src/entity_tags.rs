@@ -36,7 +36,7 @@ fn check(input: &[u8]) {
 }
 
 #[derive(Clone)]
-enum State {
+enum TagState {
     Between,
     Weak,
     WeakSlash,
@@ -66,35 +66,35 @@ fn generations<'f>(fields: impl Iterator<Item = &'f [u8]> + Clone, takes_weak: b
 
 fn elements(field: &[u8]) -> Vec<Element> {
     let mut elements = vec![];
-    let mut state = State::Between;
+    let mut state = TagState::Between;
     for byte in field.iter().copied() {
         state = match (state, byte) {
-            (State::Between, b' ' | b'\t' | b',') => State::Between,
-            (State::Between, b'*') => State::After(Element::Star),
-            (State::Between, b'W') => State::Weak,
-            (State::Weak, b'/') => State::WeakSlash,
-            (State::Between, b'"') => State::Quoted { is_weak: false, opaque: vec![] },
-            (State::WeakSlash, b'"') => State::Quoted { is_weak: true, opaque: vec![] },
-            (State::Quoted { is_weak, opaque }, b'"') => State::After(Element::Tag { is_weak, opaque }),
-            (State::Quoted { is_weak, mut opaque }, b'!'..=b'~' | 0x80..) => {
+            (TagState::Between, b' ' | b'\t' | b',') => TagState::Between,
+            (TagState::Between, b'*') => TagState::After(Element::Star),
+            (TagState::Between, b'W') => TagState::Weak,
+            (TagState::Weak, b'/') => TagState::WeakSlash,
+            (TagState::Between, b'"') => TagState::Quoted { is_weak: false, opaque: vec![] },
+            (TagState::WeakSlash, b'"') => TagState::Quoted { is_weak: true, opaque: vec![] },
+            (TagState::Quoted { is_weak, opaque }, b'"') => TagState::After(Element::Tag { is_weak, opaque }),
+            (TagState::Quoted { is_weak, mut opaque }, b'!'..=b'~' | 0x80..) => {
                 opaque.push(byte);
-                State::Quoted { is_weak, opaque }
+                TagState::Quoted { is_weak, opaque }
             }
-            (State::After(element), b',') => {
+            (TagState::After(element), b',') => {
                 elements.push(element);
-                State::Between
+                TagState::Between
             }
-            (State::Weak | State::WeakSlash, b',') => {
+            (TagState::Weak | TagState::WeakSlash, b',') => {
                 elements.push(Element::Garbage);
-                State::Between
+                TagState::Between
             }
-            (State::After(element), b' ' | b'\t') => State::After(element),
-            _ => State::After(Element::Garbage),
+            (TagState::After(element), b' ' | b'\t') => TagState::After(element),
+            _ => TagState::After(Element::Garbage),
         };
     }
     match state {
-        State::Between => {}
-        State::After(element) => elements.push(element),
+        TagState::Between => {}
+        TagState::After(element) => elements.push(element),
         _ => elements.push(Element::Garbage),
     }
     elements

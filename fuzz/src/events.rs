@@ -1,6 +1,6 @@
 //! Bodies of events: the fast path, the general path and the contract read naively give the same verdicts and columns.
 
-use crate::json::{self, Broken, Json};
+use crate::json::{self, Json, NaiveError};
 use crate::{Target, timestamp};
 use std::cell::RefCell;
 use weir::internals::Decode;
@@ -55,10 +55,10 @@ fn check_json(body: &[u8]) {
     assert_ne!(json::serde_takes(body), Some(value.is_err()));
     check(body, Format::Json, |events_max| match &value {
         Ok(Json::Array(elements)) if elements.len() > events_max => Err(too_many(events_max)),
-        Ok(Json::Array(elements)) => Ok(elements.iter().map(Event::of).collect()),
-        Ok(value) => Ok(vec![Event::of(value)]),
-        Err(Broken { elements, .. }) if *elements > events_max => Err(too_many(events_max)),
-        Err(Broken { offset, .. }) => Err(DecodeError::Malformed(weir::Malformed { offset: *offset })),
+        Ok(Json::Array(elements)) => Ok(elements.iter().map(NaiveEvent::of).collect()),
+        Ok(value) => Ok(vec![NaiveEvent::of(value)]),
+        Err(NaiveError { elements, .. }) if *elements > events_max => Err(too_many(events_max)),
+        Err(NaiveError { offset, .. }) => Err(DecodeError::Malformed(weir::Malformed { offset: *offset })),
     });
 }
 
@@ -66,9 +66,9 @@ fn check_ndjson(body: &[u8]) {
     let is_blank = |line: &[u8]| line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'));
     let lines = body.split(|byte| *byte == b'\n').filter(|line| !is_blank(line)).map(json::read);
     let lines: Vec<_> = lines.collect();
-    let event = |line: &Result<Json, Broken>| match line {
-        Ok(value) => Event::of(value),
-        Err(broken) => Event::failed(None, Verdict::MalformedJson { offset: broken.offset as u32 }),
+    let event = |line: &Result<Json, NaiveError>| match line {
+        Ok(value) => NaiveEvent::of(value),
+        Err(broken) => NaiveEvent::failed(None, Verdict::MalformedJson { offset: broken.offset as u32 }),
     };
     check(body, Format::Ndjson, |events_max| {
         if lines.len() > events_max { Err(too_many(events_max)) } else { Ok(lines.iter().map(event).collect()) }
@@ -79,7 +79,7 @@ fn too_many(max: usize) -> DecodeError {
     DecodeError::TooManyEvents { max }
 }
 
-fn check(body: &[u8], format: Format, expected: impl Fn(usize) -> Result<Vec<Event>, DecodeError>) {
+fn check(body: &[u8], format: Format, expected: impl Fn(usize) -> Result<Vec<NaiveEvent>, DecodeError>) {
     DECODERS.with(|decoders| {
         for (decoder, events_max) in decoders.iter().zip(EVENTS_MAX) {
             let decoder = &mut *decoder.borrow_mut();
@@ -99,7 +99,7 @@ fn check(body: &[u8], format: Format, expected: impl Fn(usize) -> Result<Vec<Eve
 }
 
 /// What an event comes to.
-struct Event {
+struct NaiveEvent {
     /// An id that can be quoted.
     id: Option<String>,
     verdict: Verdict,
@@ -107,7 +107,7 @@ struct Event {
     valid: Option<(String, u8, i64)>,
 }
 
-impl Event {
+impl NaiveEvent {
     fn failed(id: Option<String>, verdict: Verdict) -> Self {
         Self { id, verdict, valid: None }
     }

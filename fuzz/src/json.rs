@@ -13,16 +13,16 @@ pub(crate) enum Json {
 }
 
 /// Where a text breaks.
-pub(crate) struct Broken {
+pub(crate) struct NaiveError {
     /// What is before it can be completed; with this byte it cannot.
     pub(crate) offset: usize,
     /// Whole elements of the array that the text is.
     pub(crate) elements: usize,
 }
 
-pub(crate) fn read(text: &[u8]) -> Result<Json, Broken> {
+pub(crate) fn read(text: &[u8]) -> Result<Json, NaiveError> {
     let mut reader = Reader { text, at: 0, depth: 0, elements: 0 };
-    reader.document().map_err(|offset| Broken { offset, elements: reader.elements })
+    reader.document().map_err(|offset| NaiveError { offset, elements: reader.elements })
 }
 
 /// What serde_json says; nothing where it has narrower limits: on numbers, and on nesting at exactly 128 levels.

@@ -1,7 +1,7 @@
 //! Reference tables: each line of the input is a change of the table that the lines before have left, applied to a
 //! table and to a naive one: a JSON document that RFC 7396's own algorithm merges into.
 
-use crate::json::{self, Broken, Json};
+use crate::json::{self, Json, NaiveError};
 use crate::{Target, timestamp};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -101,7 +101,7 @@ struct Model {
 
 impl Model {
     fn change(&mut self, change: Change, body: &[u8]) -> Result<u64, Refusal> {
-        let body = json::read(body).map_err(|Broken { offset, .. }| Refusal::Malformed(offset))?;
+        let body = json::read(body).map_err(|NaiveError { offset, .. }| Refusal::Malformed(offset))?;
         let base = (change == Change::Merge).then_some(&self.users);
         if let Some(pointer) = first_fault(&body, base) {
             return Err(Refusal::Invalid(pointer));

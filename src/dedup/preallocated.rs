@@ -4,7 +4,7 @@
 //! be remembered for up to two horizons, and ids beyond the capacity are refused.
 
 use crate::dedup::rotation::{Roles, RotationPhase};
-use crate::dedup::table::Table;
+use crate::dedup::table::BucketTable;
 use crate::dedup::{Claim, Dedup};
 use crate::key::EventKey;
 use crate::limits;
@@ -24,7 +24,7 @@ pub(crate) struct Preallocated {
 
 /// A table and the permits for its ids. A permit is acquired before an insertion, so the table always has an empty cell.
 struct BoundedTable {
-    table: Table,
+    table: BucketTable,
     permits: Permits,
 }
 
@@ -58,7 +58,7 @@ impl Preallocated {
         // A generation that never ends needs no successor.
         let table = |is_used: bool| {
             let ids_max = if is_used { ids_max } else { 0 };
-            Ok::<_, io::Error>(BoundedTable { table: Table::new(ids_max)?, permits: Permits::new(ids_max) })
+            Ok::<_, io::Error>(BoundedTable { table: BucketTable::new(ids_max)?, permits: Permits::new(ids_max) })
         };
         let rotates = horizon_secs.is_some();
         let tables = [table(true)?, table(rotates)?, table(rotates)?];
@@ -74,7 +74,7 @@ impl Preallocated {
 
     /// The memory of the tables when all of it is resident.
     pub(crate) fn bytes_for(horizon_secs: Option<u64>, capacity: usize) -> usize {
-        let bytes = generation_ids(horizon_secs, capacity).map_or(usize::MAX, Table::bytes_for);
+        let bytes = generation_ids(horizon_secs, capacity).map_or(usize::MAX, BucketTable::bytes_for);
         if horizon_secs.is_some() { bytes.saturating_mul(3) } else { bytes }
     }
 

@@ -46,7 +46,7 @@ impl RotationPhase {
 
     /// The roles in the current phase. They are valid for a claimant as long as the guard lives, which it has to make first.
     #[inline]
-    pub(crate) fn roles(&self, _: &reclaim::Guard) -> Roles {
+    pub(crate) fn roles(&self, _: &reclaim::EpochGuard) -> Roles {
         // Acquire: pairs with the Release store of `current` in `advance`. If the store came first, this thread sees all
         // changes of the tables before it. By the grace period before it, this thread also sees all ids that claimants of
         // the phase before the last have inserted. If the store comes later, this thread is in the phase before, and its

@@ -12,11 +12,11 @@ use std::io;
 /// Of ten cells, this number may be filled. A fuller table has long probe sequences.
 const FILLED_OF_TEN: usize = 8;
 
-pub(crate) struct Table {
+pub(crate) struct BucketTable {
     buckets: Buckets,
 }
 
-impl Table {
+impl BucketTable {
     /// A table for `keys` keys. At least a fifth of its cells stays empty, so every probe sequence ends.
     ///
     /// # Errors

@@ -116,23 +116,26 @@ impl<'s> RowBuilder<'s> {
         }
     }
 
-    fn validate<'t>(&mut self, fields: &Fields<'t>) -> Result<Event<'t>, Verdict> {
+    fn validate<'t>(&mut self, fields: &Fields<'t>) -> Result<ParsedEvent<'t>, Verdict> {
         fields.check_unrepeated()?;
         let event_id = fields.event_id()?;
         let user_id = fields.id(Field::UserId)?;
         let kind = self.schema.kinds.find(fields.string(Field::Type)?).ok_or(Fault::UnknownType)?;
         let ts_ms = self.timestamps.parse_ms(fields.string(Field::Ts)?).ok_or(Verdict::InvalidTimestamp)?;
-        Ok(Event { event_id, user_id, kind, ts_ms })
+        Ok(ParsedEvent { event_id, user_id, kind, ts_ms })
     }
 
     /// The event that has each field once, with these strings, if it is valid so far.
     #[inline(always)]
-    pub(super) fn validate_strings<'t>(&mut self, [event_id, user_id, kind, ts]: &[&'t [u8]; 4]) -> Option<Event<'t>> {
+    pub(super) fn validate_strings<'t>(
+        &mut self,
+        [event_id, user_id, kind, ts]: &[&'t [u8]; 4],
+    ) -> Option<ParsedEvent<'t>> {
         if !ID_BYTES.contains(&event_id.len()) || !ID_BYTES.contains(&user_id.len()) {
             return None;
         }
         let (kind, ts_ms) = (self.schema.kinds.find(kind)?, self.timestamps.parse_ms(ts)?);
-        Some(Event { event_id, user_id, kind, ts_ms })
+        Some(ParsedEvent { event_id, user_id, kind, ts_ms })
     }
 
     /// The position of `id` in the text. A span reaches 4 GiB, far above any body limit; an id beyond that gets an empty
@@ -146,7 +149,7 @@ impl<'s> RowBuilder<'s> {
 
 /// An event that is valid so far: it is not checked against the clock and the accepted ids yet.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Event<'t> {
+pub(super) struct ParsedEvent<'t> {
     pub(super) event_id: &'t [u8],
     pub(super) user_id: &'t [u8],
     pub(super) kind: u8,

@@ -1,6 +1,6 @@
 //! One immutable state of the reference table.
 
-use super::table::{Table, UNKNOWN};
+use super::table::{UNKNOWN, UserTable};
 use crate::key::UserKey;
 use std::fmt;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ pub struct Generation {
     ts_ms: Option<i64>,
     received_at_ms: Option<i64>,
     attributes: Arc<[Box<str>]>,
-    table: Arc<Table>,
+    table: Arc<UserTable>,
 }
 
 /// A table that may become the next generation, and its timestamp.
 #[derive(Clone)]
 pub(crate) struct Candidate {
     pub(super) ts_ms: i64,
-    pub(super) table: Arc<Table>,
+    pub(super) table: Arc<UserTable>,
 }
 
 impl Generation {
@@ -86,7 +86,7 @@ impl Generation {
             ts_ms: None,
             received_at_ms: None,
             attributes: attributes.iter().map(|name| name.as_str().into()).collect(),
-            table: Arc::new(Table::empty(attributes.len())),
+            table: Arc::new(UserTable::empty(attributes.len())),
         }
     }
 
@@ -111,7 +111,7 @@ impl Generation {
         if Arc::ptr_eq(&self.table, &other.table) { 0 } else { self.bytes() }
     }
 
-    pub(super) fn table(&self) -> &Arc<Table> {
+    pub(super) fn table(&self) -> &Arc<UserTable> {
         &self.table
     }
 }

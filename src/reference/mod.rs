@@ -18,12 +18,12 @@ mod table;
 pub use error::ReferenceError;
 pub use generation::Generation;
 pub use precondition::{Generations, Preconditions};
-pub(crate) use published::{Published, UserGroups};
+pub(crate) use published::{PublishedGeneration, UserGroups};
 
 use crate::json::Node;
 use crate::key::HashKeys;
 use generation::Candidate;
-use parse::Reader;
+use parse::TableReader;
 use publication::Publication;
 use std::sync::Arc;
 
@@ -39,13 +39,13 @@ pub enum Change {
 
 /// The store of the generation in force. Readers never wait, and changes are lock-free.
 pub(crate) struct Reference {
-    current: Publication<Published>,
+    current: Publication<PublishedGeneration>,
     max_skew_ms: i64,
 }
 
 impl Reference {
     pub(crate) fn new(attributes: &[String], max_skew_ms: i64) -> Self {
-        let zero = Published::new(Arc::new(Generation::zero(attributes)), UserGroups::new());
+        let zero = PublishedGeneration::new(Arc::new(Generation::zero(attributes)), UserGroups::new());
         Self { current: Publication::new(zero), max_skew_ms }
     }
 
@@ -55,14 +55,14 @@ impl Reference {
     }
 
     /// The generation in force, with its prepared groups.
-    pub(crate) fn published(&self) -> Arc<Published> {
+    pub(crate) fn published(&self) -> Arc<PublishedGeneration> {
         self.current.current()
     }
 
     /// Reads a body that is a whole table.
     pub(crate) fn read_table(&self, body: &[Node<'_>], keys: &HashKeys) -> Result<Candidate, ReferenceError> {
         let current = self.current();
-        Ok(Reader { attributes: current.attributes(), keys, base: None }.read(body)?)
+        Ok(TableReader { attributes: current.attributes(), keys, base: None }.read(body)?)
     }
 
     /// Reads a body that is a merge patch, and applies it to the table of `base`.
@@ -72,7 +72,7 @@ impl Reference {
         base: &Generation,
         keys: &HashKeys,
     ) -> Result<Candidate, ReferenceError> {
-        Ok(Reader { attributes: base.attributes(), keys, base: Some(base.table()) }.read(body)?)
+        Ok(TableReader { attributes: base.attributes(), keys, base: Some(base.table()) }.read(body)?)
     }
 
     /// Validates `candidate` against `base`. Returns the generation that it becomes, or none when `base` has the same
@@ -98,11 +98,11 @@ impl Reference {
     /// The publication in force, if it is no longer `base`. The change must be validated against it.
     pub(crate) fn try_publish(
         &self,
-        base: &Arc<Published>,
+        base: &Arc<PublishedGeneration>,
         successor: Arc<Generation>,
         groups: UserGroups,
-    ) -> Result<Arc<Generation>, Arc<Published>> {
-        let published = self.current.try_publish(base, Published::new(successor, groups))?;
+    ) -> Result<Arc<Generation>, Arc<PublishedGeneration>> {
+        let published = self.current.try_publish(base, PublishedGeneration::new(successor, groups))?;
         Ok(Arc::clone(published.generation()))
     }
 

@@ -2,7 +2,7 @@
 
 use super::error::ReferenceError;
 use super::generation::Candidate;
-use super::table::{ATTRIBUTES_MAX, LimitExceeded, Row, Table, TableBuilder, UNKNOWN};
+use super::table::{ATTRIBUTES_MAX, LimitExceeded, Row, TableBuilder, UNKNOWN, UserTable};
 use crate::json::{self, Node, StaticNode};
 use crate::key::{HashKeys, UserKey};
 use crate::{event, limits};
@@ -13,12 +13,12 @@ use std::sync::Arc;
 mod tests;
 
 /// Reads a body.
-pub(super) struct Reader<'a> {
+pub(super) struct TableReader<'a> {
     pub(super) attributes: &'a [Box<str>],
     pub(super) keys: &'a HashKeys,
     /// The table that the body is a merge patch of (RFC 7396); none for a body that is a whole table. There are only
     /// two differences: a patch may omit what `base` has, and it may delete a user with null.
-    pub(super) base: Option<&'a Arc<Table>>,
+    pub(super) base: Option<&'a Arc<UserTable>>,
 }
 
 /// An error and its position: a JSON Pointer (RFC 6901), relative to the value that is being read. Each enclosing
@@ -61,7 +61,7 @@ impl From<Fault> for ReferenceError {
 const USERS: &str = "user_metadata";
 const TS: &str = "ts";
 
-impl Reader<'_> {
+impl TableReader<'_> {
     /// The table that results from the body; O(body) and, for a patch, O(users of the base).
     pub(super) fn read(&self, body: &[Node<'_>]) -> Result<Candidate, Fault> {
         let (mut table, mut ts_ms) = (None, None);
@@ -76,7 +76,7 @@ impl Reader<'_> {
         Ok(Candidate { ts_ms: ts_ms.ok_or_else(|| missing(TS))?, table })
     }
 
-    fn users(&self, value: &[Node<'_>]) -> Result<Arc<Table>, Fault> {
+    fn users(&self, value: &[Node<'_>]) -> Result<Arc<UserTable>, Fault> {
         let users = members(USERS, value)?;
         let mut table = match self.base {
             None => TableBuilder::new(self.attributes.len()),

@@ -12,12 +12,12 @@ pub(crate) type UserGroups = Vec<(UserKey, u32)>;
 ///
 /// The groups are computed without the timeline's lock, before the generation is published. The timeline takes them
 /// when it switches to the generation, so they occupy memory only until then.
-pub(crate) struct Published {
+pub(crate) struct PublishedGeneration {
     generation: Arc<Generation>,
     groups: Mutex<UserGroups>,
 }
 
-impl Published {
+impl PublishedGeneration {
     pub(super) fn new(generation: Arc<Generation>, groups: UserGroups) -> Self {
         Self { generation, groups: Mutex::new(groups) }
     }

@@ -22,7 +22,7 @@ pub(super) const ATTRIBUTES_MAX: usize = *limits::ATTRIBUTES.end();
 pub(super) type Row = [u32; ATTRIBUTES_MAX];
 
 /// Users and their groups. Every group and every value belongs to at least one user.
-pub(super) struct Table {
+pub(super) struct UserTable {
     users: HashTable<(UserKey, u32)>,
     /// Group `g` is row `g - 1`.
     rows: Vec<Row>,
@@ -32,7 +32,7 @@ pub(super) struct Table {
     bytes: usize,
 }
 
-impl Table {
+impl UserTable {
     /// A table without users.
     pub(super) fn empty(attributes: usize) -> Self {
         TableBuilder::new(attributes).build()
@@ -128,7 +128,7 @@ impl TableBuilder {
 
     /// Starts from the users of `base` except those of `without`, and from the values that are still in use; O(users of
     /// `base`).
-    pub(super) fn from_base(base: &Table, without: impl Iterator<Item = UserKey>) -> Self {
+    pub(super) fn from_base(base: &UserTable, without: impl Iterator<Item = UserKey>) -> Self {
         let mut builder = Self::new(base.values.len());
         let mut users = base.users.clone();
         for key in without {
@@ -151,7 +151,7 @@ impl TableBuilder {
     }
 
     /// Copies a group of `base`.
-    fn copy_group(&mut self, base: &Table, group: u32) -> Result<u32, LimitExceeded> {
+    fn copy_group(&mut self, base: &UserTable, group: u32) -> Result<u32, LimitExceeded> {
         let mut row = Row::default();
         for (attribute, number) in row.iter_mut().take(base.values.len()).enumerate() {
             *number = self.value(attribute, base.value(group, attribute))?;
@@ -193,14 +193,14 @@ impl TableBuilder {
         self.users.insert_unique(key.hash64(), (key, group), |(user, _)| user.hash64());
     }
 
-    pub(super) fn build(mut self) -> Table {
+    pub(super) fn build(mut self) -> UserTable {
         if self.live < self.users.len() {
             self.users.retain(|&mut (_, group)| group != UNKNOWN);
         }
         self.users.shrink_to_fit(|(user, _)| user.hash64());
         let rows = self.rows.into_items();
         let values: Vec<Vec<String>> = self.values.into_iter().map(Interner::into_items).collect();
-        Table { bytes: Table::bytes_of(&self.users, &rows, &values), users: self.users, rows, values }
+        UserTable { bytes: UserTable::bytes_of(&self.users, &rows, &values), users: self.users, rows, values }
     }
 }
 
@@ -258,7 +258,7 @@ mod tests {
         builder.insert(key(id), &row)
     }
 
-    fn table(users: &[(&str, [&str; 2])]) -> Table {
+    fn table(users: &[(&str, [&str; 2])]) -> UserTable {
         let mut builder = TableBuilder::new(2);
         for (id, values) in users {
             insert(&mut builder, id, values).unwrap();
@@ -266,7 +266,7 @@ mod tests {
         builder.build()
     }
 
-    fn values(table: &Table, id: &str) -> Option<[String; 2]> {
+    fn values(table: &UserTable, id: &str) -> Option<[String; 2]> {
         let group = table.group_of(key(id));
         (group != UNKNOWN).then(|| [0, 1].map(|attribute| table.value(group, attribute).to_owned()))
     }
@@ -298,7 +298,7 @@ mod tests {
             assert!(!ours.same_content(&other));
             assert!(!other.same_content(&ours));
         }
-        assert!(Table::empty(2).same_content(&table(&[])));
+        assert!(UserTable::empty(2).same_content(&table(&[])));
     }
 
     #[test]

@@ -44,14 +44,14 @@ impl<T> std::ops::DerefMut for Owned<T> {
 }
 
 /// A guard of a critical section. While it lives, no memory is freed that was reachable when the guard was made.
-pub(crate) struct Guard(crossbeam_epoch::Guard);
+pub(crate) struct EpochGuard(crossbeam_epoch::Guard);
 
 /// Begins a critical section of the current thread.
-pub(crate) fn pin() -> Guard {
-    Guard(crossbeam_epoch::pin())
+pub(crate) fn pin() -> EpochGuard {
+    EpochGuard(crossbeam_epoch::pin())
 }
 
-impl Guard {
+impl EpochGuard {
     /// The value at a published address; `None` for null.
     ///
     /// # Safety

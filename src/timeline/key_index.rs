@@ -15,14 +15,14 @@ const OCCUPIED_OF_FOUR: usize = 3;
 /// Open addressing with linear probing (Knuth, TAOCP 6.4, algorithms L and R). Eight cells share a cache line. A cell
 /// keeps 32 bits of the hash, so an entry is almost always found without comparing any other key.
 pub(crate) struct KeyIndex {
-    tables: Box<[Table]>,
+    tables: Box<[CellTable]>,
     /// Cells of all tables.
     cells: usize,
 }
 
 impl KeyIndex {
     pub(crate) fn new() -> Self {
-        Self { tables: (0..TABLES).map(|_| Table::default()).collect(), cells: 0 }
+        Self { tables: (0..TABLES).map(|_| CellTable::default()).collect(), cells: 0 }
     }
 
     /// Prefetches what [`probable_index`](Self::probable_index) and [`find`](Self::find) will read.
@@ -68,11 +68,11 @@ impl KeyIndex {
     }
 
     #[inline]
-    fn table(&self, hash: u64) -> &Table {
+    fn table(&self, hash: u64) -> &CellTable {
         &self.tables[hash as u8 as usize]
     }
 
-    fn change(&mut self, hash: u64, change: impl FnOnce(&mut Table)) {
+    fn change(&mut self, hash: u64, change: impl FnOnce(&mut CellTable)) {
         let table = &mut self.tables[hash as u8 as usize];
         let cells = table.cells.len();
         change(table);
@@ -111,14 +111,14 @@ impl Cell {
 }
 
 #[derive(Default)]
-struct Table {
+struct CellTable {
     /// Their number is zero or a power of two.
     cells: Box<[Cell]>,
     /// Occupied cells.
     len: usize,
 }
 
-impl Table {
+impl CellTable {
     /// The position and the index of the first entry with this tag for which `matches` is true.
     #[inline]
     fn find(&self, tag: u32, matches: impl Fn(u32) -> bool) -> Option<(usize, u32)> {

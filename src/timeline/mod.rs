@@ -39,7 +39,7 @@ pub use series::{Point, Series};
 use crate::clock::second_of;
 use crate::config::EngineConfig;
 use crate::key::{UserKey, kind_of_record};
-use crate::reference::{Generation, Published};
+use crate::reference::{Generation, PublishedGeneration};
 use crate::window::{Drained, Window, WindowConsumer};
 use aggregates::{Aggregates, WindowAggregates};
 use counters::Counters;
@@ -109,7 +109,7 @@ impl Timeline {
     /// When this returns, all users have their groups under it. Most groups were prepared and come with the
     /// publication; the group of a user who was not known at that time is looked up here. So no answer can use a
     /// generation whose groups are missing.
-    pub(crate) fn switch_generation(&mut self, published: &Published) {
+    pub(crate) fn switch_generation(&mut self, published: &PublishedGeneration) {
         if published.generation().number() <= self.generation.number() {
             return;
         }

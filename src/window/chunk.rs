@@ -9,10 +9,10 @@ pub(crate) type Record = u128;
 
 /// Records of one second. A chunk is immutable once its address is in a slot.
 pub(crate) struct Chunk {
-    body: Published<Body>,
+    body: Published<ChunkBody>,
 }
 
-pub(crate) struct Body {
+pub(crate) struct ChunkBody {
     /// The second of the records. The second of the head is the second of the slot.
     pub(crate) second: i64,
     /// The number of records published in this slot up to and including this chunk, since the slot was last null. The number
@@ -26,11 +26,11 @@ pub(crate) struct Body {
 impl Chunk {
     /// A chunk without a next chunk.
     pub(crate) fn new(second: i64, sequence: u64, records: Box<[Record]>) -> Owned<Self> {
-        Owned::new(Self { body: Published::new(Body { second, sequence, next: ptr::null_mut(), records }) })
+        Owned::new(Self { body: Published::new(ChunkBody { second, sequence, next: ptr::null_mut(), records }) })
     }
 
     #[inline(always)]
-    pub(crate) fn body(&self) -> &Body {
+    pub(crate) fn body(&self) -> &ChunkBody {
         self.body.get()
     }
 

@@ -1,8 +1,8 @@
 //! The list of chunks of one second, behind one atomic word.
 
-use crate::sync::reclaim::{Guard, Owned};
+use crate::sync::reclaim::{EpochGuard, Owned};
 use crate::sync::{AtomicPtr, Ordering};
-use crate::window::chunk::{Body, Chunk, Record, free_list};
+use crate::window::chunk::{Chunk, ChunkBody, Record, free_list};
 use std::ptr;
 
 /// The result of an append.
@@ -17,7 +17,7 @@ pub(crate) enum Appended {
 /// A list of chunks of one second, newest first.
 ///
 /// Invariant: the chunk at `head`, and all chunks that are reachable from there, were published by one of the swaps below. A
-/// chunk is freed only through [`Guard::retire`], after one of these swaps has unlinked it.
+/// chunk is freed only through [`EpochGuard::retire`], after one of these swaps has unlinked it.
 pub(crate) struct Slot {
     head: AtomicPtr<Chunk>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Slot {
 /// The list of a slot at one instant.
 pub(crate) struct Snapshot<'g> {
     head: *mut Chunk,
-    guard: &'g Guard,
+    guard: &'g EpochGuard,
 }
 
 impl Slot {
@@ -35,7 +35,7 @@ impl Slot {
 
     /// Publishes `records` in `second`, and unlinks an older second that the slot still has. `guard` spans the load and the
     /// swap, so the address that the swap compares cannot be freed and reused in between.
-    pub(crate) fn append(&self, second: i64, records: Box<[Record]>, guard: &Guard) -> Appended {
+    pub(crate) fn append(&self, second: i64, records: Box<[Record]>, guard: &EpochGuard) -> Appended {
         let mut chunk = Chunk::new(second, 0, records);
         // Acquire: pairs with the Release half of the three swaps in this file. If a swap came first, this thread sees its
         // chunk as a whole. If the swap comes after this load, the swap below fails and the loop retries.
@@ -67,7 +67,7 @@ impl Slot {
     }
 
     /// The current list of the slot; `None` if it is empty. Wait-free.
-    pub(crate) fn snapshot<'g>(&self, guard: &'g Guard) -> Option<Snapshot<'g>> {
+    pub(crate) fn snapshot<'g>(&self, guard: &'g EpochGuard) -> Option<Snapshot<'g>> {
         // Acquire: pairs with the Release half of the swaps. If a swap came first, this thread sees its list as a whole. If
         // not, this thread sees the whole list that the swap replaces, and `guard` keeps that list allocated.
         let head = self.head.load(Ordering::Acquire);
@@ -108,7 +108,7 @@ impl Slot {
 
     /// Retires a list that the caller's successful swap has unlinked.
     #[expect(clippy::unused_self, reason = "the list belonged to this slot")]
-    fn retire_list(&self, list: *mut Chunk, guard: &Guard) {
+    fn retire_list(&self, list: *mut Chunk, guard: &EpochGuard) {
         if !list.is_null() {
             // SAFETY: 1. the slot's word was the only link to the list, and the caller's swap has changed that word for good.
             // (A head never comes back: its address stays allocated while any thread might compare it.) 2. a swap succeeds
@@ -128,7 +128,7 @@ impl Drop for Slot {
 }
 
 impl<'g> Snapshot<'g> {
-    fn body(&self) -> &'g Body {
+    fn body(&self) -> &'g ChunkBody {
         // SAFETY: loaded from the slot under the guard.
         unsafe { self.guard.deref(self.head) }.expect("a snapshot's head is not null").body()
     }

@@ -1,7 +1,7 @@
 //! `GET /metrics`, `GET /metrics/series` and `GET /metrics/stream`.
 #![allow(unused_qualifications, reason = "the derive of schemas qualifies the types that it inlines")]
 
-use crate::placeholder::{ATTRIBUTE, Members, member_for_each_attribute};
+use crate::placeholder::{ATTRIBUTE, OrderedMembers, member_for_each_attribute};
 use serde::de::{Deserializer, Error as _};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -136,7 +136,7 @@ impl Serialize for GroupValues {
 impl<'de> Deserialize<'de> for Breakdowns {
     /// Ignores members that are not breakdowns, such as those of a newer server.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Members(members) = Members::<Value>::deserialize(deserializer)?;
+        let OrderedMembers(members) = OrderedMembers::<Value>::deserialize(deserializer)?;
         let breakdowns = members.into_iter().filter_map(|(name, value)| {
             let attribute = name.strip_prefix(PREFIX)?.to_owned();
             Some(serde_json::from_value(value).map(|counts| (attribute, counts)).map_err(D::Error::custom))
@@ -148,7 +148,7 @@ impl<'de> Deserialize<'de> for Breakdowns {
 impl<'de> Deserialize<'de> for GroupValues {
     /// Ignores members that are not values of attributes, such as those of a newer server.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Members(members) = Members::<Value>::deserialize(deserializer)?;
+        let OrderedMembers(members) = OrderedMembers::<Value>::deserialize(deserializer)?;
         let values = members.into_iter().filter_map(|(attribute, value)| match value {
             Value::Null => Some((attribute, None)),
             Value::String(value) => Some((attribute, Some(value))),

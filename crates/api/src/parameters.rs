@@ -69,7 +69,7 @@ fn list(name: &str, description: &str) -> ParameterBuilder {
 /// The step of a series.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Step {
+pub struct StepParam {
     /// The length of a step in seconds. It must divide the window.
     #[param(minimum = 1, example = 10, default = 1)]
     step: Option<u32>,

@@ -103,18 +103,18 @@ impl<T> Drop for Owned<T> {
 }
 
 /// A guard of a critical section. While it lives, no memory is freed that was reachable when the guard was made.
-pub(crate) struct Guard(u64);
+pub(crate) struct EpochGuard(u64);
 
-pub(crate) fn pin() -> Guard {
+pub(crate) fn pin() -> EpochGuard {
     fence(Ordering::SeqCst);
-    Guard(registry(|registry| {
+    EpochGuard(registry(|registry| {
         registry.next_guard += 1;
         registry.guards.insert(registry.next_guard);
         registry.next_guard
     }))
 }
 
-impl Drop for Guard {
+impl Drop for EpochGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
@@ -135,7 +135,7 @@ impl Drop for Guard {
     }
 }
 
-impl Guard {
+impl EpochGuard {
     /// # Safety
     /// As for the real function. This one checks that the address is allocated.
     pub(crate) unsafe fn deref<T>(&self, ptr: *mut T) -> Option<&T> {

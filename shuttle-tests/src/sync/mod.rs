@@ -3,30 +3,16 @@
 
 #[path = "../../../loom-tests/src/sync/buckets.rs"]
 pub(crate) mod buckets;
+#[path = "../../../src/sync/published.rs"]
+mod published;
 #[path = "../../../loom-tests/src/sync/reclaim.rs"]
 pub mod reclaim;
 
+pub(crate) use published::Published;
 pub(crate) use shuttle::sync::atomic::{AtomicI64, AtomicIsize, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use shuttle::sync::{Mutex, MutexGuard};
 /// Of the observer, which no scenario sets.
 pub(crate) use std::sync::OnceLock;
-
-/// A value that is written while it is owned and only read once its address is published.
-pub(crate) struct Published<T>(T);
-
-impl<T> Published<T> {
-    pub(crate) fn new(value: T) -> Self {
-        Self(value)
-    }
-
-    pub(crate) fn get(&self) -> &T {
-        &self.0
-    }
-
-    pub(crate) fn get_mut(&mut self) -> &mut T {
-        &mut self.0
-    }
-}
 
 /// Threads' numbers differ, and stay small.
 pub(crate) fn thread_number() -> usize {

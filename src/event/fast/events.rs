@@ -5,7 +5,7 @@ use super::simd::{LANES, Simd, SimdTask};
 use super::siphash_x4;
 use super::token_reader::TokenReader;
 use crate::event::batch::Batch;
-use crate::event::validate::{Event, Fields, RowBuilder};
+use crate::event::validate::{Fields, ParsedEvent, RowBuilder};
 use crate::key::{EventKey, UserKey};
 
 /// Reads events from a text and adds their rows to a batch. With `IS_NDJSON`, an event is all of its line.
@@ -16,7 +16,7 @@ pub(super) struct EventReader<'a, 't, 's, const IS_NDJSON: bool> {
     rows: &'a mut RowBuilder<'s>,
     batch: &'a mut Batch,
     /// Valid events without rows so far. They wait here so that the ids of four events are hashed together.
-    pending: [Event<'t>; LANES],
+    pending: [ParsedEvent<'t>; LANES],
     pending_len: usize,
 }
 

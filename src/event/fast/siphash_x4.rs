@@ -10,7 +10,7 @@ use crate::key::SipKey;
 /// The hash of each id: the low halves, then the high halves.
 #[inline(always)]
 pub(super) fn hash<S: Simd>(simd: S, key: SipKey, ids: [&[u8]; LANES]) -> [[u64; LANES]; 2] {
-    let mut state = State::new(simd, key);
+    let mut state = SipState::new(simd, key);
     // The four ids are written out, because the compiler does not inline closures over arrays far enough.
     let [a, b, c, d] = ids;
     let [a_words, b_words, c_words, d_words] = [words(a), words(b), words(c), words(d)];
@@ -56,9 +56,9 @@ fn word_of(half: &[u8; 4]) -> u64 {
 }
 
 #[derive(Clone, Copy)]
-struct State<W>([W; 4]);
+struct SipState<W>([W; 4]);
 
-impl<W: U64x4> State<W> {
+impl<W: U64x4> SipState<W> {
     #[inline(always)]
     fn new<S: Simd<Words = W>>(simd: S, SipKey([k0, k1]): SipKey) -> Self {
         // "somepseudorandomlygeneratedbytes", and 0xee for the longer output.

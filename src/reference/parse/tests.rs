@@ -15,33 +15,33 @@ fn attributes() -> Box<[Box<str>]> {
 }
 
 /// The table and `ts`, or the pointer and the detail of the error.
-fn read(base: Option<&Arc<Table>>, body: &str) -> Result<(Arc<Table>, i64), (String, String)> {
+fn read(base: Option<&Arc<UserTable>>, body: &str) -> Result<(Arc<UserTable>, i64), (String, String)> {
     let (attributes, keys, mut body) = (attributes(), keys(), body.as_bytes().to_vec());
-    let reader = Reader { attributes: &attributes, keys: &keys, base };
+    let reader = TableReader { attributes: &attributes, keys: &keys, base };
     let candidate = json::with_nodes(&mut body, &mut json::Scratch::default(), |nodes| reader.read(nodes));
     let candidate = candidate.expect("the test's body is JSON");
     candidate.map(|candidate| (candidate.table, candidate.ts_ms)).map_err(|fault| (fault.pointer, fault.detail))
 }
 
-fn put(users: &str) -> Result<(Arc<Table>, i64), (String, String)> {
+fn put(users: &str) -> Result<(Arc<UserTable>, i64), (String, String)> {
     read(None, &format!(r#"{{"user_metadata":{users},"ts":{DAY}}}"#))
 }
 
-fn patch(base: &Arc<Table>, users: &str) -> Result<(Arc<Table>, i64), (String, String)> {
+fn patch(base: &Arc<UserTable>, users: &str) -> Result<(Arc<UserTable>, i64), (String, String)> {
     read(Some(base), &format!(r#"{{"user_metadata":{users},"ts":{DAY}}}"#))
 }
 
-fn values(table: &Table, id: &str) -> Option<Vec<String>> {
+fn values(table: &UserTable, id: &str) -> Option<Vec<String>> {
     let group = table.group_of(keys().user(id));
     (group != UNKNOWN).then(|| (0..2).map(|attribute| table.value(group, attribute).to_owned()).collect())
 }
 
-fn content<'a>(table: &Table, ids: &[&'a str]) -> BTreeMap<&'a str, String> {
+fn content<'a>(table: &UserTable, ids: &[&'a str]) -> BTreeMap<&'a str, String> {
     ids.iter().filter_map(|id| Some((*id, values(table, id)?.join(" ")))).collect()
 }
 
 /// Ada (pro eu), Bob (free us).
-fn base() -> Arc<Table> {
+fn base() -> Arc<UserTable> {
     put(r#"{"ada":{"plan":"pro","region":"eu"},"bob":{"plan":"free","region":"us"}}"#).unwrap().0
 }
 

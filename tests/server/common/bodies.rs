@@ -19,20 +19,20 @@ pub(crate) fn after_noon(offset_ms: i64) -> String {
 /// A click of the user `u-1` at [`NOON`]; the methods change it.
 ///
 /// A text is put between the quotes of a JSON string without a change, so a test may write escapes.
-pub(crate) fn event(id: impl Display) -> Event {
-    Event { id: id.to_string(), user: "u-1".to_owned(), kind: "click".to_owned(), ts: NOON.to_owned() }
+pub(crate) fn event(id: impl Display) -> EventBuilder {
+    EventBuilder { id: id.to_string(), user: "u-1".to_owned(), kind: "click".to_owned(), ts: NOON.to_owned() }
 }
 
 /// An event; see [`event`]. It is displayed as JSON.
 #[derive(Clone, Debug)]
-pub(crate) struct Event {
+pub(crate) struct EventBuilder {
     id: String,
     user: String,
     kind: String,
     ts: String,
 }
 
-impl Event {
+impl EventBuilder {
     pub(crate) fn user(self, id: impl Display) -> Self {
         Self { user: id.to_string(), ..self }
     }
@@ -58,7 +58,7 @@ impl Event {
     }
 }
 
-impl Display for Event {
+impl Display for EventBuilder {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { id, user, kind, ts } = self;
         write!(f, r#"{{"event_id":"{id}","user_id":"{user}","type":"{kind}","ts":"{ts}"}}"#)
@@ -76,13 +76,13 @@ impl<T: AsRef<[u8]>> Body for T {
     }
 }
 
-impl Body for &Event {
+impl Body for &EventBuilder {
     fn bytes(self) -> Vec<u8> {
         self.to_string().into_bytes()
     }
 }
 
-impl Body for Event {
+impl Body for EventBuilder {
     fn bytes(self) -> Vec<u8> {
         (&self).bytes()
     }

@@ -17,7 +17,7 @@ use weir_api::{Breakdowns, SeriesPoint, SeriesResponse, parameters};
 /// The metrics of each step of a window that ends now.
 #[utoipa::path(
     get, path = "/metrics/series", tag = "metrics", operation_id = "series",
-    params(parameters::Window, parameters::Filters, parameters::Step),
+    params(parameters::Window, parameters::Filters, parameters::StepParam),
     responses(
         (status = 200, description = "The series.", body = SeriesResponse, content_type = "application/json"),
         QueryErrors
