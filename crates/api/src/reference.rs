@@ -1,6 +1,6 @@
 //! `/reference/users` and `/reference/users/{user_id}`.
 
-use crate::placeholder::{ATTRIBUTE, Members, member_for_each_attribute};
+use crate::placeholder::{ATTRIBUTE, OrderedMembers, member_for_each_attribute};
 use serde::de::{Deserializer, Error as _};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -100,7 +100,7 @@ impl Serialize for UserResponse {
 
 impl<'de> Deserialize<'de> for UserResponse {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Members(mut attributes) = Members::deserialize(deserializer)?;
+        let OrderedMembers(mut attributes) = OrderedMembers::deserialize(deserializer)?;
         let at = attributes.iter().position(|(name, _)| name == USER_ID);
         let (_, user_id) = attributes.remove(at.ok_or_else(|| D::Error::missing_field(USER_ID))?);
         Ok(Self { user_id, attributes })
