@@ -11,6 +11,7 @@
 //! Responses of a newer server may have further members and codes. All types ignore unknown members, and codes are
 //! text: see [`ProblemDocument::known_code`].
 
+mod breakdowns;
 mod events;
 pub mod headers;
 mod health;
@@ -22,12 +23,13 @@ mod reference;
 mod role;
 mod status;
 
+pub use breakdowns::{Breakdowns, Counts, GroupValues};
 pub use events::{
     ContentCoding, Event, EventOrArray, EventResult, EventStatus, IngestCounts, IngestResponse, RejectedEvent,
     RejectedResponse, VerdictCode,
 };
 pub use health::HealthResponse;
-pub use metrics::{Breakdowns, Counts, GroupCounts, GroupValues, MetricsResponse, SeriesPoint, SeriesResponse};
+pub use metrics::{GroupCounts, MetricsResponse, SeriesPoint, SeriesResponse};
 pub use placeholder::{ATTRIBUTE, EVENT_TYPE};
 pub use problem::{ProblemCode, ProblemDocument};
 pub use reference::{

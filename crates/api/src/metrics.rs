@@ -1,18 +1,8 @@
 //! `GET /metrics`, `GET /metrics/series` and `GET /metrics/stream`.
-#![allow(unused_qualifications, reason = "the derive of schemas qualifies the types that it inlines")]
 
-use crate::placeholder::{ATTRIBUTE, OrderedMembers, member_for_each_attribute};
-use serde::de::{Deserializer, Error as _};
-use serde::ser::{SerializeMap, Serializer};
+use crate::breakdowns::{Breakdowns, Counts, GroupValues};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::collections::BTreeMap;
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
-
-/// The number of events by value. The keys are sorted, and no count is 0.
-pub type Counts = BTreeMap<String, u64>;
+use utoipa::ToSchema;
 
 /// The metrics of a window. All of them use one generation of the reference table, and all counts are exact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -49,10 +39,6 @@ pub struct MetricsResponse {
     pub groups: Option<Vec<GroupCounts>>,
 }
 
-/// One member `by_<attribute>` for each configured attribute, in the configured order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Breakdowns(pub Vec<(String, Counts)>);
-
 /// The metrics of one combination of attribute values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Group)]
@@ -66,10 +52,6 @@ pub struct GroupCounts {
     /// The number of distinct users.
     pub unique_users: u64,
 }
-
-/// One member for each attribute of `group_by`, in the requested order. The values of unknown users are null.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GroupValues(pub Vec<(String, Option<String>)>);
 
 /// The metrics of a window, step by step. All of them use one generation of the reference table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -113,68 +95,6 @@ pub struct SeriesPoint {
     /// The number of events by type.
     pub by_type: Counts,
 }
-
-/// The prefix of the name of a breakdown. The name of the attribute follows it.
-const PREFIX: &str = "by_";
-
-impl Serialize for Breakdowns {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (attribute, counts) in &self.0 {
-            map.serialize_entry(&format!("{PREFIX}{attribute}"), counts)?;
-        }
-        map.end()
-    }
-}
-
-impl Serialize for GroupValues {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(attribute, value)| (attribute, value)))
-    }
-}
-
-impl<'de> Deserialize<'de> for Breakdowns {
-    /// Ignores members that are not breakdowns, such as those of a newer server.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let OrderedMembers(members) = OrderedMembers::<Value>::deserialize(deserializer)?;
-        let breakdowns = members.into_iter().filter_map(|(name, value)| {
-            let attribute = name.strip_prefix(PREFIX)?.to_owned();
-            Some(serde_json::from_value(value).map(|counts| (attribute, counts)).map_err(D::Error::custom))
-        });
-        breakdowns.collect::<Result<_, _>>().map(Self)
-    }
-}
-
-impl<'de> Deserialize<'de> for GroupValues {
-    /// Ignores members that are not values of attributes, such as those of a newer server.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let OrderedMembers(members) = OrderedMembers::<Value>::deserialize(deserializer)?;
-        let values = members.into_iter().filter_map(|(attribute, value)| match value {
-            Value::Null => Some((attribute, None)),
-            Value::String(value) => Some((attribute, Some(value))),
-            _ => None,
-        });
-        Ok(Self(values.collect()))
-    }
-}
-
-impl PartialSchema for Breakdowns {
-    fn schema() -> RefOr<Schema> {
-        member_for_each_attribute(&format!("{PREFIX}{ATTRIBUTE}"), Counts::schema()).into()
-    }
-}
-
-impl ToSchema for Breakdowns {}
-
-impl PartialSchema for GroupValues {
-    /// No attribute is required, because only those of `group_by` are present.
-    fn schema() -> RefOr<Schema> {
-        let value = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
-        ObjectBuilder::new().property(ATTRIBUTE, value).into()
-    }
-}
-
-impl ToSchema for GroupValues {}
 
 #[cfg(test)]
 mod tests {
