@@ -1,4 +1,4 @@
-//! The engine as a library: no server, no runtime, and a clock of one's own.
+//! The engine as a library, without a server or a runtime, and with a clock of your choice.
 //!
 //! ```sh
 //! cargo run --example embed
@@ -15,10 +15,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = EngineConfig::default();
     config.attributes = vec!["plan".to_owned()];
     let engine = Arc::new(Engine::new(config, SystemClock)?);
-    // Folds what is new and forgets what is old, on threads of its own, until it is dropped.
+    // Folds new events and forgets old ones, on its own threads, until it is dropped.
     let _maintenance = Maintenance::start(&engine)?;
 
-    // A batch, as it would come over a wire: one event a line, the second of them twice.
+    // A batch as it would arrive over a network: one event for each line, the second one twice.
     let now_ms = engine.now_ms();
     let ts = format_ms(now_ms);
     let line = |id: &str, user: &str| format!(r#"{{"event_id":"{id}","user_id":"{user}","type":"click","ts":"{ts}"}}"#);
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("  {}: {}", batch.event_id(index).unwrap_or("-"), batch.verdict(index));
     }
 
-    // Who they are may be told later: stats are grouped when they are asked for.
+    // The attributes of users may come later: events are grouped when a query asks.
     let table = format!(r#"{{"user_metadata":{{"ann":{{"plan":"pro"}}}},"ts":"{ts}"}}"#);
     engine.change_reference(Change::Replace, table.into_bytes(), &Preconditions::default(), now_ms)?;
     let stats = engine.metrics(60).stats;
