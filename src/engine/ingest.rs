@@ -97,7 +97,7 @@ impl Engine {
         Ok(batch.tally())
     }
 
-    /// Whether there are so many unfolded records that a writer should fold some of them.
+    /// Whether the backlog of unfolded records is so large that a writer should fold some of them.
     #[must_use]
     pub fn is_backlogged(&self) -> bool {
         self.backlog.in_use() > self.config.writer_fold_events()
