@@ -69,7 +69,7 @@ fn serving(
     allocator::keep_freed_memory(if is_limited { Duration::ZERO } else { limits::FREED_MEMORY_KEPT });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.workers).enable_all().build()?;
     let served = runtime.block_on(server);
-    runtime.shutdown_timeout(limits::LEFTOVERS_TIMEOUT);
+    runtime.shutdown_timeout(limits::SHUTDOWN_TIMEOUT);
     served
 }
 

@@ -104,7 +104,7 @@ impl Client {
             request.body(()).map_err(ureq::Error::from).and_then(|request| self.agent.run(request))
         };
         let (head, mut body) = response.map_err(|error| lost(&error))?.into_parts();
-        let text = body.with_config().limit(limits::CLIENT_REPLY_BYTES_MAX).read_to_vec();
+        let text = body.with_config().limit(limits::CLIENT_RESPONSE_BYTES_MAX).read_to_vec();
         let text = text.map_err(|error| lost(&error))?;
         if head.status.is_success() { Ok(text) } else { Err(self.refusal(&Response::from_parts(head, text))) }
     }

@@ -100,7 +100,7 @@ impl Reply {
     }
 
     fn read_body(&mut self, stream: &mut impl BufRead, bytes: u64) -> Result<(), Failure> {
-        if bytes.saturating_add(self.body.len() as u64) > limits::LOAD_REPLY_BODY_BYTES_MAX {
+        if bytes.saturating_add(self.body.len() as u64) > limits::LOAD_RESPONSE_BODY_BYTES_MAX {
             return Err(Failure::Malformed("its body is too long"));
         }
         if (stream.take(bytes).read_to_end(&mut self.body)? as u64) < bytes {
@@ -138,7 +138,7 @@ impl From<ErrorKind> for Failure {
 
 /// Appends a line with its end to a head.
 fn read_line(stream: &mut impl BufRead, head: &mut Vec<u8>) -> Result<(), Failure> {
-    let room = limits::LOAD_REPLY_HEAD_BYTES_MAX.saturating_sub(head.len() as u64);
+    let room = limits::LOAD_RESPONSE_HEAD_BYTES_MAX.saturating_sub(head.len() as u64);
     let line_at = head.len();
     stream.take(room).read_until(b'\n', head)?;
     match &head[line_at..] {

@@ -78,7 +78,7 @@ fn watch(poll: Poll) -> Result<(), Box<dyn Error>> {
                 None => picture::blank(&title, note, columns),
             })?;
         }
-        is_new = match screen.key(limits::SIGNAL_LOOK_PERIOD)? {
+        is_new = match screen.key(limits::SIGNAL_POLL_PERIOD)? {
             Some(Key::Quit) => return Ok(()),
             Some(Key::Resized) => true,
             None => false,

@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let (stop, interrupted) = (stop_on_signals()?, Arc::clone(&handover));
     thread::Builder::new().name("weir-signals".to_owned()).spawn(move || {
         while !stop.load(Ordering::Relaxed) {
-            thread::sleep(limits::SIGNAL_LOOK_PERIOD);
+            thread::sleep(limits::SIGNAL_POLL_PERIOD);
         }
         interrupted.interrupt();
     })?;

@@ -61,7 +61,7 @@ impl Outcome {
         let EventResult { event_id, code, message, .. } = result;
         let (code, message) = (code.unwrap_or_default(), message.unwrap_or_default());
         *self.rejected.entry(code.clone()).or_default() += 1;
-        if self.first.len() < limits::SEND_REFUSED_LISTED {
+        if self.first.len() < limits::SEND_REJECTED_LISTED {
             self.first.push(Refused { line, event_id, code, message });
         }
     }
