@@ -3,7 +3,7 @@
 use crate::args::range::within;
 use crate::args::{access, duration};
 use crate::limits;
-use crate::load::{Options, Rate, Target, Workload};
+use crate::load::{LoadOptions, Rate, Target, Workload};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,7 +28,7 @@ Exit codes:
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LoadSettings {
     /// What to do.
-    pub options: Options,
+    pub options: LoadOptions,
     /// The directory that the report's files go to, if there are to be any.
     pub report: Option<PathBuf>,
 }
@@ -136,7 +136,7 @@ impl LoadArgs {
             minimal: self.minimal,
             seed,
         };
-        let options = Options {
+        let options = LoadOptions {
             target: self.url.with_token(token),
             rate: self.rate,
             batch_events: self.batch,
@@ -188,7 +188,7 @@ mod tests {
             minimal: true,
             seed: 5,
         };
-        let options = Options {
+        let options = LoadOptions {
             target: "http://[::1]:81".parse().unwrap(),
             rate: Rate::Max,
             batch_events: 7,
@@ -210,7 +210,7 @@ mod tests {
     fn a_bad_value_is_one_line_that_names_it() {
         for (args, named) in [
             (&["--url", "https://x"][..], "--url"),
-            (&["--rate", "0"], "neither 1 to 1000000000 nor \"max\""),
+            (&["--rate", "0"], "must be 1 to 1000000000, or \"max\""),
             (&["--rate", "-5"], "--rate"),
             (&["--batch", "0"], "batch must be 1 to 100000, not 0"),
             (&["--batch", "100001"], "batch must be"),

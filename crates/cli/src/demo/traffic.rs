@@ -2,7 +2,7 @@
 
 use crate::demo::people::user_id;
 use crate::limits;
-use crate::load::Users;
+use crate::load::UserSampler;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
@@ -33,7 +33,7 @@ pub(super) struct Traffic {
     batch_events: usize,
     skew_ms: i64,
     rate: u32,
-    users: Users,
+    users: UserSampler,
     rng: SmallRng,
     /// Tells the ids of this run from those of another.
     run: u64,
@@ -54,7 +54,7 @@ impl Traffic {
     /// Events for an engine with these settings, of so many users, and so many a second.
     pub(super) fn new(engine: &EngineConfig, rate: u32, users: u32, seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let users = Users::new(users, Some(ZIPF_EXPONENT), seed).starting_anywhere(&mut rng);
+        let users = UserSampler::new(users, Some(ZIPF_EXPONENT), seed).with_random_start(&mut rng);
         Self {
             types: engine.event_types.clone(),
             batch_events: limits::DEMO_BATCH_EVENTS.min(engine.max_batch_events),
