@@ -1,6 +1,6 @@
 //! The arguments of every command that speaks to a running server.
 
-use crate::client::{Access, BaseUrl, Token, Trust};
+use crate::client::{BaseUrl, ClientConfig, Token, Trust};
 use clap::Args;
 use std::path::PathBuf;
 use weir_api::Role;
@@ -27,7 +27,7 @@ impl AccessArgs {
         self,
         role: Role,
         variable: impl Fn(&str) -> Result<Option<String>, String>,
-    ) -> Result<Access, String> {
+    ) -> Result<ClientConfig, String> {
         let token = match &self.token_file {
             Some(path) => {
                 let token = TokenSources::first_of_file(path)?;
@@ -35,7 +35,7 @@ impl AccessArgs {
             }
             None => token_of(role, variable)?,
         };
-        Ok(Access { url: self.url, role, token, trust: self.ca.map_or(Trust::System, Trust::File) })
+        Ok(ClientConfig { url: self.url, role, token, trust: self.ca.map_or(Trust::System, Trust::File) })
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
         let file = || AccessArgs { token_file: Some(path.clone()), ..args() };
         assert_eq!(token(file(), Role::Admin), Ok(Some(Token::first_of("filed").unwrap())));
         std::fs::write(&path, "two words\n").unwrap();
-        assert!(token(file(), Role::Admin).unwrap_err().ends_with(": not a token"));
+        assert!(token(file(), Role::Admin).unwrap_err().ends_with(": not a valid token"));
         std::fs::remove_file(&path).unwrap();
         assert!(token(file(), Role::Admin).is_err());
     }
@@ -78,6 +78,6 @@ mod tests {
     #[test]
     fn a_variable_that_holds_no_token_is_named() {
         let variable = |_: &str| Ok(Some(String::new()));
-        assert_eq!(args().validate(Role::Ingest, variable).unwrap_err(), "WEIR_INGEST_TOKEN: not a token");
+        assert_eq!(args().validate(Role::Ingest, variable).unwrap_err(), "WEIR_INGEST_TOKEN: not a valid token");
     }
 }

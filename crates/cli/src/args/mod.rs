@@ -46,13 +46,13 @@ pub(crate) enum Command {
     /// Send load to a server.
     Load(LoadSettings),
     /// Send events to a server.
-    Send(client::send::Options),
+    Send(client::send::SendOptions),
     /// Replace a server's reference table.
     ReferencePut(PutOptions),
     /// Show a server's reference table.
     ReferenceShow(ShowOptions),
     /// Show a server's figures.
-    Top(top_command::Options),
+    Top(top_command::TopOptions),
     /// Serve, and send traffic of its own.
     Demo(DemoSettings),
     /// Print a shell's completions.

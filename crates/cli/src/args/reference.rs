@@ -119,8 +119,8 @@ impl PutArgs {
             None if is_csv(&source) => TableFormat::Csv,
             Some(Format::Json) | None => TableFormat::Json,
         };
-        let access = self.access.validate(Role::Admin, variable)?;
-        Ok(PutOptions { access, source, format, ts: self.ts, if_match: self.if_match })
+        let client = self.access.validate(Role::Admin, variable)?;
+        Ok(PutOptions { client, source, format, ts: self.ts, if_match: self.if_match })
     }
 }
 
@@ -129,7 +129,7 @@ impl ShowArgs {
         self,
         variable: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<ShowOptions, String> {
-        Ok(ShowOptions { access: self.access.validate(Role::Read, variable)?, user_id: self.user_id, json: self.json })
+        Ok(ShowOptions { client: self.access.validate(Role::Read, variable)?, user_id: self.user_id, json: self.json })
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::args::access::AccessArgs;
 use crate::args::range::within;
 use crate::args::{duration, size_bytes, source};
-use crate::client::send::Options;
+use crate::client::send::SendOptions;
 use crate::limits;
 use clap::Args;
 use std::time::Duration;
@@ -68,11 +68,14 @@ pub(super) struct SendArgs {
 }
 
 impl SendArgs {
-    pub(super) fn validate(self, variable: impl Fn(&str) -> Result<Option<String>, String>) -> Result<Options, String> {
+    pub(super) fn validate(
+        self,
+        variable: impl Fn(&str) -> Result<Option<String>, String>,
+    ) -> Result<SendOptions, String> {
         within("batch", self.batch, &limits::SEND_BATCH_EVENTS)?;
         within("batch-bytes", self.batch_bytes, &limits::SEND_BATCH_BYTES)?;
-        Ok(Options {
-            access: self.access.validate(Role::Ingest, variable)?,
+        Ok(SendOptions {
+            client: self.access.validate(Role::Ingest, variable)?,
             source: source(self.file),
             batch_events: self.batch,
             batch_bytes: self.batch_bytes,
@@ -99,7 +102,7 @@ mod tests {
     use crate::args::tests::{assert_is_one_line, parsed};
     use crate::client::Source;
 
-    fn send(args: &[&str]) -> Result<Options, String> {
+    fn send(args: &[&str]) -> Result<SendOptions, String> {
         match parsed(&[&["send"], args].concat())? {
             Command::Send(options) => Ok(options),
             other => panic!("{other:?}"),
@@ -112,7 +115,7 @@ mod tests {
         assert_eq!((options.source, options.batch_events, options.batch_bytes), (Source::Stdin, 1_000, 1 << 20));
         assert_eq!((options.linger, options.retry_for), (Duration::from_millis(200), Duration::from_secs(60)));
         assert_eq!((options.gzip, options.fail_on_duplicates), (false, false));
-        assert_eq!(options.access.url.to_string(), "http://127.0.0.1:3000");
+        assert_eq!(options.client.url.to_string(), "http://127.0.0.1:3000");
     }
 
     #[test]
@@ -124,7 +127,7 @@ mod tests {
         assert_eq!((options.batch_events, options.batch_bytes), (7, 2_048));
         assert_eq!((options.linger, options.retry_for), (Duration::ZERO, Duration::from_secs(7_200)));
         assert_eq!((options.gzip, options.fail_on_duplicates), (true, true));
-        assert_eq!(options.access.trust, crate::client::Trust::File("ca.pem".into()));
+        assert_eq!(options.client.trust, crate::client::Trust::File("ca.pem".into()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The arguments of `weir top`.
 
 use crate::args::access::AccessArgs;
-use crate::top::Options;
+use crate::top::TopOptions;
 use clap::Args;
 use weir_api::Role;
 
@@ -48,10 +48,13 @@ pub(super) struct TopArgs {
 }
 
 impl TopArgs {
-    pub(super) fn validate(self, variable: impl Fn(&str) -> Result<Option<String>, String>) -> Result<Options, String> {
+    pub(super) fn validate(
+        self,
+        variable: impl Fn(&str) -> Result<Option<String>, String>,
+    ) -> Result<TopOptions, String> {
         let types = self.types.into_iter().map(|value| ("type".to_owned(), value));
-        Ok(Options {
-            access: self.access.validate(Role::Read, variable)?,
+        Ok(TopOptions {
+            client: self.access.validate(Role::Read, variable)?,
             window_secs: self.window,
             filters: types.chain(self.conditions).collect(),
             once: self.once,
@@ -71,7 +74,7 @@ mod tests {
     use crate::args::Command;
     use crate::args::tests::{assert_is_one_line, parsed};
 
-    fn top(args: &[&str]) -> Result<Options, String> {
+    fn top(args: &[&str]) -> Result<TopOptions, String> {
         match parsed(&[&["top"], args].concat())? {
             Command::Top(options) => Ok(options),
             other => panic!("{other:?}"),
