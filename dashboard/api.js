@@ -35,8 +35,4 @@ export class Api {
   async json(path, signal) {
     return (await this.get(path, signal)).json();
   }
-
-  async text(path, signal) {
-    return (await this.get(path, signal, "text/plain")).text();
-  }
 }

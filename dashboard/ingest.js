@@ -4,21 +4,10 @@ const HISTORY_MS = 60_000;
 const RATE_MS = 10_000;
 const SAMPLES_MAX = 64;
 
-// The verdict counters and the latency histogram of a parsed exposition, with its time.
-export function readIngest(samples, atMs) {
-  const verdicts = new Map();
-  for (const { labels, value } of samples.get("weir_ingest_events_total") ?? []) {
-    if (labels.has("verdict")) verdicts.set(labels.get("verdict"), value);
-  }
-  const buckets = new Map();
-  for (const { labels, value } of samples.get("weir_http_request_duration_seconds_bucket") ?? []) {
-    if (labels.get("route") !== "/events" || labels.get("method") !== "POST" || !labels.has("le")) continue;
-    const text = labels.get("le");
-    const bound = text === "+Inf" ? Infinity : Number(text);
-    // Requests may be counted under several statuses. Their buckets are added.
-    if (!Number.isNaN(bound)) buckets.set(bound, (buckets.get(bound) ?? 0) + value);
-  }
-  return { atMs, verdicts, buckets };
+// The verdict counters and the latency histogram of an answer of GET /status, with its time.
+export function readIngest({ verdicts, ingest_latency }, atMs) {
+  const buckets = (ingest_latency ?? []).map(({ le_sec, requests }) => [le_sec ?? Infinity, requests]);
+  return { atMs, verdicts: new Map(Object.entries(verdicts ?? {})), buckets: new Map(buckets) };
 }
 
 // The last minute of readings.

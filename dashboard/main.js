@@ -6,7 +6,6 @@ import { Chart, fillTable } from "./chart.js";
 import { Connection } from "./connection.js";
 import { Controls } from "./controls.js";
 import { byId, setText } from "./dom.js";
-import { parseExposition } from "./exposition.js";
 import { clock, count, percent, rate, span } from "./format.js";
 import { IngestHistory, readIngest } from "./ingest.js";
 import { Live } from "./live.js";
@@ -66,7 +65,7 @@ class Page {
     new Poll((signal) => this.#attempt(() => this.#fetchUnfiltered(signal))),
     new Poll((signal) =>
       this.#attempt(
-        () => this.#fetchFigures(signal),
+        () => this.#fetchStatus(signal),
         (problem) => showIngest(this.#history, problem),
       ),
     ),
@@ -205,11 +204,11 @@ class Page {
     this.#isDescribed = description !== null;
   }
 
-  async #fetchFigures(signal) {
-    const samples = parseExposition(await this.#api.text("/metrics/prometheus", signal));
-    this.#history.add(readIngest(samples, performance.now()));
+  async #fetchStatus(signal) {
+    const status = await this.#api.json("/status", signal);
+    this.#history.add(readIngest(status, performance.now()));
     showIngest(this.#history, "");
-    showProcess(samples, this.#nowMs());
+    showProcess(status, this.#nowMs());
     return FIGURES_MS;
   }
 

@@ -57,16 +57,13 @@ export function showRejects({ rejected, total }) {
   );
 }
 
-// Shows the version, start time and memory of the process, from a parsed exposition.
-export function showProcess(samples, nowMs) {
-  const value = (name) => samples.get(name)?.[0]?.value;
-  const version = samples.get("weir_build_info")?.[0]?.labels.get("version");
-  const startedSecs = value("process_start_time_seconds");
-  const bytes = value("process_resident_memory_bytes");
+// Shows the version, start time and memory of the process, from an answer of GET /status.
+export function showProcess({ version, started_at, resident_bytes }, nowMs) {
+  const startedMs = Date.parse(started_at ?? "");
   const facts = [
     version && `weir ${version}`,
-    startedSecs && `started ${ago(nowMs / 1000 - startedSecs)}`,
-    bytes && `${count(bytes / 2 ** 20)} MiB of memory`,
+    Number.isFinite(startedMs) && `started ${ago((nowMs - startedMs) / 1000)}`,
+    resident_bytes && `${count(resident_bytes / 2 ** 20)} MiB of memory`,
   ];
   setText(byId("process"), facts.filter(Boolean).join(" · "));
 }

@@ -4,6 +4,7 @@ use crate::limits;
 
 /// How long an accepted id is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Horizon {
     /// For this many seconds after its acceptance.
     Secs(u64),

@@ -34,7 +34,6 @@ mod fair;
 mod fair_tests;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
-#[path = "stages.rs"]
 pub mod internals;
 mod json;
 #[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub, reason = "a door of `internals`"))]

@@ -1,4 +1,4 @@
-//! The engine's promises, one at a time, on a clock that the test owns.
+//! The promises of the engine, one at a time, with a clock that the test controls.
 #![allow(clippy::unwrap_used, reason = "an unwrap in a test is an assertion")]
 
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ fn engine() -> (Engine, Arc<ManualClock>) {
     engine_with(|_| {})
 }
 
-/// One line an event: id, user, and milliseconds from `now_ms`.
+/// One line for each event: its id, its user, and its distance from `now_ms` in milliseconds.
 fn ndjson(events: impl IntoIterator<Item = (String, String, i64)>, now_ms: i64) -> Vec<u8> {
     let line = |(id, user, offset_ms)| {
         let ts = format_ms(now_ms + offset_ms);
@@ -49,7 +49,7 @@ fn put(engine: &Engine, users: &str, ts_ms: i64) -> u64 {
     generation.number()
 }
 
-/// Total and distinct users.
+/// The events and the distinct users of a window.
 fn events_and_users(engine: &Engine, window_secs: u32) -> (u64, u64) {
     let metrics = engine.metrics(window_secs);
     (metrics.stats.events, metrics.stats.unique_users)
@@ -82,7 +82,7 @@ fn a_rejected_event_does_not_claim_its_id() {
 }
 
 #[test]
-fn a_batch_that_is_ingested_again_counts_nothing_again() {
+fn a_batch_that_is_ingested_again_is_not_counted_again() {
     let (engine, _) = engine();
     let mut batch = decode(&engine, &[("a", "u1", 0), ("a", "u1", 0), ("b", "u2", SKEW_MS + 1)], START_MS);
     let tally = Tally { accepted: 1, duplicates: 1, rejected: 1 };
@@ -114,7 +114,7 @@ fn a_window_is_the_whole_seconds_up_to_now() {
 }
 
 #[test]
-fn an_event_ahead_of_the_clock_joins_when_its_second_begins() {
+fn an_event_ahead_of_the_clock_is_counted_when_its_second_begins() {
     let (engine, clock) = engine();
     post(&engine, &[("a", "u", 2_500)]);
     assert_eq!(events_and_users(&engine, 1_800), (0, 0));
@@ -127,7 +127,7 @@ fn an_event_ahead_of_the_clock_joins_when_its_second_begins() {
 }
 
 #[test]
-fn events_ahead_of_the_clock_are_folded_before_they_are_due() {
+fn events_ahead_of_the_clock_are_folded_before_their_second_begins() {
     let (engine, clock) = engine();
     post(&engine, &[("a", "u", 60_000), ("b", "u", 120_000)]);
     assert_eq!(engine.sizes().backlog, 2);
@@ -163,7 +163,7 @@ fn short_retentions_wrap_the_ring_many_times() {
             engine.tick();
         }
         if second >= 10 {
-            // A second in the past has got all three of its events, the last two wait for theirs from behind.
+            // Seconds up to two seconds ago have all three events. The last two seconds each have two so far.
             assert_eq!(events_and_users(&engine, 5), (3 * 3 + 2 + 2, 3), "{second}");
         }
         clock.advance(1_000);
@@ -172,7 +172,7 @@ fn short_retentions_wrap_the_ring_many_times() {
 }
 
 #[test]
-fn users_leave_with_their_last_second() {
+fn users_expire_with_their_last_second() {
     let (engine, clock) = engine_with(|config| config.retention_secs = 10);
     post(&engine, &[("a", "u1", 0), ("b", "u2", 0), ("c", "u2", 5_000)]);
     assert_eq!((events_and_users(&engine, 10), engine.sizes().users), ((2, 2), 2));
@@ -185,8 +185,9 @@ fn users_leave_with_their_last_second() {
 }
 
 #[test]
-fn a_user_with_nothing_but_events_ahead_of_the_clock_keeps_the_index() {
-    // u1's only seen second expires while an event of theirs is still ahead; the next new user must not get the index.
+fn a_user_with_only_events_ahead_of_the_clock_keeps_the_index() {
+    // The only second in which u1 was seen expires while another event of u1 is still ahead. The next new user must not
+    // get the index of u1.
     let (engine, clock) = engine_with(|config| (config.retention_secs, config.max_skew_secs) = (5, 60));
     put(&engine, r#"{"u1":{"plan":"pro","region":"eu"},"u2":{"plan":"free","region":"us"}}"#, START_MS);
     post(&engine, &[("a", "u1", 0), ("b", "u1", 30_000)]);
@@ -201,18 +202,19 @@ fn a_user_with_nothing_but_events_ahead_of_the_clock_keeps_the_index() {
 }
 
 #[test]
-fn what_a_stalled_writer_publishes_too_late_is_not_shown_and_not_kept() {
+fn records_that_a_stalled_writer_publishes_too_late_are_neither_counted_nor_kept() {
     let (engine, clock) = engine_with(|config| (config.retention_secs, config.max_skew_secs) = (5, 2));
     let mut stalled = decode(&engine, &[("a", "u1", 0), ("b", "u2", 2_000)], START_MS);
     clock.advance(6_000);
     post(&engine, &[("c", "u3", 0)]);
     engine.tick();
-    // The writer took its time at START and goes on now: it judges by that time, and counts into those seconds.
+    // The writer read the clock at START and continues now. Its batch is checked against that time and counts in those
+    // seconds.
     assert_eq!(engine.ingest(&mut stalled, START_MS).unwrap().accepted, 2);
     assert_eq!(
         (events_and_users(&engine, 5), engine.sizes().users),
         ((2, 2), 2),
-        "START + 2 s is still live, START is not"
+        "START + 2 s is still in the retention, START is not"
     );
     clock.advance(i64::from(limits::STALL_SLACK_SECS) * 1_000 * 10);
     let mut stalled = decode(&engine, &[("d", "u1", 0)], START_MS);
@@ -240,7 +242,7 @@ fn a_new_table_regroups_what_was_ingested_before_it() {
 }
 
 #[test]
-fn many_groups_are_counted_as_exactly_as_few() {
+fn many_groups_are_counted_exactly() {
     let (engine, _) = engine();
     let users = 3_000;
     let table: Vec<String> = (0..users)
@@ -258,7 +260,7 @@ fn many_groups_are_counted_as_exactly_as_few() {
 }
 
 #[test]
-fn the_clock_never_runs_backwards_and_says_how_far_it_was_set_back() {
+fn the_time_never_runs_backwards_and_the_engine_reports_how_far_the_clock_was_set_back() {
     let (engine, clock) = engine();
     post(&engine, &[("a", "u", 0)]);
     clock.advance(-3_600_000);
@@ -300,11 +302,11 @@ fn an_id_is_remembered_for_exactly_the_horizon() {
 }
 
 #[test]
-fn an_identical_retry_is_never_counted_twice_however_late() {
+fn an_identical_retry_is_never_counted_twice() {
     let (engine, clock) = engine_with(|config| (config.retention_secs, config.max_skew_secs) = (10, 5));
     let mut accepted = 0;
     for _ in 0..200 {
-        // The same bytes, of an event stamped five seconds ahead at first.
+        // The same bytes each time. The event is at first five seconds ahead of the clock.
         let mut batch = decode(&engine, &[("a", "u", 5_000)], START_MS);
         accepted += engine.ingest(&mut batch, engine.now_ms()).unwrap().accepted;
         engine.sweep();
@@ -316,7 +318,7 @@ fn an_identical_retry_is_never_counted_twice_however_late() {
 #[test]
 fn a_full_backlog_refuses_a_batch_whole_and_a_fold_makes_room() {
     let (engine, clock) = engine_with(|config| (config.max_batch_events, config.max_backlog_events) = (100, 1_000));
-    clock.advance(2 * SKEW_MS); // out of reach of the last fold
+    clock.advance(2 * SKEW_MS); // beyond the seconds of the last fold
     let now_ms = engine.now_ms();
     let batch = |first: usize| {
         let events = (first..first + 100).map(|event| (format!("e{event}"), format!("u{}", event % 7), 0));
@@ -324,33 +326,37 @@ fn a_full_backlog_refuses_a_batch_whole_and_a_fold_makes_room() {
     };
     for first in 0..10 {
         assert_eq!(engine.try_ingest(&mut batch(100 * first), now_ms).unwrap().accepted, 100);
-        assert_eq!(engine.is_backlogged(), first >= 1, "above an eighth");
+        assert_eq!(engine.is_backlogged(), first >= 1, "the backlog is above an eighth");
     }
     let mut refused = batch(1_000);
     assert_eq!(engine.try_ingest(&mut refused, now_ms), Err(Overloaded));
     assert!((0..100).all(|index| refused.verdict(index) == Verdict::Pending));
-    assert_eq!((engine.sizes().dedup_ids, engine.sizes().backlog), (1_000, 1_000), "nothing of it was claimed");
-    // A writer that may fold makes its own room.
+    assert_eq!(
+        (engine.sizes().dedup_ids, engine.sizes().backlog),
+        (1_000, 1_000),
+        "nothing of the refused batch was claimed"
+    );
+    // A writer that may fold makes room for its own batch.
     assert_eq!(engine.ingest(&mut refused, now_ms).unwrap().accepted, 100);
     assert_eq!((engine.sizes().backlog, engine.is_backlogged()), (100, false));
     assert_eq!((events_and_users(&engine, 1), engine.sizes().backlog), ((1_100, 7), 0));
 }
 
 #[test]
-fn a_tick_folds_all_that_is_there_when_it_starts() {
+fn a_tick_folds_all_records_that_exist_when_it_starts() {
     let (engine, _) = engine();
     for batch in 0..2 {
         let events = (0..100_000_i64).map(|i| (format!("e{batch}-{i}"), format!("u{}", i % 9), -(i % 4) * 1_000));
         let mut events = engine.decode(ndjson(events, START_MS), Format::Ndjson).unwrap();
         engine.try_ingest(&mut events, START_MS).unwrap();
     }
-    assert!(engine.sizes().backlog > limits::FOLD_SLICE, "more than a slice");
+    assert!(engine.sizes().backlog > limits::FOLD_SLICE, "there is more than one slice");
     engine.tick();
     assert_eq!((engine.sizes().backlog, events_and_users(&engine, 4)), (0, (200_000, 9)));
 }
 
 #[test]
-fn duplicates_and_rejects_leave_no_trace_in_the_backlog() {
+fn duplicate_and_rejected_events_do_not_stay_in_the_backlog() {
     let (engine, _) = engine();
     post(&engine, &[("a", "u", 0), ("a", "u", 0), ("b", "u", SKEW_MS + 1), ("", "u", 0)]);
     assert_eq!(engine.sizes().backlog, 1);
@@ -359,18 +365,19 @@ fn duplicates_and_rejects_leave_no_trace_in_the_backlog() {
 }
 
 #[test]
-fn what_comes_to_a_second_that_another_has_replaced_leaves_no_trace_in_the_backlog() {
+fn records_of_a_second_whose_slot_was_reused_do_not_stay_in_the_backlog() {
     let (engine, clock) = engine_with(|config| (config.retention_secs, config.max_skew_secs) = (5, 2));
     let mut stalled = decode(&engine, &[("a", "u1", 0), ("b", "u2", 0)], START_MS);
-    clock.advance(1_024_000); // some rounds of any ring this small
+    clock.advance(1_024_000); // several rounds of this ring
     post(&engine, &[("c", "u3", 0)]);
     engine.ingest(&mut stalled, START_MS).unwrap();
     assert_eq!(engine.sizes().backlog, 1);
     assert_eq!((events_and_users(&engine, 5), engine.sizes().backlog), ((1, 1), 0));
 }
 
-/// Eight writers and four readers on the real clock. Writers post overlapping id ranges, so each id is raced for; every
-/// accepted event is counted once, answers never go back, and an answer that starts after a post has it.
+/// Eight writers and four readers with the real clock. Two writers post each range of ids, so they race for every id.
+/// Every accepted event is counted once, answers never go back, and an answer that starts after a post contains its
+/// events.
 #[test]
 fn no_accepted_event_is_lost_or_doubled_under_load() {
     const WRITERS: usize = 8;
@@ -433,8 +440,8 @@ fn no_accepted_event_is_lost_or_doubled_under_load() {
     assert_eq!(engine.sizes().dedup_ids as u64, distinct);
 }
 
-/// Readers beside table swaps: each table moves every user to a plan named after its generation, so a mixed answer would
-/// show two plans.
+/// Readers run while the table is replaced. Each table moves every user to a plan that is named after its generation,
+/// so an answer of two generations would show two plans.
 #[test]
 fn no_answer_mixes_generations_or_goes_back_to_an_older_one() {
     const SWAPS: u64 = 60;
@@ -451,7 +458,10 @@ fn no_answer_mixes_generations_or_goes_back_to_an_older_one() {
                 while !done.load(Ordering::Acquire) {
                     let before = published.load(Ordering::Acquire);
                     let metrics = engine.metrics(300);
-                    assert!(metrics.generation >= before.max(last), "an older generation than one that was seen");
+                    assert!(
+                        metrics.generation >= before.max(last),
+                        "the generation is older than one that was seen before"
+                    );
                     last = metrics.generation;
                     let plans = &metrics.stats.by_attribute[0].1;
                     if last == 0 {

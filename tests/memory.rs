@@ -1,4 +1,6 @@
-//! What expires gives its memory back, and what is held is counted and limited. The allocator of this test counts the bytes that are allocated.
+//! Expired ids and events free their memory, and the memory in use is counted and limited.
+//!
+//! The allocator of this test counts the allocated bytes.
 
 #![allow(unsafe_code, reason = "an allocator is an unsafe trait")]
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
@@ -16,7 +18,7 @@ struct Counting;
 static ALLOCATED_BYTES: AtomicUsize = AtomicUsize::new(0);
 static PEAK_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call is handed to the system's allocator as it is.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let before_bytes = ALLOCATED_BYTES.fetch_add(layout.size(), Ordering::Relaxed);
@@ -43,7 +45,7 @@ fn allocated_bytes() -> usize {
     ALLOCATED_BYTES.load(Ordering::Relaxed)
 }
 
-/// Ingests `events` events of a thousand users, with ids that start with `prefix`.
+/// Ingests `events` events of a thousand users. Their ids start with `prefix`.
 fn ingest(engine: &Engine, prefix: &str, events: usize) {
     for first in (0..events).step_by(BATCH) {
         let now_ms = engine.now_ms();
@@ -59,41 +61,41 @@ fn ingest(engine: &Engine, prefix: &str, events: usize) {
     engine.tick();
 }
 
-/// Ticks often enough that the epoch frees everything that was retired.
-fn settle(engine: &Engine) {
+/// Ticks so often that the epoch advances and everything retired is freed.
+fn free_retired(engine: &Engine) {
     for _ in 0..1_000 {
         engine.tick();
     }
 }
 
-fn expired_ids_and_events_give_their_memory_back() {
+fn expired_ids_and_events_free_their_memory() {
     let clock = Arc::new(ManualClock::new(START_MS));
     let engine = Engine::new(EngineConfig::default(), Arc::clone(&clock)).unwrap();
-    settle(&engine); // what earlier tests have retired
+    free_retired(&engine); // what earlier tests have retired
     let empty_bytes = allocated_bytes();
     ingest(&engine, "a-", IDS);
-    settle(&engine);
+    free_retired(&engine);
     let full_bytes = allocated_bytes() - empty_bytes;
     assert!(full_bytes > IDS * 24, "{full_bytes} bytes for {IDS} ids");
     assert!(full_bytes < IDS * 160, "{full_bytes} bytes for {IDS} ids");
 
     clock.advance(3_600_000);
     engine.sweep();
-    settle(&engine);
+    free_retired(&engine);
     assert_eq!((engine.sizes().dedup_ids, engine.sizes().users), (0, 0));
     let left_bytes = allocated_bytes().saturating_sub(empty_bytes);
-    // What stays are parse buffers and the arrays of the most users at once.
+    // The parse buffers stay, and the arrays for the largest number of users at once.
     assert!(left_bytes < full_bytes / 10, "{left_bytes} of {full_bytes} bytes are still held");
 
-    // When most of it expires, most of it is given back.
+    // When most ids and events expire, most of the memory is freed.
     ingest(&engine, "b-", IDS);
     clock.advance(1_800_000);
     ingest(&engine, "c-", IDS / 20);
-    settle(&engine);
+    free_retired(&engine);
     let both_bytes = allocated_bytes() - empty_bytes;
     clock.advance(400_000);
     engine.sweep();
-    settle(&engine);
+    free_retired(&engine);
     assert_eq!(engine.sizes().dedup_ids, IDS / 20);
     let few_bytes = allocated_bytes() - empty_bytes;
     assert!(few_bytes < both_bytes / 3, "{few_bytes} of {both_bytes} bytes are still held");
@@ -106,7 +108,7 @@ fn one_sweep_is_enough_for_large_tables_to_shrink() {
     let mut claims = Claims::elastic(Some(10));
     for first in (0..IDS).step_by(BATCH) {
         let of_batch: Vec<_> = (first..first + BATCH).map(|id| keys.event(&id.to_string())).collect();
-        // The last of them outlive the others.
+        // The last ids expire later than the others.
         claims.claim(&of_batch, if first < IDS / 20 * 19 { 0 } else { 60_000 });
     }
     let full_bytes = allocated_bytes() - before_bytes;
@@ -118,7 +120,7 @@ fn one_sweep_is_enough_for_large_tables_to_shrink() {
 fn folded_records_are_freed_while_their_second_is_still_live() {
     let engine = Engine::new(EngineConfig::default(), ManualClock::new(START_MS)).unwrap();
     let mut appends = Appends::new(2_048);
-    settle(&engine); // what earlier tests have retired
+    free_retired(&engine); // what earlier tests have retired
     let before_bytes = allocated_bytes();
     for _ in (0..IDS).step_by(BATCH) {
         appends.append(1, vec![0; BATCH].into());
@@ -126,16 +128,16 @@ fn folded_records_are_freed_while_their_second_is_still_live() {
     let full_bytes = allocated_bytes() - before_bytes;
     assert!(full_bytes >= IDS * 16);
     assert_eq!(appends.drain(), IDS as u64);
-    settle(&engine);
+    free_retired(&engine);
     let left_bytes = allocated_bytes().saturating_sub(before_bytes);
     assert!(left_bytes < full_bytes / 100, "{left_bytes} of {full_bytes} bytes are still held");
 }
 
-fn an_engine_that_is_dropped_leaves_nothing_behind() {
+fn a_dropped_engine_frees_all_its_memory() {
     let round = || {
         let engine = Engine::new(EngineConfig::default(), ManualClock::new(START_MS)).unwrap();
         ingest(&engine, "a-", IDS);
-        settle(&engine);
+        free_retired(&engine);
     };
     round();
     let before_bytes = allocated_bytes();
@@ -143,10 +145,10 @@ fn an_engine_that_is_dropped_leaves_nothing_behind() {
         round();
     }
     let left_bytes = allocated_bytes().saturating_sub(before_bytes);
-    assert!(left_bytes < IDS, "{left_bytes} bytes are left of three engines");
+    assert!(left_bytes < IDS, "{left_bytes} bytes of three engines are left");
 }
 
-fn records_that_were_never_folded_are_freed_with_their_window() {
+fn unfolded_records_are_freed_with_their_window() {
     let before_bytes = allocated_bytes();
     let appends = Appends::new(2_048);
     for second in 0..100 {
@@ -158,7 +160,7 @@ fn records_that_were_never_folded_are_freed_with_their_window() {
     assert!(left_bytes < BATCH * 16, "{left_bytes} bytes are left");
 }
 
-/// An engine, its clock, and what was allocated before it.
+/// An engine, its clock, and the bytes that were allocated before it.
 struct Bench {
     clock: Arc<ManualClock>,
     engine: Engine,
@@ -173,7 +175,8 @@ impl Bench {
         Self { clock, engine, before_bytes }
     }
 
-    /// Ingests events of a second after the start, each with a new id and a new user; whether they were taken.
+    /// Ingests events of the second `second` after the start, each with a new id and a new user. Returns whether they
+    /// were taken.
     fn ingest(&self, numbers: Range<usize>, second: i64) -> bool {
         let ts = format_ms(START_MS + second * 1_000);
         let line =
@@ -183,7 +186,7 @@ impl Bench {
         self.engine.ingest(&mut batch, self.engine.now_ms()).is_ok()
     }
 
-    /// A table of users of so many plans and regions.
+    /// Replaces the table by one of `users` users with `plans` plans and `regions` regions.
     fn put(&self, ts_ms: i64, users: usize, plans: usize, regions: usize) {
         let user =
             |n: usize| format!("\"u{n}\":{{\"plan\":\"p{}\",\"region\":\"r{}\"}}", n % plans, n / plans % regions);
@@ -194,22 +197,22 @@ impl Bench {
         let _ = self.engine.change_reference(Change::Replace, body, &Preconditions::default(), now_ms);
     }
 
-    /// What is counted for each byte that is allocated.
+    /// The counted bytes for each allocated byte.
     fn counted_times(&self, mapped_bytes: usize) -> f64 {
         let counted_bytes = self.engine.memory().used_bytes() - mapped_bytes;
         counted_bytes as f64 / (allocated_bytes() - self.before_bytes) as f64
     }
 }
 
-/// Threads keep parse buffers, which no engine counts.
+/// Creates the parse buffers of this thread, which no engine counts.
 fn make_parse_buffers() {
     let bench = Bench::new(EngineConfig::default());
     assert!(bench.ingest(0..1, 0) && bench.ingest(1..1_001, 0));
     bench.put(0, 20_000, 50, 50);
-    settle(&bench.engine);
+    free_retired(&bench.engine);
 }
 
-fn what_is_allocated_is_counted() {
+fn allocated_memory_is_counted() {
     const EVENTS: usize = 300_000;
     make_parse_buffers();
     for (dedup_capacity, batch_events, is_limited) in
@@ -219,10 +222,11 @@ fn what_is_allocated_is_counted() {
         (config.dedup_capacity, config.max_batch_events) = (dedup_capacity, 1_000);
         config.max_memory_bytes = is_limited.then_some(1 << 40);
         let bench = Bench::new(config);
-        // Tables are mapped beside the allocator: three generations of horizon and slack, to be filled to 8 of 10.
+        // The tables are mapped without the allocator: three generations of horizon and slack, with a load of at most
+        // 8/10.
         let mapped_bytes = dedup_capacity.map_or(0, |ids| ids * 2_100 / 2_040 * 10 / 8 * 8 * 3);
         let (mut least, mut most) = (f64::MAX, 0.0_f64);
-        let mut look = |bench: &Bench| {
+        let mut measure = |bench: &Bench| {
             let times = bench.counted_times(mapped_bytes);
             least = least.min(times);
             let sizes = bench.engine.sizes();
@@ -232,34 +236,36 @@ fn what_is_allocated_is_counted() {
         };
         for first in (0..EVENTS).step_by(batch_events) {
             assert!(bench.ingest(first..first + batch_events, first as i64 * 7 / 1_000 % 240 - 120));
-            look(&bench);
+            measure(&bench);
             if first % 10_000 == 0 {
                 bench.engine.tick();
-                look(&bench);
+                measure(&bench);
             }
             if first % 50_000 == 0 {
-                // More groups from table to table, up to more than seconds count in arrays.
+                // Each table has more groups. The last ones have more than an array of counters.
                 bench.put(first as i64, 20_000, 40, 1 + first / 6_000);
-                look(&bench);
+                measure(&bench);
                 let _ = bench.engine.metrics(300);
-                look(&bench);
-                settle(&bench.engine);
-                look(&bench);
+                measure(&bench);
+                free_retired(&bench.engine);
+                measure(&bench);
             }
         }
         for secs in [0, 120, 121, 300, 1_700, 1_800, 2_200, 2_400] {
             bench.clock.set(START_MS + secs * 1_000);
-            settle(&bench.engine);
+            free_retired(&bench.engine);
             bench.engine.sweep();
-            look(&bench);
+            measure(&bench);
         }
-        println!("capacity {dedup_capacity:?}, batches of {batch_events}: {least:.2} to {most:.2} times are counted");
-        assert!(least >= 1.0, "{least} of what is allocated is counted");
-        assert!(most <= 4.0, "{most} times what is allocated is counted");
+        println!(
+            "capacity {dedup_capacity:?}, batches of {batch_events}: {least:.2} to {most:.2} times the allocated memory are counted"
+        );
+        assert!(least >= 1.0, "only {least} of the allocated memory is counted");
+        assert!(most <= 4.0, "{most} times the allocated memory is counted");
     }
 }
 
-fn a_change_of_the_table_takes_no_more_than_is_set_aside_for_it() {
+fn a_change_of_the_table_allocates_no_more_than_it_has_reserved() {
     type Member = fn(usize) -> String;
     type Body<'b> = &'b dyn Fn(&str) -> String;
     let whole = |users: &str, ignored: &str| {
@@ -267,7 +273,7 @@ fn a_change_of_the_table_takes_no_more_than_is_set_aside_for_it() {
         format!("{{\"ignored\":[{ignored}],\"user_metadata\":{{{users}}},\"ts\":\"{ts}\"}}")
     };
     let ignored = |members: &str| whole("", members);
-    // What simd-json refuses after an escape is copied and read once more.
+    // A body that simd-json refuses after an escape is copied and read again.
     let read_twice = |members: &str| whole("", &format!("\"\\n\",{members},1e999"));
     let users = |users: &str| whole(users, "");
     let bodies: [(&str, Change, Body<'_>, Member); 5] = [
@@ -294,7 +300,7 @@ fn a_change_of_the_table_takes_no_more_than_is_set_aside_for_it() {
     }
 }
 
-fn whatever_comes_stays_within_the_limit() {
+fn allocated_memory_stays_within_the_limit() {
     const MAX_BYTES: usize = 24 << 20;
     for (batch_events, has_tables) in [(1, false), (500, false), (500, true)] {
         let mut config = EngineConfig::default();
@@ -322,21 +328,21 @@ fn whatever_comes_stays_within_the_limit() {
             bench.engine.sweep();
         }
         let peak_bytes = PEAK_BYTES.load(Ordering::Relaxed) - bench.before_bytes;
-        println!("batches of {batch_events}: {taken} events taken, {refused} refused, {peak_bytes} bytes at once");
-        assert!(peak_bytes <= MAX_BYTES, "{peak_bytes} bytes were allocated at once");
+        println!("batches of {batch_events}: {taken} events taken, {refused} refused, {peak_bytes} bytes at the peak");
+        assert!(peak_bytes <= MAX_BYTES, "{peak_bytes} bytes were allocated at the peak");
         assert!(taken > 300_000 && refused > 300_000, "{taken} taken, {refused} refused");
     }
 }
 
-/// One test on one thread: what a thread gives back when it ends would be counted against the others.
+/// One test on one thread: memory that a thread frees when it ends would change the results of other tests.
 #[test]
-fn memory_is_given_back() {
-    an_engine_that_is_dropped_leaves_nothing_behind();
-    expired_ids_and_events_give_their_memory_back();
+fn memory_is_freed_and_limited() {
+    a_dropped_engine_frees_all_its_memory();
+    expired_ids_and_events_free_their_memory();
     folded_records_are_freed_while_their_second_is_still_live();
-    records_that_were_never_folded_are_freed_with_their_window();
+    unfolded_records_are_freed_with_their_window();
     one_sweep_is_enough_for_large_tables_to_shrink();
-    what_is_allocated_is_counted();
-    a_change_of_the_table_takes_no_more_than_is_set_aside_for_it();
-    whatever_comes_stays_within_the_limit();
+    allocated_memory_is_counted();
+    a_change_of_the_table_allocates_no_more_than_it_has_reserved();
+    allocated_memory_stays_within_the_limit();
 }

@@ -1,4 +1,5 @@
-//! What clients see of the limit on memory: refusals are whole, verdicts stay right, and it passes by itself.
+//! The memory limit as clients see it: a batch is refused whole, verdicts stay correct, and the engine recovers by
+//! itself.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
@@ -13,7 +14,7 @@ const START_MS: i64 = 1_760_000_000_000;
 const BATCH: usize = 500;
 const MAX_BYTES: usize = 6 << 20;
 
-/// Seconds.
+/// In seconds, as are the next two.
 const RETENTION: i64 = 20;
 const SKEW: i64 = 5;
 const HORIZON: i64 = RETENTION + 2 * SKEW;
@@ -28,7 +29,7 @@ fn engine(change: impl FnOnce(&mut EngineConfig)) -> (Arc<ManualClock>, Engine) 
     (Arc::clone(&clock), Engine::new(config, clock).unwrap())
 }
 
-/// Events with these ids, each of a user of its own, at the engine's time.
+/// Events with these ids at the engine's time. Each event has another user.
 fn batch(engine: &Engine, ids: &[u64]) -> Batch {
     let ts = format_ms(engine.now_ms());
     let line = |id| format!("{{\"event_id\":\"e{id}\",\"user_id\":\"u{id}\",\"type\":\"click\",\"ts\":\"{ts}\"}}\n");
@@ -39,7 +40,7 @@ fn ingest(engine: &Engine, batch: &mut Batch) -> Result<usize, Overloaded> {
     engine.ingest(batch, engine.now_ms()).map(|tally| tally.accepted)
 }
 
-/// Takes batches of new ids until one is refused; how many events were taken.
+/// Ingests batches of new ids until one is refused. Returns how many events were taken.
 fn fill(engine: &Engine) -> u64 {
     for first in (0..).step_by(BATCH) {
         let ids: Vec<u64> = (first..first + BATCH as u64).collect();
@@ -63,17 +64,17 @@ fn change(engine: &Engine, change: Change, body: String) -> Result<u64, Referenc
     changed.map(|generation| generation.number())
 }
 
-/// A batch that is to be taken, and what stands in it.
-struct Waiting {
+/// A batch that was not taken yet, and its content.
+struct WaitingBatch {
     batch: Batch,
     ids: Vec<u64>,
     ts_ms: i64,
 }
 
-/// What was accepted.
+/// The accepted events.
 #[derive(Default)]
 struct Oracle {
-    /// When an id was, last.
+    /// When an id was last accepted.
     accepted_ms: HashMap<u64, i64>,
     /// Events by their second.
     events: BTreeMap<i64, u64>,
@@ -89,8 +90,8 @@ impl Oracle {
         Verdict::Accepted
     }
 
-    /// Takes the batch in, as the engine did; whether all its verdicts are right.
-    fn agrees(&mut self, Waiting { batch, ids, ts_ms }: &Waiting, now_ms: i64) -> bool {
+    /// Records a batch that the engine has taken. Returns whether all its verdicts are correct.
+    fn agrees(&mut self, WaitingBatch { batch, ids, ts_ms }: &WaitingBatch, now_ms: i64) -> bool {
         ids.iter().enumerate().all(|(event, id)| batch.verdict(event) == self.verdict(*id, *ts_ms, now_ms))
     }
 
@@ -101,7 +102,7 @@ impl Oracle {
 }
 
 #[test]
-fn every_verdict_and_count_is_right_however_often_memory_runs_out() {
+fn every_verdict_and_count_is_correct_while_memory_runs_out_again_and_again() {
     const ROUNDS: usize = 400;
     let (clock, engine) = engine(|_| {});
     let mut oracle = Oracle::default();
@@ -109,13 +110,13 @@ fn every_verdict_and_count_is_right_however_often_memory_runs_out() {
     for round in 0..ROUNDS {
         let ts_ms = engine.now_ms();
         waiting.extend((0..4).map(|_| {
-            // Half of the ids are new; the others came before, some long before, some in this batch.
+            // Half of the ids are new. The others were used before: some long before, some in this batch.
             let ids: Vec<u64> = (0..BATCH as u64 / 2).flat_map(|id| [next + id, (next + id) * 7 / 8]).collect();
             next += BATCH as u64 / 2;
-            Waiting { batch: batch(&engine, &ids), ids, ts_ms }
+            WaitingBatch { batch: batch(&engine, &ids), ids, ts_ms }
         }));
         for _ in 0..waiting.len() {
-            let mut one: Waiting = waiting.pop_front().unwrap();
+            let mut one: WaitingBatch = waiting.pop_front().unwrap();
             match ingest(&engine, &mut one.batch) {
                 Ok(_) => {
                     came_again += usize::from(one.ts_ms < ts_ms);
@@ -131,23 +132,27 @@ fn every_verdict_and_count_is_right_however_often_memory_runs_out() {
         }
         assert_eq!(engine.metrics(RETENTION as u32).stats.events, oracle.total_events(ts_ms), "round {round}");
         clock.advance(250);
-        // Clients give up what would be too late by now.
+        // Clients drop batches that would be too late now.
         waiting.retain(|one| engine.now_ms() - one.ts_ms <= SKEW * 1_000);
         engine.tick();
         if round % 4 == 0 {
             engine.sweep();
         }
     }
-    assert!(refused > ROUNDS && came_again > 10, "{refused} were refused, {came_again} of them taken later");
+    assert!(refused > ROUNDS && came_again > 10, "{refused} were refused, {came_again} of these were taken later");
 }
 
 #[test]
-fn when_all_has_expired_everything_is_accepted_again() {
+fn after_everything_has_expired_as_much_is_accepted_as_before() {
     let (clock, engine) = engine(|_| {});
     let taken = fill(&engine);
     let mut duplicates = batch(&engine, &[0, taken - 1]);
     if ingest(&engine, &mut duplicates).is_ok() {
-        assert_eq!([0, 1].map(|event| duplicates.verdict(event)), [Verdict::Duplicate; 2], "also while it is full");
+        assert_eq!(
+            [0, 1].map(|event| duplicates.verdict(event)),
+            [Verdict::Duplicate; 2],
+            "also while the engine is full"
+        );
     }
     assert_eq!(engine.metrics(RETENTION as u32).stats.unique_users, taken);
     clock.advance(HORIZON * 1_000 + 120_000);
@@ -160,7 +165,7 @@ fn when_all_has_expired_everything_is_accepted_again() {
 }
 
 #[test]
-fn a_batch_that_was_refused_has_claimed_nothing() {
+fn a_refused_batch_has_claimed_nothing() {
     let (clock, engine) = engine(|_| {});
     fill(&engine);
     let ids: Vec<u64> = (1_000_000..1_000_000 + BATCH as u64).collect();
@@ -176,23 +181,23 @@ fn a_batch_that_was_refused_has_claimed_nothing() {
 
 #[test]
 fn an_engine_over_its_limit_recovers_by_ticks_alone() {
-    // Preallocated ids do not expire by sweeps.
+    // Sweeps do not free memory of preallocated tables.
     let (clock, engine) =
         engine(|config| (config.dedup_capacity, config.max_memory_bytes) = (Some(50_000), Some(7 << 20)));
     assert!(!engine.is_over_memory());
     fill(&engine);
     assert!(engine.is_over_memory());
     engine.tick();
-    assert!(engine.is_over_memory(), "as long as nothing has expired");
+    assert!(engine.is_over_memory(), "nothing has expired yet");
     clock.advance(RETENTION * 1_000);
-    assert!(engine.is_over_memory(), "nobody has looked");
+    assert!(engine.is_over_memory(), "no tick has checked it yet");
     engine.tick();
     assert!(!engine.is_over_memory());
     assert!(engine.memory().used_bytes() <= engine.memory().max_bytes.unwrap() / 16 * 15);
 }
 
 #[test]
-fn elastic_ids_make_room_when_they_are_swept() {
+fn a_sweep_frees_the_memory_of_expired_elastic_ids() {
     let (clock, engine) = engine(|_| {});
     fill(&engine);
     let dedup_bytes = engine.memory().dedup_bytes;
@@ -205,30 +210,30 @@ fn elastic_ids_make_room_when_they_are_swept() {
 }
 
 #[test]
-fn a_table_that_does_not_fit_is_refused_and_the_one_in_force_stays() {
+fn a_table_that_does_not_fit_is_refused_and_the_table_in_force_stays() {
     let (_, engine) = engine(|_| {});
     assert_eq!(put(&engine, 1_000, 0), Ok(1));
-    let is_as_it_was = || {
+    let assert_unchanged = || {
         assert_eq!((engine.reference().number(), engine.reference().users()), (1, 1_000));
         assert_eq!(engine.user("u999"), Some(vec!["pro".to_owned(), "eu".to_owned()]));
         assert_eq!(engine.memory().reserved_bytes, 0);
-        assert!(!engine.is_over_memory(), "events still fit");
+        assert!(!engine.is_over_memory(), "events are still accepted");
     };
     assert_eq!(put(&engine, 100_000, 1), Err(ReferenceError::Overloaded));
-    is_as_it_was();
+    assert_unchanged();
     let ts = format_ms(START_MS + 1);
     let long = format!("{{\"user_metadata\":{{}},\"more\":\"{}\",\"ts\":\"{ts}\"}}", "x".repeat(MAX_BYTES / 48));
     assert_eq!(change(&engine, Change::Merge, long), Err(ReferenceError::Overloaded));
-    is_as_it_was();
+    assert_unchanged();
     assert_eq!(put(&engine, 2_000, 1), Ok(2));
     assert_eq!(ingest(&engine, &mut batch(&engine, &[1])), Ok(1));
 }
 
 #[test]
-fn a_patch_needs_room_for_copies_of_the_table() {
+fn a_patch_needs_memory_for_copies_of_the_table() {
     let patch = |users: usize, max_bytes: usize| {
         let (_, engine) = engine(|config| config.max_memory_bytes = Some(max_bytes));
-        // The table grows bit by bit: its body is never large.
+        // The table grows in small steps, so no body is large.
         for first in (0..users).step_by(1_000) {
             let users: Vec<String> =
                 (first..first + 1_000).map(|n| format!("\"u{n}\":{{\"plan\":\"p\",\"region\":\"r\"}}")).collect();
@@ -251,7 +256,7 @@ fn a_patch_needs_room_for_copies_of_the_table() {
 }
 
 #[test]
-fn the_least_limit_holds_the_largest_batch() {
+fn the_lowest_limit_accepts_the_largest_batch() {
     for (dedup_capacity, event_types) in [(None, 3), (Some(1_000_000), 64)] {
         let config = |max_bytes| {
             let mut config = EngineConfig::default();
@@ -263,13 +268,17 @@ fn the_least_limit_holds_the_largest_batch() {
         let error = config(0).validate().unwrap_err();
         assert_eq!(error.field(), "max_memory_bytes");
         let error = error.to_string();
-        let least_bytes = error.strip_prefix("max_memory_bytes must be at least ").unwrap().split(' ').next().unwrap();
-        let least_bytes: usize = least_bytes.parse().unwrap();
-        assert_eq!(error, format!("max_memory_bytes must be at least {least_bytes} bytes with these settings, not 0"));
-        assert!(config(least_bytes - 1).validate().is_err());
-        let engine = Engine::new(config(least_bytes), ManualClock::new(START_MS)).unwrap();
+        let min_bytes = error.strip_prefix("max_memory_bytes must be at least ").unwrap().split(' ').next().unwrap();
+        let min_bytes: usize = min_bytes.parse().unwrap();
+        assert_eq!(error, format!("max_memory_bytes must be at least {min_bytes} bytes with these settings, not 0"));
+        assert!(config(min_bytes - 1).validate().is_err());
+        let engine = Engine::new(config(min_bytes), ManualClock::new(START_MS)).unwrap();
         let ids: Vec<u64> = (0..engine.config().max_batch_events as u64).collect();
         assert_eq!(ingest(&engine, &mut batch(&engine, &ids)), Ok(ids.len()));
-        assert_eq!(ingest(&engine, &mut batch(&engine, &ids)), Err(Overloaded), "not a second one before the fold");
+        assert_eq!(
+            ingest(&engine, &mut batch(&engine, &ids)),
+            Err(Overloaded),
+            "a second batch does not fit before the fold"
+        );
     }
 }

@@ -8,7 +8,7 @@ use quote::ToTokens as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use syn::{Attribute, Block, Expr, Fields, File, ImplItem, Item, TraitItem, Type, UseTree, Visibility, parse_quote};
+use syn::{Attribute, Block, Fields, File, ImplItem, Item, TraitItem, Type, UseTree, Visibility, parse_quote};
 
 /// The sources of the engine.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
@@ -152,7 +152,7 @@ fn public_member(item: ImplItem) -> Option<ImplItem> {
         }
         ImplItem::Const(mut item) if is_public(&item.vis) => {
             item.attrs.retain(is_shown);
-            item.expr = Expr::Verbatim(parse_quote!(_));
+            item.expr = parse_quote!(..);
             Some(ImplItem::Const(item))
         }
         _ => None,

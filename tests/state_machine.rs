@@ -1,5 +1,6 @@
-//! The engine against a naive oracle: a list of events and two hash maps, in random histories of posts, duplicates,
-//! skews, stalled writers, table changes, clock steps both ways, wraps of the ring, ticks, sweeps and queries.
+//! The engine compared with a naive oracle, which is a list of events and two maps. The histories are random: posts,
+//! duplicates, skews, stalled writers, table changes, clock steps in both directions, wraps of the ring, ticks, sweeps
+//! and queries.
 #![allow(clippy::unwrap_used, reason = "an unwrap in a test is an assertion")]
 
 use proptest::prelude::*;
@@ -11,7 +12,7 @@ use weir::{
     Query, ReferenceError, Stats, Tally, Verdict, format_ms, limits, second_of,
 };
 
-const TYPES: [&str; 4] = ["click", "view", "purchase", "refund"]; // the last one is not configured
+const TYPES: [&str; 4] = ["click", "view", "purchase", "refund"]; // the last type is not configured
 const START_MS: i64 = 1_760_000_000_123;
 const STALL_MS: i64 = limits::STALL_SLACK_SECS as i64 * 1_000;
 
@@ -27,7 +28,7 @@ struct Event {
 #[derive(Clone, Copy, Debug)]
 enum Offset {
     Ms(i64),
-    /// Exactly the skew, and this much more.
+    /// Exactly the skew, plus this many milliseconds.
     Late(i64),
     Early(i64),
 }
@@ -42,12 +43,12 @@ impl Offset {
     }
 }
 
-/// For each user: none deletes (or leaves out), some sets plan and region.
+/// For each user the plan and the region; none deletes the user in a patch, and omits the user in a whole table.
 type Table = BTreeMap<u8, Option<(u8, u8)>>;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Events, and how far the writer's time lies behind the engine's (below zero: ahead).
+    /// Events, and how far the writer's time is behind the engine's in milliseconds. A negative value is ahead.
     Post(Vec<Event>, i64),
     Put(Table, Offset),
     Patch(Table, Offset),
@@ -66,7 +67,7 @@ fn offset() -> impl Strategy<Value = Offset> {
     ]
 }
 
-/// Questions of all kinds, with types and values that are never met.
+/// Queries of all kinds. Some of their types and values do not occur.
 fn query() -> impl Strategy<Value = Query> {
     let types = prop::collection::btree_set(prop::sample::select(&TYPES[..]).prop_map(str::to_owned), 0..4);
     let values =
@@ -105,10 +106,10 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the engine should say, computed the slow way.
+/// The expected answers of the engine, computed in the simplest way.
 struct Oracle {
     config: EngineConfig,
-    /// User, kind and second of every event ever accepted.
+    /// The user, the kind and the second of every accepted event.
     events: Vec<(u8, usize, i64)>,
     accepted_ms: HashMap<u8, i64>,
     table: BTreeMap<u8, (u8, u8)>,
@@ -117,13 +118,14 @@ struct Oracle {
 }
 
 impl Oracle {
-    /// Preallocated tables may remember an id beyond its horizon; whether they do is read from their verdicts in `judged`.
-    fn post(&mut self, events: &[Event], now_ms: i64, judged: &Batch) -> Tally {
+    /// Preallocated tables may remember an id beyond its horizon. Whether they do is read from the engine's verdicts in
+    /// `batch`.
+    fn post(&mut self, events: &[Event], now_ms: i64, batch: &Batch) -> Tally {
         let skew_ms = i64::from(self.config.max_skew_secs) * 1_000;
         let horizon_ms = self.horizon_ms();
         let mut tally = Tally::default();
         for (index, event) in events.iter().enumerate() {
-            let remembered = self.config.dedup_capacity.is_some() && judged.verdict(index) == Verdict::Duplicate;
+            let remembered = self.config.dedup_capacity.is_some() && batch.verdict(index) == Verdict::Duplicate;
             let is_duplicate = |accepted_ms| now_ms - accepted_ms <= horizon_ms || remembered;
             let offset_ms = event.offset.ms(skew_ms);
             if event.kind >= self.config.event_types.len() || offset_ms.abs() > skew_ms {
@@ -139,7 +141,7 @@ impl Oracle {
         tally
     }
 
-    /// The generation in force afterwards, or the code of the refusal.
+    /// The number of the generation in force afterwards, or the reason of the refusal.
     fn change(&mut self, table: BTreeMap<u8, (u8, u8)>, ts_ms: i64, now_ms: i64) -> Result<u64, &'static str> {
         if ts_ms - now_ms > i64::from(self.config.max_skew_secs) * 1_000 {
             return Err("future");
@@ -164,14 +166,14 @@ impl Oracle {
         self.accepted_ms.values().filter(|accepted_ms| now_ms - **accepted_ms <= self.horizon_ms()).count()
     }
 
-    /// Users with an event within the retention, or ahead of the clock.
+    /// Users with an event within the retention or ahead of the clock.
     fn users(&self, now_ms: i64) -> usize {
         let oldest = second_of(now_ms) - i64::from(self.config.retention_secs) + 1;
         let live = self.events.iter().filter(|(_, _, second)| *second >= oldest);
         live.map(|(user, _, _)| user).collect::<BTreeSet<_>>().len()
     }
 
-    /// The events of some seconds that pass a filter: each one's user, kind, plan and region.
+    /// The events of some seconds that pass a filter, each with its user, its kind, and its plan and region.
     fn passing(&self, seconds: RangeInclusive<i64>, filter: &Filter) -> Vec<(u8, usize, Option<[String; 2]>)> {
         let in_window = self.events.iter().filter(|(_, _, second)| seconds.contains(second));
         let enriched = in_window.map(|(user, kind, _)| {
@@ -214,7 +216,7 @@ impl Oracle {
             values.as_ref().map(of_group)
         };
         let keys: BTreeSet<Option<Vec<String>>> = events.iter().map(|(_, _, values)| key(values)).collect();
-        // The unknown users sort first, and come last.
+        // Unknown users sort first, but come last.
         let (unknown, known): (Vec<_>, Vec<_>) = keys.into_iter().partition(Option::is_none);
         let group = |values: Option<Vec<String>>| {
             let of_group = || events.iter().filter(|(_, _, others)| key(others) == values);
@@ -291,7 +293,7 @@ fn run(config: EngineConfig, steps: Vec<Step>) {
         table_ts_ms: None,
         generation: 0,
     };
-    // Series are of the moment when they were asked for, whatever happens until they are looked at.
+    // A series shows the moment of its query, also if its points are read much later.
     let mut held = vec![];
     for (index, step) in steps.into_iter().enumerate() {
         let now_ms = engine.now_ms();
@@ -344,7 +346,7 @@ fn run(config: EngineConfig, steps: Vec<Step>) {
                     assert_eq!(ids, oracle.ids(now_ms - STALL_MS));
                 } else {
                     let remembered = oracle.ids(now_ms - STALL_MS)..=2 * oracle.accepted_ms.len();
-                    assert!(remembered.contains(&ids), "{ids} ids, not {remembered:?}");
+                    assert!(remembered.contains(&ids), "{ids} ids are remembered, not {remembered:?}");
                 }
             }
         }

@@ -1,5 +1,5 @@
-//! Writers, readers, table changes, ticks and sweeps on real threads, beside a clock that runs some hundred times as fast
-//! as the wall's, so that seconds expire, the ring wraps and ids are forgotten all the time.
+//! Writers, readers, table changes, ticks and sweeps on real threads. The clock runs about a hundred times as fast as
+//! the wall clock, so seconds expire, the ring wraps and ids are forgotten all the time.
 //!
 //! `WEIR_STRESS_SECS=600 cargo test --release --test stress -- --ignored --nocapture --test-threads=1`
 
@@ -26,13 +26,13 @@ const USERS: u64 = 300;
 const TYPES: [&str; 3] = ["click", "view", "purchase"];
 const WRITERS: usize = 4;
 const BATCH: u64 = 40;
-/// Room for what the writers can claim while the clock runs through a horizon.
+/// More ids than the writers can claim while the clock advances by a horizon.
 const DEDUP_CAPACITY: usize = 1 << 20;
 
-/// A splitmix64 generator; each thread has its own.
-struct Dice(u64);
+/// A splitmix64 random number generator. Each thread has its own.
+struct Random(u64);
 
-impl Dice {
+impl Random {
     fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -65,20 +65,20 @@ impl Event {
     }
 }
 
-/// What one writer has been told.
+/// The verdicts that one writer has received.
 #[derive(Default)]
 struct Ledger {
-    /// Accepted events by second, for the seconds that an answer may still show.
+    /// Accepted events by second, for the seconds that an answer may still contain.
     accepted_in: BTreeMap<i64, u64>,
-    /// The seconds of the batch that is being ingested, an entry an event.
+    /// The second of each event of the batch that is being ingested.
     in_flight: Vec<i64>,
-    /// Accepted since the last checkpoint, and the writer's time then.
+    /// Events that were accepted since the last checkpoint, with the writer's time.
     accepted: Vec<(i64, Event)>,
-    /// Ids that were refused as duplicates since the last checkpoint, and the writer's time then.
+    /// Ids that were duplicates since the last checkpoint, with the writer's time.
     duplicates: Vec<(i64, u64)>,
 }
 
-/// What the stats must be, from all that the writers were told.
+/// The expected answers, from all verdicts that the writers have received.
 #[derive(Default)]
 struct Oracle {
     events_of: BTreeMap<i64, Vec<Event>>,
@@ -90,7 +90,7 @@ struct Oracle {
 }
 
 impl Oracle {
-    /// Takes the ledgers of a round in, and holds the verdicts against the dedup horizon.
+    /// Takes over the ledgers of a round, and checks the verdicts against the dedup horizon.
     fn absorb(&mut self, ledgers: &[Mutex<Ledger>], now_ms: i64) {
         let (mut accepted, mut duplicates) = (vec![], vec![]);
         for ledger in ledgers {
@@ -103,14 +103,14 @@ impl Oracle {
         accepted.sort_by_key(|(received_ms, _)| *received_ms);
         for (received_ms, event) in &accepted {
             let before_ms = self.claimed_ms.insert(event.id, *received_ms);
-            let young = before_ms.is_some_and(|before_ms| received_ms - before_ms <= HORIZON_MS);
-            assert!(!young, "event {} was accepted at {before_ms:?} and at {received_ms}", event.id);
+            let is_remembered = before_ms.is_some_and(|before_ms| received_ms - before_ms <= HORIZON_MS);
+            assert!(!is_remembered, "event {} was accepted at {before_ms:?} and again at {received_ms}", event.id);
             self.events_of.entry(second_of(event.ts_ms)).or_default().push(*event);
         }
         for (received_ms, id) in &duplicates {
             let is_remembered = |claimed_ms| self.forgets_late || received_ms - claimed_ms <= HORIZON_MS;
             let claimed = self.claimed_ms.get(id).is_some_and(|claimed_ms| is_remembered(*claimed_ms));
-            assert!(claimed, "event {id} was a duplicate of nothing at {received_ms}");
+            assert!(claimed, "event {id} was a duplicate without an original at {received_ms}");
         }
         let forgets_late = self.forgets_late;
         self.claimed_ms.retain(|_, claimed_ms| forgets_late || now_ms - *claimed_ms <= HORIZON_MS + STALL_MS);
@@ -119,7 +119,7 @@ impl Oracle {
         self.duplicates += duplicates.len() as u64;
     }
 
-    /// Holds every window against the ledgers, figure by figure, while no writer is under way and the clock stands.
+    /// Compares every window with the ledgers, field by field, while no writer runs and the clock does not move.
     fn check(&self, engine: &Engine, now_ms: i64) {
         let now_secs = second_of(now_ms);
         for window_secs in 1..=RETENTION_SECS {
@@ -151,7 +151,7 @@ fn count(names: impl Iterator<Item = String>) -> BTreeMap<String, u64> {
     counts
 }
 
-/// Each table leaves out another eighth of the users, and gives all others the plan of its generation.
+/// Each table omits another eighth of the users, and gives all others the plan of its generation.
 fn is_known(user: u64, generation: u64) -> bool {
     generation > 0 && user % 8 != generation % 8
 }
@@ -170,17 +170,17 @@ fn table(generation: u64, ts_ms: i64) -> Vec<u8> {
     format!(r#"{{"user_metadata":{{{}}},"ts":"{}"}}"#, entries.join(","), format_ms(ts_ms)).into()
 }
 
-/// What all threads share.
+/// The state that all threads share.
 struct Stress {
     engine: Engine,
     clock: Arc<ManualClock>,
     ledgers: Vec<Mutex<Ledger>>,
-    /// Batches begun by each pair of writers, which share their ids.
+    /// The batches that each pair of writers has started. The two writers of a pair share their ids.
     batches: Vec<AtomicU64>,
-    /// Held to read by writers and readers for a step, and to write by a checkpoint.
+    /// Locked for reading by writers and readers during a step, and for writing by a checkpoint.
     pause: RwLock<()>,
     done: AtomicBool,
-    /// The latest time and generation that any answer has shown.
+    /// The latest time and generation of any answer.
     as_of_ms: AtomicI64,
     generation: AtomicU64,
     answers: AtomicU64,
@@ -194,7 +194,7 @@ impl Stress {
         (config.retention_secs, config.max_skew_secs) = (RETENTION_SECS, SKEW_SECS);
         (config.dedup_capacity, config.shards) = (dedup_capacity, 2);
         config.max_batch_events = 1_000;
-        // Low enough that writers fold, too.
+        // Low enough that writers also fold.
         config.max_backlog_events = 4_000;
         Self {
             engine: Engine::new(config, Arc::clone(&clock)).unwrap(),
@@ -216,27 +216,27 @@ impl Stress {
         }
     }
 
-    /// Ingests one batch: mostly ids that the other writer of the pair takes at about the same time, some older ones,
-    /// some twice, some out of the skew.
-    fn write(&self, writer: usize, dice: &mut Dice) {
+    /// Ingests one batch. Most ids are also used by the other writer of the pair at about the same time. Some ids are
+    /// older, some occur twice, and some events are outside the skew.
+    fn write(&self, writer: usize, random: &mut Random) {
         let _running = self.pause.read().unwrap();
         let pair = writer / 2;
         let newest = self.batches[pair].fetch_add(1, Ordering::Relaxed) / 2;
-        let number = if dice.one_in(4) { newest.saturating_sub(dice.below(40)) } else { newest };
+        let number = if random.one_in(4) { newest.saturating_sub(random.below(40)) } else { newest };
         let received_ms = self.engine.now_ms();
         let events: Vec<Event> = (0..BATCH)
             .map(|_| Event {
-                id: (pair as u64) << 48 | number << 8 | dice.below(BATCH),
-                user: dice.below(USERS),
-                kind: dice.below(TYPES.len() as u64) as usize,
-                ts_ms: received_ms + dice.between(-SKEW_MS - 100, SKEW_MS + 100),
+                id: (pair as u64) << 48 | number << 8 | random.below(BATCH),
+                user: random.below(USERS),
+                kind: random.below(TYPES.len() as u64) as usize,
+                ts_ms: received_ms + random.between(-SKEW_MS - 100, SKEW_MS + 100),
             })
             .collect();
         let body: String = events.iter().map(|event| event.line()).collect();
         let mut batch = self.engine.decode(body.into(), Format::Ndjson).unwrap();
         self.ledgers[writer].lock().unwrap().in_flight = events.iter().map(|event| second_of(event.ts_ms)).collect();
-        if dice.one_in(16) {
-            std::thread::sleep(Duration::from_millis(dice.below(20)));
+        if random.one_in(16) {
+            std::thread::sleep(Duration::from_millis(random.below(20)));
         }
         let taken = self.engine.ingest(&mut batch, received_ms);
         let mut ledger = self.ledgers[writer].lock().unwrap();
@@ -258,30 +258,30 @@ impl Stress {
                 }
                 Verdict::TooLate { .. } => assert!(offset_ms < -SKEW_MS),
                 Verdict::TooEarly { .. } => assert!(offset_ms > SKEW_MS),
-                // The tables are full until the next generation, if the clock has stood still for long.
+                // If the clock has not moved for a long time, the tables are full until the next generation.
                 Verdict::Overloaded if self.engine.config().dedup_capacity.is_some() => {}
                 other => panic!("{other:?}"),
             }
         }
     }
 
-    /// Accepted events by second, those in flight among them or not.
-    fn accepted_in(&self, in_flight_too: bool) -> BTreeMap<i64, u64> {
+    /// Accepted events by second, with or without the events in flight.
+    fn accepted_in(&self, with_in_flight: bool) -> BTreeMap<i64, u64> {
         let mut all = BTreeMap::new();
         for ledger in &self.ledgers {
             let ledger = ledger.lock().unwrap();
             ledger.accepted_in.iter().for_each(|(second, events)| *all.entry(*second).or_default() += events);
-            let in_flight = ledger.in_flight.iter().filter(|_| in_flight_too);
+            let in_flight = ledger.in_flight.iter().filter(|_| with_in_flight);
             in_flight.for_each(|second| *all.entry(*second).or_default() += 1);
         }
         all
     }
 
-    /// Asks once: what was acknowledged before is there, nothing is there that was not sent, and neither the time nor
-    /// the generation is behind any earlier answer's.
-    fn read(&self, dice: &mut Dice) {
+    /// Queries once. The answer contains all events that were acknowledged before, and no event that was not sent.
+    /// Neither its time nor its generation is behind that of any earlier answer.
+    fn read(&self, random: &mut Random) {
         let _running = self.pause.read().unwrap();
-        let window_secs = dice.between(1, RETENTION_SECS.into()) as u32;
+        let window_secs = random.between(1, RETENTION_SECS.into()) as u32;
         let as_of_ms = self.as_of_ms.load(Ordering::Acquire);
         let generation = self.generation.load(Ordering::Acquire);
         let acknowledged = self.accepted_in(false);
@@ -300,7 +300,7 @@ impl Stress {
         assert_whole(&metrics);
     }
 
-    /// Makes the next table, in a race with another thread for its number.
+    /// Publishes the next table, in a race with another thread for its number.
     fn put(&self) {
         let current = self.engine.reference().number();
         let now_ms = self.engine.now_ms();
@@ -317,24 +317,24 @@ impl Stress {
         }
     }
 
-    /// Lets the clock run, by less in all than the slack that a stalled writer has, and then stops everyone to compare.
-    fn round(&self, dice: &mut Dice, oracle: &mut Oracle) {
-        for _ in 0..dice.between(10, 150) {
+    /// Lets the clock run, in all by less than the slack of a stalled writer. Then it pauses all threads and compares.
+    fn round(&self, random: &mut Random, oracle: &mut Oracle) {
+        for _ in 0..random.between(10, 150) {
             std::thread::sleep(Duration::from_millis(1));
-            self.clock.advance(dice.between(-20, 380));
+            self.clock.advance(random.between(-20, 380));
         }
         let _paused = self.pause.write().unwrap();
         let now_ms = self.engine.now_ms();
         self.clock.set(now_ms);
         oracle.absorb(&self.ledgers, now_ms);
         oracle.check(&self.engine, now_ms);
-        if dice.one_in(16) {
-            self.clock.advance(dice.between(0, 4 * RING_SECS * 1_000));
+        if random.one_in(16) {
+            self.clock.advance(random.between(0, 4 * RING_SECS * 1_000));
         }
     }
 }
 
-/// An answer adds up and shows the groups of one generation.
+/// The sums of an answer are consistent, and its groups are of one generation.
 fn assert_whole(metrics: &Metrics) {
     let stats = &metrics.stats;
     assert_eq!(stats.by_type.values().sum::<u64>(), stats.events);
@@ -349,7 +349,7 @@ fn stress_secs() -> u64 {
     std::env::var("WEIR_STRESS_SECS").map_or(30, |secs| secs.parse().expect("WEIR_STRESS_SECS is a number of seconds"))
 }
 
-/// Sets `done` when the scope's main thread leaves, by a failed comparison too, so that the others end.
+/// Sets `done` when the main thread leaves the scope, also after a failed comparison, so that the other threads end.
 struct Finish<'a>(&'a AtomicBool);
 
 impl Drop for Finish<'_> {
@@ -360,13 +360,13 @@ impl Drop for Finish<'_> {
 
 #[test]
 #[ignore = "takes WEIR_STRESS_SECS seconds, 30 unless set"]
-fn every_figure_stays_exact_on_real_threads_under_a_racing_clock() {
+fn every_answer_is_exact_on_real_threads_with_a_fast_clock() {
     stress(None);
 }
 
 #[test]
 #[ignore = "takes WEIR_STRESS_SECS seconds, 30 unless set"]
-fn every_figure_stays_exact_while_preallocated_tables_take_turns() {
+fn every_answer_is_exact_while_preallocated_tables_rotate() {
     stress(Some(DEDUP_CAPACITY));
 }
 
@@ -379,19 +379,19 @@ fn stress(dedup_capacity: Option<usize>) {
         let mut threads = vec![];
         let finish = Finish(&stress.done);
         for writer in 0..WRITERS {
-            let mut dice = Dice(writer as u64);
-            threads.push(scope.spawn(move || stress.until_done(|| stress.write(writer, &mut dice))));
+            let mut random = Random(writer as u64);
+            threads.push(scope.spawn(move || stress.until_done(|| stress.write(writer, &mut random))));
         }
         for reader in 0..2 {
-            let mut dice = Dice(100 + reader);
-            threads.push(scope.spawn(move || stress.until_done(|| stress.read(&mut dice))));
+            let mut random = Random(100 + reader);
+            threads.push(scope.spawn(move || stress.until_done(|| stress.read(&mut random))));
             threads.push(scope.spawn(|| stress.until_done(|| stress.put())));
         }
         threads.push(scope.spawn(|| stress.until_done(|| stress.engine.tick())));
         threads.push(scope.spawn(|| stress.until_done(|| stress.engine.sweep())));
-        let mut dice = Dice(200);
+        let mut random = Random(200);
         while Instant::now() < end && !threads.iter().any(std::thread::ScopedJoinHandle::is_finished) {
-            stress.round(&mut dice, &mut oracle);
+            stress.round(&mut random, &mut oracle);
             rounds += 1;
         }
         drop(finish);

@@ -1,19 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseExposition } from "../exposition.js";
 import { IngestHistory, quantile, readIngest } from "../ingest.js";
 
 const reading = (atMs, accepted, fast, all) =>
   readIngest(
-    parseExposition(`
-weir_ingest_events_total{verdict="accepted"} ${accepted}
-weir_http_request_duration_seconds_bucket{route="/events",method="POST",le="0.1"} ${fast}
-weir_http_request_duration_seconds_bucket{route="/events",method="POST",le="0.2"} ${all}
-weir_http_request_duration_seconds_bucket{route="/events",method="POST",le="+Inf"} ${all}
-weir_http_request_duration_seconds_bucket{route="/metrics",method="GET",le="0.05"} ${all * 9}
-weir_http_request_duration_seconds_bucket{route="/events",method="GET",le="0.05"} ${all * 9}
-weir_http_request_duration_seconds_bucket{route="/other",method="POST",le="0.05"} ${all * 9}
-`),
+    {
+      verdicts: { accepted },
+      ingest_latency: [
+        { le_sec: 0.1, requests: fast },
+        { le_sec: 0.2, requests: all },
+        { le_sec: null, requests: all },
+      ],
+    },
     atMs,
   );
 
@@ -55,9 +53,9 @@ test("the history is bounded, however many readings are added", () => {
   assert.equal(Math.round(history.latencySecs(1) * 10), 1);
 });
 
-test("an exposition without these metrics is no error", () => {
+test("an answer without these metrics is no error", () => {
   const history = new IngestHistory();
-  for (const atMs of [0, 1000]) history.add(readIngest(new Map(), atMs));
+  for (const atMs of [0, 1000]) history.add(readIngest({}, atMs));
   assert.equal(history.rates().size, 0);
   assert.equal(history.latencySecs(0.5), null);
 });

@@ -1,7 +1,7 @@
-//! The shipped engine, whole, compiled against shuttle.
+//! The whole engine as it is shipped, compiled against shuttle.
 //!
-//! The modules below are the engine's own files, taken by path; what differs is `crate::sync`, which here is shuttle's,
-//! and the crates `scc` and `arc-swap`, which here are stand-ins that shuttle can see into.
+//! The modules below are the engine's own files, included by path. Only two things differ: `crate::sync` uses shuttle's
+//! types, and the crates `scc` and `arc-swap` are stand-ins whose steps shuttle can observe.
 #![allow(dead_code, unreachable_pub, unused_imports, missing_docs, reason = "the scenarios use a part of the engine")]
 
 #[path = "../../src/clock.rs"]

@@ -1,9 +1,9 @@
-//! The whole engine under random schedules: ingest, queries, table changes and housekeeping, on three to five threads.
+//! The whole engine under random schedules: ingest, queries, table changes and housekeeping on three to five threads.
 //!
-//! Each scenario runs `WEIR_SHUTTLE_EXECUTIONS` times (1,000 unless set) under uniformly random schedules and as often under
-//! PCT (Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding bugs", 2010). A failure prints
-//! its seed and its schedule; `SHUTTLE_RANDOM_SEED=… WEIR_SHUTTLE_EXECUTIONS=1`, or `WEIR_SHUTTLE_SCHEDULE=…`, with the
-//! name of the scenario, runs it again.
+//! Each scenario runs `WEIR_SHUTTLE_EXECUTIONS` times (1,000 unless set) under uniformly random schedules, and as often
+//! under PCT (Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding bugs", 2010). A
+//! failure prints its seed and its schedule. To run it again, give the name of the scenario and either
+//! `SHUTTLE_RANDOM_SEED=… WEIR_SHUTTLE_EXECUTIONS=1` or `WEIR_SHUTTLE_SCHEDULE=…`.
 #![allow(clippy::unwrap_used, missing_docs, reason = "an unwrap in a test is an assertion")]
 
 mod harness;
@@ -13,17 +13,17 @@ use shuttle_tests::Overloaded;
 use shuttle_tests::event::Verdict;
 use shuttle_tests::reference::{Change, ReferenceError};
 
-/// Two writers that share an id, a table, a reader and housekeeping. Each answer is of one generation: with the table,
-/// every user is known, and without it nobody is.
+/// Two writers that share an id, a table change, a reader and housekeeping. Each answer is of one generation: with the
+/// table every user is known, and without it no user is.
 #[test]
 fn ingest_beside_a_query_a_table_and_ticks() {
     explore("ingest_beside_a_query_a_table_and_ticks", || {
         let client = client_with(|config| config.shards = 2);
         let a = client.spawn(|client| {
             let first = client.accepted(&[("a", "u1", 0), ("b", "u2", -1_000)]);
-            assert!(client.total() >= first, "a writer sees what it was told");
+            assert!(client.total() >= first, "a writer sees the events that it was acknowledged");
             let shared = client.accepted(&[("c", "u3", 0), ("shared", "u1", 0)]);
-            assert!(client.total() >= first + shared, "a writer sees what it was told");
+            assert!(client.total() >= first + shared, "a writer sees the events that it was acknowledged");
             shared - 1
         });
         let b = client.spawn(|client| client.accepted(&[("shared", "u1", 0), ("d", "u1", 0)]) - 1);
@@ -51,8 +51,9 @@ fn ingest_beside_a_query_a_table_and_ticks() {
     });
 }
 
-/// A writer stalls with an old time while the clock runs on and the ring wraps: what it publishes is counted in its own
-/// second or has outlived the retention, and never shows up in the second that has taken its slot.
+/// A writer stalls with an old time while the clock advances and the ring wraps. Its records are either counted in
+/// their own second, or dropped because that second has left the retention. They are never counted in the second that
+/// reuses the slot.
 #[test]
 fn a_stalled_writer_beside_a_clock_that_wraps_the_ring() {
     const WRAP_MS: i64 = 64_000;
@@ -82,8 +83,8 @@ fn a_stalled_writer_beside_a_clock_that_wraps_the_ring() {
     });
 }
 
-/// The clock is set back beside writers and a reader: the engine's time never is, and goes on from the latest time that a
-/// writer was acknowledged with.
+/// The clock is set back while writers and a reader run. The engine's time never goes back, and is at least the latest
+/// time of an acknowledged batch.
 #[test]
 fn a_clock_that_is_set_back() {
     explore("a_clock_that_is_set_back", || {
@@ -92,7 +93,7 @@ fn a_clock_that_is_set_back() {
         let ahead = client.spawn(|client| {
             client.accepted(&[("a", "u1", 500)]);
             let as_of_ms = client.metrics().as_of_ms;
-            assert!(as_of_ms >= START_MS + 500, "an answer is older than what was acknowledged before it");
+            assert!(as_of_ms >= START_MS + 500, "an answer is older than a batch that was acknowledged before it");
         });
         let behind = client.spawn(|client| client.accepted(&[("b", "u2", 100)]));
         let seen = [client.engine.now_ms(), client.engine.now_ms()];
@@ -108,7 +109,8 @@ fn a_clock_that_is_set_back() {
     });
 }
 
-/// Seconds leave the retention one by one beside a writer and a reader; an event ahead of the clock joins when it is due.
+/// Seconds leave the retention one by one while a writer and a reader run. An event ahead of the clock is counted when
+/// its second begins.
 #[test]
 fn seconds_expire_beside_a_writer() {
     explore("seconds_expire_beside_a_writer", || {
@@ -123,7 +125,8 @@ fn seconds_expire_beside_a_writer() {
         });
         let seen = [client.metrics(), client.metrics()];
         for metrics in &seen {
-            // Of two seconds' retention: the first second's events, then both seconds', then the second's, then none.
+            // The retention is two seconds: the events of the first second, then of both, then of the second one, then
+            // none.
             let most = [2, 4, 2, 0][((metrics.as_of_ms - START_MS) / 1_000) as usize];
             assert!(metrics.stats.events <= most && metrics.stats.events >= most / 2, "{metrics:?}");
         }
@@ -134,8 +137,8 @@ fn seconds_expire_beside_a_writer() {
     });
 }
 
-/// An id whose horizon is over is won once more, by one of two claimants; one whose clock still stands at the horizon
-/// loses in any order, whatever a sweep has removed meanwhile.
+/// After its horizon an id is won once more, by one of two claimants. A claimant whose time is exactly at the horizon
+/// loses in any order, also if a sweep runs meanwhile.
 #[test]
 fn claims_across_an_expiry_beside_a_sweep() {
     const HORIZON_MS: i64 = 4_000;
@@ -159,8 +162,8 @@ fn claims_across_an_expiry_beside_a_sweep() {
     });
 }
 
-/// More than the backlog has room for: a batch is taken whole or refused whole, writers help to fold, and what was refused
-/// fits later.
+/// More events than the backlog can hold. A batch is taken whole or refused whole, writers help to fold, and a refused
+/// batch fits later.
 #[test]
 fn a_full_backlog_beside_folds() {
     explore("a_full_backlog_beside_folds", || {
@@ -172,14 +175,14 @@ fn a_full_backlog_beside_folds() {
             tally
         };
         let writers = BATCHES.map(|ids| client.spawn(move |client| post(client, ids)));
-        assert!(client.engine.sizes().backlog <= 4, "more than there is room for");
+        assert!(client.engine.sizes().backlog <= 4, "the backlog is above its maximum");
         let seen = client.total();
-        assert_eq!(seen % 3, 0, "a batch of one second is published at once");
+        assert_eq!(seen % 3, 0, "a batch of one second is published in one step");
         let first = writers.map(|writer| writer.join().unwrap());
         for (ids, tally) in BATCHES.into_iter().zip(first) {
             match tally {
                 Ok(accepted) => assert_eq!(accepted, 3),
-                Err(Overloaded) => assert_eq!(post(&client, ids), Ok(3), "what was refused was not claimed"),
+                Err(Overloaded) => assert_eq!(post(&client, ids), Ok(3), "a refused batch claims nothing"),
             }
         }
         assert_eq!((client.total(), client.engine.sizes().backlog), (6, 0));
@@ -187,8 +190,8 @@ fn a_full_backlog_beside_folds() {
     });
 }
 
-/// Two conditional tables race and a patch comes between: one of the two wins, the other is told, and the patch is applied
-/// to whichever table it meets.
+/// Two conditional table changes race, and a patch comes at any time. At most one of the two wins, the other one gets a
+/// mismatch, and the patch is applied to the table that is in force at its time.
 #[test]
 fn two_tables_and_a_patch() {
     explore("two_tables_and_a_patch", || {
@@ -233,8 +236,8 @@ fn two_tables_and_a_patch() {
     });
 }
 
-/// A verdict of duplicate is given only for an event that is counted by the time it is given, or was refused to nobody:
-/// whoever is told "duplicate" and asks again later finds the event.
+/// A verdict of duplicate means that the event is counted: a writer that gets "duplicate" finds the event in a later
+/// answer, although the writer that won may still be about to publish it.
 #[test]
 fn a_duplicate_is_counted_in_the_end() {
     explore("a_duplicate_is_counted_in_the_end", || {

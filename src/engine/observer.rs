@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 /// A stage of the engine's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stage {
     /// From the bytes of a body to a batch. A body that [`Engine::try_decode_fast`](crate::Engine::try_decode_fast)
     /// returns undecoded is not reported.

@@ -5,6 +5,7 @@ use std::fmt;
 
 /// A field of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Field {
     /// `event_id`
     EventId,
@@ -46,6 +47,7 @@ impl Field {
 
 /// Why an event is `invalid_event`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fault {
     /// The JSON value is not an object.
     NotAnObject,
@@ -81,6 +83,7 @@ impl fmt::Display for Fault {
 
 /// The result of one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Decoded and valid so far; the event is not checked against the clock and the accepted ids yet.
     Pending,

@@ -5,6 +5,7 @@ use std::fmt;
 
 /// The body has no verdicts at all: nothing of it is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DecodeError {
     /// The body is not JSON. Never for NDJSON, where each malformed line has its own verdict.
     Malformed(Malformed),

@@ -4,6 +4,7 @@ use super::error::ReferenceError;
 
 /// Generations of the reference table that a condition names.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Generations {
     /// Any generation that has a table. Generation 0, before the first table, has none.
     Any,

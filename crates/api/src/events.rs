@@ -81,11 +81,10 @@ pub struct EventResult {
     #[schema(required)]
     pub event_id: Option<String>,
     /// Whether the event was accepted.
-    #[schema(inline)]
     pub status: EventStatus,
     /// Only of an error: the stable code. A newer server may have codes beyond [`VerdictCode`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Option<VerdictCode>, inline)]
+    #[schema(nullable = false, value_type = Option<VerdictCode>)]
     pub code: Option<String>,
     /// Only of an error: the position of the event in the request, from 0 on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,7 +148,7 @@ pub struct RejectedEvent {
     #[schema(required)]
     pub event_id: Option<String>,
     /// The stable code. A newer server may have codes beyond [`VerdictCode`].
-    #[schema(inline, value_type = VerdictCode)]
+    #[schema(value_type = VerdictCode)]
     pub code: String,
     /// Why the event was rejected, for people.
     pub message: String,

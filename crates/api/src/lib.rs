@@ -20,6 +20,7 @@ mod placeholder;
 mod problem;
 mod reference;
 mod role;
+mod status;
 
 pub use events::{
     ContentCoding, Event, EventOrArray, EventResult, EventStatus, IngestCounts, IngestResponse, RejectedEvent,
@@ -34,3 +35,4 @@ pub use reference::{
     UserResponse,
 };
 pub use role::Role;
+pub use status::{LatencyBucket, StatusResponse};

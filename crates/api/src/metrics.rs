@@ -1,4 +1,5 @@
 //! `GET /metrics`, `GET /metrics/series` and `GET /metrics/stream`.
+#![allow(unused_qualifications, reason = "the derive of schemas qualifies the types that it inlines")]
 
 use crate::placeholder::{ATTRIBUTE, Members, member_for_each_attribute};
 use serde::de::{Deserializer, Error as _};
@@ -31,6 +32,7 @@ pub struct MetricsResponse {
     pub unknown: u64,
     /// The number of events of known users, by the value of each attribute.
     #[serde(flatten)]
+    #[schema(inline)]
     pub by_attribute: Breakdowns,
     /// The number of events by type.
     pub by_type: Counts,
@@ -57,6 +59,7 @@ pub struct Breakdowns(pub Vec<(String, Counts)>);
 pub struct GroupCounts {
     /// The value of each attribute of `group_by`.
     #[serde(flatten)]
+    #[schema(inline)]
     pub values: GroupValues,
     /// The number of events.
     pub events: u64,
@@ -105,6 +108,7 @@ pub struct SeriesPoint {
     pub unknown: u64,
     /// The number of events of known users, by the value of each attribute.
     #[serde(flatten)]
+    #[schema(inline)]
     pub by_attribute: Breakdowns,
     /// The number of events by type.
     pub by_type: Counts,

@@ -1,4 +1,4 @@
-//! Runs scenarios, and says the engine's calls in a scenario's words.
+//! Runs scenarios, and wraps the engine's calls for them.
 
 use shuttle::thread::{JoinHandle, spawn};
 use shuttle_tests::clock::ManualClock;
@@ -14,10 +14,11 @@ pub(crate) const START_MS: i64 = 1_760_000_000_000;
 /// PCT finds a defect that needs this many ordered steps with a known probability.
 const PCT_DEPTH: usize = 3;
 
-/// Runs `scenario` under random schedules, or under the one that the environment names. What it returns is its outcome.
+/// Runs `scenario` under random schedules, or under the schedule that the environment names. Its result is the outcome.
 ///
 /// # Panics
-/// When an execution fails, frees too early, twice or never; and when all had the same outcome, for then nothing raced.
+/// When an execution fails, or frees memory too early, twice or never. Also when all executions have the same outcome,
+/// because then nothing raced.
 pub(crate) fn explore<O: Debug>(name: &str, scenario: impl Fn() -> O + Copy + Send + Sync + 'static) {
     let outcomes = Arc::new(Mutex::new(BTreeSet::new()));
     let run = {
@@ -36,18 +37,19 @@ pub(crate) fn explore<O: Debug>(name: &str, scenario: impl Fn() -> O + Copy + Se
     shuttle::check_random(run.clone(), executions);
     shuttle::check_pct(run, executions, PCT_DEPTH);
     let outcomes = outcomes.lock().unwrap().len();
-    assert!(executions == 1 || outcomes > 1, "{name} had one outcome: nothing raced");
+    assert!(executions == 1 || outcomes > 1, "{name} had only one outcome: nothing raced");
     println!("{name}: {} executions, {outcomes} outcomes", 2 * executions);
 }
 
-/// An engine and the clock that it runs on.
+/// An engine and its clock.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) engine: Arc<Engine>,
     pub(crate) clock: Arc<ManualClock>,
 }
 
-/// Two seconds of retention, one of skew, and one shard, where all writers of a second meet.
+/// An engine with two seconds of retention, one second of skew, and one shard, so that all writers of a second use the
+/// same slot.
 pub(crate) fn client() -> Client {
     client_with(|_| {})
 }
@@ -67,7 +69,7 @@ impl Client {
         spawn(move || work(&client))
     }
 
-    /// Posts events (id, user, milliseconds from the start) and returns the batch with its verdicts.
+    /// Ingests events (id, user, milliseconds from the start), and returns the batch with its verdicts.
     pub(crate) fn ingest(
         &self,
         events: &[(&str, &str, i64)],
@@ -83,7 +85,7 @@ impl Client {
         Ok((batch, tally))
     }
 
-    /// Posts events when the clock stood at the last of them; returns how many were accepted.
+    /// Ingests events at the time of the latest one. Returns how many were accepted.
     pub(crate) fn accepted(&self, events: &[(&str, &str, i64)]) -> u64 {
         let latest_ms = events.iter().map(|(_, _, offset_ms)| *offset_ms).max().unwrap();
         self.accepted_at(events, START_MS + latest_ms)
@@ -101,7 +103,7 @@ impl Client {
         self.metrics().stats.events
     }
 
-    /// Changes the table, on condition that generation `if_match` is in force.
+    /// Changes the table. With `if_match`, only if that generation is in force.
     pub(crate) fn change(
         &self,
         change: Change,
@@ -113,7 +115,7 @@ impl Client {
     }
 }
 
-/// A table's body: each user's plan, and its time in milliseconds from the start.
+/// The body of a table: the plan of each user, and the timestamp in milliseconds from the start.
 pub(crate) fn table(users: &[(&str, &str)], ts_ms: i64) -> Vec<u8> {
     let users: Vec<_> = users.iter().map(|(user, plan)| format!("{user:?}:{{\"plan\":{plan:?}}}")).collect();
     format!("{{\"user_metadata\":{{{}}},\"ts\":\"{}\"}}", users.join(","), format_ms(START_MS + ts_ms)).into()

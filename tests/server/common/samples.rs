@@ -32,8 +32,13 @@ impl Samples {
         self.values.keys().filter(|name| name.starts_with(prefix)).count()
     }
 
-    /// Their names and labels, in one order and with the bounds of buckets written in one way. No value of a label may hold a
-    /// quote.
+    /// The samples whose names and labels begin with `prefix`: the text after the prefix, and the value.
+    pub(crate) fn after(&self, prefix: &str) -> impl Iterator<Item = (&str, f64)> {
+        self.values.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, *value)))
+    }
+
+    /// All series: the name and the sorted labels. The bounds of buckets are written in one way, as the formats differ
+    /// there. A label's value must not contain a quote.
     pub(crate) fn series(&self) -> BTreeSet<(String, Vec<String>)> {
         let label = |label: &str| match label.strip_prefix("le=\"") {
             Some(bound) => format!("le=\"{}", bound.parse::<f64>().unwrap()),

@@ -14,5 +14,6 @@ mod races;
 mod random;
 mod reference;
 mod rejected;
+mod status;
 mod stream;
 mod tls;

@@ -194,6 +194,9 @@ fn real_answers_are_as_described_and_every_described_status_occurs() {
     for query in ["", "?limit=0"] {
         send("get", "/events/rejected", &format!("/events/rejected{query}"), &[], None);
     }
+    for query in ["", "?limit=1"] {
+        send("get", "/status", &format!("/status{query}"), &[], None);
+    }
     for path in ["/healthz", "/livez", "/readyz", "/openapi.json"] {
         send("get", path, path, &[], None);
     }

@@ -1,4 +1,6 @@
 //! `Accept`: which of the forms of an answer a client prefers (RFC 9110, 12.5.1).
+//!
+//! Own code: the crate headers has no `Accept`, and mime loses the weight of `text/plain ; q=0.1`.
 
 use crate::http::header;
 use axum::http::HeaderMap;
@@ -116,6 +118,7 @@ mod tests {
             ("application/openmetrics-text", OPEN),
             ("application/json;q=0.5, text/plain;q=0.6, application/openmetrics-text;q=0.55", CLASSIC),
             ("application/json;q=0.499, application/openmetrics-text;q=0.5", OPEN),
+            ("text/plain ; q=0.1, application/json; q=0.5", JSON),
             ("application/json;q=0, */*", OPEN),
             ("*/*, application/*;q=0.1", CLASSIC),
             ("*/*;q=0.1, application/openmetrics-text", OPEN),

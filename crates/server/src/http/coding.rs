@@ -1,4 +1,6 @@
 //! `Content-Encoding`: compressed bodies.
+//!
+//! Own negotiation: the crate headers does not find `GZIP` in a list, and cannot tell `gzip, gzip` from `gzip`.
 
 use crate::http::header;
 use crate::limits;

@@ -36,7 +36,7 @@ macro_rules! module {
     };
 }
 
-static FILES: [File; 20] = [
+static FILES: [File; 19] = [
     file!("/", "index.html", "text/html; charset=utf-8"),
     file!("/dashboard/style.css", "style.css", "text/css; charset=utf-8"),
     file!("/dashboard/icon.svg", "icon.svg", "image/svg+xml"),
@@ -46,7 +46,6 @@ static FILES: [File; 20] = [
     module!("connection.js"),
     module!("controls.js"),
     module!("dom.js"),
-    module!("exposition.js"),
     module!("format.js"),
     module!("ingest.js"),
     module!("live.js"),

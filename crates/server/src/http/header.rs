@@ -1,4 +1,6 @@
 //! The grammar of header fields (RFC 9110, 5.6), as far as the API needs it.
+//!
+//! Own code: the crate headers has no `Prefer` and no public lists, and ends a quoted string at its first `\"`.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;

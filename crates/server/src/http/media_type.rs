@@ -1,4 +1,6 @@
 //! `Content-Type`: which kinds of body a resource takes.
+//!
+//! Own code: the crate mime refuses `application/json ; charset=utf-8`, which RFC 9110 (5.6.6) allows.
 
 use crate::http::header;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};

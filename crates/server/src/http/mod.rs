@@ -32,6 +32,7 @@ mod response;
 mod router;
 mod series;
 mod server_metrics;
+mod status;
 mod stream;
 mod window_query;
 

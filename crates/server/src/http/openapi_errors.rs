@@ -101,6 +101,11 @@ error_responses! {
         Problem::InvalidParameter("\"windw\" is not a parameter here".to_owned()),
         Problem::Overloaded(Overload::QueueFull),
     ];
+    /// The errors of `GET /status`.
+    StatusErrors: [
+        Problem::InvalidParameter("\"windw\" is not a parameter here".to_owned()),
+        Problem::Overloaded(Overload::BodyMemory),
+    ];
     /// The errors of `GET /events/rejected`.
     RejectedErrors: [
         Problem::InvalidParameter("limit must be a whole number, 1 to 1000".to_owned()),

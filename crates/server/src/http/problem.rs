@@ -252,6 +252,8 @@ impl From<DecodeError> for Problem {
         match error {
             DecodeError::Malformed(malformed) => Self::MalformedJson { offset: malformed.offset },
             DecodeError::TooManyEvents { max } => Self::TooManyEvents { max },
+            // The engine may learn to refuse for more reasons; a server that does not know one is at fault.
+            _ => Self::Internal,
         }
     }
 }

@@ -1,4 +1,6 @@
 //! Query strings.
+//!
+//! Own code: form_urlencoded reads `plan=%ff` as the valid name U+FFFD, where the answer is `invalid_parameter`.
 
 use crate::http::problem::Problem;
 use percent_encoding::percent_decode;

@@ -2,7 +2,9 @@
 
 use crate::http::app::App;
 use crate::http::problem::{Overload, Problem};
-use crate::http::{auth, dashboard, events, exposition, health, metrics, openapi, reference, rejected, series, stream};
+use crate::http::{
+    auth, dashboard, events, exposition, health, metrics, openapi, reference, rejected, series, status, stream,
+};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -37,6 +39,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(reference::show_user))
         .routes(routes!(metrics::show))
         .routes(routes!(exposition::show))
+        .routes(routes!(status::show))
         .routes(routes!(series::show))
         .routes(routes!(stream::subscribe))
         .routes(routes!(health::healthy))

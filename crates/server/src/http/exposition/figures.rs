@@ -18,19 +18,19 @@ const OTHER: &str = "other";
 const TYPE: &str = "type";
 
 /// The figures of one moment.
-pub(super) struct Figures {
+pub(super) struct Snapshot {
     lag_ms: i64,
     sizes: Sizes,
     memory: MemoryUse,
     dedup_bytes: usize,
     window: Metrics,
-    table: Table,
+    reference: ReferenceStats,
     connections: usize,
     resident_bytes: Option<usize>,
 }
 
 /// Of the reference table in force.
-struct Table {
+struct ReferenceStats {
     generation: u64,
     users: usize,
     bytes: usize,
@@ -38,7 +38,7 @@ struct Table {
     age_ms: Option<i64>,
 }
 
-impl Figures {
+impl Snapshot {
     /// Asks the engine as a query does, and waits for the timeline as one does.
     pub(super) fn collect(app: &App) -> Self {
         let engine = &app.engine;
@@ -56,7 +56,7 @@ impl Figures {
             memory,
             dedup_bytes: engine.dedup_bytes(),
             window,
-            table: Table {
+            reference: ReferenceStats {
                 generation: generation.number(),
                 users: generation.users(),
                 bytes: memory.reference_bytes,
@@ -102,7 +102,7 @@ impl Figures {
     }
 
     fn write_engine(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let Self { sizes, memory, table, .. } = self;
+        let Self { sizes, memory, reference, .. } = self;
         let count = |count: usize| count as f64;
         writer.gauge("weir_dedup_ids", "Event ids that are remembered.", count(sizes.dedup_ids))?;
         writer.gauge("weir_dedup_bytes", "Memory of the remembered event ids.", count(self.dedup_bytes))?;
@@ -126,12 +126,12 @@ impl Figures {
         writer.gauge(
             "weir_reference_generation",
             "Number of the reference table in force.",
-            table.generation as f64,
+            reference.generation as f64,
         )?;
-        writer.gauge("weir_reference_users", "Users in the reference table.", count(table.users))?;
-        writer.gauge("weir_reference_bytes", "Memory of the reference tables in use.", count(table.bytes))?;
-        if let Some(age_ms) = table.age_ms {
-            let help = "Time since the change arrived that made the reference table.";
+        writer.gauge("weir_reference_users", "Users in the reference reference.", count(reference.users))?;
+        writer.gauge("weir_reference_bytes", "Memory of the reference tables in use.", count(reference.bytes))?;
+        if let Some(age_ms) = reference.age_ms {
+            let help = "Time since the change arrived that made the reference reference.";
             writer.gauge("weir_reference_age_seconds", help, secs(age_ms))?;
         }
         let help = "Memory that counts against the limit: ids, events, users, tables, and what is fixed or set aside.";

@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
-use figures::Figures;
+use figures::Snapshot;
 use std::sync::Arc;
 pub(super) use writer::ExpositionFormat;
 
@@ -59,7 +59,7 @@ pub(super) async fn expose(app: &Arc<App>, uri: &Uri, format: ExpositionFormat) 
         )));
     }
     let shared = Arc::clone(app);
-    let text = app.query_limiter.run(move || Figures::collect(&shared).write(&shared.server_metrics, format)).await?;
+    let text = app.query_limiter.run(move || Snapshot::collect(&shared).write(&shared.server_metrics, format)).await?;
     let mut response = Response::new(app.responses.charge_response(text.into_bytes())?.into());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));

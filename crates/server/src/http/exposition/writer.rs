@@ -18,7 +18,7 @@ const NO_EXEMPLAR: Option<&Exemplar<NoLabelSet, u64>> = None;
 pub(in crate::http) enum ExpositionFormat {
     /// OpenMetrics 1.0.
     OpenMetrics,
-    /// The text format 0.0.4 of Prometheus. It calls a counter's family as its samples, and an information is a gauge.
+    /// The text format 0.0.4 of Prometheus. A counter's family has the name of its samples there, and an info is a gauge.
     Classic,
 }
 
@@ -36,13 +36,13 @@ impl ExpositionFormat {
 #[derive(Debug)]
 pub(super) struct Writer<'a>(DescriptorEncoder<'a>);
 
-/// The whole text of what `write` writes.
+/// Encodes the families that `write` writes as one complete exposition.
 pub(super) fn text(
     format: ExpositionFormat,
     write: impl Fn(&mut Writer<'_>) -> fmt::Result + Send + Sync + 'static,
 ) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Figures(write)));
+    registry.register_collector(Box::new(Families(write)));
     let mut text = String::new();
     let written = match format {
         ExpositionFormat::OpenMetrics => open_metrics_text::encode(&mut text, &registry),
@@ -53,15 +53,15 @@ pub(super) fn text(
 }
 
 /// The encoder gives itself to collectors only.
-struct Figures<F>(F);
+struct Families<F>(F);
 
-impl<F> fmt::Debug for Figures<F> {
+impl<F> fmt::Debug for Families<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Figures").finish_non_exhaustive()
+        f.debug_struct("Families").finish_non_exhaustive()
     }
 }
 
-impl<F: Fn(&mut Writer<'_>) -> fmt::Result + Send + Sync + 'static> Collector for Figures<F> {
+impl<F: Fn(&mut Writer<'_>) -> fmt::Result + Send + Sync + 'static> Collector for Families<F> {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.0(&mut Writer(encoder))
     }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use weir::{Batch, Tally, Verdict};
+use weir_api::VerdictCode;
 
 /// One counter for each of `N` label values.
 #[derive(Debug)]
@@ -34,15 +35,15 @@ impl<const N: usize> Counters<N> {
 pub(in crate::http) struct VerdictCounters(Counters<8>);
 
 /// The labels of [`VerdictCounters`]. The label of an error is its code.
-const LABELS: [&str; 8] = [
+const LABELS: [&str; 1 + VerdictCode::ALL.len()] = [
     "accepted",
-    "duplicate_event",
-    "invalid_event",
-    "invalid_timestamp",
-    "too_late",
-    "too_early",
-    "malformed_json",
-    "overloaded",
+    VerdictCode::DuplicateEvent.as_str(),
+    VerdictCode::InvalidEvent.as_str(),
+    VerdictCode::InvalidTimestamp.as_str(),
+    VerdictCode::TooLate.as_str(),
+    VerdictCode::TooEarly.as_str(),
+    VerdictCode::MalformedJson.as_str(),
+    VerdictCode::Overloaded.as_str(),
 ];
 
 const ACCEPTED: usize = 0;
@@ -75,15 +76,8 @@ impl VerdictCounters {
 
 /// The index of a rejected event's label.
 fn rejection(verdict: Verdict) -> Option<usize> {
-    match verdict {
-        Verdict::Pending | Verdict::Accepted | Verdict::Duplicate => None,
-        Verdict::Invalid(_) => Some(2),
-        Verdict::InvalidTimestamp => Some(3),
-        Verdict::TooLate { .. } => Some(4),
-        Verdict::TooEarly { .. } => Some(5),
-        Verdict::MalformedJson { .. } => Some(6),
-        Verdict::Overloaded => Some(7),
-    }
+    let code = verdict.code()?;
+    LABELS.iter().position(|label| *label == code).filter(|label| *label != DUPLICATE)
 }
 
 #[cfg(test)]
