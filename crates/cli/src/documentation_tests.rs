@@ -157,7 +157,7 @@ fn documented_limits() -> impl IntoIterator<Item = Row> {
         "--dedup-capacity": DEDUP_IDS_MAX;
         "--max-memory": ; // the memory of the engine, which has no limit by default
         "": TOKENS_MAX, TOKEN_BYTES;
-        "": DRAIN_TIMEOUT, LEFTOVERS_TIMEOUT;
+        "": DRAIN_TIMEOUT, SHUTDOWN_TIMEOUT;
     }
 }
 
@@ -171,9 +171,9 @@ const SETTINGS: &str = "\
 
 /// Limits of the implementation, which are not in the table.
 const DETAILS: &str = "\
-    STALL_SLACK_SECS TAPE_NODES_KEPT_MAX TEXT_BYTES_KEPT_MAX RECORD_BYTES_MAX SPARSE_CELL_BYTES_MAX \
+    STALL_SLACK_SECS TAPE_NODES_KEPT_MAX TEXT_BYTES_KEPT_MAX RECORD_BYTES_MAX SPARSE_COUNTER_BYTES_MAX \
     UNFOLDED_EVENT_BYTES_MAX REFERENCE_BYTES_PER_BODY_BYTE REFERENCE_COPIES_MAX PREPARED_USER_BYTES_MAX \
-    BACKLOG_RELIEF_PART FOLD_SLICE CONNECTION_BUFFER_BYTES_MAX LINGER_TIMEOUT FILES_BESIDE_CONNECTIONS \
+    WRITER_FOLD_PART FOLD_SLICE CONNECTION_BUFFER_BYTES_MAX LINGER_TIMEOUT FILES_BESIDE_CONNECTIONS \
     UNREAD_BODY_TIMEOUT MEMORY_SLACK_BYTES_MIN FREED_MEMORY_KEPT RSS_POLL_PERIOD BODY_RESERVED_TIMES \
     INLINE_BODY_BYTES INLINE_USUAL_BODY_BYTES INLINE_EVENTS ROUTES_MAX VALUES_EXPOSED_MAX STREAM_PERIOD \
     REJECTS_SHOWN_DEFAULT QUEUE_PROBE_PERIOD LATE_PROBES ADAPTIVE_LIMIT_MIN TOKEN_FILE_BYTES_MAX ACCEPT_PAUSE \
@@ -198,7 +198,10 @@ fn the_limits_of_the_documentation_are_those_of_the_code() {
     assert!(rows.is_empty(), "rows without a limit in this test: {rows:#?}");
 
     let code: String = LIMITS.iter().map(|path| fs::read_to_string(repository(path)).unwrap()).collect();
-    let constants = code.lines().filter_map(|line| Some(line.strip_prefix("pub const ")?.split(':').next().unwrap()));
+    let constants = code.lines().filter_map(|line| {
+        let constant = line.strip_prefix("pub const ").or_else(|| line.strip_prefix("pub(crate) const "))?;
+        constant.split(':').next()
+    });
     let constants: BTreeSet<_> =
         constants.filter(|name| !COMMANDS.iter().any(|command| name.starts_with(command))).collect();
     names.extend(SETTINGS.split_whitespace().chain(DETAILS.split_whitespace()));

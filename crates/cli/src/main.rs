@@ -1,4 +1,4 @@
-//! The `weir` command: parse the arguments, and do what they ask for.
+//! The `weir` command.
 
 use std::error::Error;
 use std::io::Write;
@@ -19,32 +19,32 @@ mod signals;
 mod telemetry;
 mod top;
 
-use args::{Command, ExitStatus, LoadSettings};
+use args::{ArgsError, Command, LoadSettings};
 use client::{reference, send};
 use serve::ServeSettings;
 
 fn main() -> ExitCode {
-    let failure = match args::parse(std::env::args_os()) {
+    let error = match args::parse(std::env::args_os()) {
         Ok(command) => match run(command) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) => error.to_string(),
         },
-        Err(ExitStatus::Shown(text)) => {
-            // A closed stdout is the reader's choice.
+        Err(ArgsError::Help(text)) => {
+            // A closed stdout is no error.
             let _ = text.print();
             return ExitCode::SUCCESS;
         }
-        Err(ExitStatus::Refused(reason)) => reason,
+        Err(ArgsError::Invalid(line)) => line,
     };
-    // A closed stderr is the reader's choice, too.
-    let _ = writeln!(std::io::stderr(), "weir: {failure}");
+    // A closed stderr cannot be reported.
+    let _ = writeln!(std::io::stderr(), "weir: {error}");
     ExitCode::FAILURE
 }
 
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Serve(settings) => serving(&settings.clone(), serve::serve(settings)),
-        Command::Demo(settings) => serving(&settings.serve.clone(), demo::run(settings)),
+        Command::Serve(settings) => run_server(&settings.clone(), serve::serve(settings)),
+        Command::Demo(settings) => run_server(&settings.serve.clone(), demo::run(settings)),
         Command::Send(options) => send::run(&options),
         Command::ReferencePut(options) => reference::put(&options),
         Command::ReferenceShow(options) => reference::show(&options),
@@ -60,7 +60,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
 }
 
 /// Runs a server on a runtime of its own.
-fn serving(
+fn run_server(
     settings: &ServeSettings,
     server: impl Future<Output = Result<(), Box<dyn Error>>>,
 ) -> Result<(), Box<dyn Error>> {
@@ -69,13 +69,13 @@ fn serving(
     allocator::keep_freed_memory(if is_limited { Duration::ZERO } else { limits::FREED_MEMORY_KEPT });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(settings.workers).enable_all().build()?;
     let served = runtime.block_on(server);
-    runtime.shutdown_timeout(limits::LEFTOVERS_TIMEOUT);
+    runtime.shutdown_timeout(limits::SHUTDOWN_TIMEOUT);
     served
 }
 
 fn run_load(settings: &LoadSettings) -> Result<(), Box<dyn Error>> {
     let report = load::run(&settings.options)?;
-    // What cannot be printed does not keep the files from being written.
+    // The files are written even if the report cannot be printed.
     let printed = output::print(&report);
     if let Some(directory) = &settings.report {
         report.write(directory).map_err(|error| format!("cannot write to {}: {error}", directory.display()))?;

@@ -1,6 +1,6 @@
-//! `weir serve`: a server until a signal ends it.
+//! `weir serve`: runs a server until a signal comes.
 
-use crate::args::option_of;
+use crate::args::option_name;
 use crate::signals::{ReloadSignal, ShutdownSignals};
 use crate::telemetry::LogFormat;
 use std::error::Error;
@@ -9,32 +9,32 @@ use tokio::net::TcpListener;
 use weir::ConfigError;
 use weir_server::{Reloader, Server, Settings};
 
-/// The validated settings of the command.
+/// The validated settings of `weir serve`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServeSettings {
-    /// Where to listen: `ADDR:PORT`.
+    /// The address to listen on: `ADDR:PORT`.
     pub(crate) listen: String,
     /// The settings of the server.
     pub(crate) server: Settings,
-    /// Threads that serve connections.
+    /// The number of threads that serve connections.
     pub(crate) workers: usize,
     /// The format of log lines.
     pub(crate) log_format: LogFormat,
 }
 
-/// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once, with 128 + its number. SIGHUP
-/// reloads the files of tokens and of the certificate.
+/// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once, with the code 128 + its number.
+/// SIGHUP reloads the token files and the TLS certificate.
 ///
 /// # Errors
-/// One line: the server cannot be made of the settings, or cannot listen.
+/// One line: the settings are invalid, or the server cannot listen.
 pub(crate) async fn serve(settings: ServeSettings) -> Result<(), Box<dyn Error>> {
     serve_with_ready(settings, |_| Ok(())).await
 }
 
-/// [`serve`], and calls `ready` with the address as soon as connections are queued there.
+/// Serves like [`serve`]. Calls `ready` with the address as soon as clients can connect to it.
 ///
 /// # Errors
-/// As [`serve`], and the error of `ready`.
+/// As [`serve`], or the error of `ready`.
 pub(crate) async fn serve_with_ready(
     settings: ServeSettings,
     ready: impl FnOnce(SocketAddr) -> Result<(), Box<dyn Error>>,
@@ -43,8 +43,8 @@ pub(crate) async fn serve_with_ready(
     let ServeSettings { listen, server, .. } = settings;
     let listener = TcpListener::bind(&listen).await;
     let listener =
-        listener.map_err(|error| format!("cannot listen on {listen}: {error}; --listen ADDR:PORT chooses where"))?;
-    let server = Server::new(server).map_err(named_as_options)?;
+        listener.map_err(|error| format!("cannot listen on {listen}: {error}; set another --listen ADDR:PORT"))?;
+    let server = Server::new(server).map_err(name_the_option)?;
     tokio::spawn(reload_on(reloads, server.reloader()));
     let shutdown = async move {
         signals.next().await;
@@ -54,18 +54,18 @@ pub(crate) async fn serve_with_ready(
     Ok(server.serve(listener, shutdown).await?)
 }
 
-/// Names the option where the engine names a field of its settings.
-fn named_as_options(error: Box<dyn Error>) -> Box<dyn Error> {
+/// In an error of the engine's settings, replaces the name of the field by the name of the option.
+fn name_the_option(error: Box<dyn Error>) -> Box<dyn Error> {
     match error.downcast_ref::<ConfigError>() {
-        Some(error) => error.display_as(&option_of(error.field())).into(),
+        Some(error) => error.display_as(&option_name(error.field())).into(),
         None => error,
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a second signal means that the drain is not to be waited for")]
+#[expect(clippy::disallowed_methods, reason = "a second signal ends the process without the drain")]
 async fn exit_on_second_signal(mut signals: ShutdownSignals) {
     let code = signals.next().await;
-    tracing::warn!("a second signal: stopping at once");
+    tracing::warn!("received a second signal, stopping at once");
     std::process::exit(code.into());
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT, from the creation of the value on.
+/// Receives SIGTERM and SIGINT, from the creation of the value on.
 #[derive(Debug)]
 pub(crate) struct ShutdownSignals {
     terminate: Signal,
@@ -21,7 +21,7 @@ impl ShutdownSignals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next signal, and returns the exit code of a process that the signal ends: 128 + its number.
+    /// Waits for the next signal. Returns the exit code of a process that this signal ends: 128 + its number.
     pub(crate) async fn next(&mut self) -> u8 {
         let kind = tokio::select! {
             _ = self.terminate.recv() => SignalKind::terminate(),
@@ -31,7 +31,7 @@ impl ShutdownSignals {
     }
 }
 
-/// SIGHUP, from the creation of the value on.
+/// Receives SIGHUP, from the creation of the value on.
 #[derive(Debug)]
 pub(crate) struct ReloadSignal(Signal);
 
@@ -51,11 +51,14 @@ impl ReloadSignal {
 }
 
 /// A flag that the first SIGTERM, SIGINT or SIGHUP sets, so that a command can end in order. A second signal ends the
-/// process at once: a server or a terminal that takes nothing more (ctrl-s) could hold the command up.
+/// process at once, because a server or a terminal (after Ctrl-S) could block the command.
+///
+/// The flag is independent of other data, so a relaxed load is enough: a load that misses the signal is followed by the next
+/// load, one poll period later.
 pub(crate) fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
-        // In this order: the first signal finds the flag unset.
+        // The order matters. A signal calls both actions in this order, so the first signal finds the flag unset.
         signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))?;
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }

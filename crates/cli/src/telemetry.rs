@@ -1,32 +1,32 @@
-//! Logs: what, how much, and in which form.
+//! The log: its level and its format.
 
 use clap::ValueEnum;
 use std::io::{self, IsTerminal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// How a log line looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Text, for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Sends the process's logs to stderr, at the level that `WEIR_LOG` names (`info` by default).
+/// Writes the log of the process to stderr, at the level of `WEIR_LOG` (`info` by default).
 ///
 /// # Errors
-/// One line, when `WEIR_LOG` is not a filter, or when the process sends its logs elsewhere already.
+/// One line: `WEIR_LOG` is not a filter, or the process has another log already.
 pub(crate) fn init(format: LogFormat) -> Result<(), String> {
     let directives = std::env::var("WEIR_LOG").unwrap_or_default();
-    if let Some(word) = not_a_level(&directives) {
-        return Err(format!("WEIR_LOG: {word:?} is not error, warn, info, debug or trace, nor TARGET=LEVEL"));
+    if let Some(word) = invalid_level(&directives) {
+        return Err(format!("WEIR_LOG: {word:?} must be error, warn, info, debug, trace or TARGET=LEVEL"));
     }
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&directives);
     let filter = filter.map_err(|error| format!("WEIR_LOG={directives:?} is not a log filter: {error}"))?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // A log that nobody can read any more must not end the process, which a report of that to stderr would do.
+    // An error of the log must not end the process. To report the error on a closed stderr would end it.
     let logs = logs.log_internal_errors(false);
     let installed = match format {
         LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).try_init(),
@@ -35,8 +35,9 @@ pub(crate) fn init(format: LogFormat) -> Result<(), String> {
     installed.map_err(|error| error.to_string())
 }
 
-/// The first directive that is one word and no level. The filter would take it for a target, and be silent about all else.
-fn not_a_level(directives: &str) -> Option<&str> {
+/// The first directive that is one word, but not a level. The filter would take the word for a target, and would log nothing
+/// else.
+fn invalid_level(directives: &str) -> Option<&str> {
     let mut words = directives.split(',').map(str::trim).filter(|word| !word.is_empty());
     words.find(|word| !word.contains(['=', '[', ':']) && word.parse::<LevelFilter>().is_err())
 }
@@ -48,9 +49,9 @@ mod tests {
     #[test]
     fn a_word_must_be_a_level() {
         for directives in ["", "info", "DEBUG", "off", "weir=debug,warn", "weir::http=trace", " info , hyper=off"] {
-            assert_eq!(not_a_level(directives), None, "{directives}");
+            assert_eq!(invalid_level(directives), None, "{directives}");
         }
-        assert_eq!(not_a_level("verbose"), Some("verbose"));
-        assert_eq!(not_a_level("info,wier"), Some("wier"));
+        assert_eq!(invalid_level("verbose"), Some("verbose"));
+        assert_eq!(invalid_level("info,wier"), Some("wier"));
     }
 }

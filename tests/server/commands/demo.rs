@@ -15,7 +15,7 @@ fn metrics(server: &Running) -> Value {
 #[test]
 fn the_demo_sends_events_and_ends_with_success() {
     let demo = Running::start(&mut weir(&DEMO));
-    let invitation = format!("open {}/ in a browser; ctrl-c ends the demo", demo.url());
+    let invitation = format!("open {}/ in a browser; press Ctrl-C to stop", demo.url());
     assert_eq!(demo.stdout.line_with(""), invitation);
     let mut before = 0;
     for _ in 0..3 {

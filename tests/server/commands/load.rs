@@ -111,10 +111,10 @@ fn a_server_that_miscounts_fails_the_run() {
 #[test]
 fn failed_requests_are_reported_by_kind_and_fail_the_run() {
     let output = load(Script::repeat("404 Not Found", "{}").address, &QUICK);
-    assert!(failure(&output).contains(" requests failed, as the report says; with status 401"));
+    assert!(failure(&output).contains(" requests failed, see the report; if the status is 401"));
     assert!(str::from_utf8(&output.stdout).unwrap().contains("status 404"));
     let output = load(Script::repeat("200 OK", "{}").address, &QUICK);
-    assert!(failure(&output).contains(" requests failed, as the report says; with status 401"));
+    assert!(failure(&output).contains(" requests failed, see the report; if the status is 401"));
     assert!(str::from_utf8(&output.stdout).unwrap().contains("counts are not where they should be"));
 }
 

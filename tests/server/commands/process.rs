@@ -46,9 +46,9 @@ fn an_invalid_variable_is_an_error_of_one_line() {
         ("WEIR_WORKERS", "many", "--workers"),
         ("WEIR_LOG", "weir=loud", "WEIR_LOG"),
         ("WEIR_READ_TOKEN", "", "WEIR_READ_TOKEN: it is empty"),
-        ("WEIR_ADMIN_TOKEN", "a,,b", "WEIR_ADMIN_TOKEN: a token for admin has"),
+        ("WEIR_ADMIN_TOKEN", "a,,b", "WEIR_ADMIN_TOKEN: a token for admin may contain only"),
         ("WEIR_INGEST_TOKEN_FILE", "/nowhere", "ingest-token-file /nowhere: "),
-        ("WEIR_TLS_CERT", "/nowhere", "--tls-cert and --tls-key go together"),
+        ("WEIR_TLS_CERT", "/nowhere", "--tls-cert and --tls-key must be set together"),
         ("PORT", "http", "PORT must be 0 to 65535, not \"http\""),
     ] {
         let line = refusal(weir(&[]).env(name, value));
@@ -172,8 +172,8 @@ fn token_files_are_read_again_on_demand() {
         running.stderr.line_with(logged);
         statuses()
     };
-    assert_eq!(reload("new\n", "were read again"), [200, 401, 200]);
-    assert_eq!(reload("two words\n", "stay as they were"), [200, 401, 200]);
+    assert_eq!(reload("new\n", "reloaded tokens"), [200, 401, 200]);
+    assert_eq!(reload("two words\n", "token reload failed, keeping the previous ones"), [200, 401, 200]);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_server_that_other_machines_reach_without_a_token_logs_a_warning() {
         let mut command = weir(&["--listen", address]);
         command.envs(tokens.iter().map(|name| (name, "s3cret")));
         let log = Running::start(&mut command).stderr.text();
-        log.lines().filter(|line| line.contains("have no token")).map(str::to_owned).collect::<String>()
+        log.lines().filter(|line| line.contains("these roles need no token")).map(str::to_owned).collect::<String>()
     };
     assert!(warnings("0.0.0.0:0", &[]).ends_with(": ingest, admin, read"));
     assert!(warnings("[::]:0", &tokens[..1]).ends_with(": admin, read"));

@@ -59,7 +59,7 @@ fn a_fault_is_reported_with_its_place() {
     let output = put(&server, &[], r#"{"u-1":{"plan":7}}"#);
     assert!(failure(&output).ends_with("(422 invalid_reference), at /user_metadata/u-1/plan"), "{output:?}");
     let output = put(&server, &["--format", "csv"], "user_id,plan\nu-1,pro,eu\n");
-    assert_eq!(failure(&output), "standard input: line 2: 3 columns, where the header has 2");
+    assert_eq!(failure(&output), "standard input: line 2: 3 columns, but the header has 2");
     let output = put(&server, &[], "{\"u-1\":{},\n!");
     assert!(failure(&output).ends_with("at line 2 column 1"), "{output:?}");
     assert_eq!(server.get("/reference/users").json()["generation"], 0);
@@ -72,7 +72,7 @@ fn a_stale_table_is_refused() {
     let older = ["put", "-", "--ts", "2025-10-08T11:59:00Z"];
     let output = with_input(&mut reference(&server, &older), "{}");
     let line = failure(&output);
-    assert!(line.contains("409 stale_reference") && line.ends_with(&format!("of {NOON}")), "{line}");
+    assert!(line.contains("409 stale_reference") && line.ends_with(&format!("timestamp {NOON}")), "{line}");
 }
 
 #[test]
@@ -112,6 +112,6 @@ fn a_table_whose_answer_is_lost_is_put_again_unless_it_has_a_precondition() {
 
     let script = Script::start(vec![Step::Hangup, answer()]);
     let output = put(&script, &["--if-match", "6"]);
-    assert!(failure(&output).ends_with("may be in force all the same: `weir reference show` tells"), "{output:?}");
+    assert!(failure(&output).ends_with("may have been replaced: check with `weir reference show`"), "{output:?}");
     assert_eq!(script.bodies.try_iter().count(), 1);
 }

@@ -36,12 +36,12 @@ fn a_file_and_a_pipe_are_sent_in_batches() {
     let (server, scratch) = (server(), Scratch::new());
     let file = scratch.file("events.ndjson", lines("file-", 2_500));
     let output = run(&mut send(server.address, &[&file]));
-    assert_eq!(success(&output), "2500 accepted, 0 duplicates, 0 refused\n");
+    assert_eq!(success(&output), "2500 accepted, 0 duplicates, 0 rejected\n");
     let output = with_input(&mut send(server.address, &["-", "--batch", "7", "--gzip"]), lines("pipe-", 100));
-    assert_eq!(success(&output), "100 accepted, 0 duplicates, 0 refused\n");
+    assert_eq!(success(&output), "100 accepted, 0 duplicates, 0 rejected\n");
     assert_eq!(server.total_events(), 2_600);
     let output = with_input(&mut send(server.address, &["-"]), "");
-    assert_eq!(success(&output), "0 accepted, 0 duplicates, 0 refused\n");
+    assert_eq!(success(&output), "0 accepted, 0 duplicates, 0 rejected\n");
 }
 
 #[test]
@@ -49,13 +49,13 @@ fn compressed_files_are_recognized_by_their_bytes() {
     let (server, scratch) = (server(), Scratch::new());
     for (name, bytes) in [("a", gzip(lines("gzip-", 30))), ("b", zstd(lines("zstd-", 30)))] {
         let output = run(&mut send(server.address, &[&scratch.file(name, bytes)]));
-        assert_eq!(success(&output), "30 accepted, 0 duplicates, 0 refused\n");
+        assert_eq!(success(&output), "30 accepted, 0 duplicates, 0 rejected\n");
     }
     // Cut in the trailer (RFC 1952): all lines are there, but the stream is incomplete.
     let mut cut = gzip(lines("cut-", 3));
     cut.truncate(cut.len() - 4);
     let output = with_input(&mut send(server.address, &["-"]), cut);
-    assert!(failure(&output).starts_with("standard input: cannot read on after line "), "{output:?}");
+    assert!(failure(&output).starts_with("standard input: reading failed after line "), "{output:?}");
     assert_eq!(server.total_events(), 63, "lines before the fault are sent");
 }
 
@@ -66,10 +66,10 @@ fn refused_events_are_named_by_their_lines_and_fail_the_run() {
     let late = event("late").at_ms(0);
     let input = format!("{first}\n{{oops\n{late}\r\n  \n{}", last.trim_end());
     let output = with_input(&mut send(server.address, &["-"]), input);
-    assert!(failure(&output).starts_with("2 of 4 events were refused: mend them"));
+    assert!(failure(&output).starts_with("2 of 4 events were rejected: fix the rejected events"));
     let printed = str::from_utf8(&output.stdout).unwrap();
     assert!(
-        printed.starts_with("2 accepted, 0 duplicates, 2 refused\n  1 malformed_json\n  1 too_late\n"),
+        printed.starts_with("2 accepted, 0 duplicates, 2 rejected\n  1 malformed_json\n  1 too_late\n"),
         "{printed}"
     );
     assert!(printed.contains("line 3, -: the line is not valid JSON at byte 1 (malformed_json)\n"), "{printed}");
@@ -83,7 +83,7 @@ fn duplicates_fail_the_run_on_request_only() {
     let input = lines("e-", 3);
     success(&with_input(&mut send(server.address, &["-"]), &input));
     let output = with_input(&mut send(server.address, &["-"]), &input);
-    assert_eq!(success(&output), "0 accepted, 3 duplicates, 0 refused\n");
+    assert_eq!(success(&output), "0 accepted, 3 duplicates, 0 rejected\n");
     let output = with_input(&mut send(server.address, &["-", "--fail-on-duplicates"]), &input);
     assert_eq!(failure(&output), "3 of 3 events were duplicates");
 }
@@ -107,7 +107,7 @@ fn a_live_pipe_is_sent_before_it_ends() {
         eventually("a line is sent without a further one", || server.total_events() == sent);
     }
     drop(pipe);
-    assert_eq!(success(&process.output()), "3 accepted, 0 duplicates, 0 refused\n");
+    assert_eq!(success(&process.output()), "3 accepted, 0 duplicates, 0 rejected\n");
 }
 
 fn counts(accepted: u64, duplicates: u64) -> Step {
@@ -124,7 +124,7 @@ fn overloaded() -> Step {
 fn an_overloaded_server_is_tried_again() {
     let script = Script::start([overloaded(), overloaded(), counts(2, 0)]);
     let output = with_input(&mut send(script.address, &["-", "--fail-on-duplicates"]), "a\nb\n");
-    assert_eq!(success(&output), "2 accepted, 0 duplicates, 0 refused\n");
+    assert_eq!(success(&output), "2 accepted, 0 duplicates, 0 rejected\n");
     assert_eq!(script.bodies.try_iter().collect::<Vec<_>>(), ["a\nb\n"; 3]);
 }
 
@@ -133,8 +133,8 @@ fn a_server_that_stays_overloaded_fails_the_run() {
     let script = Script::start([overloaded()]);
     let output = with_input(&mut send(script.address, &["-", "--retry-for", "0s"]), "a\nb\n");
     let line = failure(&output);
-    assert!(line.starts_with("lines 1 to 2: not taken within 0 s: ") && line.contains("there is no room"), "{line}");
-    assert!(line.contains(", and asks to wait 1 s; --retry-for"), "{line}");
+    assert!(line.starts_with("lines 1 to 2: not accepted within 0 s: ") && line.contains("there is no room"), "{line}");
+    assert!(line.contains(", retry after 1 s; set a longer --retry-for"), "{line}");
     assert!(output.stdout.is_empty());
 }
 
@@ -143,11 +143,11 @@ fn a_batch_without_an_answer_is_sent_again_and_its_duplicates_are_told_apart() {
     let script = Script::start([counts(1, 0), Step::Hangup, counts(1, 2)]);
     let output =
         with_input(&mut send(script.address, &["-", "--batch", "3", "--fail-on-duplicates", "--linger", "0s"]), "a\n");
-    assert_eq!(success(&output), "1 accepted, 0 duplicates, 0 refused\n");
+    assert_eq!(success(&output), "1 accepted, 0 duplicates, 0 rejected\n");
     let output = with_input(&mut send(script.address, &["-", "--batch", "3", "--fail-on-duplicates"]), "b\nc\nd\n");
     let printed = success(&output);
     assert!(
-        printed.starts_with("1 accepted, 2 duplicates, 0 refused\n2 of the duplicates were sent again"),
+        printed.starts_with("1 accepted, 2 duplicates, 0 rejected\n2 of the duplicates may come from a retry"),
         "{printed}"
     );
     assert_eq!(script.bodies.try_iter().collect::<Vec<_>>(), ["a\n", "b\nc\nd\n", "b\nc\nd\n"]);
@@ -155,12 +155,14 @@ fn a_batch_without_an_answer_is_sent_again_and_its_duplicates_are_told_apart() {
 
 #[test]
 fn overloaded_events_are_sent_again_alone() {
-    let overloaded = |index| format!(r#"{{"event_id":"x","code":"overloaded","index":{index},"message":"no room"}}"#);
+    let overloaded = |index| {
+        format!(r#"{{"event_id":"x","status":"error","code":"overloaded","index":{index},"message":"no room"}}"#)
+    };
     let body =
         format!(r#"{{"results":[{},{}],"accepted":1,"duplicates":0,"rejected":2}}"#, overloaded(0), overloaded(2));
     let script = Script::start([Step::Answer("200 OK", "", body), counts(2, 0)]);
     let output = with_input(&mut send(script.address, &["-"]), "a\nb\nc\n");
-    assert_eq!(success(&output), "3 accepted, 0 duplicates, 0 refused\n");
+    assert_eq!(success(&output), "3 accepted, 0 duplicates, 0 rejected\n");
     assert_eq!(script.bodies.try_iter().collect::<Vec<_>>(), ["a\nb\nc\n", "a\nc\n"]);
 }
 
@@ -168,10 +170,10 @@ fn overloaded_events_are_sent_again_alone() {
 fn another_server_than_weir_is_recognized() {
     let page = || Step::Answer("200 OK", "", "<html>".to_owned());
     let output = with_input(&mut send(Script::start([page()]).address, &["-"]), "a\n");
-    assert!(failure(&output).contains("does not answer as weir does"), "{output:?}");
+    assert!(failure(&output).contains("does not respond as a weir server: "), "{output:?}");
     let absent = || Step::Answer("404 Not Found", "", "<html>".to_owned());
     let output = with_input(&mut send(Script::start([absent()]).address, &["-"]), "a\n");
-    assert!(failure(&output).contains("answers with status 404"), "{output:?}");
+    assert!(failure(&output).contains("does not respond as a weir server: status 404"), "{output:?}");
 }
 
 #[test]
@@ -193,7 +195,7 @@ fn a_restart_of_the_server_is_waited_for() {
     pipe.write_all(lines("after-", 25).as_bytes()).unwrap();
     drop(pipe);
     let output = process.output();
-    assert!(success(&output).starts_with("75 accepted, 0 duplicates, 0 refused\n"), "{output:?}");
+    assert!(success(&output).starts_with("75 accepted, 0 duplicates, 0 rejected\n"), "{output:?}");
     assert_eq!(total(), Some(50), "the first server lost its events when it ended");
     drop(server);
 }
@@ -216,7 +218,7 @@ fn a_token_is_taken_from_the_environment_or_a_file() {
     let output = with_input(&mut send(server.address, &["-"]), line("e-1"));
     assert!(failure(&output).ends_with("set WEIR_INGEST_TOKEN or --token-file"), "{output:?}");
     let output = with_input(send(server.address, &["-"]).env("WEIR_INGEST_TOKEN", "other"), line("e-1"));
-    assert!(failure(&output).contains("not for ingest"), "{output:?}");
+    assert!(failure(&output).contains("rejected the token for ingest (403)"), "{output:?}");
     success(&with_input(send(server.address, &["-"]).env("WEIR_INGEST_TOKEN", "s3cret"), line("e-1")));
     let file = scratch.file("token", "# mine\ns3cret\n");
     success(&with_input(&mut send(server.address, &["-", "--token-file", &file]), line("e-2")));
@@ -240,11 +242,11 @@ fn a_certificate_is_trusted_if_it_is_given() {
     let server = Server::builder().clock(SystemClock).tls(certificate.tls()).start();
     let url = format!("https://localhost:{}", server.address.port());
     let send = |ca| with_input(&mut weir(&["send", "-", "--url", &url, "--retry-for", "0s", "--ca", ca]), line("e-1"));
-    assert_eq!(success(&send(&certificate.path)), "1 accepted, 0 duplicates, 0 refused\n");
+    assert_eq!(success(&send(&certificate.path)), "1 accepted, 0 duplicates, 0 rejected\n");
     let output = send(&other.path);
     assert!(failure(&output).contains("certificate"), "{output:?}");
     let output = send(&certificate.key_path);
-    assert!(failure(&output).ends_with("key.pem: no certificate in it"), "{output:?}");
+    assert!(failure(&output).ends_with("key.pem: contains no certificate"), "{output:?}");
 }
 
 #[test]
@@ -258,8 +260,8 @@ fn a_signal_ends_the_reading_and_lines_before_it_are_sent() {
     eventually("the first two lines", || server.total_events() == 2);
     process.signal("INT");
     let output = process.output();
-    assert_eq!(failure(&output), "standard input: interrupted after line 3; all up to it were sent");
-    assert_eq!(str::from_utf8(&output.stdout).unwrap(), "3 accepted, 0 duplicates, 0 refused\n");
+    assert_eq!(failure(&output), "standard input: interrupted after line 3; all lines up to it were sent");
+    assert_eq!(str::from_utf8(&output.stdout).unwrap(), "3 accepted, 0 duplicates, 0 rejected\n");
     assert_eq!(server.total_events(), 3);
     drop(input);
 }

@@ -42,10 +42,20 @@ fn the_figures_are_printed_once_as_plain_text() {
 fn the_last_minute_is_drawn_if_the_server_has_a_series() {
     let metrics = r#"{"window_sec":300,"events_per_sec":0.1,"unique_users":1,"unknown":0,"by_type":{"click":3},
         "total_events":3,"generation":0,"as_of":"2025-10-08T12:00:00.000Z"}"#;
+    let point = |events: u64| {
+        format!(
+            r#"{{"start":"2025-10-08T11:59:59.000Z","events":{events},"unique_users":1,"unknown":0,"by_type":{{"click":{events}}}}}"#
+        )
+    };
+    let series = format!(
+        r#"{{"window_sec":60,"step_sec":1,"points":[{},{}],"generation":0,"as_of":"2025-10-08T12:00:00.000Z"}}"#,
+        point(1),
+        point(2)
+    );
     let answer = |body: &str| Step::Answer("200 OK", "", body.to_owned());
-    let script = Script::start([answer(metrics), answer(r#"{"points":[{"events":1},{"events":2}]}"#)]);
+    let script = Script::start([answer(metrics), answer(&series)]);
     let output = run(&mut top(script.address, &["--once"]));
-    assert!(success(&output).contains("\nlast minute  ▄█  most 2/s\n"), "{output:?}");
+    assert!(success(&output).contains("\nlast minute  ▄█  max 2/s\n"), "{output:?}");
 }
 
 #[test]
@@ -151,10 +161,10 @@ mod live {
         assert_eq!(server.post(event("e-9").user("dan").kind("view")).tally(), [1, 0, 0]);
         terminal.wait_for("40.0 %");
         server.begin_stop();
-        terminal.wait_for("trying again");
+        terminal.wait_for("retrying");
         terminal.screen.clear();
         // The last figures stay, and the query is repeated.
-        terminal.wait_for("trying again");
+        terminal.wait_for("retrying");
         terminal.press("q");
         assert!(terminal.end().success());
     }

@@ -1,7 +1,7 @@
 //! The arguments of `weir demo`.
 
-use crate::args::ServeArgs;
-use crate::args::range::within;
+use crate::args::serve::ServeArgs;
+use crate::args::values::check_range;
 use crate::client::Token;
 use crate::demo::{DemoSettings, DemoTokens};
 use crate::limits;
@@ -9,24 +9,25 @@ use clap::Args;
 use weir_api::Role;
 use weir_server::TokenSources;
 
-/// What the help ends with.
+/// The end of the help.
 pub(super) const AFTER_HELP: &str = "\
 Examples:
   weir demo
   weir demo --rate 3000 --attributes tier,country --event-types play,pause,skip
 
-The traffic comes over HTTP as anyone's would: a slow wave with some noise, users by Zipf's law, some events repeated, late, \
-broken or of unknown users, and every 30 s a table in which some users have changed their plan. Everything is made up, and \
-gone with the process. All options of serve are there, with their variables.
+The traffic is sent over HTTP. Its rate is a slow wave with some noise, and its users follow a Zipf distribution. Some \
+events are repeated, late, malformed or from unknown users. Every 30 s a new reference table is uploaded, in which some \
+users have changed their plan. All data is generated, and is lost when the process ends. All options of serve are \
+available, with their variables.
 
 Exit codes:
-  0  it was ended by SIGTERM or SIGINT (ctrl-c)
-  1  there is nothing to serve with, or nowhere to";
+  0  the demo was stopped by SIGTERM or SIGINT (Ctrl-C)
+  1  the server could not start, or failed; the line on stderr says why";
 
 /// The arguments as typed.
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
-    /// Events a second, on average (1 to 100000).
+    /// Events per second, on average (1 to 100000).
     #[arg(long, value_name = "EVENTS_PER_SEC", default_value_t = 800, allow_negative_numbers = true)]
     rate: u32,
 
@@ -39,12 +40,16 @@ pub(super) struct DemoArgs {
 }
 
 impl DemoArgs {
+    /// The settings of the demo. `variable` returns the value of an environment variable.
+    ///
+    /// # Errors
+    /// One line that names the invalid option or variable.
     pub(super) fn validate(
         self,
         variable: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<DemoSettings, String> {
-        within("rate", self.rate, &limits::DEMO_EVENTS_PER_SEC)?;
-        within("users", self.users, &limits::DEMO_USERS)?;
+        check_range("rate", self.rate, &limits::DEMO_EVENTS_PER_SEC)?;
+        check_range("users", self.users, &limits::DEMO_USERS)?;
         let mut serve = self.serve.validate(variable)?;
         let tokens = DemoTokens {
             ingest: own_token(&mut serve.server.tokens, Role::Ingest)?,
@@ -54,7 +59,8 @@ impl DemoArgs {
     }
 }
 
-/// One more token of a role that asks for one: the server keeps digests only of those that it was given.
+/// A token of the demo's own, if the role needs a token. The server keeps only digests of the configured tokens, so the demo
+/// cannot use those.
 fn own_token(tokens: &mut TokenSources, role: Role) -> Result<Option<Token>, String> {
     if tokens.is_open(role) {
         return Ok(None);
@@ -68,18 +74,15 @@ fn own_token(tokens: &mut TokenSources, role: Role) -> Result<Option<Token>, Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Command;
-    use crate::args::tests::{assert_is_one_line, parsed};
+    use crate::args::environment::variable;
+    use crate::args::testing::{assert_is_one_line, parse};
 
     fn demo(args: &[&str]) -> Result<DemoSettings, String> {
-        match parsed(&[&["demo"], args].concat())? {
-            Command::Demo(settings) => Ok(settings),
-            other => panic!("{other:?}"),
-        }
+        parse::<DemoArgs>(args)?.validate(variable)
     }
 
     #[test]
-    fn it_takes_the_options_of_serve() {
+    fn the_options_of_serve_are_options_of_demo() {
         let settings = demo(&["--attributes", "tier", "--rate", "5", "--users", "6"]).unwrap();
         assert_eq!((settings.rate, settings.users), (5, 6));
         assert_eq!(settings.serve.server.engine.attributes, ["tier"]);
@@ -88,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_with_a_token_gets_one_more_and_an_open_one_stays_open() {
+    fn a_role_with_a_token_gets_another_token_and_an_open_role_stays_open() {
         let mut tokens = TokenSources::default();
         tokens.add_list(Role::Ingest, "given").unwrap();
         let own = own_token(&mut tokens, Role::Ingest).unwrap();
@@ -98,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_one_line_that_names_it() {
+    fn an_error_is_one_line_that_names_the_option() {
         for (args, named) in [
             (&["--rate", "0"][..], "rate must be 1 to 100000, not 0"),
             (&["--users", "0"], "users must be 1 to 100000, not 0"),

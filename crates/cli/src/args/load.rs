@@ -1,46 +1,49 @@
 //! The arguments of `weir load`.
 
-use crate::args::range::within;
-use crate::args::{access, duration};
+use crate::args::client::token_of;
+use crate::args::values::{check_range, duration};
 use crate::limits;
-use crate::load::{Options, Rate, Target, Workload};
+use crate::load::{LoadOptions, Rate, Target, Workload};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 use weir::Format;
 use weir_api::Role;
 
-/// What the help ends with.
+/// The end of the help.
 pub(super) const AFTER_HELP: &str = "\
 Examples:
   weir load --rate max --duration 10s
   weir load --rate 100000 --batch 1000 --users 100000 --zipf 1.1 --duplicates 0.05 --late 0.01 --report out
 
 Environment:
-  WEIR_URL           the server
-  WEIR_INGEST_TOKEN  the token, where the server asks for one
+  WEIR_URL           the URL of the server
+  WEIR_INGEST_TOKEN  the token, if the server needs one
 
 Exit codes:
-  0  the server has counted what was sent
-  1  it has not, a request failed, or nothing could be sent. A signal ends it at once, without a report";
+  0  the server's counts match the events that were sent
+  1  the counts do not match, a request failed, or nothing could be sent
 
-/// The settings of a run of the load generator, checked.
+A signal ends the run at once, without a report.";
+
+/// The validated settings of a run of the load generator.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LoadSettings {
-    /// What to do.
-    pub options: Options,
-    /// The directory that the report's files go to, if there are to be any.
+    /// What to send, where and how fast.
+    pub options: LoadOptions,
+    /// The directory for the files of the report, if they are wanted.
     pub report: Option<PathBuf>,
 }
 
 /// The arguments as typed.
 #[derive(Debug, Args)]
 pub(super) struct LoadArgs {
-    /// The server, as http://HOST[:PORT][/PREFIX].
+    /// The URL of the server: http://HOST[:PORT][/PREFIX].
     #[arg(long, env = "WEIR_URL", default_value = "http://127.0.0.1:3000")]
     url: Target,
 
-    /// Events a second, sent by a schedule that does not wait for answers, or "max": as fast as answers come.
+    /// Events per second, sent on a schedule that does not wait for responses; or "max": each connection sends its next
+    /// request when it has a response.
     #[arg(long, value_name = "EVENTS_PER_SEC|max", default_value = "10000", allow_negative_numbers = true)]
     rate: Rate,
 
@@ -52,19 +55,19 @@ pub(super) struct LoadArgs {
     #[arg(long, value_name = "N", default_value_t = 16, allow_negative_numbers = true)]
     connections: usize,
 
-    /// How long to send, such as 500ms, 30s or 2m (up to 24h).
+    /// The length of the run, such as 500ms, 30s or 2m (up to 24h).
     #[arg(long, default_value = "30s", value_parser = sending_time, allow_negative_numbers = true)]
     duration: Duration,
 
-    /// Users that the events are drawn from, named u and eight hexadecimal digits from u00000000 on.
+    /// The number of users. Their ids are u and eight hexadecimal digits, from u00000000.
     #[arg(long, value_name = "N", default_value_t = 10_000, allow_negative_numbers = true)]
     users: u32,
 
-    /// Draw users by Zipf's law with this exponent (0 to 10) instead of all alike.
+    /// Draw users from a Zipf distribution with this exponent (0 to 10) instead of a uniform one.
     #[arg(long, value_name = "EXPONENT", allow_negative_numbers = true)]
     zipf: Option<f64>,
 
-    /// The share of events that repeat an id that was accepted before (0 to 1).
+    /// The share of events with an id that was accepted before (0 to 1).
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
     duplicates: f64,
 
@@ -72,15 +75,15 @@ pub(super) struct LoadArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
     late: f64,
 
-    /// What bodies are.
+    /// The format of the request bodies.
     #[arg(long, value_enum, default_value_t = BodyFormat::Json)]
     format: BodyFormat,
 
-    /// Ask for the short answer, which does not list the accepted events.
+    /// Ask for the short response, which lists rejected events only.
     #[arg(long)]
     minimal: bool,
 
-    /// Where random choices start [default: anywhere]. Event ids are fresh in any case.
+    /// The seed of the random choices [default: random]. Event ids are new in every run.
     #[arg(long, allow_negative_numbers = true)]
     seed: Option<u64>,
 
@@ -91,40 +94,58 @@ pub(super) struct LoadArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum BodyFormat {
-    /// One array.
+    /// A JSON array.
     Json,
-    /// One event a line.
+    /// One event per line.
     Ndjson,
 }
 
 impl LoadArgs {
+    /// The settings of the run. `variable` returns the value of an environment variable.
+    ///
+    /// # Errors
+    /// One line that names the invalid option or variable.
     pub(super) fn validate(
         self,
         variable: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<LoadSettings, String> {
-        within("batch", self.batch, &limits::LOAD_BATCH_EVENTS)?;
-        within("connections", self.connections, &limits::LOAD_CONNECTIONS)?;
-        within("users", self.users, &limits::LOAD_USERS)?;
+        self.check_ranges()?;
+        let token = token_of(Role::Ingest, variable)?;
+        let options = LoadOptions {
+            workload: self.workload()?,
+            target: self.url.with_token(token),
+            rate: self.rate,
+            batch_events: self.batch,
+            connections: self.connections,
+            duration: self.duration,
+        };
+        Ok(LoadSettings { options, report: self.report })
+    }
+
+    fn check_ranges(&self) -> Result<(), String> {
+        check_range("batch", self.batch, &limits::LOAD_BATCH_EVENTS)?;
+        check_range("connections", self.connections, &limits::LOAD_CONNECTIONS)?;
+        check_range("users", self.users, &limits::LOAD_USERS)?;
         if self.batch * self.connections > limits::LOAD_EVENTS_HELD_MAX {
             return Err(format!("batch x connections must be at most {}", limits::LOAD_EVENTS_HELD_MAX));
         }
         if self.zipf.is_some_and(|exponent| !limits::LOAD_ZIPF_EXPONENT.contains(&exponent)) {
             return Err("zipf must be 0 to 10".to_owned());
         }
-        for (name, share) in [("duplicates", self.duplicates), ("late", self.late)] {
-            if !(0.0..=1.0).contains(&share) {
-                return Err(format!("{name} must be 0 to 1, not {share}"));
-            }
-        }
+        check_range("duplicates", self.duplicates, &(0.0..=1.0))?;
+        check_range("late", self.late, &(0.0..=1.0))?;
         if self.duplicates + self.late > 1.0 {
-            return Err("duplicates and late must be at most 1 together".to_owned());
+            return Err("the sum of duplicates and late must not be more than 1".to_owned());
         }
-        let token = access::token_of(Role::Ingest, variable)?;
+        Ok(())
+    }
+
+    fn workload(&self) -> Result<Workload, String> {
         let seed = match self.seed {
             Some(seed) => seed,
             None => getrandom::u64().map_err(|error| error.to_string())?,
         };
-        let workload = Workload {
+        Ok(Workload {
             users: self.users,
             zipf_exponent: self.zipf,
             duplicates: self.duplicates,
@@ -135,34 +156,22 @@ impl LoadArgs {
             },
             minimal: self.minimal,
             seed,
-        };
-        let options = Options {
-            target: self.url.with_token(token),
-            rate: self.rate,
-            batch_events: self.batch,
-            connections: self.connections,
-            duration: self.duration,
-            workload,
-        };
-        Ok(LoadSettings { options, report: self.report })
+        })
     }
 }
 
 fn sending_time(text: &str) -> Result<Duration, String> {
-    duration::within(text, &limits::LOAD_DURATION)
+    duration(text, &limits::LOAD_DURATION)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Command;
-    use crate::args::tests::{assert_is_one_line, parsed};
+    use crate::args::environment::variable;
+    use crate::args::testing::{assert_is_one_line, parse};
 
     fn load(args: &[&str]) -> Result<LoadSettings, String> {
-        match parsed(&[&["load"], args].concat())? {
-            Command::Load(settings) => Ok(settings),
-            other => panic!("{other:?}"),
-        }
+        parse::<LoadArgs>(args)?.validate(variable)
     }
 
     #[test]
@@ -175,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn each_flag_is_taken() {
+    fn each_option_is_used() {
         let args = "--url http://[::1]:81 --rate max --batch 7 --connections 3 --duration 2m --users 9 --zipf 1.2 \
                     --duplicates 0.25 --late 0.5 --format ndjson --minimal --seed 5 --report out/run";
         let settings = load(&args.split_whitespace().collect::<Vec<_>>()).unwrap();
@@ -188,7 +197,7 @@ mod tests {
             minimal: true,
             seed: 5,
         };
-        let options = Options {
+        let options = LoadOptions {
             target: "http://[::1]:81".parse().unwrap(),
             rate: Rate::Max,
             batch_events: 7,
@@ -207,27 +216,27 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_one_line_that_names_it() {
+    fn an_error_is_one_line_that_names_the_option() {
         for (args, named) in [
             (&["--url", "https://x"][..], "--url"),
-            (&["--rate", "0"], "neither 1 to 1000000000 nor \"max\""),
+            (&["--rate", "0"], "must be 1 to 1000000000, or \"max\""),
             (&["--rate", "-5"], "--rate"),
             (&["--batch", "0"], "batch must be 1 to 100000, not 0"),
             (&["--batch", "100001"], "batch must be"),
             (&["--connections", "0"], "connections must be 1 to 10000, not 0"),
             (&["--connections", "10000", "--batch", "1001"], "batch x connections"),
-            (&["--duration", "0s"], "not within 1ms to 24h"),
-            (&["--duration=-1s"], "not within 1ms to 24h"),
-            (&["--duration", "25h"], "not within 1ms to 24h"),
-            (&["--duration", "30"], "not a duration such as"),
-            (&["--duration", "soon"], "not a duration such as"),
+            (&["--duration", "0s"], "must be 1ms to 24h"),
+            (&["--duration=-1s"], "must be 1ms to 24h"),
+            (&["--duration", "25h"], "must be 1ms to 24h"),
+            (&["--duration", "30"], "must be a duration such as"),
+            (&["--duration", "soon"], "must be a duration such as"),
             (&["--users", "0"], "users must be 1 to 1000000000, not 0"),
             (&["--zipf", "-1"], "zipf must be 0 to 10"),
             (&["--zipf", "NaN"], "zipf must be 0 to 10"),
             (&["--duplicates", "1.5"], "duplicates must be 0 to 1, not 1.5"),
             (&["--late", "-0.1"], "late must be 0 to 1"),
             (&["--late", "nan"], "late must be 0 to 1"),
-            (&["--late", "0.6", "--duplicates", "0.6"], "together"),
+            (&["--late", "0.6", "--duplicates", "0.6"], "must not be more than 1"),
             (&["--format", "xml"], "--format"),
             (&["--seed", "-1"], "--seed"),
             (&["--listen", "x"], "--listen"),

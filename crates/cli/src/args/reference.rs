@@ -1,14 +1,14 @@
 //! The arguments of `weir reference`.
 
-use crate::args::access::AccessArgs;
-use crate::args::source;
+use crate::args::client::ClientArgs;
+use crate::args::values::source;
 use crate::client::Source;
 use crate::client::reference::{PutOptions, ShowOptions, TableFormat};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use weir::parse_ms;
 use weir_api::Role;
 
-/// What the help ends with.
+/// The end of the help.
 pub(super) const AFTER_HELP: &str = "\
 Examples:
   weir reference put users.csv
@@ -16,7 +16,7 @@ Examples:
 
 Exit codes:
   0  the table was replaced, or shown
-  1  it was not; the line on stderr says why";
+  1  the table was not replaced, or not shown; the line on stderr says why";
 
 const PUT_AFTER_HELP: &str = "\
 Examples:
@@ -24,18 +24,18 @@ Examples:
   weir reference put --if-match 7 users.json
   psql -c '\\copy (select id as user_id, plan, region from users) to stdout csv header' | weir reference put --format csv -
 
-JSON is the whole body of PUT /reference/users, {\"user_metadata\":{…},\"ts\":\"…\"}, or just the map of users to attributes; an \
-object with a member user_metadata is the former. CSV has a header whose first column is user_id; the others are \
-attributes. The server takes a table only if its ts is not older than that of the one it has.
+A JSON file is the whole body of PUT /reference/users, {\"user_metadata\":{…},\"ts\":\"…\"}, or just the map of users to \
+attributes. An object with a member user_metadata is a whole body. A CSV file has a header. Its first column is user_id, and \
+the other columns are attributes. The server accepts a table only if its ts is not older than the ts of the current table.
 
 Environment:
-  WEIR_URL          the server
-  WEIR_ADMIN_TOKEN  the token, where the server asks for one
+  WEIR_URL          the URL of the server
+  WEIR_ADMIN_TOKEN  the token, if the server needs one
 
 Exit codes:
-  0  the table is in force; its generation is printed
-  1  it is not, and the table is as it was; the line on stderr says why and where. Only where no answer came it may be in \
-     force all the same, and the line says so";
+  0  the table was replaced; its generation is printed
+  1  the table was not replaced; the line on stderr says why, and where in the file. If no response came, the table may \
+     have been replaced, and the line says so";
 
 const SHOW_AFTER_HELP: &str = "\
 Examples:
@@ -43,24 +43,25 @@ Examples:
   weir reference show u-123 --json
 
 Environment:
-  WEIR_URL         the server
-  WEIR_READ_TOKEN  the token, where the server asks for one
+  WEIR_URL         the URL of the server
+  WEIR_READ_TOKEN  the token, if the server needs one
 
 Exit codes:
-  0  it was shown
-  1  the server cannot be asked, or does not know the user";
+  0  the table or the user was shown
+  1  the request failed, or the table does not have the user";
 
-/// What to do with the table.
+/// The subcommands of `weir reference`.
 #[derive(Debug, Subcommand)]
 pub(super) enum ReferenceArgs {
-    /// Replace the whole table by that of a file, in JSON or CSV.
+    /// Replace the whole table with the table in a file, in JSON or CSV.
     #[command(after_help = PUT_AFTER_HELP)]
     Put(PutArgs),
-    /// Show the table's generation, time and size, or one user's attributes.
+    /// Show the generation, timestamp and size of the table, or the attributes of one user.
     #[command(after_help = SHOW_AFTER_HELP)]
     Show(ShowArgs),
 }
 
+/// The arguments of `weir reference put`, as typed.
 #[derive(Debug, Args)]
 pub(super) struct PutArgs {
     /// The file; "-" is standard input.
@@ -68,91 +69,92 @@ pub(super) struct PutArgs {
     file: String,
 
     #[command(flatten)]
-    access: AccessArgs,
+    client: ClientArgs,
 
-    /// What the file looks like [default: csv where its name ends with .csv, else json].
+    /// The format of the file [default: csv if the file name ends with .csv, else json].
     #[arg(long, value_enum)]
-    format: Option<Format>,
+    format: Option<TableFormat>,
 
-    /// The table's time, an RFC 3339 date-time [default: that in the file, else the present].
+    /// The timestamp of the table, an RFC 3339 date-time [default: the ts in the file, else the current time].
     #[arg(long, value_name = "TIME", value_parser = time)]
     ts: Option<String>,
 
-    /// Replace this generation only; 0 is the table before the first.
+    /// Replace the table only if the current table has this generation; 0 means that there is no table yet.
     #[arg(long, value_name = "GENERATION")]
     if_match: Option<u64>,
 }
 
+/// The arguments of `weir reference show`, as typed.
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
-    /// The user to show.
+    /// The id of the user to show.
     user_id: Option<String>,
 
     #[command(flatten)]
-    access: AccessArgs,
+    client: ClientArgs,
 
-    /// Print the server's answer as it is.
+    /// Print the response of the server as it is.
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// The body of the request, or the map of users in it.
-    Json,
-    /// A header, and a line a user.
-    Csv,
-}
-
 impl PutArgs {
+    /// The table to upload. `variable` returns the value of an environment variable.
+    ///
+    /// # Errors
+    /// One line that names the invalid option or variable.
     pub(super) fn validate(
         self,
         variable: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<PutOptions, String> {
         let source = source(self.file);
-        let is_csv = |source: &Source| match source {
-            Source::Stdin => false,
-            Source::File(path) => path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")),
-        };
-        let format = match self.format {
-            Some(Format::Csv) => TableFormat::Csv,
-            None if is_csv(&source) => TableFormat::Csv,
-            Some(Format::Json) | None => TableFormat::Json,
-        };
-        let access = self.access.validate(Role::Admin, variable)?;
-        Ok(PutOptions { access, source, format, ts: self.ts, if_match: self.if_match })
+        let format = self.format.unwrap_or_else(|| format_of(&source));
+        let client = self.client.validate(Role::Admin, variable)?;
+        Ok(PutOptions { client, source, format, ts: self.ts, if_match: self.if_match })
     }
 }
 
 impl ShowArgs {
+    /// What to show. `variable` returns the value of an environment variable.
+    ///
+    /// # Errors
+    /// One line that names the invalid option or variable.
     pub(super) fn validate(
         self,
         variable: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<ShowOptions, String> {
-        Ok(ShowOptions { access: self.access.validate(Role::Read, variable)?, user_id: self.user_id, json: self.json })
+        Ok(ShowOptions { client: self.client.validate(Role::Read, variable)?, user_id: self.user_id, json: self.json })
+    }
+}
+
+/// The format of a file by its name.
+fn format_of(source: &Source) -> TableFormat {
+    match source {
+        Source::File(path) if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) => {
+            TableFormat::Csv
+        }
+        Source::File(_) | Source::Stdin => TableFormat::Json,
     }
 }
 
 fn time(text: &str) -> Result<String, String> {
     let is_time = parse_ms(text.as_bytes()).is_some();
-    is_time.then(|| text.to_owned()).ok_or_else(|| "not an RFC 3339 date-time like 2025-10-08T12:00:00Z".to_owned())
+    let message = || "must be an RFC 3339 date-time such as 2025-10-08T12:00:00Z".to_owned();
+    is_time.then(|| text.to_owned()).ok_or_else(message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Command;
-    use crate::args::tests::{assert_is_one_line, parsed};
+    use crate::args::environment::variable;
+    use crate::args::testing::{assert_is_one_line, parse};
 
     fn put(args: &[&str]) -> Result<PutOptions, String> {
-        match parsed(&[&["reference", "put"], args].concat())? {
-            Command::ReferencePut(options) => Ok(options),
-            other => panic!("{other:?}"),
-        }
+        parse::<PutArgs>(args)?.validate(variable)
     }
 
     #[test]
-    fn the_format_is_named_or_told_by_the_name() {
+    fn the_format_is_an_option_or_follows_from_the_file_name() {
         for (args, format) in [
             (&["-"][..], TableFormat::Json),
             (&["users.json"], TableFormat::Json),
@@ -166,28 +168,22 @@ mod tests {
     }
 
     #[test]
-    fn each_flag_is_taken() {
+    fn each_option_is_used() {
         let options = put(&["x", "--ts", "2025-10-08T12:00:00Z", "--if-match", "7"]).unwrap();
         assert_eq!((options.ts.as_deref(), options.if_match), (Some("2025-10-08T12:00:00Z"), Some(7)));
-        match parsed(&["reference", "show", "u 1", "--json"]).unwrap() {
-            Command::ReferenceShow(options) => {
-                assert_eq!((options.user_id.as_deref(), options.json), (Some("u 1"), true));
-            }
-            other => panic!("{other:?}"),
-        }
+        let options = parse::<ShowArgs>(&["u 1", "--json"]).unwrap().validate(variable).unwrap();
+        assert_eq!((options.user_id.as_deref(), options.json), (Some("u 1"), true));
     }
 
     #[test]
-    fn a_bad_value_is_one_line_that_names_it() {
+    fn an_error_is_one_line_that_names_the_option() {
         for (args, named) in [
-            (&["put"][..], "FILE|-"),
-            (&["put", "x", "--ts", "yesterday"], "not an RFC 3339 date-time"),
-            (&["put", "x", "--if-match", "a"], "--if-match"),
-            (&["put", "x", "--format", "xml"], "[possible values: json, csv]"),
-            (&["drop"], "drop"),
-            (&[], "requires a subcommand"),
+            (&[][..], "FILE|-"),
+            (&["x", "--ts", "yesterday"], "must be an RFC 3339 date-time"),
+            (&["x", "--if-match", "a"], "--if-match"),
+            (&["x", "--format", "xml"], "[possible values: json, csv]"),
         ] {
-            assert_is_one_line(&parsed(&[&["reference"], args].concat()).unwrap_err(), named);
+            assert_is_one_line(&put(args).unwrap_err(), named);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where the server is.
+//! The URL of a server.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,9 +10,9 @@ use ureq::http::Uri;
 pub(crate) struct BaseUrl(String);
 
 impl BaseUrl {
-    /// The server that listens at an address.
+    /// The URL of the server that listens at an address.
     #[must_use]
-    pub(crate) fn of(address: SocketAddr, has_tls: bool) -> Self {
+    pub(crate) fn of_address(address: SocketAddr, has_tls: bool) -> Self {
         let scheme = if has_tls { "https" } else { "http" };
         Self(format!("{scheme}://{address}"))
     }
@@ -22,7 +22,7 @@ impl BaseUrl {
         format!("{}{path}", self.0)
     }
 
-    /// Whether it takes certificates to trust it.
+    /// Whether the connection uses TLS.
     pub(super) fn has_tls(&self) -> bool {
         self.0.starts_with("https:")
     }
@@ -33,15 +33,15 @@ impl FromStr for BaseUrl {
 
     fn from_str(url: &str) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|error| format!("not a URL: {error}"))?;
-        let authority = uri.authority().ok_or("not a URL like http://127.0.0.1:3000")?;
+        let authority = uri.authority().ok_or("not a URL such as http://127.0.0.1:3000")?;
         let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme));
-        let scheme = scheme.ok_or("only http:// and https:// are spoken")?;
+        let scheme = scheme.ok_or("only http:// and https:// URLs are supported")?;
         if authority.as_str().contains('@') || uri.query().is_some() || url.contains('#') {
-            return Err("neither a user, a query nor a fragment can be part of it".to_owned());
+            return Err("must not have a user, a query or a fragment".to_owned());
         }
-        // A port that is no number, or too large a one, reads as none.
+        // `port` returns None for a port that is not a number or is too large.
         if authority.port().is_none() && authority.as_str().len() > authority.host().len() {
-            return Err("the port is not a number up to 65535".to_owned());
+            return Err("the port must be a number up to 65535".to_owned());
         }
         Ok(Self(format!("{scheme}://{authority}{}", uri.path().trim_end_matches('/'))))
     }
@@ -67,21 +67,21 @@ mod tests {
             assert_eq!(url.parse::<BaseUrl>().unwrap().join("/metrics"), resource);
         }
         let address = "[::1]:80".parse().unwrap();
-        assert_eq!(BaseUrl::of(address, true), "https://[::1]:80".parse().unwrap());
-        assert!(BaseUrl::of(address, true).has_tls() && !BaseUrl::of(address, false).has_tls());
+        assert_eq!(BaseUrl::of_address(address, true), "https://[::1]:80".parse().unwrap());
+        assert!(BaseUrl::of_address(address, true).has_tls() && !BaseUrl::of_address(address, false).has_tls());
     }
 
     #[test]
-    fn what_cannot_be_spoken_to_is_refused() {
+    fn other_urls_are_rejected() {
         for (url, reason) in [
             ("", "not a URL"),
             ("127.0.0.1:3000", "only http://"),
-            ("/events", "not a URL like"),
+            ("/events", "not a URL such as"),
             ("ftp://weir.example", "only http://"),
             ("http://", "not a URL"),
-            ("http://user@weir.example", "neither a user"),
-            ("http://weir.example/?a=b", "neither a user"),
-            ("http://weir.example/#a", "neither a user"),
+            ("http://user@weir.example", "must not have a user"),
+            ("http://weir.example/?a=b", "must not have a user"),
+            ("http://weir.example/#a", "must not have a user"),
             ("http://weir.example:99999", "the port"),
             ("http://weir.example:", "the port"),
         ] {

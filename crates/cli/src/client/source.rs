@@ -1,9 +1,9 @@
-//! Where a command reads from.
+//! The input of a command.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a command reads from.
+/// The input of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// Standard input.

@@ -1,23 +1,23 @@
-//! The token that a command shows.
+//! The bearer token of a client.
 
 use std::fmt;
 
-/// A token that the server asks for; it is not told by `Debug`.
+/// A bearer token. `Debug` does not show its text.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Token(String);
 
 impl Token {
-    /// The first of a list with commas.
+    /// The first token of a comma-separated list.
     ///
     /// # Errors
-    /// When it has characters that no header field may have.
+    /// The token has characters that are not allowed in a header field.
     pub(crate) fn first_of(list: &str) -> Result<Self, String> {
         let token = list.split(',').next().unwrap_or_default().trim_ascii();
         let is_visible = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-        is_visible.then(|| Self(token.to_owned())).ok_or_else(|| "not a token".to_owned())
+        is_visible.then(|| Self(token.to_owned())).ok_or_else(|| "not a valid token".to_owned())
     }
 
-    /// The value of the `Authorization` field that shows it (RFC 6750, 2.1).
+    /// The value of the `Authorization` field (RFC 6750, 2.1).
     pub(crate) fn authorization(&self) -> String {
         format!("Bearer {}", self.0)
     }
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_token_is_shown_to_the_server_and_to_nobody_else() {
+    fn only_the_authorization_field_shows_the_token() {
         let token = Token::first_of(" s3cret== , other").unwrap();
         assert_eq!(token.authorization(), "Bearer s3cret==");
         assert!(!format!("{token:?}").contains("s3cret"));

@@ -1,25 +1,25 @@
-//! How the traffic rises and falls.
+//! The rate of the traffic: a wave with noise.
 
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use std::f64::consts::TAU;
 use std::time::Duration;
 
-/// How long the wave takes from crest to crest.
+/// The period of the wave.
 const PERIOD: Duration = Duration::from_secs(90);
 
-/// How far it rises above the mean and falls below it, as a part of the mean.
+/// The amplitude of the wave, as a part of the mean.
 const SWING: f64 = 0.5;
 
-/// How far single ticks stray, likewise.
+/// The largest noise of a tick, as a part of the rate.
 const NOISE: f64 = 0.25;
 
-/// The events of a tick that comes so long after the start, at this rate a second on average.
+/// The number of events of the tick at `elapsed`, at a mean of `rate` events per second.
 pub(super) fn events(elapsed: Duration, tick: Duration, rate: u32, rng: &mut SmallRng) -> usize {
     let swing = SWING * (TAU * elapsed.as_secs_f64() / PERIOD.as_secs_f64()).sin();
     let noise = rng.random_range(-NOISE..=NOISE);
     let mean = f64::from(rate) * tick.as_secs_f64();
-    // What is left of an event is one now and then, so that low rates are kept, too.
+    // The random part rounds a fraction of an event up or down, so low rates have the right mean, too.
     (mean * (1.0 + swing) * (1.0 + noise) + rng.random_range(0.0..1.0)) as usize
 }
 

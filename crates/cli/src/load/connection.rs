@@ -1,90 +1,92 @@
-//! One connection: a request out, its verdicts in.
+//! A connection for one exchange after the other.
 
 use crate::limits;
-use crate::load::reply::{Failure, Reply};
+use crate::load::exchange_error::ExchangeError;
+use crate::load::http_response::HttpResponse;
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use weir_api::IngestCounts;
 
-/// Bytes of answers that are read at once.
+/// The size of the read buffer.
 const READ_BYTES: usize = 64 << 10;
 
-/// A connection that opens itself, again if need be.
+/// A connection that is opened when it is needed.
 #[derive(Debug)]
 pub(super) struct Connection {
     address: SocketAddr,
     stream: Option<BufReader<TcpStream>>,
-    reply: Reply,
+    response: HttpResponse,
 }
 
-/// How the server answered.
+/// What the server did with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// With 200: the events' verdicts.
+pub(super) enum IngestOutcome {
+    /// 200: the counts of the verdicts.
     Counts(IngestCounts),
-    /// With 503: nothing was taken.
+    /// 503: the server accepted nothing.
     Overloaded,
 }
 
 impl Connection {
     pub(super) fn new(address: SocketAddr) -> Self {
-        Self { address, stream: None, reply: Reply::default() }
+        Self { address, stream: None, response: HttpResponse::default() }
     }
 
-    /// Opens the connection, unless it is open.
+    /// Opens the connection if it is not open.
     ///
     /// # Errors
-    /// [`Failure::Connect`], after a pause.
-    pub(super) fn open(&mut self) -> Result<(), Failure> {
+    /// [`ExchangeError::Connect`], after a pause.
+    pub(super) fn open(&mut self) -> Result<(), ExchangeError> {
         let stream = self.take_stream()?;
         self.stream = Some(stream);
         Ok(())
     }
 
-    /// Sends a request and waits for the answer. It is never sent twice: whether the events of a failed one were taken is not
-    /// known.
+    /// Sends a request, and waits for the response. A failed request is not sent again, because it is unknown whether the
+    /// server accepted its events.
     ///
     /// # Errors
-    /// When there is no answer, or none that says what became of the events. The next exchange has a new connection.
-    pub(super) fn exchange(&mut self, request: &[u8]) -> Result<Answer, Failure> {
-        // Put back only where another exchange can follow.
+    /// There is no response, or the response has no counts. The next exchange has a new connection.
+    pub(super) fn exchange(&mut self, request: &[u8]) -> Result<IngestOutcome, ExchangeError> {
+        // The stream is put back only if another exchange can follow.
         let mut stream = self.take_stream()?;
         let sent = stream.get_mut().write_all(request);
-        // A server that refuses a request may answer before it has read all of it.
-        self.reply.read(&mut stream).map_err(|failure| sent.err().map_or(failure, Failure::from))?;
-        let answer = self.answer()?;
+        // A server that rejects a request may respond before it has read the whole request.
+        self.response.read(&mut stream).map_err(|error| sent.err().map_or(error, ExchangeError::from))?;
+        let outcome = self.outcome()?;
         if !stream.buffer().is_empty() {
-            return Err(Failure::Malformed("something follows it"));
+            return Err(ExchangeError::Malformed("something follows it"));
         }
-        if self.reply.keeps_alive {
+        if self.response.keeps_alive {
             self.stream = Some(stream);
         }
-        Ok(answer)
+        Ok(outcome)
     }
 
-    /// What the reply says.
-    fn answer(&self) -> Result<Answer, Failure> {
-        match self.reply.status {
+    fn outcome(&self) -> Result<IngestOutcome, ExchangeError> {
+        match self.response.status {
             200 => {
-                let verdicts = IngestCounts::at_end_of(&self.reply.body);
-                verdicts.map(Answer::Counts).ok_or(Failure::Malformed("its counts are not where they should be"))
+                let counts = IngestCounts::at_end_of(&self.response.body);
+                counts
+                    .map(IngestOutcome::Counts)
+                    .ok_or(ExchangeError::Malformed("its counts are not where they should be"))
             }
-            503 => Ok(Answer::Overloaded),
-            status => Err(Failure::Status(status)),
+            503 => Ok(IngestOutcome::Overloaded),
+            status => Err(ExchangeError::Status(status)),
         }
     }
 
-    fn take_stream(&mut self) -> Result<BufReader<TcpStream>, Failure> {
+    fn take_stream(&mut self) -> Result<BufReader<TcpStream>, ExchangeError> {
         if let Some(stream) = self.stream.take() {
             return Ok(stream);
         }
         match connect(self.address) {
             Ok(stream) => Ok(BufReader::with_capacity(READ_BYTES, stream)),
             Err(error) => {
-                // So that an absent server is not called in a busy loop.
+                // Without a pause, the worker would try to connect in a busy loop.
                 thread::sleep(limits::LOAD_RECONNECT_PAUSE);
-                Err(Failure::Connect(error.kind()))
+                Err(ExchangeError::Connect(error.kind()))
             }
         }
     }
@@ -104,64 +106,64 @@ mod tests {
     use std::io::{ErrorKind, Read};
     use std::net::TcpListener;
 
-    const TAKEN: &str = r#"{"results":[],"accepted":1,"duplicates":2,"rejected":3}"#;
+    const COUNTS: &str = r#"{"results":[],"accepted":1,"duplicates":2,"rejected":3}"#;
 
-    /// A server that reads a request of one byte and answers, on a new connection for each of `answers` parts.
+    /// A server that reads requests of one byte, and sends these responses. Each inner list is for one connection.
     fn server(connections: Vec<Vec<String>>) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
-            for answers in connections {
+            for responses in connections {
                 let (mut stream, _) = listener.accept().unwrap();
-                for answer in answers {
+                for response in responses {
                     stream.read_exact(&mut [0]).unwrap();
-                    stream.write_all(answer.as_bytes()).unwrap();
+                    stream.write_all(response.as_bytes()).unwrap();
                 }
             }
         });
         address
     }
 
-    fn answer(status: u16, fields: &str, body: &str) -> String {
+    fn response(status: u16, fields: &str, body: &str) -> String {
         format!("HTTP/1.1 {status} S\r\n{fields}content-length: {}\r\n\r\n{body}", body.len())
     }
 
     #[test]
-    fn answers_are_verdicts_or_overload_and_the_connection_stays() {
+    fn responses_are_counts_or_overload_and_the_connection_stays_open() {
         let mut connection = Connection::new(server(vec![vec![
-            answer(200, "", TAKEN),
-            answer(503, "retry-after: 1\r\n", "{}"),
-            answer(200, "", TAKEN),
+            response(200, "", COUNTS),
+            response(503, "retry-after: 1\r\n", "{}"),
+            response(200, "", COUNTS),
         ]]));
-        let verdicts = Answer::Counts(IngestCounts { accepted: 1, duplicates: 2, rejected: 3 });
-        assert_eq!(connection.exchange(b"x"), Ok(verdicts));
-        assert_eq!(connection.exchange(b"x"), Ok(Answer::Overloaded));
-        assert_eq!(connection.exchange(b"x"), Ok(verdicts));
+        let counts = IngestOutcome::Counts(IngestCounts { accepted: 1, duplicates: 2, rejected: 3 });
+        assert_eq!(connection.exchange(b"x"), Ok(counts));
+        assert_eq!(connection.exchange(b"x"), Ok(IngestOutcome::Overloaded));
+        assert_eq!(connection.exchange(b"x"), Ok(counts));
     }
 
     #[test]
-    fn after_a_failure_or_a_farewell_there_is_a_new_connection() {
+    fn an_error_or_connection_close_leads_to_a_new_connection() {
         let mut connection = Connection::new(server(vec![
-            vec![answer(404, "", "")],
-            vec![answer(200, "", "[]")],
-            vec![answer(200, "", TAKEN) + "HTTP"],
+            vec![response(404, "", "")],
+            vec![response(200, "", "[]")],
+            vec![response(200, "", COUNTS) + "HTTP"],
             vec![String::new()],
-            vec![answer(200, "connection: close\r\n", TAKEN)],
-            vec![answer(200, "", TAKEN)],
+            vec![response(200, "connection: close\r\n", COUNTS)],
+            vec![response(200, "", COUNTS)],
         ]));
-        let verdicts = Ok(Answer::Counts(IngestCounts { accepted: 1, duplicates: 2, rejected: 3 }));
-        assert_eq!(connection.exchange(b"x"), Err(Failure::Status(404)));
-        assert_eq!(connection.exchange(b"x"), Err(Failure::Malformed("its counts are not where they should be")));
-        assert_eq!(connection.exchange(b"x"), Err(Failure::Malformed("something follows it")));
-        assert_eq!(connection.exchange(b"x"), Err(Failure::Transport(ErrorKind::UnexpectedEof)));
-        assert_eq!(connection.exchange(b"x"), verdicts);
-        assert_eq!(connection.exchange(b"x"), verdicts);
+        let counts = Ok(IngestOutcome::Counts(IngestCounts { accepted: 1, duplicates: 2, rejected: 3 }));
+        assert_eq!(connection.exchange(b"x"), Err(ExchangeError::Status(404)));
+        assert_eq!(connection.exchange(b"x"), Err(ExchangeError::Malformed("its counts are not where they should be")));
+        assert_eq!(connection.exchange(b"x"), Err(ExchangeError::Malformed("something follows it")));
+        assert_eq!(connection.exchange(b"x"), Err(ExchangeError::Transport(ErrorKind::UnexpectedEof)));
+        assert_eq!(connection.exchange(b"x"), counts);
+        assert_eq!(connection.exchange(b"x"), counts);
     }
 
     #[test]
-    fn an_absent_server_is_a_failure_to_connect() {
-        let absent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let failure = Connection::new(absent).exchange(b"x");
-        assert_eq!(failure, Err(Failure::Connect(ErrorKind::ConnectionRefused)));
+    fn a_closed_port_is_a_connect_error() {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let outcome = Connection::new(closed).exchange(b"x");
+        assert_eq!(outcome, Err(ExchangeError::Connect(ErrorKind::ConnectionRefused)));
     }
 }

@@ -1,4 +1,4 @@
-//! What a run is asked to do.
+//! The options of a run.
 
 use crate::limits;
 use crate::load::target::Target;
@@ -7,48 +7,48 @@ use std::str::FromStr;
 use std::time::Duration;
 use weir::Format;
 
-/// A run of the load generator.
+/// What to send, where and how fast.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Options {
-    /// Where to send.
+pub(crate) struct LoadOptions {
+    /// The server.
     pub target: Target,
-    /// How fast to send.
+    /// The rate.
     pub rate: Rate,
     /// Events in each request.
     pub batch_events: usize,
-    /// Connections, each with one request in flight at most.
+    /// The number of connections. Each has at most one request in flight.
     pub connections: usize,
-    /// How long to send.
+    /// The length of the run.
     pub duration: Duration,
-    /// What to send.
+    /// The events.
     pub workload: Workload,
 }
 
-/// What the events are like.
+/// The events of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Workload {
-    /// How many users the events are drawn from.
+    /// The number of users.
     pub users: u32,
-    /// The exponent of the Zipf distribution of users; all are equally likely where there is none.
+    /// The exponent of the Zipf distribution of users. Without it, the distribution is uniform.
     pub zipf_exponent: Option<f64>,
     /// The share of events that repeat an id, from 0 to 1.
     pub duplicates: f64,
     /// The share of events that are too old for any server, from 0 to 1.
     pub late: f64,
-    /// What a body is.
+    /// The format of the bodies.
     pub format: Format,
-    /// Whether to ask for the short answer, `Prefer: return=minimal`.
+    /// Whether to ask for the short response, with `Prefer: return=minimal`.
     pub minimal: bool,
-    /// Where the random choices start. Ids are fresh in every run all the same.
+    /// The seed of the random choices. Ids do not depend on it: they are new in every run.
     pub seed: u64,
 }
 
-/// How fast to send.
+/// The rate of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rate {
-    /// So many events a second by a schedule that does not wait for answers: an open loop.
+    /// This number of events per second, on a schedule that does not wait for responses: an open loop.
     EventsPerSec(u64),
-    /// Each connection sends as soon as it has an answer: a closed loop.
+    /// Each connection sends its next request as soon as it has a response: a closed loop.
     Max,
 }
 
@@ -63,7 +63,7 @@ impl FromStr for Rate {
         let events = text.parse().ok().filter(|events| range.contains(events));
         events
             .map(Self::EventsPerSec)
-            .ok_or_else(|| format!("neither {} to {} nor \"max\"", range.start(), range.end()))
+            .ok_or_else(|| format!("must be {} to {}, or \"max\"", range.start(), range.end()))
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!("250000".parse(), Ok(Rate::EventsPerSec(250_000)));
         assert_eq!("MAX".parse(), Ok(Rate::Max));
         for text in ["", "0", "-1", "1.5", "1000000001", "99999999999999999999", "maximum"] {
-            assert_eq!(text.parse::<Rate>(), Err("neither 1 to 1000000000 nor \"max\"".to_owned()), "{text}");
+            assert_eq!(text.parse::<Rate>(), Err("must be 1 to 1000000000, or \"max\"".to_owned()), "{text}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What happened, as it happens.
+//! Records the latencies and outcomes of all exchanges.
 
-use crate::load::connection::Answer;
-use crate::load::reply::Failure;
+use crate::load::connection::IngestOutcome;
+use crate::load::exchange_error::ExchangeError;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -9,42 +9,42 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use weir_api::IngestCounts;
 
-/// Significant digits of latencies.
+/// The number of significant digits of a latency.
 const DIGITS: u8 = 3;
 
-/// What all connections write to, one after the other: a record takes a fraction of a microsecond, an exchange at least
-/// tens of them.
+/// The records of all connections, behind a lock. A record takes a fraction of a microsecond, and an exchange takes at least
+/// tens of microseconds, so the lock is rarely contended.
 #[derive(Debug)]
 pub(super) struct Recorder(Mutex<Records>);
 
-/// What has happened so far.
+/// The records of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Records {
-    /// Requests that were tried to send.
+    /// Requests that a connection tried to send.
     pub requests: u64,
-    /// Requests answered with 200; all below but the failures is about these.
+    /// Requests with the response 200. The counts, the latencies and the seconds are of these requests only.
     pub acknowledged: u64,
-    /// Requests refused with 503.
+    /// Requests with the response 503.
     pub overloaded: u64,
-    /// Requests that failed otherwise, by reason.
-    pub failures: BTreeMap<Failure, u64>,
-    /// The verdicts that the events must have got.
+    /// Requests without either response, by error.
+    pub failures: BTreeMap<ExchangeError, u64>,
+    /// The counts that follow from the requests.
     pub expected: IngestCounts,
-    /// The verdicts that the server says they got.
-    pub told: IngestCounts,
-    /// Answers that say otherwise than expected.
+    /// The counts that the server reported.
+    pub reported: IngestCounts,
+    /// Responses whose counts differ from the expected counts.
     pub mismatches: u64,
-    /// The first of them: what was expected, and what was told.
+    /// The expected and the reported counts of the first mismatch.
     pub first_mismatch: Option<[IngestCounts; 2]>,
     /// Latencies in nanoseconds.
     pub latency: Histogram<u64>,
-    /// What came in each second of the run.
+    /// The responses in each second of the run.
     pub seconds: Vec<Second>,
-    /// From the start to the last answer.
+    /// The time from the start to the last response.
     pub elapsed: Duration,
-    /// What was spent on making requests new, all threads together.
-    pub renewing: Duration,
-    /// The second that is not over yet.
+    /// The time that all threads spent on filling requests.
+    pub refill_time: Duration,
+    /// Latencies in the current second.
     current: Histogram<u64>,
     current_events: u64,
 }
@@ -67,14 +67,14 @@ pub(crate) struct Second {
 /// One exchange.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exchange {
-    /// When it was over, from the start of the run on.
-    pub(super) over_at: Duration,
-    /// From when the request was due to its answer.
+    /// The end of the exchange, as the time since the start of the run.
+    pub(super) end: Duration,
+    /// The time from when the request was due to its response.
     pub(super) latency: Duration,
-    /// What it took to make the request new.
-    pub(super) renewing: Duration,
+    /// The time that it took to fill the request.
+    pub(super) refill_time: Duration,
     pub(super) expected: IngestCounts,
-    pub(super) outcome: Result<Answer, Failure>,
+    pub(super) outcome: Result<IngestOutcome, ExchangeError>,
 }
 
 impl Recorder {
@@ -86,13 +86,13 @@ impl Recorder {
             overloaded: 0,
             failures: BTreeMap::new(),
             expected: IngestCounts::default(),
-            told: IngestCounts::default(),
+            reported: IngestCounts::default(),
             mismatches: 0,
             first_mismatch: None,
             latency: histogram.clone(),
             seconds: vec![],
             elapsed: Duration::ZERO,
-            renewing: Duration::ZERO,
+            refill_time: Duration::ZERO,
             current: histogram,
             current_events: 0,
         }))
@@ -105,10 +105,10 @@ impl Recorder {
     /// Events acknowledged so far, and the last whole second.
     pub(super) fn progress(&self) -> (u64, Option<Second>) {
         let records = self.lock();
-        (records.told.events(), records.seconds.last().copied())
+        (records.reported.events(), records.seconds.last().copied())
     }
 
-    /// Everything, once nothing more comes.
+    /// All records, after the last exchange.
     pub(super) fn finish(self) -> Records {
         let mut records = self.0.into_inner().expect(NO_PANIC);
         records.end_second();
@@ -126,26 +126,26 @@ const GROWS: &str = "a histogram without bounds grows to what it is given";
 impl Records {
     fn record(&mut self, exchange: &Exchange) {
         self.requests += 1;
-        self.renewing += exchange.renewing;
-        // Connections come here in any order, by a hair.
-        self.elapsed = self.elapsed.max(exchange.over_at);
-        while exchange.over_at.as_secs() > self.seconds.len() as u64 {
+        self.refill_time += exchange.refill_time;
+        // The records of different connections can arrive in a slightly different order than the responses.
+        self.elapsed = self.elapsed.max(exchange.end);
+        while exchange.end.as_secs() > self.seconds.len() as u64 {
             self.end_second();
         }
         match exchange.outcome {
-            Ok(Answer::Counts(told)) => self.acknowledge(exchange, told),
-            Ok(Answer::Overloaded) => self.overloaded += 1,
-            Err(failure) => *self.failures.entry(failure).or_default() += 1,
+            Ok(IngestOutcome::Counts(reported)) => self.acknowledge(exchange, reported),
+            Ok(IngestOutcome::Overloaded) => self.overloaded += 1,
+            Err(error) => *self.failures.entry(error).or_default() += 1,
         }
     }
 
-    fn acknowledge(&mut self, exchange: &Exchange, told: IngestCounts) {
+    fn acknowledge(&mut self, exchange: &Exchange, reported: IngestCounts) {
         self.acknowledged += 1;
         self.expected += exchange.expected;
-        self.told += told;
-        if told != exchange.expected {
+        self.reported += reported;
+        if reported != exchange.expected {
             self.mismatches += 1;
-            self.first_mismatch.get_or_insert([exchange.expected, told]);
+            self.first_mismatch.get_or_insert([exchange.expected, reported]);
         }
         self.current_events += exchange.expected.events();
         self.current.record(exchange.latency.as_nanos() as u64).expect(GROWS);
@@ -164,13 +164,13 @@ impl Records {
         self.current_events = 0;
     }
 
-    /// The latency that this share of the acknowledged requests did not exceed, in milliseconds.
+    /// A quantile of the latencies of acknowledged requests, in milliseconds.
     #[must_use]
     pub(crate) fn latency_ms(&self, quantile: f64) -> f64 {
         ms(self.latency.value_at_quantile(quantile))
     }
 
-    /// Requests that failed for any reason but overload.
+    /// Requests that failed. Overload is not a failure.
     #[must_use]
     pub(crate) fn failed(&self) -> u64 {
         self.failures.values().sum()
@@ -189,48 +189,48 @@ mod tests {
 
     const TEN: IngestCounts = IngestCounts { accepted: 8, duplicates: 1, rejected: 1 };
 
-    fn exchange(over_at_ms: u64, latency_ms: u64, outcome: Result<Answer, Failure>) -> Exchange {
+    fn exchange(end_ms: u64, latency_ms: u64, outcome: Result<IngestOutcome, ExchangeError>) -> Exchange {
         Exchange {
-            over_at: Duration::from_millis(over_at_ms),
+            end: Duration::from_millis(end_ms),
             latency: Duration::from_millis(latency_ms),
-            renewing: Duration::from_micros(1),
+            refill_time: Duration::from_micros(1),
             expected: TEN,
             outcome,
         }
     }
 
     #[test]
-    fn only_what_is_acknowledged_is_compared_and_measured() {
+    fn only_acknowledged_requests_are_checked_and_measured() {
         let recorder = Recorder::new();
-        let lie = IngestCounts { accepted: 9, duplicates: 0, rejected: 1 };
-        let closed = Failure::Transport(ErrorKind::UnexpectedEof);
+        let mismatch = IngestCounts { accepted: 9, duplicates: 0, rejected: 1 };
+        let closed = ExchangeError::Transport(ErrorKind::UnexpectedEof);
         for outcome in [
-            Ok(Answer::Counts(TEN)),
-            Ok(Answer::Overloaded),
-            Ok(Answer::Counts(lie)),
+            Ok(IngestOutcome::Counts(TEN)),
+            Ok(IngestOutcome::Overloaded),
+            Ok(IngestOutcome::Counts(mismatch)),
             Err(closed),
             Err(closed),
-            Err(Failure::Status(404)),
-            Ok(Answer::Counts(IngestCounts::default())),
+            Err(ExchangeError::Status(404)),
+            Ok(IngestOutcome::Counts(IngestCounts::default())),
         ] {
             recorder.record(&exchange(10, 5, outcome));
         }
         let records = recorder.finish();
         assert_eq!((records.requests, records.acknowledged, records.overloaded, records.failed()), (7, 3, 1, 3));
-        assert_eq!(records.failures, BTreeMap::from([(closed, 2), (Failure::Status(404), 1)]));
+        assert_eq!(records.failures, BTreeMap::from([(closed, 2), (ExchangeError::Status(404), 1)]));
         assert_eq!(records.expected, IngestCounts { accepted: 24, duplicates: 3, rejected: 3 });
-        assert_eq!(records.told, IngestCounts { accepted: 17, duplicates: 1, rejected: 2 });
-        assert_eq!((records.mismatches, records.first_mismatch), (2, Some([TEN, lie])));
+        assert_eq!(records.reported, IngestCounts { accepted: 17, duplicates: 1, rejected: 2 });
+        assert_eq!((records.mismatches, records.first_mismatch), (2, Some([TEN, mismatch])));
         assert_eq!(records.latency.len(), 3);
-        assert_eq!(records.renewing, Duration::from_micros(7));
+        assert_eq!(records.refill_time, Duration::from_micros(7));
     }
 
     #[test]
-    fn an_answer_counts_in_the_second_when_it_comes() {
+    fn a_response_counts_in_the_second_of_its_arrival() {
         let recorder = Recorder::new();
-        let told = Ok(Answer::Counts(TEN));
-        for (over_at_ms, latency_ms) in [(0, 1), (999, 3), (3_000, 7), (2_999, 9)] {
-            recorder.record(&exchange(over_at_ms, latency_ms, told));
+        let reported = Ok(IngestOutcome::Counts(TEN));
+        for (end_ms, latency_ms) in [(0, 1), (999, 3), (3_000, 7), (2_999, 9)] {
+            recorder.record(&exchange(end_ms, latency_ms, reported));
         }
         assert_eq!(recorder.progress().0, 40);
         let records = recorder.finish();

@@ -1,4 +1,4 @@
-//! Where the load goes.
+//! The server that the load is sent to.
 
 use crate::client::Token;
 use crate::limits;
@@ -7,13 +7,14 @@ use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::str::FromStr;
 use ureq::http::Uri;
+use ureq::http::header::AUTHORIZATION;
 
-/// The events resource of a server, from the URL of the server: `http://HOST[:PORT][/PREFIX]`.
+/// The resource `/events` of a server. It is parsed from the URL of the server: `http://HOST[:PORT][/PREFIX]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// As the `Host` field has it.
+    /// The value of the `Host` field.
     pub(super) authority: String,
-    /// As the request line has it.
+    /// The path in the request line.
     pub(super) path: String,
     host: String,
     port: u16,
@@ -25,16 +26,16 @@ impl FromStr for Target {
 
     fn from_str(url: &str) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|error| format!("not a URL: {error}"))?;
-        let authority = uri.authority().ok_or("not a URL like http://127.0.0.1:3000")?;
+        let authority = uri.authority().ok_or("not a URL such as http://127.0.0.1:3000")?;
         if uri.scheme_str() != Some("http") {
-            return Err("only http:// is spoken".to_owned());
+            return Err("only http:// URLs are supported".to_owned());
         }
         if authority.as_str().contains('@') || uri.query().is_some() {
-            return Err("neither a user nor a query can be part of it".to_owned());
+            return Err("must not have a user or a query".to_owned());
         }
-        // A port that is no number, or too large a one, reads as none.
+        // `port` returns None for a port that is not a number or is too large.
         if authority.port().is_none() && authority.as_str().len() > authority.host().len() {
-            return Err("the port is not a number up to 65535".to_owned());
+            return Err("the port must be a number up to 65535".to_owned());
         }
         Ok(Self {
             authority: authority.as_str().to_owned(),
@@ -53,31 +54,31 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// The same, with the token that it asks for.
+    /// The same target, with a token.
     #[must_use]
     pub(crate) fn with_token(self, token: Option<Token>) -> Self {
         Self { token, ..self }
     }
 
-    /// The header field that carries the token, with its line end.
+    /// The header field with the token and its line end, or an empty text.
     pub(super) fn authorization(&self) -> String {
-        let line = |token: &Token| format!("authorization: {}\r\n", token.authorization());
+        let line = |token: &Token| format!("{AUTHORIZATION}: {}\r\n", token.authorization());
         self.token.as_ref().map_or_else(String::new, line)
     }
 
-    /// The first of the host's addresses that takes a connection.
+    /// The first address of the host that accepts a connection.
     ///
     /// # Errors
-    /// The last address's, where none does.
-    pub(super) fn find(&self) -> io::Result<SocketAddr> {
-        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    /// The error of the last address.
+    pub(super) fn reachable_address(&self) -> io::Result<SocketAddr> {
+        let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         for address in (self.host.as_str(), self.port).to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, limits::LOAD_CONNECT_TIMEOUT) {
                 Ok(_) => return Ok(address),
-                Err(error) => failure = error,
+                Err(error) => last_error = error,
             }
         }
-        Err(failure)
+        Err(last_error)
     }
 }
 
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_sent_and_not_told() {
+    fn only_the_authorization_field_shows_the_token() {
         let target: Target = "http://weir.example".parse().unwrap();
         assert_eq!(target.authorization(), "");
         let target = target.with_token(Some(Token::first_of(" s3cret== , other").unwrap()));
@@ -109,15 +110,15 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_to_is_refused() {
+    fn other_urls_are_rejected() {
         for (url, reason) in [
             ("", "not a URL"),
             ("127.0.0.1:3000", "only http://"),
-            ("/events", "not a URL like"),
+            ("/events", "not a URL such as"),
             ("https://weir.example", "only http://"),
             ("http://", "not a URL"),
-            ("http://user@weir.example", "neither a user"),
-            ("http://weir.example/?a=b", "neither a user"),
+            ("http://user@weir.example", "must not have a user"),
+            ("http://weir.example/?a=b", "must not have a user"),
             ("http://weir.example:99999", "the port"),
             ("http://weir.example:", "the port"),
         ] {

@@ -1,95 +1,85 @@
-//! `weir top`: the live figures in a terminal.
+//! `weir top`: live metrics in a terminal.
 //!
 //! ```text
-//! poll (what the server says) -> figures -> picture (lines of text) -> screen (the terminal)
+//! poller (requests) -> live metrics -> frame (lines of styled text) -> screen (the terminal)
 //! ```
 //!
-//! The picture is text whose parts carry a tone. A terminal shows the tones as colours; where there is none, the same text is
-//! printed once, without a control code in it.
+//! A terminal shows the styles as colours. Without a terminal, the text of one frame is printed without control codes.
 
-mod figures;
-mod picture;
-mod poll;
+mod frame;
+mod live_metrics;
+mod live_state;
+mod options;
+mod poller;
 mod screen;
 
-use crate::client::{Access, Client};
+pub(crate) use options::TopOptions;
+
+use crate::client::Client;
 use crate::limits;
 use crate::output;
 use crate::signals::stop_on_signals;
-use poll::Poll;
-use screen::{Key, Screen};
+use live_state::LiveState;
+use poller::Poller;
+use screen::{Screen, UserCommand};
 use std::error::Error;
 use std::io::{self, IsTerminal as _};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
 
-/// Columns of a picture that is printed.
+/// Columns of a printed frame.
 const PRINTED_COLUMNS: usize = 80;
 
-/// What to show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Options {
-    /// The server.
-    pub access: Access,
-    /// The window, in seconds; the server's default where there is none.
-    pub window_secs: Option<u32>,
-    /// The parameters that choose events, names and values: a type, or an attribute of the user.
-    pub filters: Vec<(String, String)>,
-    /// Show it once, as text, and end.
-    pub once: bool,
-}
-
-/// Shows the figures until somebody wants to go, or once where stdout is no terminal.
+/// Shows the metrics until the user quits. If stdout is not a terminal, prints them once.
 ///
 /// # Errors
-/// One line, when the terminal cannot be used, or, of a picture that is shown once, when the server does not answer. A live
-/// picture says so itself, and goes on; but what can never be answered ends it.
-pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let poll = Poll::new(Client::new(&options.access)?, options);
+/// One line: the terminal cannot be used, or a request failed. While the metrics are live, temporary errors are shown and
+/// retried; all other errors end the command.
+pub(crate) fn run(options: &TopOptions) -> Result<(), Box<dyn Error>> {
+    let poller = Poller::new(Client::new(&options.client)?, options);
     if options.once || !io::stdout().is_terminal() {
-        let figures = poll.ask()?;
-        let picture = picture::draw(poll.title(), &figures, None, PRINTED_COLUMNS, usize::MAX);
-        let mut text = String::new();
-        for line in &picture {
-            text.push_str(line.to_string().trim_end());
-            text.push('\n');
-        }
-        return Ok(output::print(text)?);
+        return print_once(&poller);
     }
-    watch(poll)
+    watch(poller)
 }
 
-fn watch(poll: Poll) -> Result<(), Box<dyn Error>> {
+fn print_once(poller: &Poller) -> Result<(), Box<dyn Error>> {
+    let metrics = poller.poll()?;
+    let frame = frame::draw(poller.title(), &metrics, None, PRINTED_COLUMNS, usize::MAX);
+    let mut text = String::new();
+    for line in &frame {
+        text.push_str(line.to_string().trim_end());
+        text.push('\n');
+    }
+    Ok(output::print(text)?)
+}
+
+fn watch(poller: Poller) -> Result<(), Box<dyn Error>> {
     let stop = stop_on_signals()?;
-    let title = poll.title().to_owned();
-    let (tell, news) = mpsc::sync_channel(1);
-    // It ends with the process: a request may be under way when somebody wants to go.
-    thread::Builder::new().name("weir-poll".to_owned()).spawn(move || poll.ask_on(&tell))?;
+    let mut state = LiveState::new(poller.title());
+    let (sender, receiver) = mpsc::sync_channel(1);
+    // The thread is not joined, because a request may be in flight when the user quits. It ends with the process.
+    thread::Builder::new().name("weir-poll".to_owned()).spawn(move || poller.poll_forever(&sender))?;
     let mut screen = Screen::enter()?;
-    let mut state = poll::State::default();
-    let mut is_new = true;
+    let mut is_stale = true;
     while !stop.load(Ordering::Relaxed) {
-        if is_new {
+        if is_stale {
             let (columns, rows) = screen.size()?;
-            let note = state.note.as_deref();
-            screen.show(&match &state.figures {
-                Some(figures) => picture::draw(&title, figures, note, columns, rows),
-                None => picture::blank(&title, note, columns),
-            })?;
+            screen.show(&state.frame(columns, rows))?;
         }
-        is_new = match screen.key(limits::SIGNAL_LOOK_PERIOD)? {
-            Some(Key::Quit) => return Ok(()),
-            Some(Key::Resized) => true,
+        is_stale = match screen.command(limits::SIGNAL_POLL_PERIOD)? {
+            Some(UserCommand::Quit) => return Ok(()),
+            Some(UserCommand::Redraw) => true,
             None => false,
         };
-        match news.try_recv() {
-            Ok(told) => {
-                state.take(told)?;
-                is_new = true;
+        match receiver.try_recv() {
+            Ok(polled) => {
+                state.update(polled)?;
+                is_stale = true;
             }
             Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::Disconnected) => return Err("the poll has ended; this is a fault of weir's own".into()),
+            Err(TryRecvError::Disconnected) => return Err("the polling thread has ended; this is a bug in weir".into()),
         }
     }
     Ok(())

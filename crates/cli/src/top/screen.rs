@@ -1,6 +1,6 @@
-//! The terminal: taken over for as long as a picture is shown, and given back whatever happens.
+//! The terminal. It is in raw mode while frames are shown, and is always restored.
 
-use crate::top::picture::{Line, Tone};
+use crate::top::frame::{Style, StyledLine};
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crossterm::style::{Attribute, Color, Print, ResetColor, SetAttribute, SetForegroundColor};
@@ -14,19 +14,19 @@ use std::panic;
 use std::sync::Once;
 use std::time::Duration;
 
-/// What somebody wants.
-pub(super) enum Key {
-    /// To go: q, Esc, or ctrl-c, which is a key like any other here.
+/// A command of the user.
+pub(super) enum UserCommand {
+    /// q, Esc or Ctrl-C was pressed. In raw mode, Ctrl-C is a key without a signal.
     Quit,
-    /// The same picture in another size.
-    Resized,
+    /// The size of the terminal has changed.
+    Redraw,
 }
 
-/// The terminal while it shows a picture. There is one at a time.
+/// The terminal while it shows frames. There is at most one value at a time.
 pub(super) struct Screen(());
 
 impl Screen {
-    /// Takes the terminal over. A panic gives it back first, so that its message can be read.
+    /// Prepares the terminal. A panic restores it first, so that the message of the panic can be read.
     pub(super) fn enter() -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
@@ -36,32 +36,32 @@ impl Screen {
                 report(info);
             }));
         });
-        // From here on the terminal is given back, even if the rest fails.
+        // From here on, the terminal is restored even if the rest fails.
         let screen = Self(());
         terminal::enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, DisableLineWrap, Hide)?;
         Ok(screen)
     }
 
-    /// Columns and rows.
+    /// The numbers of columns and rows.
     pub(super) fn size(&self) -> io::Result<(usize, usize)> {
         terminal::size().map(|(columns, rows)| (columns.into(), rows.into()))
     }
 
-    /// Shows the lines that fit instead of what was there.
-    pub(super) fn show(&mut self, lines: &[Line]) -> io::Result<()> {
+    /// Replaces the frame on the screen. Lines below the last row are not shown.
+    pub(super) fn show(&mut self, lines: &[StyledLine]) -> io::Result<()> {
         let (_, rows) = self.size()?;
         let mut out = io::stdout().lock();
         queue!(out, BeginSynchronizedUpdate)?;
         for (row, line) in lines.iter().take(rows).enumerate() {
             queue!(out, MoveTo(0, u16::try_from(row).unwrap_or(u16::MAX)))?;
-            for (tone, text) in &line.0 {
-                match tone {
-                    Tone::Plain => {}
-                    Tone::Strong => queue!(out, SetAttribute(Attribute::Bold))?,
-                    Tone::Faint => queue!(out, SetAttribute(Attribute::Dim))?,
-                    Tone::Bar => queue!(out, SetForegroundColor(Color::Cyan))?,
-                    Tone::Warning => queue!(out, SetForegroundColor(Color::Yellow))?,
+            for (style, text) in &line.0 {
+                match style {
+                    Style::Plain => {}
+                    Style::Bold => queue!(out, SetAttribute(Attribute::Bold))?,
+                    Style::Dim => queue!(out, SetAttribute(Attribute::Dim))?,
+                    Style::Bar => queue!(out, SetForegroundColor(Color::Cyan))?,
+                    Style::Warning => queue!(out, SetForegroundColor(Color::Yellow))?,
                 }
                 queue!(out, Print(text), ResetColor, SetAttribute(Attribute::Reset))?;
             }
@@ -74,14 +74,14 @@ impl Screen {
         out.flush()
     }
 
-    /// Waits so long for a key that means something.
-    pub(super) fn key(&mut self, patience: Duration) -> io::Result<Option<Key>> {
-        if !event::poll(patience)? {
+    /// Waits up to `timeout` for a command of the user.
+    pub(super) fn command(&mut self, timeout: Duration) -> io::Result<Option<UserCommand>> {
+        if !event::poll(timeout)? {
             return Ok(None);
         }
         Ok(match event::read()? {
-            Event::Key(key) if quits(key) => Some(Key::Quit),
-            Event::Resize(..) => Some(Key::Resized),
+            Event::Key(key) if quits(key) => Some(UserCommand::Quit),
+            Event::Resize(..) => Some(UserCommand::Redraw),
             _ => None,
         })
     }
@@ -102,7 +102,7 @@ fn quits(KeyEvent { code, modifiers, kind, .. }: KeyEvent) -> bool {
     is_quit && kind == KeyEventKind::Press
 }
 
-/// Whoever calls this is about to end: there is nobody to tell of an error, and doing it twice does no harm.
+/// Restores the terminal. Errors are ignored, because the command is about to end. A second call has no effect.
 fn restore() {
     let _ = execute!(io::stdout(), EndSynchronizedUpdate, Show, EnableLineWrap, LeaveAlternateScreen);
     let _ = terminal::disable_raw_mode();

@@ -1,9 +1,9 @@
-//! `weir reference`: puts the table of users from a file, and shows it.
+//! `weir reference`: uploads the reference table of users from a file, and shows it.
 
 mod csv;
 mod put;
 mod show;
-mod table;
+mod upload;
 
 pub(crate) use put::{PutOptions, TableFormat, put};
 pub(crate) use show::{ShowOptions, show};

@@ -1,77 +1,82 @@
-//! Puts a table of users from a file.
+//! Uploads a reference table from a file.
 
 use crate::client::reference::csv;
-use crate::client::reference::table::Table;
-use crate::client::{Access, Client, Source};
+use crate::client::reference::upload::TableUpload;
+use crate::client::{Client, ClientConfig, Source};
 use crate::output;
+use clap::ValueEnum;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read as _};
 use ureq::http::Method;
+use ureq::http::header::{CONTENT_TYPE, IF_MATCH};
 use weir::format_ms;
 use weir::{Clock as _, SystemClock};
-use weir_api::ReferenceUpdated;
+use weir_api::{ReferenceUpdated, headers};
 
-/// What a file of users looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The format of a file of users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TableFormat {
-    /// The body of `PUT /reference/users`, or the map of users in it.
+    /// The body of PUT /reference/users, or the map of users in it.
     Json,
-    /// A header whose first column is `user_id`, and a line a user.
+    /// A header whose first column is user_id, and one line per user.
     Csv,
 }
 
-/// A table to put.
+/// What to upload, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PutOptions {
     /// The server.
-    pub access: Access,
-    /// Where the table is.
+    pub client: ClientConfig,
+    /// The file.
     pub source: Source,
-    /// What it looks like.
+    /// The format of the file.
     pub format: TableFormat,
-    /// Its time; the file's where there is none, and else the present.
+    /// The timestamp of the table. The default is the timestamp in the file, or else the current time.
     pub ts: Option<String>,
-    /// The generation that it is to replace.
+    /// The generation that the table replaces.
     pub if_match: Option<u64>,
 }
 
-/// Puts a table, and prints the generation that it has become.
+/// Uploads a table, and prints its generation.
 ///
 /// # Errors
-/// One line, when the file cannot be read or understood, or the server does not take it.
+/// One line: the file cannot be read or parsed, or the server did not accept the table.
 pub(crate) fn put(options: &PutOptions) -> Result<(), Box<dyn Error>> {
-    let client = Client::new(&options.access)?;
+    let client = Client::new(&options.client)?;
     let text = read(&options.source).map_err(|error| format!("cannot read {}: {error}", options.source))?;
     let table = match options.format {
-        TableFormat::Json => Table::from_json(&text),
-        TableFormat::Csv => csv::table(&text),
+        TableFormat::Json => TableUpload::from_json(&text),
+        TableFormat::Csv => csv::parse(&text),
     };
-    let table = table.map_err(|fault| format!("{}: {fault}", options.source))?;
-    let body = table.body(options.ts.as_deref(), || format_ms(SystemClock.now_ms()));
-    let if_match = options.if_match.map(|generation| format!("\"{generation}\""));
-    let mut headers = vec![("content-type", "application/json")];
-    headers.extend(if_match.as_deref().map(|tag| ("if-match", tag)));
-    let exchange = || client.exchange(Method::PUT, "/reference/users", &headers, body.as_bytes());
-    let answer = match exchange() {
-        // The same table of the same time leaves what is there as it is. Under a precondition, which the lost try may have
-        // undone, the second one would tell nothing.
-        Err(failure) if failure.may_be_taken() && if_match.is_none() => exchange(),
-        answer => answer,
-    };
-    let answer = answer.map_err(|failure| match table.line_of(&failure) {
-        Some(line) => format!("{}, line {line}: {failure}", options.source),
-        None if failure.may_be_taken() => {
-            format!("{failure}; the table may be in force all the same: `weir reference show` tells")
-        }
-        None => failure.to_string(),
-    })?;
-    let ReferenceUpdated { generation, users, .. } =
-        serde_json::from_slice(&answer).map_err(|error| client.unsound(&error))?;
+    let table = table.map_err(|error| format!("{}: {error}", options.source))?;
+    let ReferenceUpdated { generation, users, .. } = upload(&client, &table, options)?;
     Ok(output::print(format_args!("generation {generation}, {users} users\n"))?)
 }
 
-/// The source's text, if it is not longer than any server takes.
+fn upload(client: &Client, table: &TableUpload<'_>, options: &PutOptions) -> Result<ReferenceUpdated, Box<dyn Error>> {
+    let body = table.body(options.ts.as_deref(), || format_ms(SystemClock.now_ms()));
+    let if_match = options.if_match.map(|generation| format!("\"{generation}\""));
+    let mut headers = vec![(CONTENT_TYPE, headers::JSON)];
+    headers.extend(if_match.as_deref().map(|tag| (IF_MATCH, tag)));
+    let exchange = || client.exchange(Method::PUT, "/reference/users", &headers, body.as_bytes());
+    let response = match exchange() {
+        // A second request is safe: the same table with the same timestamp changes nothing. With a precondition it would
+        // prove nothing, because the first request may have changed the generation.
+        Err(error) if error.may_be_processed() && if_match.is_none() => exchange(),
+        response => response,
+    };
+    let response = response.map_err(|error| match table.line_of(&error) {
+        Some(line) => format!("{}, line {line}: {error}", options.source),
+        None if error.may_be_processed() => {
+            format!("{error}; the table may have been replaced: check with `weir reference show`")
+        }
+        None => error.to_string(),
+    })?;
+    Ok(serde_json::from_slice(&response).map_err(|error| client.invalid_response(&error))?)
+}
+
+/// The text of the source. It must not be longer than the largest body that a server can accept.
 fn read(source: &Source) -> io::Result<String> {
     let mut text = String::new();
     let bytes_max = *weir_server::limits::BODY_BYTES.end() as u64;

@@ -1,91 +1,67 @@
-//! Shows the table of users, or one of them.
+//! Shows the reference table, or one user of it.
 
-use crate::client::{Access, Client, Printable};
+use crate::client::{Client, ClientConfig, EscapeControl};
 use crate::output;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
 use std::error::Error;
-use std::fmt;
+use std::fmt::Write as _;
+use weir_api::{ReferenceSummary, UserResponse};
 
 /// What to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ShowOptions {
     /// The server.
-    pub access: Access,
-    /// A user; the table as a whole where there is none.
+    pub client: ClientConfig,
+    /// The user; the table as a whole if there is none.
     pub user_id: Option<String>,
-    /// The answer as it came, instead of text for people.
+    /// Whether to print the response as it is.
     pub json: bool,
 }
 
-/// The members of an object, in its own order.
-struct Members(Vec<(String, Value)>);
-
-/// Shows the table's state, or one user's attributes.
+/// Prints the state of the table, or the attributes of one user.
 ///
 /// # Errors
-/// One line, when the server cannot be asked, or does not know the user.
+/// One line: the request failed, or the table does not have the user.
 pub(crate) fn show(options: &ShowOptions) -> Result<(), Box<dyn Error>> {
-    let client = Client::new(&options.access)?;
+    let client = Client::new(&options.client)?;
     let path = match &options.user_id {
         Some(id) => format!("/reference/users/{}", utf8_percent_encode(id, NON_ALPHANUMERIC)),
         None => "/reference/users".to_owned(),
     };
-    let answer = client.get(&path)?;
-    let text = if options.json {
-        String::from_utf8_lossy(&answer).into_owned()
-    } else {
-        let members: Members = serde_json::from_slice(&answer).map_err(|error| client.unsound(&error))?;
-        members.to_string()
+    let response = client.get(&path)?;
+    let text = match &options.user_id {
+        _ if options.json => format!("{}\n", String::from_utf8_lossy(&response)),
+        Some(_) => user_text(serde_json::from_slice(&response).map_err(|error| client.invalid_response(&error))?),
+        None => summary_text(serde_json::from_slice(&response).map_err(|error| client.invalid_response(&error))?),
     };
-    Ok(output::print(format_args!("{text}\n"))?)
+    Ok(output::print(text)?)
 }
 
-/// A value without JSON's marks.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
-    }
+fn user_text(user: UserResponse) -> String {
+    let UserResponse { user_id, attributes } = user;
+    let attributes = attributes.iter().map(|(name, value)| (name.as_str(), value.clone()));
+    columns(&std::iter::once(("user_id", user_id)).chain(attributes).collect::<Vec<_>>())
 }
 
-impl fmt::Display for Members {
-    /// Each member on a line, the values in one column.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.0.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
-        for (at, (name, value)) in self.0.iter().enumerate() {
-            let line_end = if at == 0 { "" } else { "\n" };
-            write!(f, "{line_end}{:width$}  {}", Printable(name).to_string(), Printable(&plain(value)))?;
-        }
-        Ok(())
-    }
+fn summary_text(summary: ReferenceSummary) -> String {
+    let ReferenceSummary { generation, ts, users, attributes } = summary;
+    columns(&[
+        ("generation", generation.to_string()),
+        ("ts", ts.unwrap_or_else(|| "-".to_owned())),
+        ("users", users.to_string()),
+        ("attributes", attributes.join(", ")),
+    ])
 }
 
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = vec![];
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
+/// A line for each name and value, with the values in one column.
+fn columns(members: &[(&str, String)]) -> String {
+    let width = members.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    let mut text = String::new();
+    for (name, value) in members {
+        let name = EscapeControl(name).to_string();
+        writeln!(text, "{name:width$}  {}", EscapeControl(value)).expect("a write to memory does not fail");
     }
+    text
 }
 
 #[cfg(test)]
@@ -93,10 +69,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_keep_their_order_and_stand_in_columns() {
-        let json = r#"{"zone":"eu","b":null,"as":["x","y"],"n":7,"esc":"\u001b[2J"}"#;
-        let members: Members = serde_json::from_str(json).unwrap();
-        assert_eq!(members.to_string(), "zone  eu\nb     -\nas    x, y\nn     7\nesc   \\u{1b}[2J");
-        assert!(serde_json::from_str::<Members>("[]").is_err());
+    fn attributes_keep_their_order_and_the_values_are_in_one_column() {
+        let json = r#"{"user_id":"u-1","zone":"eu","b":"","esc":"\u001b[2J"}"#;
+        let user = serde_json::from_str(json).unwrap();
+        assert_eq!(user_text(user), "user_id  u-1\nzone     eu\nb        \nesc      \\u{1b}[2J\n");
+    }
+
+    #[test]
+    fn a_missing_timestamp_is_a_dash() {
+        let json = r#"{"generation":0,"ts":null,"users":0,"attributes":["x","y"]}"#;
+        let summary = serde_json::from_str(json).unwrap();
+        assert_eq!(summary_text(summary), "generation  0\nts          -\nusers       0\nattributes  x, y\n");
+        assert!(serde_json::from_str::<ReferenceSummary>("[]").is_err());
     }
 }

@@ -1,28 +1,28 @@
-//! Some lines that are sent together.
+//! The lines of one request.
 
-/// Some lines that are sent together, and where each comes from.
+/// The lines of one request, with their line numbers in the input.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Batch {
     bytes: Vec<u8>,
-    lines: Vec<Line>,
+    lines: Vec<LineEnd>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Line {
+struct LineEnd {
     number: u64,
-    /// Where it ends in the bytes, its line feed included.
+    /// The position after the line feed of the line.
     end: usize,
 }
 
 impl Batch {
-    /// Adds the line of a number, counted from 1. `line` holds no line feed.
+    /// Adds a line. Its number counts from 1, and `line` has no line feed.
     pub(super) fn push(&mut self, number: u64, line: &[u8]) {
         self.bytes.extend_from_slice(line);
         self.bytes.push(b'\n');
-        self.lines.push(Line { number, end: self.bytes.len() });
+        self.lines.push(LineEnd { number, end: self.bytes.len() });
     }
 
-    /// How many lines there are.
+    /// The number of lines.
     pub(super) fn len(&self) -> usize {
         self.lines.len()
     }
@@ -36,16 +36,16 @@ impl Batch {
         &self.bytes
     }
 
-    /// The number of the line at an index.
+    /// The number in the input of the line at an index.
     pub(super) fn line_number(&self, index: usize) -> Option<u64> {
         Some(self.lines.get(index)?.number)
     }
 
-    /// The lines at these indexes, which exist.
+    /// A batch of the lines at these indexes. All indexes must exist.
     pub(super) fn part(&self, indexes: &[usize]) -> Self {
         let mut part = Self::default();
         for &index in indexes {
-            let start = index.checked_sub(1).map_or(0, |before| self.lines[before].end);
+            let start = index.checked_sub(1).map_or(0, |previous| self.lines[previous].end);
             let line = self.lines[index];
             part.push(line.number, &self.bytes[start..line.end - 1]);
         }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_keeps_the_lines_and_their_numbers() {
+    fn a_part_has_the_lines_and_their_numbers() {
         let mut batch = Batch::default();
         for (number, line) in [(1, "one"), (4, "four"), (5, ""), (9, "nine")] {
             batch.push(number, line.as_bytes());

@@ -1,4 +1,4 @@
-//! The bytes of the events: a file or a pipe, plain or compressed.
+//! The input: a file or a pipe, plain or compressed.
 
 use crate::client::Source;
 use flate2::bufread::MultiGzDecoder;
@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 /// The text of the events.
 pub(super) type Input = Box<dyn BufRead + Send>;
 
-/// The bytes at the source, and how many there are where that is known.
+/// The bytes of the source, and their number if it is known.
 pub(super) fn open(source: &Source) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
     match source {
         Source::Stdin => Ok((Box::new(io::stdin()), None)),
@@ -24,7 +24,7 @@ pub(super) fn open(source: &Source) -> io::Result<(Box<dyn Read + Send>, Option<
     }
 }
 
-/// The same, decompressed if it begins as gzip or zstd does, which no JSON does.
+/// The decompressed text. The first bytes of gzip and zstd are not the start of any JSON.
 pub(super) fn decompressed(mut bytes: impl Read + Send + 'static) -> io::Result<Input> {
     let mut head = Vec::new();
     bytes.by_ref().take(2).read_to_end(&mut head)?;
@@ -59,14 +59,14 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_is_read_as_it_is() {
+    fn plain_text_is_not_changed() {
         for plain in ["", "{", "{}", "{}\n[]\n"] {
             assert_eq!(text(plain.as_bytes()), plain);
         }
     }
 
     #[test]
-    fn compressed_text_is_told_by_its_first_bytes() {
+    fn compression_is_detected_from_the_first_bytes() {
         assert_eq!(text(&gzip("{}\n{}")), "{}\n{}");
         assert_eq!(text(&[gzip("a\n"), gzip("b\n")].concat()), "a\nb\n");
         let zstd = |text: &str| zstd::encode_all(text.as_bytes(), 1).unwrap();
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_and_an_absent_file_are_errors() {
+    fn a_directory_and_a_missing_file_are_errors() {
         for path in ["/", "/nowhere"] {
             assert!(open(&Source::File(path.into())).is_err(), "{path}");
         }

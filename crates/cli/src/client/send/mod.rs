@@ -1,102 +1,89 @@
-//! `weir send`: a file or a pipe of events, in batches, until the server has a verdict on each.
+//! `weir send`: sends a file or a pipe of events in batches, until each event has a verdict.
 //!
 //! ```text
-//! input (bytes) -> lines -> handover (batches) -> delivery (until it is taken) -> outcome (what became of the events)
+//! input (bytes) -> lines -> batch queue -> sender (with retries) -> summary
 //! ```
 //!
-//! Lines are read by a thread of their own, because a read of a pipe cannot be given up when a batch has waited long enough;
-//! it runs at most one batch ahead, so that memory is bounded however large the input is.
+//! A thread of its own reads the lines, because a blocking read of a pipe cannot be interrupted when the linger time of a batch
+//! has passed. The reader is at most one batch ahead of the sender, so the memory is bounded for an input of any size.
 //!
-//! Ids make it safe to send a batch again when its answer is lost: what the first try has brought is a duplicate then, and
-//! is told apart from the others.
+//! If a response is lost, the batch is sent again. This is safe because events have ids. The events that the first attempt
+//! delivered come back as duplicates, which are counted apart from the others.
 
 mod backoff;
 mod batch;
-mod delivery;
-mod handover;
+mod batch_queue;
 mod input;
+mod input_error;
 mod lines;
-mod outcome;
+mod options;
+mod sender;
+mod summary;
 
-use crate::client::{Access, Client, Source};
+pub(crate) use options::SendOptions;
+
+use crate::client::{Client, Source};
 use crate::limits;
 use crate::output;
 use crate::signals::stop_on_signals;
-use delivery::Delivery;
-use handover::{Bounds, Handover, Taken};
+use batch_queue::{BatchLimits, BatchQueue, Next};
 use indicatif::{ProgressBar, ProgressStyle};
 use input::Input;
+use sender::Sender;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
 
-/// What to send, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Options {
-    /// The server.
-    pub access: Access,
-    /// Where the events are.
-    pub source: Source,
-    /// Events in a request.
-    pub batch_events: usize,
-    /// Bytes of a request before compression, and of a line.
-    pub batch_bytes: usize,
-    /// How long a line waits for others at the most.
-    pub linger: Duration,
-    /// How long a batch that does not get through is tried.
-    pub retry_for: Duration,
-    /// Whether requests are compressed.
-    pub gzip: bool,
-    /// Whether duplicates fail the run.
-    pub fail_on_duplicates: bool,
-}
-
-/// Sends everything, or at a signal what has been read by then, prints what became of it, and shows the progress on stderr
-/// where that is a terminal.
+/// Sends all events, and prints the summary. A signal stops the reading; the lines read so far are sent. The progress is
+/// shown on stderr if stderr is a terminal.
 ///
 /// # Errors
-/// One line: when the input cannot be read, a line is too long, the server cannot be reached or does not take a batch, or when
-/// an event was refused.
-pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let client = Client::new(&options.access)?;
-    let cannot_read = |error: &io::Error| format!("cannot read {}: {error}", options.source);
-    let (bar, input) = open(&options.source).map_err(|error| cannot_read(&error))?;
-    let bounds = Bounds { events: options.batch_events, bytes: options.batch_bytes, linger: options.linger };
-    let handover = Arc::new(Handover::new(bounds));
-    let lines = Arc::clone(&handover);
-    // Nobody waits for this thread: where the sending has failed, it ends with the process.
+/// One line: the input cannot be read, a line is too long, the server cannot be reached or did not accept a batch, or an event
+/// was rejected.
+pub(crate) fn run(options: &SendOptions) -> Result<(), Box<dyn Error>> {
+    let client = Client::new(&options.client)?;
+    let (bar, input) = open(&options.source).map_err(|error| format!("cannot read {}: {error}", options.source))?;
+    let limits = BatchLimits { events: options.batch_events, bytes: options.batch_bytes, linger: options.linger };
+    let queue = Arc::new(BatchQueue::new(limits));
+    let lines = Arc::clone(&queue);
+    // This thread is not joined: if the sending fails, the thread ends with the process.
     thread::Builder::new().name("weir-lines".to_owned()).spawn(move || lines::read(input, &lines))?;
-    let (stop, interrupted) = (stop_on_signals()?, Arc::clone(&handover));
-    thread::Builder::new().name("weir-signals".to_owned()).spawn(move || {
-        while !stop.load(Ordering::Relaxed) {
-            thread::sleep(limits::SIGNAL_LOOK_PERIOD);
-        }
-        interrupted.interrupt();
-    })?;
+    interrupt_on_signal(Arc::clone(&queue))?;
 
-    let mut delivery = Delivery::new(client, options, bar);
-    let ended = loop {
-        match handover.take() {
-            Taken::Batch(batch) => {
-                if let Err(error) = delivery.deliver(batch) {
-                    break Err(error);
-                }
-            }
-            Taken::End(ended) => break ended.map_err(|stop| format!("{}: {stop}", options.source)),
-        }
-    };
-    let outcome = delivery.finish();
-    let has_outcome = ended.is_ok() || outcome.events() > 0;
-    let printed = if has_outcome { output::print(&outcome) } else { Ok(()) };
+    let mut sender = Sender::new(client, options, bar);
+    let ended = send_all(&queue, &mut sender, &options.source);
+    let summary = sender.finish();
+    let has_summary = ended.is_ok() || summary.events() > 0;
+    let printed = if has_summary { output::print(&summary) } else { Ok(()) };
     ended?;
     printed?;
-    Ok(outcome.check(options.fail_on_duplicates)?)
+    Ok(summary.check(options.fail_on_duplicates)?)
 }
 
-/// The source's bytes, and a bar that follows them.
+/// Sends each batch of the queue, until the end of the input.
+fn send_all(queue: &BatchQueue, sender: &mut Sender, source: &Source) -> Result<(), String> {
+    loop {
+        match queue.next() {
+            Next::Batch(batch) => sender.send(batch)?,
+            Next::End(end) => return end.map_err(|error| format!("{source}: {error}")),
+        }
+    }
+}
+
+fn interrupt_on_signal(queue: Arc<BatchQueue>) -> io::Result<()> {
+    let stop = stop_on_signals()?;
+    thread::Builder::new().name("weir-signals".to_owned()).spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            thread::sleep(limits::SIGNAL_POLL_PERIOD);
+        }
+        queue.interrupt();
+    })?;
+    Ok(())
+}
+
+/// The text of the source, and a progress bar that follows its bytes.
 fn open(source: &Source) -> io::Result<(ProgressBar, Input)> {
     let (bytes, length) = input::open(source)?;
     let (bar, template) = match length {

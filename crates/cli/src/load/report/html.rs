@@ -1,11 +1,12 @@
-//! The report for people: a page without scripts that loads nothing.
+//! The report as an HTML page, without scripts and external resources.
 
-use super::chart::{Chart, number, step};
-use super::{QUANTILES, Report};
+use crate::load::report::chart::{Chart, number, step};
+use crate::load::report::escape;
+use crate::load::report::finished_run::{QUANTILES, Report};
 
 const PAGE: &str = include_str!("page.html");
 
-/// Places on the axis of percentiles, by the number of nines.
+/// The maximum number of nines on the percentile axis.
 const NINES_MAX: u32 = 7;
 
 pub(super) fn page(report: &Report) -> String {
@@ -13,25 +14,25 @@ pub(super) fn page(report: &Report) -> String {
         format!("<tr><th>{name}</th><td>{:.3} ms</td></tr>", report.records.latency_ms(quantile))
     });
     let rows: String = quantiles.collect();
-    // The last one is the report's own text, which holds what was typed.
+    // The text of the report is inserted last, because it contains user input, which could look like a placeholder.
     PAGE.replace("{{percentiles}}", &percentiles(report))
         .replace("{{rate}}", &rate(report))
         .replace("{{rows}}", &rows)
         .replace("{{events_per_sec}}", &number(report.events_per_sec().round()))
         .replace("{{latency_from}}", report.latency_from())
-        .replace("{{text}}", &escaped(&report.to_string()))
+        .replace("{{text}}", &escape::html(&report.to_string()))
 }
 
-/// The latency over 1 / (1 - share), on a logarithmic axis, as HdrHistogram's plotters draw it.
+/// The latency over 1 / (1 - quantile), on a logarithmic axis, as the HdrHistogram plotters draw it.
 fn percentiles(report: &Report) -> String {
     let requests = report.records.latency.len().max(1) as f64;
-    // The slowest request of n stands where the share that it leaves out is one in n.
-    let place = |share: f64| (1.0 / (1.0 - share)).min(requests).log10();
-    let points: Vec<_> = report.percentiles().map(|(share, latency_ms)| (place(share), latency_ms)).collect();
+    // The slowest of n requests is at 1 - 1/n.
+    let x = |quantile: f64| (1.0 / (1.0 - quantile)).min(requests).log10();
+    let points: Vec<_> = report.percentiles().map(|(quantile, latency_ms)| (x(quantile), latency_ms)).collect();
     let end = (requests.log10().ceil() as u32).clamp(1, NINES_MAX);
-    let ticks: Vec<_> = (0..=end).map(|nines| (f64::from(nines), share_name(nines))).collect();
+    let ticks: Vec<_> = (0..=end).map(|nines| (f64::from(nines), percent(nines))).collect();
     let end = f64::from(end);
-    let points: Vec<_> = points.into_iter().filter(|(place, _)| *place <= end).collect();
+    let points: Vec<_> = points.into_iter().filter(|(x, _)| *x <= end).collect();
     Chart {
         title: "Latency by percentile",
         x_label: "percentile",
@@ -43,7 +44,7 @@ fn percentiles(report: &Report) -> String {
 }
 
 /// 0%, 90%, 99%, 99.9% and so on.
-fn share_name(nines: u32) -> String {
+fn percent(nines: u32) -> String {
     match nines {
         0 => "0%".to_owned(),
         1 => "90%".to_owned(),
@@ -52,7 +53,7 @@ fn share_name(nines: u32) -> String {
     }
 }
 
-/// The events of each second. The last one is left out unless it is the only one: it is not a whole second.
+/// The events of each second. The last second is not a whole second, so it is shown only if there is no other.
 fn rate(report: &Report) -> String {
     let seconds = &report.records.seconds;
     let whole = &seconds[..seconds.len().saturating_sub(1).max(1).min(seconds.len())];
@@ -65,9 +66,4 @@ fn rate(report: &Report) -> String {
     }
     Chart { title: "Events per second", x_label: "seconds", y_label: "events/s", x_ticks: &ticks, points: &points }
         .svg()
-}
-
-/// Text as HTML.
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

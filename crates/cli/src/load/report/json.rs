@@ -1,13 +1,13 @@
-//! The report for programs.
+//! The report as JSON. Its members are an interface for programs.
 
-use super::{QUANTILES, Report, format_name};
 use crate::load::recorder::Second;
+use crate::load::report::finished_run::{QUANTILES, Report};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use weir_api::IngestCounts;
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct JsonReport<'a> {
     url: String,
     rate: String,
     batch_events: usize,
@@ -25,18 +25,20 @@ struct Document<'a> {
     latency_from: &'static str,
     latency_ms: BTreeMap<&'static str, f64>,
     expected: IngestCounts,
+    /// The counts that the server reported.
     told: IngestCounts,
     mismatches: u64,
-    requests: Requests,
+    requests: RequestCounts,
     failures: BTreeMap<String, u64>,
+    /// The average time to fill an event.
     renewing_ns_per_event: f64,
-    /// Shares of requests, and the latency in milliseconds that they did not exceed.
+    /// Quantiles, and their latencies.
     percentiles_ms: Vec<(f64, f64)>,
     seconds: &'a [Second],
 }
 
 #[derive(Serialize)]
-struct Requests {
+struct RequestCounts {
     sent: u64,
     answered: u64,
     overloaded: u64,
@@ -47,7 +49,7 @@ struct Requests {
 pub(super) fn text(report: &Report) -> String {
     let Report { options, records } = report;
     let workload = &options.workload;
-    let document = Document {
+    let json = JsonReport {
         url: options.target.to_string(),
         rate: options.rate.to_string(),
         batch_events: options.batch_events,
@@ -57,7 +59,7 @@ pub(super) fn text(report: &Report) -> String {
         zipf_exponent: workload.zipf_exponent,
         duplicates: workload.duplicates,
         late: workload.late,
-        format: format_name(workload.format),
+        format: report.format_name(),
         minimal: workload.minimal,
         seed: workload.seed,
         elapsed_sec: records.elapsed.as_secs_f64(),
@@ -65,19 +67,19 @@ pub(super) fn text(report: &Report) -> String {
         latency_from: report.latency_from(),
         latency_ms: QUANTILES.iter().map(|&(name, quantile)| (name, records.latency_ms(quantile))).collect(),
         expected: records.expected,
-        told: records.told,
+        told: records.reported,
         mismatches: records.mismatches,
-        requests: Requests {
+        requests: RequestCounts {
             sent: records.requests,
             answered: records.acknowledged,
             overloaded: records.overloaded,
             failed: records.failed(),
             unsent: report.unsent(),
         },
-        failures: records.failures.iter().map(|(failure, count)| (failure.to_string(), *count)).collect(),
-        renewing_ns_per_event: report.renewing_ns_per_event(),
+        failures: records.failures.iter().map(|(error, count)| (error.to_string(), *count)).collect(),
+        renewing_ns_per_event: report.refill_ns_per_event(),
         percentiles_ms: report.percentiles().collect(),
         seconds: &records.seconds,
     };
-    serde_json::to_string_pretty(&document).expect("plain data is JSON")
+    serde_json::to_string_pretty(&json).expect("a report is JSON")
 }

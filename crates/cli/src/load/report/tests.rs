@@ -1,14 +1,19 @@
+use super::finished_run::RunFailure;
 use super::*;
-use crate::load::connection::Answer;
+use crate::load::connection::IngestOutcome;
+use crate::load::exchange_error::ExchangeError;
+use crate::load::options::{LoadOptions, Rate, Workload};
 use crate::load::recorder::{Exchange, Recorder};
-use crate::load::reply::Failure;
-use crate::load::{Target, Workload};
+use crate::load::target::Target;
 use serde_json::Value;
+use std::fs;
 use std::time::Duration;
+use weir::Format;
+use weir_api::IngestCounts;
 
 const TEN: IngestCounts = IngestCounts { accepted: 8, duplicates: 1, rejected: 1 };
 
-fn options(rate: Rate) -> Options {
+fn options(rate: Rate) -> LoadOptions {
     let target: Target = "http://weir.example/<b>&".parse().unwrap_or_else(|_| "http://weir.example".parse().unwrap());
     let workload = Workload {
         users: 5,
@@ -19,70 +24,76 @@ fn options(rate: Rate) -> Options {
         minimal: true,
         seed: 7,
     };
-    Options { target, rate, batch_events: 10, connections: 2, duration: Duration::from_secs(2), workload }
+    LoadOptions { target, rate, batch_events: 10, connections: 2, duration: Duration::from_secs(2), workload }
 }
 
-/// A run of 100 events a second, so that 20 turns are due in its two seconds.
-fn report(outcomes: &[Result<Answer, Failure>]) -> Report {
+/// A run of 100 events per second, so 20 requests are due in its two seconds.
+fn report(outcomes: &[Result<IngestOutcome, ExchangeError>]) -> Report {
     let recorder = Recorder::new();
     for (at, outcome) in outcomes.iter().enumerate() {
-        let over_at = Duration::from_millis(at as u64 * 100);
+        let end = Duration::from_millis(at as u64 * 100);
         let latency = Duration::from_millis(at as u64 + 1);
-        let renewing = Duration::from_nanos(500);
-        recorder.record(&Exchange { over_at, latency, renewing, expected: TEN, outcome: *outcome });
+        let refill_time = Duration::from_nanos(500);
+        recorder.record(&Exchange { end, latency, refill_time, expected: TEN, outcome: *outcome });
     }
     Report::new(options(Rate::EventsPerSec(100)), recorder.finish())
 }
 
-const TOLD: Result<Answer, Failure> = Ok(Answer::Counts(TEN));
-const LIE: IngestCounts = IngestCounts { accepted: 9, duplicates: 1, rejected: 0 };
+const MATCH: Result<IngestOutcome, ExchangeError> = Ok(IngestOutcome::Counts(TEN));
+const WRONG_COUNTS: IngestCounts = IngestCounts { accepted: 9, duplicates: 1, rejected: 0 };
 
 #[test]
-fn only_matching_counts_without_failures_are_a_success() {
-    let lie = Ok(Answer::Counts(LIE));
-    let overloaded = Ok(Answer::Overloaded);
-    let failed = Err(Failure::Status(500));
-    let mismatch = |of| Err(Unsound::Mismatch { answers: 1, of, expected: TEN, told: LIE });
+fn a_run_succeeds_only_with_matching_counts_and_without_failures() {
+    let wrong = Ok(IngestOutcome::Counts(WRONG_COUNTS));
+    let overloaded = Ok(IngestOutcome::Overloaded);
+    let failed = Err(ExchangeError::Status(500));
+    let mismatch =
+        |responses| Err(RunFailure::Mismatch { mismatches: 1, responses, expected: TEN, reported: WRONG_COUNTS });
     for (outcomes, expected) in [
-        (&[TOLD, TOLD][..], Ok(())),
-        (&[TOLD, overloaded], Ok(())),
-        (&[overloaded], Err(Unsound::Unchecked)),
-        (&[], Err(Unsound::Unchecked)),
-        (&[TOLD, failed], Err(Unsound::Failed(1))),
-        (&[failed], Err(Unsound::Failed(1))),
-        (&[TOLD, lie, failed], mismatch(2)),
+        (&[MATCH, MATCH][..], Ok(())),
+        (&[MATCH, overloaded], Ok(())),
+        (&[overloaded], Err(RunFailure::Unchecked)),
+        (&[], Err(RunFailure::Unchecked)),
+        (&[MATCH, failed], Err(RunFailure::RequestsFailed(1))),
+        (&[failed], Err(RunFailure::RequestsFailed(1))),
+        (&[MATCH, wrong, failed], mismatch(2)),
     ] {
         assert_eq!(report(outcomes).check(), expected, "{outcomes:?}");
     }
 }
 
 #[test]
-fn lies_that_cancel_out_are_found() {
+fn mismatches_that_cancel_out_are_found() {
     let too_few = IngestCounts { accepted: 7, duplicates: 1, rejected: 2 };
-    let report = report(&[Ok(Answer::Counts(LIE)), Ok(Answer::Counts(too_few))]);
-    assert_eq!(report.records.told, report.records.expected);
-    assert!(matches!(report.check(), Err(Unsound::Mismatch { answers: 2, of: 2, .. })));
+    let report = report(&[Ok(IngestOutcome::Counts(WRONG_COUNTS)), Ok(IngestOutcome::Counts(too_few))]);
+    assert_eq!(report.records.reported, report.records.expected);
+    assert!(matches!(report.check(), Err(RunFailure::Mismatch { mismatches: 2, responses: 2, .. })));
 }
 
 #[test]
 fn rates_are_over_the_whole_run() {
-    let report = report(&[TOLD; 10]);
+    let report = report(&[MATCH; 10]);
     assert!((report.events_per_sec() - 50.0).abs() < 1e-9, "{}", report.events_per_sec());
-    assert!((report.renewing_ns_per_event() - 50.0).abs() < 1e-9);
+    assert!((report.refill_ns_per_event() - 50.0).abs() < 1e-9);
     assert_eq!(report.unsent(), 10);
 }
 
 #[test]
-fn the_table_says_it_all() {
-    let mut outcomes = vec![TOLD; 9];
-    outcomes.extend([Ok(Answer::Overloaded), Err(Failure::Status(404)), Ok(Answer::Counts(LIE))]);
+fn the_table_has_all_results() {
+    let mut outcomes = vec![MATCH; 9];
+    outcomes.extend([
+        Ok(IngestOutcome::Overloaded),
+        Err(ExchangeError::Status(404)),
+        Ok(IngestOutcome::Counts(WRONG_COUNTS)),
+    ]);
     let text = report(&outcomes).to_string();
     for line in [
-        "10 events a request (ndjson), 5 users, seed 7",
+        "10 events per request (ndjson), 5 users, seed 7",
         "latency in ms, from when a request was due",
         "  p50                 5.001",
         "  max                12.001",
         "events/s                 50",
+        "events             expected       reported",
         "  accepted               80             81",
         "  duplicates             10             10",
         "  rejected               10              9",
@@ -92,22 +103,22 @@ fn the_table_says_it_all() {
         "  failed                  1",
         "  unsent                  8",
         "failed                    1  status 404",
-        "generator              50.0  ns an event",
+        "generator              50.0  ns per event",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
 }
 
 #[test]
-fn a_closed_loop_says_that_its_latency_is_service_time() {
-    let report = Report { options: options(Rate::Max), ..report(&[TOLD]) };
+fn the_latency_of_a_closed_loop_is_service_time() {
+    let report = Report { options: options(Rate::Max), ..report(&[MATCH]) };
     assert!(report.to_string().contains("service time"));
     assert_eq!(report.unsent(), 0);
 }
 
 #[test]
-fn the_json_is_for_programs() {
-    let json: Value = serde_json::from_str(&json::text(&report(&[TOLD; 20]))).unwrap();
+fn the_json_has_all_results() {
+    let json: Value = serde_json::from_str(&json::text(&report(&[MATCH; 20]))).unwrap();
     assert_eq!(
         (&json["rate"], &json["format"], &json["zipf_exponent"]),
         (&"100".into(), &"ndjson".into(), &1.5.into())
@@ -127,8 +138,8 @@ fn the_json_is_for_programs() {
 }
 
 #[test]
-fn the_page_is_whole_and_loads_nothing() {
-    for outcomes in [&[TOLD; 20][..], &[TOLD], &[]] {
+fn the_page_is_complete_and_loads_nothing() {
+    for outcomes in [&[MATCH; 20][..], &[MATCH], &[]] {
         let page = html::page(&report(outcomes));
         assert!(!page.contains("{{") && !page.contains("NaN") && !page.contains("inf,"), "{page}");
         assert_eq!(page.matches("<svg").count(), 2);
@@ -140,10 +151,10 @@ fn the_page_is_whole_and_loads_nothing() {
 }
 
 #[test]
-fn the_files_are_written_into_a_directory_that_is_made() {
+fn the_directory_of_the_files_is_created() {
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("a");
-    let report = report(&[TOLD]);
+    let report = report(&[MATCH]);
     report.write(&directory).unwrap();
     report.write(&directory).unwrap();
     for file in ["latency.hgrm", "report.json", "report.html"] {

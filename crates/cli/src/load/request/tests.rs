@@ -14,12 +14,12 @@ fn workload(duplicates: f64, late: f64, format: Format) -> Workload {
 }
 
 fn request(workload: &Workload, batch_events: usize) -> Request {
-    let users = Users::new(workload.users, workload.zipf_exponent, workload.seed);
+    let users = UserSampler::new(workload.users, workload.zipf_exponent, workload.seed);
     let rng = SmallRng::seed_from_u64(workload.seed);
     Request::new(&"http://weir.example:81/x".parse().unwrap(), workload, batch_events, 0xabc, users, rng)
 }
 
-/// The head's lines and the body.
+/// The lines of the head, and the body.
 fn parts(request: &Request) -> (Vec<&str>, &str) {
     let (head, body) = str::from_utf8(request.bytes()).unwrap().split_once("\r\n\r\n").unwrap();
     (head.split("\r\n").collect(), body)
@@ -38,7 +38,7 @@ fn ids(events: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn the_head_says_what_the_body_is() {
+fn the_head_describes_the_body() {
     let mut workload = workload(0.0, 0.0, Format::Json);
     let json = request(&workload, 3);
     let (head, body) = parts(&json);
@@ -59,17 +59,17 @@ fn the_head_says_what_the_body_is() {
 }
 
 #[test]
-fn every_renewal_is_valid_and_has_ids_that_were_never_sent() {
+fn every_refill_is_valid_and_has_new_ids() {
     for format in [Format::Json, Format::Ndjson] {
         let mut request = request(&workload(0.0, 0.0, format), 64);
         let mut seen = HashSet::new();
-        for turn in 0..20 {
-            let expected = request.renew(turn * 64, NOON_MS + turn as i64);
+        for round in 0..20 {
+            let expected = request.refill(round * 64, NOON_MS + round as i64);
             assert_eq!(expected, IngestCounts { accepted: 64, duplicates: 0, rejected: 0 });
             let events = events(&request, format);
             assert_eq!(events.len(), 64);
             for event in &events {
-                assert_eq!(event["ts"], format_ms(NOON_MS + turn as i64));
+                assert_eq!(event["ts"], format_ms(NOON_MS + round as i64));
                 assert!(["click", "view", "purchase"].contains(&event["type"].as_str().unwrap()));
                 assert!(seen.insert(event["event_id"].as_str().unwrap().to_owned()));
                 let user = event["user_id"].as_str().unwrap().strip_prefix('u').unwrap();
@@ -82,12 +82,12 @@ fn every_renewal_is_valid_and_has_ids_that_were_never_sent() {
 }
 
 #[test]
-fn the_users_change_from_one_renewal_to_the_next() {
+fn the_users_change_from_one_refill_to_the_next() {
     for zipf_exponent in [None, Some(1.1)] {
         let mut request = request(&Workload { zipf_exponent, ..workload(0.0, 0.0, Format::Json) }, 100);
         let mut users = HashSet::new();
-        for turn in 0..50 {
-            request.renew(turn * 100, NOON_MS);
+        for round in 0..50 {
+            request.refill(round * 100, NOON_MS);
             users.extend(events(&request, Format::Json).iter().map(|event| event["user_id"].to_string()));
         }
         assert_eq!(users.len(), 50);
@@ -95,9 +95,9 @@ fn the_users_change_from_one_renewal_to_the_next() {
 }
 
 #[test]
-fn late_events_are_too_late_for_any_server_and_have_ids_of_their_own() {
+fn late_events_are_too_late_for_any_server_and_have_different_ids() {
     let mut request = request(&workload(0.0, 0.3, Format::Json), 1_000);
-    let expected = request.renew(5_000, NOON_MS);
+    let expected = request.refill(5_000, NOON_MS);
     let events = events(&request, Format::Json);
     let late = events.iter().filter(|event| event["ts"] != NOON);
     assert_eq!(late.clone().count() as u64, expected.rejected);
@@ -109,16 +109,16 @@ fn late_events_are_too_late_for_any_server_and_have_ids_of_their_own() {
 }
 
 #[test]
-fn a_duplicate_repeats_what_was_accepted_before() {
+fn a_duplicate_repeats_an_accepted_id() {
     let mut request = request(&workload(0.5, 0.1, Format::Json), 200);
-    request.renew(0, NOON_MS);
-    // Not accepted: repeats are taken from within the next request.
-    let expected = request.renew(200, NOON_MS);
+    request.refill(0, NOON_MS);
+    // The first request is not marked as accepted, so the duplicates of the next request repeat ids of that request.
+    let expected = request.refill(200, NOON_MS);
     let first = events(&request, Format::Json);
     assert_eq!(ids(&first).into_iter().collect::<HashSet<_>>().len() as u64, 200 - expected.duplicates);
     assert!(ids(&first).iter().all(|id| u64::from_str_radix(&id[16..], 16).unwrap() >= 200));
-    request.accepted();
-    let expected = request.renew(400, NOON_MS);
+    request.mark_accepted();
+    let expected = request.refill(400, NOON_MS);
     let second = events(&request, Format::Json);
     let accepted: HashSet<_> = first.iter().filter(|event| event["ts"] == NOON).collect();
     let accepted: HashSet<_> = accepted.iter().map(|event| &event["event_id"]).collect();
@@ -128,39 +128,39 @@ fn a_duplicate_repeats_what_was_accepted_before() {
 }
 
 #[test]
-fn the_engine_gives_the_verdicts_that_are_expected() {
+fn the_engine_counts_as_expected() {
     for format in [Format::Json, Format::Ndjson] {
         for (duplicates, late, batch_events) in
             [(0.0, 0.0, 10), (0.3, 0.2, 100), (0.5, 0.0, 1), (1.0, 0.0, 7), (0.0, 1.0, 7)]
         {
             let engine = Engine::new(EngineConfig::default(), ManualClock::new(NOON_MS)).unwrap();
             let mut request = request(&workload(duplicates, late, format), batch_events);
-            for turn in 0..30 {
-                let expected = request.renew(turn * batch_events as u64, NOON_MS);
+            for round in 0..30 {
+                let expected = request.refill(round * batch_events as u64, NOON_MS);
                 let body = parts(&request).1.as_bytes().to_vec();
                 let mut batch = engine.decode(body, format).unwrap();
                 let Tally { accepted, duplicates, rejected } = engine.ingest(&mut batch, NOON_MS).unwrap();
                 let [accepted, duplicates, rejected] = [accepted, duplicates, rejected].map(|count| count as u64);
                 assert_eq!(IngestCounts { accepted, duplicates, rejected }, expected);
-                request.accepted();
+                request.mark_accepted();
             }
         }
     }
 }
 
 #[test]
-fn what_is_left_of_the_shares_is_new() {
+fn events_without_another_kind_are_new() {
     let mut request = request(&workload(1.0, 0.0, Format::Json), 10);
-    // There is nothing to repeat before the first one.
-    assert_eq!(request.renew(0, NOON_MS), IngestCounts { accepted: 1, duplicates: 9, rejected: 0 });
-    request.accepted();
-    assert_eq!(request.renew(10, NOON_MS), IngestCounts { accepted: 0, duplicates: 10, rejected: 0 });
-    request.accepted();
-    assert_eq!(request.renew(20, NOON_MS), IngestCounts { accepted: 0, duplicates: 10, rejected: 0 });
+    // The first event of the first request has no id to repeat.
+    assert_eq!(request.refill(0, NOON_MS), IngestCounts { accepted: 1, duplicates: 9, rejected: 0 });
+    request.mark_accepted();
+    assert_eq!(request.refill(10, NOON_MS), IngestCounts { accepted: 0, duplicates: 10, rejected: 0 });
+    request.mark_accepted();
+    assert_eq!(request.refill(20, NOON_MS), IngestCounts { accepted: 0, duplicates: 10, rejected: 0 });
 }
 
 #[test]
-fn hex_is_that_of_the_standard_library() {
+fn hex_is_the_same_as_in_the_standard_library() {
     let mut number = 1_u32;
     for number in std::iter::repeat_with(|| {
         number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -1,54 +1,58 @@
-//! A reference table on its way to the server. Its JSON is passed on as it stands, so that the server judges what was
-//! written; here only its outermost members are told apart.
+//! A reference table as it is uploaded. The client does not check the JSON of the users: it passes the text on, so that the
+//! server checks exactly what the file says. Only the outermost members are parsed here.
 
-use crate::client::Failure;
+use crate::client::RequestError;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// A reference table, and where its users come from.
+/// A reference table, with the lines of its users in the file.
 #[derive(Debug)]
-pub(super) struct Table<'a> {
+pub(super) struct TableUpload<'a> {
     /// The map of users, as JSON.
     pub(super) users: Cow<'a, str>,
-    /// The file's own time, as JSON.
+    /// The timestamp in the file, as JSON.
     pub(super) ts: Option<&'a str>,
-    /// The line of each user, where the file has lines.
+    /// The line of each user, if the format has lines.
     pub(super) lines: HashMap<String, u64>,
 }
 
-/// The body of `PUT /reference/users`.
+/// A [`ReferenceTable`](weir_api::ReferenceTable) whose members are not parsed.
 #[derive(Deserialize)]
-struct Body<'a> {
+struct RawTable<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     user_metadata: Option<&'a RawValue>,
     #[serde(borrow)]
     ts: Option<&'a RawValue>,
 }
 
-/// A member that is there, though it be null.
+/// A member that exists, even if its value is null.
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
     Deserialize::deserialize(deserializer).map(Some)
 }
 
-impl<'a> Table<'a> {
-    /// A whole body, which has a member `user_metadata`, or else just the map of users.
+impl<'a> TableUpload<'a> {
+    /// Parses a whole body, which has a member `user_metadata`, or else just the map of users.
+    ///
+    /// # Errors
+    /// One line: the text is not a JSON object.
     pub(super) fn from_json(text: &'a str) -> Result<Self, String> {
-        // Some editors begin a file with a byte order mark; to the server it is no JSON.
+        // Some editors start a file with a byte order mark. The server would reject it.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if !text.trim_ascii_start().starts_with('{') {
             return Err("not a table in JSON: it must be an object".to_owned());
         }
-        let body: Body<'a> = serde_json::from_str(text).map_err(|error| format!("not a table in JSON: {error}"))?;
-        let (users, ts) = match body.user_metadata {
-            Some(users) => (users.get(), body.ts.map(RawValue::get)),
+        let table: RawTable<'a> =
+            serde_json::from_str(text).map_err(|error| format!("not a table in JSON: {error}"))?;
+        let (users, ts) = match table.user_metadata {
+            Some(users) => (users.get(), table.ts.map(RawValue::get)),
             None => (text.trim_ascii(), None),
         };
         Ok(Self { users: users.into(), ts, lines: HashMap::new() })
     }
 
-    /// The request's body, of the time that is given, else of the file's, else of the present.
+    /// The request body. Its timestamp is `ts`, or else the timestamp in the file, or else `now`.
     pub(super) fn body(&self, ts: Option<&str>, now: impl FnOnce() -> String) -> String {
         let quoted = |ts: String| serde_json::Value::from(ts).to_string();
         let ts = match (ts, self.ts) {
@@ -59,12 +63,12 @@ impl<'a> Table<'a> {
         format!(r#"{{"user_metadata":{},"ts":{ts}}}"#, self.users)
     }
 
-    /// The line of the user whom the server finds fault with.
-    pub(super) fn line_of(&self, failure: &Failure) -> Option<u64> {
-        let Failure::Refused(refusal) = failure else { return None };
-        let pointer = refusal.problem.pointer.as_deref()?.strip_prefix("/user_metadata/")?;
+    /// The line of the user at the pointer of a problem document.
+    pub(super) fn line_of(&self, error: &RequestError) -> Option<u64> {
+        let RequestError::Rejected(response) = error else { return None };
+        let pointer = response.problem.pointer.as_deref()?.strip_prefix("/user_metadata/")?;
         let user = pointer.split('/').next()?;
-        // RFC 6901, 4: in this order.
+        // The order matters (RFC 6901, 4).
         let user = user.replace("~1", "/").replace("~0", "~");
         self.lines.get(&user).copied()
     }
@@ -73,11 +77,11 @@ impl<'a> Table<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Refusal;
+    use crate::client::request_error::ErrorResponse;
     use weir_api::{ProblemDocument, Role};
 
     fn body(text: &str, ts: Option<&str>) -> String {
-        Table::from_json(text).unwrap().body(ts, || "NOW".to_owned())
+        TableUpload::from_json(text).unwrap().body(ts, || "NOW".to_owned())
     }
 
     #[test]
@@ -89,28 +93,29 @@ mod tests {
         assert_eq!(body(r#"{"user_metadata":{}}"#, None), r#"{"user_metadata":{},"ts":"NOW"}"#);
         assert_eq!(body("\u{feff}{\"user_metadata\":null}", None), r#"{"user_metadata":null,"ts":"NOW"}"#);
         assert_eq!(body("{}", Some("\"")), r#"{"user_metadata":{},"ts":"\""}"#);
-        // The server says what is wrong with a time that is none.
+        // An invalid timestamp is left to the server, which reports the error.
         assert_eq!(body(r#"{"user_metadata":{},"ts":7}"#, None), r#"{"user_metadata":{},"ts":7}"#);
     }
 
     #[test]
-    fn what_is_no_object_is_refused_with_its_place() {
+    fn other_text_is_rejected_with_its_position() {
         for text in ["", "[]", "7", "[{},7]"] {
-            assert_eq!(Table::from_json(text).unwrap_err(), "not a table in JSON: it must be an object", "{text}");
+            let error = TableUpload::from_json(text).unwrap_err();
+            assert_eq!(error, "not a table in JSON: it must be an object", "{text}");
         }
         for text in ["{", "{}x", r#"{"user_metadata":{},"user_metadata":{}}"#] {
-            let error = Table::from_json(text).unwrap_err();
+            let error = TableUpload::from_json(text).unwrap_err();
             assert!(error.starts_with("not a table in JSON: ") && error.contains("line 1"), "{text}: {error}");
         }
     }
 
     #[test]
-    fn a_pointer_leads_to_a_line() {
+    fn the_pointer_of_a_problem_leads_to_a_line() {
         let lines = HashMap::from([("a/b~".to_owned(), 3)]);
-        let table = Table { users: "{}".into(), ts: None, lines };
-        let failure = |pointer: &str| {
+        let table = TableUpload { users: "{}".into(), ts: None, lines };
+        let rejected = |pointer: &str| {
             let problem = ProblemDocument { pointer: Some(pointer.into()), ..ProblemDocument::default() };
-            Failure::Refused(Box::new(Refusal {
+            RequestError::Rejected(Box::new(ErrorResponse {
                 url: String::new(),
                 status: 422,
                 problem,
@@ -118,10 +123,10 @@ mod tests {
                 role: Role::Admin,
             }))
         };
-        assert_eq!(table.line_of(&failure("/user_metadata/a~1b~0/plan")), Some(3));
-        assert_eq!(table.line_of(&failure("/user_metadata/a~1b~0")), Some(3));
+        assert_eq!(table.line_of(&rejected("/user_metadata/a~1b~0/plan")), Some(3));
+        assert_eq!(table.line_of(&rejected("/user_metadata/a~1b~0")), Some(3));
         for pointer in ["", "/ts", "/user_metadata", "/user_metadata/c"] {
-            assert_eq!(table.line_of(&failure(pointer)), None, "{pointer}");
+            assert_eq!(table.line_of(&rejected(pointer)), None, "{pointer}");
         }
     }
 }

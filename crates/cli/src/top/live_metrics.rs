@@ -1,29 +1,29 @@
-//! What `weir top` shows of the server's answers.
+//! The metrics that `weir top` shows.
 
 use weir_api::{Counts, MetricsResponse};
 
 /// The metrics of the window, and the last minute second by second.
 #[derive(Debug)]
-pub(super) struct Figures {
-    pub(super) metrics: MetricsResponse,
-    /// Events in each second, oldest first; none of a server without series.
-    pub(super) minute: Vec<u64>,
+pub(super) struct LiveMetrics {
+    pub(super) window: MetricsResponse,
+    /// Events in each second, oldest first. Empty if the server has no series.
+    pub(super) last_minute: Vec<u64>,
 }
 
-/// The events of a window by the type or by an attribute of the user.
+/// The events of a window by type, or by an attribute of the user.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Breakdown<'a> {
     pub(super) name: &'a str,
-    /// Most events first.
+    /// Values and their events, most events first.
     pub(super) values: Vec<(&'a str, u64)>,
 }
 
-/// The part of the events whose users are unknown, from 0 to 1.
+/// The share of the events whose users are unknown, from 0 to 1.
 pub(super) fn unknown_share(metrics: &MetricsResponse) -> f64 {
     metrics.unknown as f64 / metrics.total_events.max(1) as f64
 }
 
-/// By type, then by each attribute.
+/// The breakdown by type, then the breakdown by each attribute.
 pub(super) fn breakdowns(metrics: &MetricsResponse) -> Vec<Breakdown<'_>> {
     let by_type = ("type", &metrics.by_type);
     let by_attribute = metrics.by_attribute.0.iter().map(|(attribute, counts)| (attribute.as_str(), counts));
@@ -41,7 +41,7 @@ fn most_first(counts: &Counts) -> Vec<(&str, u64)> {
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::top) fn metrics() -> MetricsResponse {
+    pub(crate) fn metrics() -> MetricsResponse {
         let json = r#"{"window_sec":300,"events_per_sec":52.3,"unique_users":140,"unknown":155,
             "by_plan":{"free":380,"pro":220},"by_region":{},"by_type":{"click":500,"purchase":20,"view":100,"vow":20},
             "total_events":620,"generation":7,"as_of":"2025-10-08T12:34:56.789Z"}"#;
@@ -49,7 +49,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn breakdowns_come_by_type_first_and_largest_first() {
+    fn the_breakdown_by_type_is_first_and_the_largest_values_are_first() {
         let metrics = metrics();
         let expected = [
             ("type", vec![("click", 500), ("view", 100), ("purchase", 20), ("vow", 20)]),

@@ -1,6 +1,6 @@
-//! The arguments of every command that speaks to a running server.
+//! The arguments of every command that connects to a running server.
 
-use crate::client::{Access, BaseUrl, Token, Trust};
+use crate::client::{BaseUrl, ClientConfig, Token, Trust};
 use clap::Args;
 use std::path::PathBuf;
 use weir_api::Role;
@@ -8,26 +8,30 @@ use weir_server::TokenSources;
 
 /// The arguments as typed.
 #[derive(Debug, Args)]
-pub(super) struct AccessArgs {
-    /// The server, as http://HOST[:PORT][/PREFIX] or https://….
+pub(super) struct ClientArgs {
+    /// The URL of the server: http://HOST[:PORT][/PREFIX] or https://….
     #[arg(long, env = "WEIR_URL", value_name = "URL", default_value = "http://127.0.0.1:3000")]
     url: BaseUrl,
 
-    /// A file with the token that the server asks for, instead of the variable named below.
+    /// A file with the token for the server, instead of the variable below.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
-    /// For https: believe the certificates of this PEM file instead of those that the system believes.
+    /// For https: trust the CA certificates in this PEM file instead of the system CA store.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
 
-impl AccessArgs {
+impl ClientArgs {
+    /// The configuration of the client. `variable` returns the value of an environment variable.
+    ///
+    /// # Errors
+    /// One line, if there is no valid token in the file or the variable.
     pub(super) fn validate(
         self,
         role: Role,
         variable: impl Fn(&str) -> Result<Option<String>, String>,
-    ) -> Result<Access, String> {
+    ) -> Result<ClientConfig, String> {
         let token = match &self.token_file {
             Some(path) => {
                 let token = TokenSources::first_of_file(path)?;
@@ -35,17 +39,20 @@ impl AccessArgs {
             }
             None => token_of(role, variable)?,
         };
-        Ok(Access { url: self.url, role, token, trust: self.ca.map_or(Trust::System, Trust::File) })
+        Ok(ClientConfig { url: self.url, role, token, trust: self.ca.map_or(Trust::System, Trust::File) })
     }
 }
 
-/// The first token that the role's variable holds.
+/// The first token in the variable of the role.
+///
+/// # Errors
+/// One line, if the variable holds no valid token.
 pub(super) fn token_of(
     role: Role,
     variable: impl Fn(&str) -> Result<Option<String>, String>,
 ) -> Result<Option<Token>, String> {
     let name = role.token_variable();
-    let token = variable(&name)?.map(|list| Token::first_of(&list)).transpose();
+    let token = variable(name)?.map(|list| Token::first_of(&list)).transpose();
     token.map_err(|error| format!("{name}: {error}"))
 }
 
@@ -53,31 +60,31 @@ pub(super) fn token_of(
 mod tests {
     use super::*;
 
-    fn args() -> AccessArgs {
-        AccessArgs { url: "http://weir.example".parse().unwrap(), token_file: None, ca: None }
+    fn args() -> ClientArgs {
+        ClientArgs { url: "http://weir.example".parse().unwrap(), token_file: None, ca: None }
     }
 
     #[test]
-    fn the_token_comes_from_the_roles_variable_unless_a_file_is_named() {
+    fn the_token_comes_from_the_file_or_from_the_variable_of_the_role() {
         let variable = |name: &str| Ok((name == "WEIR_ADMIN_TOKEN").then(|| "given, other".to_owned()));
-        let token = |args: AccessArgs, role| args.validate(role, variable).map(|access| access.token);
+        let token = |args: ClientArgs, role| args.validate(role, variable).map(|config| config.token);
         assert_eq!(token(args(), Role::Admin), Ok(Some(Token::first_of("given").unwrap())));
         assert_eq!(token(args(), Role::Read), Ok(None));
 
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("token");
         std::fs::write(&path, "# rotated\nfiled\nold\n").unwrap();
-        let file = || AccessArgs { token_file: Some(path.clone()), ..args() };
+        let file = || ClientArgs { token_file: Some(path.clone()), ..args() };
         assert_eq!(token(file(), Role::Admin), Ok(Some(Token::first_of("filed").unwrap())));
         std::fs::write(&path, "two words\n").unwrap();
-        assert!(token(file(), Role::Admin).unwrap_err().ends_with(": not a token"));
+        assert!(token(file(), Role::Admin).unwrap_err().ends_with(": not a valid token"));
         std::fs::remove_file(&path).unwrap();
         assert!(token(file(), Role::Admin).is_err());
     }
 
     #[test]
-    fn a_variable_that_holds_no_token_is_named() {
+    fn an_error_names_the_variable_without_a_valid_token() {
         let variable = |_: &str| Ok(Some(String::new()));
-        assert_eq!(args().validate(Role::Ingest, variable).unwrap_err(), "WEIR_INGEST_TOKEN: not a token");
+        assert_eq!(args().validate(Role::Ingest, variable).unwrap_err(), "WEIR_INGEST_TOKEN: not a valid token");
     }
 }
