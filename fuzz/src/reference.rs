@@ -68,7 +68,7 @@ fn engine() -> Engine {
     Engine::new(config, ManualClock::new(NOW_MS)).expect("the settings are valid")
 }
 
-/// What a client is told of a refusal.
+/// A refusal, as the client sees it.
 #[derive(Debug, PartialEq)]
 enum Refusal {
     Malformed(usize),

@@ -92,7 +92,7 @@ pub(crate) fn naive_ms(text: &[u8]) -> Option<i64> {
     Some((((days * 24 + hour) * 60 + minute - ahead_minutes) * 60 + second.min(59)) * 1_000 + millisecond)
 }
 
-/// The numbers between separators, each of so many digits.
+/// The numbers between separators; `digits` has the number of digits of each.
 fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Option<[i64; N]> {
     let parts: Vec<_> = text.split(separator).collect();
     let is_form = parts.len() == N && parts.iter().zip(digits).all(|(part, len)| part.len() == len && is_digits(part));

@@ -356,7 +356,7 @@ mod tests {
         }
     }
 
-    /// Accepts all writes, and never completes a flush.
+    /// SupportedMediaTypes all writes, and never completes a flush.
     struct Stuck;
 
     impl AsyncRead for Stuck {

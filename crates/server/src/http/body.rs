@@ -5,7 +5,7 @@ use crate::http::body_memory::BodyPermit;
 use crate::http::problem::Problem;
 use crate::limits;
 use crate::min_rate::MinRate;
-use axum::body::Body as AnyBody;
+use axum::body::Body as AxumBody;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::Request;
@@ -27,7 +27,7 @@ pub(super) struct BufferedBody {
 ///
 /// # Errors
 /// The body is too large, arrives too slowly, ends early, or needs more memory than is free.
-pub(super) async fn read(app: &App, mut body: AnyBody) -> Result<BufferedBody, Problem> {
+pub(super) async fn read(app: &App, mut body: AxumBody) -> Result<BufferedBody, Problem> {
     let max_bytes = app.config.max_body_bytes;
     let announced_bytes = body.size_hint().lower();
     if announced_bytes > max_bytes as u64 {
@@ -130,7 +130,7 @@ mod tests {
     async fn bodies_beyond_the_memory_budget_are_rejected_until_others_are_done() {
         let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
         let app = App::new(Arc::new(engine), HttpConfig { max_bodies_bytes: 10, ..HttpConfig::default() });
-        let body = || AnyBody::from("123456");
+        let body = || AxumBody::from("123456");
         let first = read(&app, body()).await.unwrap();
         assert_eq!(first.bytes, b"123456");
         assert!(matches!(read(&app, body()).await, Err(Problem::Overloaded(Overload::BodyMemory))));

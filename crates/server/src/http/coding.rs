@@ -11,7 +11,7 @@ use std::io::{self, Read};
 
 /// How a body is coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coding {
+pub(crate) enum ContentEncoding {
     /// As it is.
     Identity,
     /// RFC 1952, of one member or many.
@@ -26,7 +26,7 @@ pub(crate) struct UnsupportedEncoding;
 
 /// Why a body could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Undecoded {
+pub(crate) enum DecompressError {
     /// It is broken, cut short, or something follows it.
     Malformed,
     /// It is larger than this.
@@ -36,7 +36,7 @@ pub(crate) enum Undecoded {
     },
 }
 
-impl Coding {
+impl ContentEncoding {
     /// The coding of a request's body. A body that was coded twice is none of ours.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Self, UnsupportedEncoding> {
         if headers.get_all(CONTENT_ENCODING).iter().any(|value| value.to_str().is_err()) {
@@ -56,19 +56,19 @@ impl Coding {
         if self == Self::Identity { 0 } else { max_bytes }
     }
 
-    /// The decoded body, of `max_bytes` at the most. Takes time in proportion to both lengths.
-    pub(crate) fn decode(self, encoded: Vec<u8>, max_bytes: usize) -> Result<Vec<u8>, Undecoded> {
+    /// The decoded body, of at most `max_bytes`. Takes time in proportion to both lengths.
+    pub(crate) fn decode(self, encoded: Vec<u8>, max_bytes: usize) -> Result<Vec<u8>, DecompressError> {
         let decoded = match self {
             Self::Identity if encoded.len() <= max_bytes => return Ok(encoded),
-            Self::Identity => return Err(Undecoded::TooLarge { max_bytes }),
-            _ if encoded.is_empty() => return Err(Undecoded::Malformed),
+            Self::Identity => return Err(DecompressError::TooLarge { max_bytes }),
+            _ if encoded.is_empty() => return Err(DecompressError::Malformed),
             Self::Gzip => gunzip(&encoded, max_bytes),
             Self::Zstd => unzstd(&encoded, max_bytes),
         };
         match decoded {
             Ok(Some(decoded)) => Ok(decoded),
-            Ok(None) => Err(Undecoded::TooLarge { max_bytes }),
-            Err(_) => Err(Undecoded::Malformed),
+            Ok(None) => Err(DecompressError::TooLarge { max_bytes }),
+            Err(_) => Err(DecompressError::Malformed),
         }
     }
 }
@@ -135,24 +135,24 @@ mod tests {
 
     type Encode = fn(&[u8]) -> Vec<u8>;
 
-    const CODINGS: [(Coding, Encode); 2] = [(Coding::Gzip, gzip), (Coding::Zstd, zstd)];
+    const CODINGS: [(ContentEncoding, Encode); 2] = [(ContentEncoding::Gzip, gzip), (ContentEncoding::Zstd, zstd)];
 
-    fn negotiate(fields: &[&str]) -> Option<Coding> {
+    fn negotiate(fields: &[&str]) -> Option<ContentEncoding> {
         let mut headers = HeaderMap::new();
         for field in fields {
             headers.append(CONTENT_ENCODING, HeaderValue::from_bytes(field.as_bytes()).unwrap());
         }
-        Coding::negotiate(&headers).ok()
+        ContentEncoding::negotiate(&headers).ok()
     }
 
     #[test]
     fn one_known_coding_is_taken() {
-        assert_eq!(negotiate(&[]), Some(Coding::Identity));
-        assert_eq!(negotiate(&[""]), Some(Coding::Identity));
-        assert_eq!(negotiate(&["Identity"]), Some(Coding::Identity));
-        assert_eq!(negotiate(&[" GZIP"]), Some(Coding::Gzip));
-        assert_eq!(negotiate(&["x-gzip"]), Some(Coding::Gzip));
-        assert_eq!(negotiate(&["zstd"]), Some(Coding::Zstd));
+        assert_eq!(negotiate(&[]), Some(ContentEncoding::Identity));
+        assert_eq!(negotiate(&[""]), Some(ContentEncoding::Identity));
+        assert_eq!(negotiate(&["Identity"]), Some(ContentEncoding::Identity));
+        assert_eq!(negotiate(&[" GZIP"]), Some(ContentEncoding::Gzip));
+        assert_eq!(negotiate(&["x-gzip"]), Some(ContentEncoding::Gzip));
+        assert_eq!(negotiate(&["zstd"]), Some(ContentEncoding::Zstd));
         for fields in [&["br"][..], &["gzip, gzip"], &["gzip", "zstd"], &["identity, gzip"], &["gzip;q=1"], &["é"]] {
             assert_eq!(negotiate(fields), None, "{fields:?}");
         }
@@ -166,18 +166,18 @@ mod tests {
             }
             assert_eq!(coding.decode([encode(b"ab"), encode(b""), encode(b"c")].concat(), 3), Ok(b"abc".to_vec()));
         }
-        assert_eq!(Coding::Identity.decode(vec![], 1), Ok(vec![]));
+        assert_eq!(ContentEncoding::Identity.decode(vec![], 1), Ok(vec![]));
     }
 
     #[test]
     fn the_decoded_size_is_bounded() {
         for (coding, encode) in CODINGS {
             let bomb = encode(&[0; 1_000_000]);
-            assert_eq!(coding.decode(bomb.clone(), 999_999), Err(Undecoded::TooLarge { max_bytes: 999_999 }));
+            assert_eq!(coding.decode(bomb.clone(), 999_999), Err(DecompressError::TooLarge { max_bytes: 999_999 }));
             let text = coding.decode(bomb, 1_000_000).unwrap();
             assert_eq!((text.len(), text.capacity() <= 1_000_001), (1_000_000, true), "no room for more is made");
         }
-        assert_eq!(Coding::Identity.decode(vec![1, 2], 1), Err(Undecoded::TooLarge { max_bytes: 1 }));
+        assert_eq!(ContentEncoding::Identity.decode(vec![1, 2], 1), Err(DecompressError::TooLarge { max_bytes: 1 }));
     }
 
     #[test]
@@ -185,21 +185,28 @@ mod tests {
         for (coding, encode) in CODINGS {
             let whole = encode(b"some text that is long enough");
             for len in 0..whole.len() {
-                assert_eq!(coding.decode(whole[..len].to_vec(), 100), Err(Undecoded::Malformed), "{coding:?} {len}");
+                assert_eq!(
+                    coding.decode(whole[..len].to_vec(), 100),
+                    Err(DecompressError::Malformed),
+                    "{coding:?} {len}"
+                );
             }
             for trailer in [&b"\0"[..], b"garbage", &whole[..5]] {
                 let body = [&whole, trailer].concat();
-                assert_eq!(coding.decode(body, 100), Err(Undecoded::Malformed), "{coding:?} {trailer:?}");
+                assert_eq!(coding.decode(body, 100), Err(DecompressError::Malformed), "{coding:?} {trailer:?}");
             }
-            assert_eq!(coding.decode(b"{\"event_id\":1}".to_vec(), 100), Err(Undecoded::Malformed));
+            assert_eq!(coding.decode(b"{\"event_id\":1}".to_vec(), 100), Err(DecompressError::Malformed));
         }
     }
 
     #[test]
     fn gzip_members_are_counted() {
         let member = gzip(b"");
-        assert_eq!(Coding::Gzip.decode(member.repeat(limits::GZIP_MEMBERS_MAX), 1), Ok(vec![]));
-        assert_eq!(Coding::Gzip.decode(member.repeat(limits::GZIP_MEMBERS_MAX + 1), 1), Err(Undecoded::Malformed));
+        assert_eq!(ContentEncoding::Gzip.decode(member.repeat(limits::GZIP_MEMBERS_MAX), 1), Ok(vec![]));
+        assert_eq!(
+            ContentEncoding::Gzip.decode(member.repeat(limits::GZIP_MEMBERS_MAX + 1), 1),
+            Err(DecompressError::Malformed)
+        );
     }
 
     #[test]
@@ -207,7 +214,7 @@ mod tests {
         let mut broken = gzip(b"abc");
         let crc = broken.len() - 8;
         broken[crc] ^= 1;
-        assert_eq!(Coding::Gzip.decode(broken, 3), Err(Undecoded::Malformed));
+        assert_eq!(ContentEncoding::Gzip.decode(broken, 3), Err(DecompressError::Malformed));
     }
 
     #[test]
@@ -215,8 +222,8 @@ mod tests {
         const COMPRESSED: &[u8] = b"\x28\xb5\x2f\xfd\x24\x00\x05\x00\x00\x99\xe9\xd8\x51";
         const ANNOUNCES_MORE: &[u8] = b"\x28\xb5\x2f\xfd\x24\xe1\x01\x00\x00\x99\xe9\xd8\x51";
         for frame in [COMPRESSED, ANNOUNCES_MORE] {
-            let decoded = Coding::Zstd.decode(frame.to_vec(), 1 << 20);
-            assert!(matches!(decoded, Err(Undecoded::Malformed)), "{decoded:?}");
+            let decoded = ContentEncoding::Zstd.decode(frame.to_vec(), 1 << 20);
+            assert!(matches!(decoded, Err(DecompressError::Malformed)), "{decoded:?}");
         }
     }
 
@@ -228,7 +235,7 @@ mod tests {
             encoder.write_all(b"abc").unwrap();
             encoder.finish().unwrap()
         };
-        assert_eq!(Coding::Zstd.decode(frame(23), 100), Ok(b"abc".to_vec()));
-        assert_eq!(Coding::Zstd.decode(frame(24), 100), Err(Undecoded::Malformed));
+        assert_eq!(ContentEncoding::Zstd.decode(frame(23), 100), Ok(b"abc".to_vec()));
+        assert_eq!(ContentEncoding::Zstd.decode(frame(24), 100), Err(DecompressError::Malformed));
     }
 }

@@ -3,7 +3,7 @@
 use crate::http::app::App;
 use crate::http::body::{self, BufferedBody};
 use crate::http::body_memory::BodyPermit;
-use crate::http::coding::Coding;
+use crate::http::coding::ContentEncoding;
 use crate::http::header;
 use crate::http::media_type;
 use crate::http::openapi_errors::IngestErrors;
@@ -61,14 +61,14 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
         headers::JSON => Format::Json,
         _ => Format::Ndjson,
     };
-    let coding = Coding::negotiate(&head.headers)?;
+    let coding = ContentEncoding::negotiate(&head.headers)?;
     let _in_flight = app.adaptive_limit.try_acquire()?;
     let preference = ReturnPreference::of(&head.headers);
     let BufferedBody { bytes: encoded, permit } = body::read(&app, body).await?;
     let received_at_ms = app.engine.now_ms();
     let mut request = BatchRequest { coding, format, preference, received_at_ms, permit };
 
-    let decoded = if coding == Coding::Identity && !app.engine.is_backlogged() {
+    let decoded = if coding == ContentEncoding::Identity && !app.engine.is_backlogged() {
         decode_inline(&app.engine, encoded, format)?
     } else {
         Err(encoded)
@@ -88,7 +88,7 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
 
 /// A request whose body has arrived completely.
 struct BatchRequest {
-    coding: Coding,
+    coding: ContentEncoding,
     format: Format,
     preference: ReturnPreference,
     received_at_ms: i64,

@@ -9,7 +9,7 @@ use weir_api::headers;
 
 /// The media types that a method of a resource takes.
 #[derive(Debug)]
-pub(crate) struct Accepts {
+pub(crate) struct SupportedMediaTypes {
     /// The field of a refusal that lists them: `Accept` (RFC 9110, 12.5.1) or `Accept-Patch` (RFC 5789).
     pub(crate) field: HeaderName,
     /// In lower case.
@@ -19,18 +19,18 @@ pub(crate) struct Accepts {
 }
 
 /// The media types of `POST /events`.
-pub(crate) static EVENTS: Accepts = Accepts {
+pub(crate) static EVENTS: SupportedMediaTypes = SupportedMediaTypes {
     field: ACCEPT,
     media_types: &[headers::JSON, headers::NDJSON, headers::NDJSON_ALIASES[0], headers::NDJSON_ALIASES[1]],
     default: Some(headers::JSON),
 };
 
 /// The media types of `PUT /reference/users`.
-pub(crate) static REFERENCE_TABLE: Accepts =
-    Accepts { field: ACCEPT, media_types: &[headers::JSON], default: Some(headers::JSON) };
+pub(crate) static REFERENCE_TABLE: SupportedMediaTypes =
+    SupportedMediaTypes { field: ACCEPT, media_types: &[headers::JSON], default: Some(headers::JSON) };
 
 /// The media types of `PATCH /reference/users`.
-pub(crate) static REFERENCE_PATCH: Accepts = Accepts {
+pub(crate) static REFERENCE_PATCH: SupportedMediaTypes = SupportedMediaTypes {
     field: HeaderName::from_static(headers::ACCEPT_PATCH),
     media_types: &[headers::MERGE_PATCH],
     default: None,
@@ -38,9 +38,9 @@ pub(crate) static REFERENCE_PATCH: Accepts = Accepts {
 
 /// The body's media type is none of these.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct UnsupportedMediaType(pub(crate) &'static Accepts);
+pub(crate) struct UnsupportedMediaType(pub(crate) &'static SupportedMediaTypes);
 
-impl Accepts {
+impl SupportedMediaTypes {
     /// The body's media type, one of [`media_types`](Self::media_types).
     pub(crate) fn negotiate(&'static self, headers: &HeaderMap) -> Result<&'static str, UnsupportedMediaType> {
         self.find(headers).ok_or(UnsupportedMediaType(self))
@@ -67,12 +67,18 @@ mod tests {
     use axum::http::HeaderValue;
     use axum::http::header::ACCEPT;
 
-    static READS: Accepts =
-        Accepts { field: ACCEPT, media_types: &["application/json", "text/x"], default: Some("application/json") };
-    static PATCHES: Accepts =
-        Accepts { field: HeaderName::from_static("accept-patch"), media_types: &["application/x"], default: None };
+    static READS: SupportedMediaTypes = SupportedMediaTypes {
+        field: ACCEPT,
+        media_types: &["application/json", "text/x"],
+        default: Some("application/json"),
+    };
+    static PATCHES: SupportedMediaTypes = SupportedMediaTypes {
+        field: HeaderName::from_static("accept-patch"),
+        media_types: &["application/x"],
+        default: None,
+    };
 
-    fn negotiate(accepts: &'static Accepts, fields: &[&[u8]]) -> Option<&'static str> {
+    fn negotiate(accepts: &'static SupportedMediaTypes, fields: &[&[u8]]) -> Option<&'static str> {
         let mut headers = HeaderMap::new();
         for field in fields {
             headers.append(CONTENT_TYPE, HeaderValue::from_bytes(field).unwrap());
@@ -106,6 +112,6 @@ mod tests {
         ] {
             assert_eq!(negotiate(&READS, &[field]), None, "{field:?}");
         }
-        assert_eq!(negotiate(&READS, &[b"text/x", b"text/x"]), None, "the field stands once at the most");
+        assert_eq!(negotiate(&READS, &[b"text/x", b"text/x"]), None, "the field may occur once only");
     }
 }

@@ -2,8 +2,8 @@
 //! interface. An error is the stable code of its problem.
 
 use crate::http::accept::{self, Form};
-use crate::http::coding::Coding;
-use crate::http::media_type::Accepts;
+use crate::http::coding::ContentEncoding;
+use crate::http::media_type::SupportedMediaTypes;
 use crate::http::problem::Problem;
 use crate::http::reference;
 use crate::http::window_query::{self, AllowedParams};
@@ -57,7 +57,7 @@ pub fn prefers_minimal(fields: &[HeaderValue]) -> bool {
 /// # Errors
 /// When they name neither.
 pub fn media_type(fields: &[HeaderValue]) -> Result<&'static str, &'static str> {
-    static ACCEPTS: Accepts = Accepts {
+    static ACCEPTS: SupportedMediaTypes = SupportedMediaTypes {
         field: ACCEPT,
         media_types: &["application/json", "application/x-ndjson"],
         default: Some("application/json"),
@@ -86,7 +86,7 @@ pub fn preconditions(if_match: &[HeaderValue], if_none_match: &[HeaderValue]) ->
 
 /// A content coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyCoding(Coding);
+pub struct BodyCoding(ContentEncoding);
 
 impl BodyCoding {
     /// The coding that these fields of `Content-Encoding` name.
@@ -94,7 +94,7 @@ impl BodyCoding {
     /// # Errors
     /// When they name none that is known, or several.
     pub fn negotiate(fields: &[HeaderValue]) -> Result<Self, &'static str> {
-        Coding::negotiate(&headers(&CONTENT_ENCODING, fields)).map(Self).map_err(code)
+        ContentEncoding::negotiate(&headers(&CONTENT_ENCODING, fields)).map(Self).map_err(code)
     }
 
     /// The decoded body.

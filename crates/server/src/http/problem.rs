@@ -1,6 +1,6 @@
 //! Every way in which a whole request can fail, and the response for it (RFC 9457).
 
-use crate::http::coding::{Undecoded, UnsupportedEncoding};
+use crate::http::coding::{DecompressError, UnsupportedEncoding};
 use crate::http::header;
 use crate::http::media_type::UnsupportedMediaType;
 use crate::http::response::{NO_STORE, to_json};
@@ -291,11 +291,11 @@ impl From<UnsupportedEncoding> for Problem {
     }
 }
 
-impl From<Undecoded> for Problem {
-    fn from(undecoded: Undecoded) -> Self {
+impl From<DecompressError> for Problem {
+    fn from(undecoded: DecompressError) -> Self {
         match undecoded {
-            Undecoded::Malformed => Self::MalformedEncoding,
-            Undecoded::TooLarge { max_bytes } => Self::PayloadTooLarge { max_bytes },
+            DecompressError::Malformed => Self::MalformedEncoding,
+            DecompressError::TooLarge { max_bytes } => Self::PayloadTooLarge { max_bytes },
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::http::app::App;
 use crate::http::body::{self, BufferedBody};
-use crate::http::coding::Coding;
+use crate::http::coding::ContentEncoding;
 use crate::http::entity_tags::{EntityTags, NO_CACHE, not_modified};
 use crate::http::header;
-use crate::http::media_type::{self, Accepts};
+use crate::http::media_type::{self, SupportedMediaTypes};
 use crate::http::openapi_errors::{PatchErrors, ReplaceErrors, SummaryErrors, UserErrors};
 use crate::http::problem::Problem;
 use crate::http::response::{json_response, to_json};
@@ -61,11 +61,11 @@ async fn change(
     app: &Arc<App>,
     request: Request,
     change: Change,
-    accepts: &'static Accepts,
+    accepts: &'static SupportedMediaTypes,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     accepts.negotiate(&head.headers)?;
-    let coding = Coding::negotiate(&head.headers)?;
+    let coding = ContentEncoding::negotiate(&head.headers)?;
     let preconditions = preconditions(&head.headers);
     let BufferedBody { bytes, mut permit } = body::read(app, body).await?;
     let received_at_ms = app.engine.now_ms();

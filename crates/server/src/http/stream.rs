@@ -1,7 +1,7 @@
 //! `GET /metrics/stream`: the metrics of a window about once per second, as server-sent events (WHATWG HTML, 9.2).
 //!
 //! Each distinct query is a topic. One task computes its result once per second, for all subscribers. The latest result
-//! is in one buffer that the subscribers share. A slow subscriber skips results, and delays nobody else. A new
+//! is in one buffer that the subscribers share. A slow subscriber skips results, and delays no other subscriber. A new
 //! subscriber never receives a result whose computation started before it subscribed. So a client that has seen the
 //! response to a change sees that change in the first event.
 

@@ -1,7 +1,7 @@
 //! The Prometheus exposition of the service's own figures, in OpenMetrics and in the classic text format, on
 //! `/metrics/prometheus` and, for those who prefer it to JSON, on `/metrics`.
 
-mod figures;
+mod snapshot;
 mod writer;
 
 use crate::http::accept::{Form, preferred};
@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
-use figures::Snapshot;
+use snapshot::Snapshot;
 use std::sync::Arc;
 pub(super) use writer::ExpositionFormat;
 

@@ -174,7 +174,7 @@ fn write_counts(instruments: &ServerMetrics, writer: &mut Writer<'_>) -> fmt::Re
     let stages = instruments.stages.read().map(|(stage, reading)| ([("stage", stage)], reading));
     let help = "Time that a stage of the engine takes for a batch, a slice or a query.";
     writer.histograms("weir_engine_stage_duration_seconds", help, stages)?;
-    let help = "Requests and connections that were refused for want of room.";
+    let help = "Requests and connections that were refused because of overload.";
     writer.counters("weir_overload_rejections", help, instruments.overloads.read().map(by("reason")))
 }
 
