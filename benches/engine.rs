@@ -19,7 +19,8 @@ const LIVE_IDS: u64 = 2_000_000;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Returns a body with one batch of events of about 120 bytes: ids from `first`, `users` users, and `now_ms` as timestamp.
+/// Returns a body with one batch of events of about 120 bytes: ids from `first`, `users` users, and `now_ms` as
+/// timestamp.
 fn body(format: Format, first: u64, users: u64, now_ms: i64) -> Vec<u8> {
     let (open, separator, close) = match format {
         Format::Json => ("[", ",", "]"),

@@ -1,5 +1,6 @@
-//! How often the answers of libraries differ from those of weir's own parsers, which the fuzz targets hold to the contract and
-//! the RFCs. The inputs are the seeds of the fuzz targets and mutations of them, 300,000 or the number in the first argument.
+//! How often the answers of libraries differ from those of weir's own parsers, which the fuzz targets hold to the
+//! contract and the RFCs. The inputs are the seeds of the fuzz targets and mutations of them, 300,000 or the number in
+//! the first argument.
 //!
 //! ```sh
 //! cargo run --release -p weir-benches --bin libraries

@@ -1,7 +1,7 @@
 //! A lock-free, in-memory engine for real-time event ingestion and exact, enriched, sliding-window metrics.
 //!
-//! [`Engine`] takes batches of events and answers windowed queries about them. It is a library without HTTP, runtime, files
-//! or global state: time comes in as a value. The path of an event, module by module:
+//! [`Engine`] takes batches of events and answers windowed queries about them. It is a library without HTTP, runtime,
+//! files or global state: time comes in as a value. The path of an event, module by module:
 //!
 //! ```text
 //! bytes -> json -> event (decode, timestamp, validate) -> key -> dedup -> window -> timeline -> metrics

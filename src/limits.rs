@@ -1,7 +1,7 @@
 //! Every bound of the engine, in one place.
 //!
-//! A limit that a user may want to change is a setting of [`EngineConfig`](crate::EngineConfig); its default or its range is
-//! here. The others are fixed: no legitimate use comes near them.
+//! A limit that a user may want to change is a setting of [`EngineConfig`](crate::EngineConfig); its default or its
+//! range is here. The others are fixed: no legitimate use comes near them.
 
 use std::ops::RangeInclusive;
 
@@ -103,6 +103,6 @@ pub const WRITER_FOLD_PART: usize = 8;
 /// Records that a tick or a writer folds under one hold of the timeline's lock, so that queries can run in between.
 pub const FOLD_SLICE: usize = 1 << 17;
 
-/// Bytes of a name in a JSON Pointer. For an error inside a member with a longer name, the pointer ends at the enclosing
-/// object.
+/// Bytes of a name in a JSON Pointer. For an error inside a member with a longer name, the pointer ends at the
+/// enclosing object.
 pub const POINTER_NAME_BYTES_MAX: usize = 1_024;

@@ -2,8 +2,8 @@
 
 use crate::sync::{AtomicUsize, Ordering};
 
-/// A bounded number of permits. A caller acquires permits before it makes the things that they stand for, and releases the
-/// permits after these things are gone.
+/// A bounded number of permits. A caller acquires permits before it makes the things that they stand for, and releases
+/// the permits after these things are gone.
 ///
 /// The count is a bound and a gauge. It orders no other memory, so every access is Relaxed.
 pub(crate) struct Permits {

@@ -1,7 +1,8 @@
 //! Prefetching memory into the processor's cache.
 #![allow(unsafe_code, reason = "the intrinsic is unsafe; the block says why any address is allowed")]
 
-/// Prefetches the cache line at `address`, which may be any address. It only changes the time that a later access takes.
+/// Prefetches the cache line at `address`, which may be any address. It only changes the time that a later access
+/// takes.
 #[inline(always)]
 pub(crate) fn prefetch<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]

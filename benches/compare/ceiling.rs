@@ -1,8 +1,8 @@
 //! The ceiling of the comparison: a handler that reads the body and discards it.
 //!
-//! `ceiling ADDR:PORT` responds to `POST /N/events` as if it had accepted N events. So the load generator finds the counts
-//! that it expects, and the handler parses nothing. Like weir, it uses axum, one tokio worker and mimalloc. The difference
-//! between its throughput and weir's is the cost of the events themselves.
+//! `ceiling ADDR:PORT` responds to `POST /N/events` as if it had accepted N events. So the load generator finds the
+//! counts that it expects, and the handler parses nothing. Like weir, it uses axum, one tokio worker and mimalloc. The
+//! difference between its throughput and weir's is the cost of the events themselves.
 
 use axum::Router;
 use axum::body::Bytes;

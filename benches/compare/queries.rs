@@ -1,8 +1,9 @@
 //! An open loop of queries over keep-alive connections, for the comparison.
 //!
-//! `queries ADDR:PORT PATH QUERIES_PER_SEC MILLISECONDS` sends `GET PATH` on a schedule that does not wait for responses.
-//! Latency starts when a query is due, so a stall adds to the latency of every query that it delays. One line of JSON on
-//! stdout has the counts, and the percentiles in milliseconds. A query is `unsent` if no connection was free before the end.
+//! `queries ADDR:PORT PATH QUERIES_PER_SEC MILLISECONDS` sends `GET PATH` on a schedule that does not wait for
+//! responses. Latency starts when a query is due, so a stall adds to the latency of every query that it delays. One
+//! line of JSON on stdout has the counts, and the percentiles in milliseconds. A query is `unsent` if no connection was
+//! free before the end.
 
 use hdrhistogram::Histogram;
 use std::error::Error;

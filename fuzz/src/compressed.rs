@@ -1,8 +1,8 @@
 //! Compressed bodies: what the libraries make of them by another of their interfaces, within any bound.
 //!
-//! The input is a byte that chooses the coding and what is done, a place (two bytes), a byte for that place, and a text.
-//! The text is taken as a compressed body; or it is compressed, and then left whole, cut short at the place, followed by
-//! the byte, or altered by it there. So most inputs get past the checksums.
+//! The input is a byte that chooses the coding and what is done, a place (two bytes), a byte for that place, and a
+//! text. The text is taken as a compressed body; or it is compressed, and then left whole, cut short at the place,
+//! followed by the byte, or altered by it there. So most inputs get past the checksums.
 
 use crate::Target;
 use flate2::Compression;
@@ -96,9 +96,9 @@ fn assert_bounded(coding: BodyCoding, body: &[u8]) {
     }
 }
 
-/// Of odd frames with empty blocks the library thinks one thing where it has them whole, and another piece by piece: those
-/// that are compressed, though they have no room for the header of their literals, and those that come before all that was
-/// announced (RFC 8878, 3.1.1).
+/// Of odd frames with empty blocks the library thinks one thing where it has them whole, and another piece by piece:
+/// those that are compressed, though they have no room for the header of their literals, and those that come before all
+/// that was announced (RFC 8878, 3.1.1).
 fn may_have_an_empty_block(body: &[u8]) -> bool {
     body.windows(3).any(|header| matches!(header, [0..8, 0, 0]))
 }

@@ -1,8 +1,8 @@
 //! A target for each parser of outside bytes: what it says of any input, against what a naive parser says.
 //!
-//! The naive parsers are written from the contract and the RFCs, for plainness and not for speed. A target is a function
-//! that panics where the two differ. The binaries in `fuzz_targets/` run it under libFuzzer; `tests/mutations.rs` runs it
-//! on the seeds and on a fixed number of mutations of them.
+//! The naive parsers are written from the contract and the RFCs, for plainness and not for speed. A target is a
+//! function that panics where the two differ. The binaries in `fuzz_targets/` run it under libFuzzer;
+//! `tests/mutations.rs` runs it on the seeds and on a fixed number of mutations of them.
 
 mod compressed;
 mod entity_tags;

@@ -1,5 +1,5 @@
-//! Every target on its seeds, on what the fuzzer has found of interest where it has run, and on mutations of these: a fixed
-//! number, or WEIR_FUZZ_MUTATIONS for each target.
+//! Every target on its seeds, on what the fuzzer has found of interest where it has run, and on mutations of these: a
+//! fixed number, or WEIR_FUZZ_MUTATIONS for each target.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 

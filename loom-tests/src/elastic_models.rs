@@ -55,8 +55,8 @@ fn two_claims_across_an_expiry() {
     });
 }
 
-/// The clock of one claimant is before the expiry of the id, the clock of the other one is past it. Only the latter may insert
-/// the id; the former always gets "duplicate".
+/// The clock of one claimant is before the expiry of the id, the clock of the other one is past it. Only the latter may
+/// insert the id; the former always gets "duplicate".
 #[test]
 fn a_clock_before_and_a_clock_past_the_expiry() {
     check("a_clock_before_and_a_clock_past_the_expiry", None, || {
@@ -94,8 +94,8 @@ fn a_sweep_and_two_claims_across_an_expiry() {
     });
 }
 
-/// Each of two threads claims one event and then appends it. One of them counts the event, and after both have returned, the
-/// next fold has it.
+/// Each of two threads claims one event and then appends it. One of them counts the event, and after both have
+/// returned, the next fold has it.
 #[test]
 fn a_duplicate_is_counted_eventually() {
     check("a_duplicate_is_counted_eventually", Some(3), || {

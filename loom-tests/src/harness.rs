@@ -4,12 +4,12 @@ use crate::sync::reclaim;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Checks `model` exhaustively, or with at most `preemptions` preemptions in each execution. There is no bound on the time or
-/// the number of executions, because loom reports success when such a bound is exceeded.
+/// Checks `model` exhaustively, or with at most `preemptions` preemptions in each execution. There is no bound on the
+/// time or the number of executions, because loom reports success when such a bound is exceeded.
 ///
 /// # Panics
-/// If an execution fails, or frees memory too early, twice or never. Also if only one execution was explored: then the model
-/// has no race.
+/// If an execution fails, or frees memory too early, twice or never. Also if only one execution was explored: then the
+/// model has no race.
 pub(crate) fn check(name: &str, preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let executions = Arc::new(AtomicUsize::new(0));
     let mut builder = loom::model::Builder::new();

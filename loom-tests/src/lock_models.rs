@@ -48,8 +48,8 @@ fn try_lock_does_not_overtake_a_waiter() {
     });
 }
 
-/// Of two writers that need more than half of the permits, exactly one acquires its permits. Released permits can be acquired
-/// again, and in the end no permit is in use.
+/// Of two writers that need more than half of the permits, exactly one acquires its permits. Released permits can be
+/// acquired again, and in the end no permit is in use.
 #[test]
 fn two_writers_and_permits_for_one() {
     check("two_writers_and_permits_for_one", None, || {

@@ -56,7 +56,8 @@ fn two_preallocated_claims() {
     });
 }
 
-/// Two ids that race for one cell are both inserted, one of them in the bucket after their home, and both are found there.
+/// Two ids that race for one cell are both inserted, one of them in the bucket after their home, and both are found
+/// there.
 #[test]
 fn two_ids_of_one_bucket() {
     check("two_ids_of_one_bucket", Some(3), || {
@@ -95,8 +96,8 @@ fn two_claims_during_a_rotation() {
     });
 }
 
-/// A claimant that has been stalled since the horizon of its id ended, and a sweep as late as the slack allows. The id was
-/// claimed in the last moment of its generation, and is still remembered.
+/// A claimant that has been stalled since the horizon of its id ended, and a sweep as late as the slack allows. The id
+/// was claimed in the last moment of its generation, and is still remembered.
 #[test]
 fn a_stalled_claimant_at_the_end_of_a_generation() {
     check("a_stalled_claimant_at_the_end_of_a_generation", None, || {
@@ -111,8 +112,8 @@ fn a_stalled_claimant_at_the_end_of_a_generation() {
     });
 }
 
-/// With a capacity of one id, at most one of two ids is inserted, and the other claim finds the backend full. The capacity is
-/// never exceeded.
+/// With a capacity of one id, at most one of two ids is inserted, and the other claim finds the backend full. The
+/// capacity is never exceeded.
 #[test]
 fn two_ids_and_capacity_for_one() {
     check("two_ids_and_capacity_for_one", Some(3), || {

@@ -45,8 +45,8 @@ fn change(cell: &Cell, ts: u64, is_valid: impl Fn(&Generation) -> bool) -> Optio
     }
 }
 
-/// Two PUTs of different age race. The newer one is published; the older one is published before it or refused. Each PUT
-/// returns its own result.
+/// Two PUTs of different age race. The newer one is published; the older one is published before it or refused. Each
+/// PUT returns its own result.
 #[test]
 fn two_puts() {
     check("two_puts", None, || {

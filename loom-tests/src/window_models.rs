@@ -75,7 +75,8 @@ fn two_appends() {
     });
 }
 
-/// A snapshot during two appends has all chunks below its head, is never torn, and is never smaller than an earlier one.
+/// A snapshot during two appends has all chunks below its head, is never torn, and is never smaller than an earlier
+/// one.
 #[test]
 fn append_and_snapshot() {
     check("append_and_snapshot", None, || {
@@ -96,8 +97,8 @@ fn append_and_snapshot() {
     });
 }
 
-/// The ring wraps: an old and a new second race for a slot that has an even older one. The slot ends with the newest second,
-/// no record of another second is attributed to it, and each list is freed once.
+/// The ring wraps: an old and a new second race for a slot that has an even older one. The slot ends with the newest
+/// second, no record of another second is attributed to it, and each list is freed once.
 #[test]
 fn wrap() {
     check("wrap", None, || {
@@ -113,7 +114,8 @@ fn wrap() {
     });
 }
 
-/// Two writers of the new second race to unlink the old one. The records of both are kept, and the old list is freed once.
+/// Two writers of the new second race to unlink the old one. The records of both are kept, and the old list is freed
+/// once.
 #[test]
 fn two_reclaimers() {
     check("two_reclaimers", None, || {
@@ -148,7 +150,8 @@ fn snapshot_and_wrap() {
     });
 }
 
-/// A snapshot while a fold retires its slot and then clears it: there is no use after free, and the list is whole or empty.
+/// A snapshot while a fold retires its slot and then clears it: there is no use after free, and the list is whole or
+/// empty.
 #[test]
 fn snapshot_and_retire() {
     check("snapshot_and_retire", None, || {
@@ -175,8 +178,8 @@ fn snapshot_and_retire() {
     });
 }
 
-/// A fold that retires its list, and a straggling append: the straggler is folded once, the offset stays correct, and of the
-/// folded chunks only the empty one is kept.
+/// A fold that retires its list, and a straggling append: the straggler is folded once, the offset stays correct, and
+/// of the folded chunks only the empty one is kept.
 #[test]
 fn retire_and_straggler() {
     check("retire_and_straggler", None, || {
@@ -205,8 +208,8 @@ fn retire_and_two_stragglers() {
     });
 }
 
-/// The janitor and an append of the new second: the append is never lost, the old list is freed once, and every record is
-/// accounted for.
+/// The janitor and an append of the new second: the append is never lost, the old list is freed once, and every record
+/// is accounted for.
 #[test]
 fn janitor_and_append() {
     check("janitor_and_append", None, || {
@@ -224,8 +227,8 @@ fn janitor_and_append() {
     });
 }
 
-/// The janitor and a stalled writer of the second that it clears, with a fold after each. The second of the straggler is over,
-/// so its record is dropped and accounted for. A later record of the next second is folded.
+/// The janitor and a stalled writer of the second that it clears, with a fold after each. The second of the straggler
+/// is over, so its record is dropped and accounted for. A later record of the next second is folded.
 #[test]
 fn janitor_and_stalled_writer() {
     check("janitor_and_stalled_writer", None, || {
@@ -246,7 +249,8 @@ fn janitor_and_stalled_writer() {
     });
 }
 
-/// Dirty bits: a reader takes them while a writer publishes. A fold that starts after an acknowledgement has the record.
+/// Dirty bits: a reader takes them while a writer publishes. A fold that starts after an acknowledgement has the
+/// record.
 #[test]
 fn acknowledged_is_visible() {
     check("acknowledged_is_visible", None, || {
@@ -318,8 +322,8 @@ fn future_second() {
     });
 }
 
-/// The ring wraps during a fold: the new second is folded from its first chunk, although the offset was in the middle of the old
-/// one.
+/// The ring wraps during a fold: the new second is folded from its first chunk, although the offset was in the middle
+/// of the old one.
 #[test]
 fn wrap_and_fold() {
     check("wrap_and_fold", None, || {
@@ -336,8 +340,8 @@ fn wrap_and_fold() {
     });
 }
 
-/// Three threads: a writer of the old second, a writer of the new one, and a reader that folds and retires. No record is folded
-/// twice, the record of the new second is folded, and every record is accounted for.
+/// Three threads: a writer of the old second, a writer of the new one, and a reader that folds and retires. No record
+/// is folded twice, the record of the new second is folded, and every record is accounted for.
 #[test]
 fn wrap_retire_and_straggler() {
     check("wrap_retire_and_straggler", Some(2), || {

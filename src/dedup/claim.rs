@@ -25,9 +25,11 @@ pub(crate) trait Dedup: Send + Sync {
     /// [`STALL_SLACK_SECS`](crate::limits::STALL_SLACK_SECS) behind `now_ms`, and frees their memory.
     fn sweep(&self, now_ms: i64);
 
-    /// The number of remembered ids. Expired ids count until they are removed, and an id that is in two tables counts twice.
+    /// The number of remembered ids. Expired ids count until they are removed, and an id that is in two tables counts
+    /// twice.
     fn ids(&self) -> usize;
 
-    /// The memory of the ids in bytes, unless it is fixed. It includes the memory that the next id may allocate at once.
+    /// The memory of the ids in bytes, unless it is fixed. It includes the memory that the next id may allocate at
+    /// once.
     fn bytes(&self) -> usize;
 }

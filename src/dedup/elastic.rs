@@ -1,15 +1,15 @@
 //! The elastic backend: concurrent hash maps that grow and shrink with the number of live ids.
 //!
-//! A map that grows blocks all claimants while it allocates its new table, which takes a second and more for millions of ids.
-//! So there are many maps, each for a part of the hash values, and each wait is short. The largest part has twice the keys of
-//! the smallest part, and the others are evenly spaced between them on a logarithmic scale. So the maps double one after
-//! another instead of all at once.
+//! A map that grows blocks all claimants while it allocates its new table, which takes a second and more for millions
+//! of ids. So there are many maps, each for a part of the hash values, and each wait is short. The largest part has
+//! twice the keys of the smallest part, and the others are evenly spaced between them on a logarithmic scale. So the
+//! maps double one after another instead of all at once.
 //!
-//! Whether an id has expired depends on the times of the claimants alone, never on when a sweep ran. An id can be used again
-//! exactly when its horizon is over.
+//! Whether an id has expired depends on the times of the claimants alone, never on when a sweep ran. An id can be used
+//! again exactly when its horizon is over.
 //!
-//! The lock of a key's entry decides between its claimants. A second map to rotate into would not work: one claimant could
-//! insert into the old map after another claimant has looked there, and both would insert the id.
+//! The lock of a key's entry decides between its claimants. A second map to rotate into would not work: one claimant
+//! could insert into the old map after another claimant has looked there, and both would insert the id.
 
 use crate::dedup::{Claim, Dedup};
 use crate::key::EventKey;
@@ -36,8 +36,8 @@ const MAP_CAPACITY_MIN: usize = 64;
 /// The number of entries that one access moves from an old table into the table that replaces it (64 buckets of 32).
 const ENTRIES_MOVED_PER_ACCESS: usize = 2_048;
 
-/// The least memory that is counted for an id. Maps that double one after another take 43 to 48 bytes an id. Which of them
-/// doubles next is random, so this is more, and it includes the old tables of the maps that have just doubled.
+/// The least memory that is counted for an id. Maps that double one after another take 43 to 48 bytes an id. Which of
+/// them doubles next is random, so this is more, and it includes the old tables of the maps that have just doubled.
 const ID_BYTES_MIN: usize = 52;
 
 pub(crate) struct Elastic {
@@ -103,8 +103,8 @@ impl Elastic {
     }
 }
 
-/// The index of the map for each value of the map bits. Each of the `maps` maps gets more values than the one before, by a
-/// constant factor; the last gets twice the values of the first.
+/// The index of the map for each value of the map bits. Each of the `maps` maps gets more values than the one before,
+/// by a constant factor; the last gets twice the values of the first.
 pub(crate) fn map_indices(maps: usize) -> Box<[u8]> {
     debug_assert!((1..=256).contains(&maps), "an index is one byte");
     let values = 1 << MAP_BITS;
@@ -147,8 +147,8 @@ impl Dedup for Elastic {
         for (map, capacity) in self.maps.iter().zip(capacities) {
             (0..capacity / ENTRIES_MOVED_PER_ACCESS).for_each(|_| _ = map.contains_sync(&EventKey([0; 2])));
         }
-        // A map frees its old table only after this thread has accessed maps often enough for their epoch to advance; 384
-        // accesses were needed here.
+        // A map frees its old table only after this thread has accessed maps often enough for their epoch to advance;
+        // 384 accesses were needed here.
         for map in self.maps.iter().cycle().take(1_024) {
             map.contains_sync(&EventKey([0; 2]));
         }

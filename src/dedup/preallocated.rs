@@ -1,7 +1,7 @@
 //! The preallocated backend: flat tables, one for each generation, allocated at start and cleared as a whole.
 //!
-//! Its memory is bounded and known, a claim reads two cache lines, and ids are never removed one by one. In return, an id may
-//! be remembered for up to two horizons, and ids beyond the capacity are refused.
+//! Its memory is bounded and known, a claim reads two cache lines, and ids are never removed one by one. In return, an
+//! id may be remembered for up to two horizons, and ids beyond the capacity are refused.
 
 use crate::dedup::rotation::{Roles, RotationPhase};
 use crate::dedup::table::BucketTable;
@@ -12,8 +12,8 @@ use crate::permits::Permits;
 use crate::sync::{Mutex, reclaim};
 use std::io;
 
-/// A bucket is prefetched this number of claims ahead: early enough for the memory to respond, and late enough for the bucket
-/// to stay in the cache.
+/// A bucket is prefetched this number of claims ahead: early enough for the memory to respond, and late enough for the
+/// bucket to stay in the cache.
 const PREFETCH_AHEAD: usize = 12;
 
 pub(crate) struct Preallocated {
@@ -22,7 +22,8 @@ pub(crate) struct Preallocated {
     rotation: Mutex<Rotation>,
 }
 
-/// A table and the permits for its ids. A permit is acquired before an insertion, so the table always has an empty cell.
+/// A table and the permits for its ids. A permit is acquired before an insertion, so the table always has an empty
+/// cell.
 struct BoundedTable {
     table: BucketTable,
     permits: Permits,
@@ -156,8 +157,8 @@ impl Dedup for Preallocated {
     }
 }
 
-/// The length of a generation for this horizon. The slack keeps a generation for every claimant that may be stalled and still
-/// needs its ids.
+/// The length of a generation for this horizon. The slack keeps a generation for every claimant that may be stalled and
+/// still needs its ids.
 fn generation_secs(horizon_secs: u64) -> u64 {
     horizon_secs.saturating_add(u64::from(limits::STALL_SLACK_SECS))
 }
@@ -171,8 +172,8 @@ fn generation_ids(horizon_secs: Option<u64>, capacity: usize) -> Option<usize> {
 
 /// The tables of one phase, valid as long as the claimant is pinned.
 struct ActiveTables<'t> {
-    /// `None` while the table has no ids, as in the first generation. A permit is acquired before the insertion, so this
-    /// claimant sees the permit of an insertion two phases ago as surely as it sees the id in the table.
+    /// `None` while the table has no ids, as in the first generation. A permit is acquired before the insertion, so
+    /// this claimant sees the permit of an insertion two phases ago as surely as it sees the id in the table.
     previous: Option<&'t BoundedTable>,
     current: &'t BoundedTable,
     /// Only in an overlap phase.
@@ -230,7 +231,8 @@ impl ActiveTables<'_> {
         self.previous.is_some_and(|previous| previous.table.contains(key))
     }
 
-    /// Claims a key when there are not enough permits for the whole batch. Without a permit, a known key is still a duplicate.
+    /// Claims a key when there are not enough permits for the whole batch. Without a permit, a known key is still a
+    /// duplicate.
     #[cold]
     fn claim_one_by_one(&self, key: EventKey) -> Claim {
         if self.try_acquire(1) {

@@ -1,8 +1,8 @@
 //! An insert-only set of keys, in buckets of cells.
 //!
-//! The home of a key is a bucket. Cells are filled in order, bucket after bucket, and never emptied while claimants use the
-//! table. So all claimants of a key probe the same cells and reach the same first empty cell, where one compare-and-swap
-//! decides between them.
+//! The home of a key is a bucket. Cells are filled in order, bucket after bucket, and never emptied while claimants use
+//! the table. So all claimants of a key probe the same cells and reach the same first empty cell, where one
+//! compare-and-swap decides between them.
 
 use crate::key::EventKey;
 use crate::sync::Ordering;
@@ -47,10 +47,11 @@ impl BucketTable {
             match probe.first_zero() {
                 None => at = self.next(at),
                 Some(cell) => {
-                    // Relaxed: a cell publishes nothing but its own word, and it changes once, from empty to one key. Pairs
-                    // with the same swap of other claimants: exactly one of them fills the first empty cell. If another
-                    // claimant was first, this swap fails, and the next probe of the bucket finds the other key there.
-                    // That a claimant of a *later phase* sees the cells of earlier phases is guaranteed by the rotation.
+                    // Relaxed: a cell publishes nothing but its own word, and it changes once, from empty to one key.
+                    // Pairs with the same swap of other claimants: exactly one of them fills the first empty cell. If
+                    // another claimant was first, this swap fails, and the next probe of the bucket finds the other key
+                    // there. That a claimant of a *later phase* sees the cells of earlier phases is guaranteed by the
+                    // rotation.
                     if bucket.0[cell].compare_exchange(EMPTY, word, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                         return true;
                     }
@@ -88,14 +89,14 @@ impl BucketTable {
         self.buckets.prefault();
     }
 
-    /// The home bucket of a key, and the word that a cell keeps of it. The bucket comes from one half of the hash and the
-    /// word from the other. So two different keys with equal words on one probe sequence have a probability of the number of
-    /// probed cells in 2^64.
+    /// The home bucket of a key, and the word that a cell keeps of it. The bucket comes from one half of the hash and
+    /// the word from the other. So two different keys with equal words on one probe sequence have a probability of the
+    /// number of probed cells in 2^64.
     #[inline(always)]
     fn home(&self, key: EventKey) -> (usize, u64) {
         let [for_bucket, kept] = key.0;
-        // The high word of the product spreads the hash over any number of buckets (Lemire, "Fast random integer generation
-        // in an interval", 2019).
+        // The high word of the product spreads the hash over any number of buckets (Lemire, "Fast random integer
+        // generation in an interval", 2019).
         let bucket = ((u128::from(for_bucket) * self.buckets.len() as u128) >> 64) as usize;
         (bucket, kept.max(1))
     }

@@ -222,8 +222,8 @@ mod preallocated {
     }
 }
 
-/// Sweeps until all grace periods are over. A grace period ends when all threads of the process that are pinned now have
-/// unpinned, threads of other tests included. The sleeps let such a thread run if the system has preempted it.
+/// Sweeps until all grace periods are over. A grace period ends when all threads of the process that are pinned now
+/// have unpinned, threads of other tests included. The sleeps let such a thread run if the system has preempted it.
 fn sweep_until_quiescent(dedup: &dyn Dedup, now_ms: i64) {
     for _ in 0..100 {
         dedup.sweep(now_ms);
@@ -231,7 +231,8 @@ fn sweep_until_quiescent(dedup: &dyn Dedup, now_ms: i64) {
     }
 }
 
-/// Lets threads race for one id in each round, twice in each batch, while another thread sweeps. One claim of a round inserts.
+/// Lets threads race for one id in each round, twice in each batch, while another thread sweeps. One claim of a round
+/// inserts.
 fn race(dedup: &dyn Dedup, rounds: i64, id: fn(i64) -> u64, now_ms: fn(i64) -> i64) {
     const THREADS: usize = 4;
     let barrier = Barrier::new(THREADS);

@@ -9,7 +9,8 @@ use std::fmt;
 pub enum DecodeError {
     /// The body is not JSON. Never for NDJSON, where each malformed line has its own verdict.
     Malformed(Malformed),
-    /// The body has more events than a request may hold. A body that is malformed after that many events gives this error.
+    /// The body has more events than a request may hold. A body that is malformed after that many events gives this
+    /// error.
     TooManyEvents {
         /// The largest number of events in a request.
         max: usize,

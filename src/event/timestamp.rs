@@ -9,9 +9,9 @@ const FOUR_DIGIT_YEARS_MS: [i64; 2] = [-62_167_219_200_000, 253_402_300_799_999]
 
 /// Parses a date-time (RFC 3339, 5.6) to milliseconds since the Unix epoch, rounded down; `None` if `text` is not one.
 ///
-/// The grammar is applied strictly. `T` and `Z` may be lower case, a space does not replace the `T`, the date exists in the
-/// calendar, and offsets are at most 23:59. Any number of fraction digits is accepted; digits after the third are cut.
-/// Second 60 reads as 59, because Unix time has no leap seconds.
+/// The grammar is applied strictly. `T` and `Z` may be lower case, a space does not replace the `T`, the date exists in
+/// the calendar, and offsets are at most 23:59. Any number of fraction digits is accepted; digits after the third are
+/// cut. Second 60 reads as 59, because Unix time has no leap seconds.
 ///
 /// O(bytes), and a few nanoseconds for the form that [`format_ms`] writes.
 #[must_use]
@@ -72,8 +72,8 @@ pub fn format_ms(ms: i64) -> String {
 fn parse_fixed(text: &[u8; 24]) -> Option<i64> {
     const LEAST: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
     const MOST: &[u8; 24] = b"9999-19-39T29:59:59.999Z";
-    // One pass without branches, so that the compiler uses vector instructions. It checks the range of each byte and turns
-    // digits into their values.
+    // One pass without branches, so that the compiler uses vector instructions. It checks the range of each byte and
+    // turns digits into their values.
     let mut digits = [0; 24];
     let mut is_outside = false;
     for i in 0..24 {

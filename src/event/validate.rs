@@ -99,9 +99,9 @@ impl<'s> RowBuilder<'s> {
 
     /// Adds the row of the event that has these members.
     ///
-    /// The first fault found is the verdict. The checks go in this order: a repeated known field; then, field by field in
-    /// the order of [`Field`], a value that is missing, not a string, empty, too long or unknown; last, a `ts` that is not
-    /// a date-time.
+    /// The first fault found is the verdict. The checks go in this order: a repeated known field; then, field by field
+    /// in the order of [`Field`], a value that is missing, not a string, empty, too long or unknown; last, a `ts` that
+    /// is not a date-time.
     pub(super) fn push(&mut self, fields: &Fields<'_>, batch: &mut Batch) {
         match self.validate(fields) {
             Ok(event) => {
@@ -138,8 +138,8 @@ impl<'s> RowBuilder<'s> {
         Some(ParsedEvent { event_id, user_id, kind, ts_ms })
     }
 
-    /// The position of `id` in the text. A span reaches 4 GiB, far above any body limit; an id beyond that gets an empty
-    /// span, so that no verdict quotes it.
+    /// The position of `id` in the text. A span reaches 4 GiB, far above any body limit; an id beyond that gets an
+    /// empty span, so that no verdict quotes it.
     #[inline(always)]
     pub(super) fn span(&self, id: &[u8]) -> Span {
         let start = id.as_ptr().addr() - self.text_address;

@@ -5,9 +5,9 @@ use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
 /// A mutex that no thread gets twice while another thread waits.
 ///
-/// `std::sync::Mutex` is unfair: an unlocking thread that locks again immediately gets ahead of the waiters. So a thread that
-/// unlocks after each slice of its work, to let others in, would keep them out. Here a thread holds `queue` while it waits
-/// for `value`. A thread that comes later, the last owner included, has to wait for `queue` first.
+/// `std::sync::Mutex` is unfair: an unlocking thread that locks again immediately gets ahead of the waiters. So a
+/// thread that unlocks after each slice of its work, to let others in, would keep them out. Here a thread holds `queue`
+/// while it waits for `value`. A thread that comes later, the last owner included, has to wait for `queue` first.
 pub(crate) struct FairMutex<T> {
     queue: Mutex<()>,
     value: Mutex<T>,

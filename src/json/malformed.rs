@@ -9,8 +9,8 @@ pub struct Malformed {
     ///
     /// - The end of the text has the text's length as its offset.
     /// - A bracket that nests too deep is itself the offset.
-    /// - An invalid character has the offset of its start: the backslash of a lone surrogate's escape, or the first byte of
-    ///   an ill-formed UTF-8 sequence.
+    /// - An invalid character has the offset of its start: the backslash of a lone surrogate's escape, or the first
+    ///   byte of an ill-formed UTF-8 sequence.
     pub offset: usize,
 }
 

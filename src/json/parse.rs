@@ -82,9 +82,10 @@ pub(crate) fn parse<R>(
 
 /// The peak memory of parsing a text, without the text itself. O(bytes).
 ///
-/// A node is a value or a name. Each node except the first follows a comma, a colon or an opening bracket. simd-json copies
-/// the text, keeps a buffer for strings, and lists the positions of these characters, of closing brackets and of values. The
-/// strict scanner lists its strings instead. Either list grows by doubling, so its capacity may be twice its length.
+/// A node is a value or a name. Each node except the first follows a comma, a colon or an opening bracket. simd-json
+/// copies the text, keeps a buffer for strings, and lists the positions of these characters, of closing brackets and of
+/// values. The strict scanner lists its strings instead. Either list grows by doubling, so its capacity may be twice
+/// its length.
 pub(crate) fn scratch_bytes(text: &[u8]) -> usize {
     let count = |a, b| memchr::memchr2_iter(a, b, text).count();
     let (separators, brackets) = (count(b',', b':'), count(b'[', b'{'));

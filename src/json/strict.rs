@@ -1,15 +1,15 @@
 //! A strict scanner for RFC 8259: reports the byte where a text is malformed, and reads numbers of any size.
 //!
-//! This is the slow path. It has one loop and a bounded stack instead of recursion, and it reads every byte a constant number
-//! of times.
+//! This is the slow path. It has one loop and a bounded stack instead of recursion, and it reads every byte a constant
+//! number of times.
 
 use super::malformed::{Broken, Malformed};
 use crate::limits::JSON_DEPTH_MAX;
 use simd_json::{Node, StaticNode};
 use std::ops::Range;
 
-/// Parses `text` into the tape that simd-json would build, and unescapes strings in place. A number becomes the nearest `f64`,
-/// or infinity beyond the range of `f64`.
+/// Parses `text` into the tape that simd-json would build, and unescapes strings in place. A number becomes the nearest
+/// `f64`, or infinity beyond the range of `f64`.
 pub(super) fn fill<'t>(
     text: &'t mut [u8],
     tape: &mut Vec<Node<'t>>,
@@ -56,7 +56,8 @@ impl Scanner<'_, '_> {
         }
     }
 
-    /// Reads a scalar, an empty container, or the opening of a container that is not empty; returns whether it is the latter.
+    /// Reads a scalar, an empty container, or the opening of a container that is not empty; returns whether it is the
+    /// latter.
     fn value(&mut self) -> Result<bool, Malformed> {
         match self.peek() {
             Some(b'{') => return self.open(Node::Object { len: 0, count: 0 }),
@@ -97,7 +98,8 @@ impl Scanner<'_, '_> {
         if self.at < self.text.len() { self.fail() } else { Ok(false) }
     }
 
-    /// Reads the opening of a container up to its first value, or a whole empty container. Returns whether it stays open.
+    /// Reads the opening of a container up to its first value, or a whole empty container. Returns whether it stays
+    /// open.
     fn open(&mut self, container: Node<'static>) -> Result<bool, Malformed> {
         if self.open.len() == JSON_DEPTH_MAX {
             return self.fail();

@@ -38,8 +38,8 @@ impl ProbeResult {
 impl Bucket {
     /// Compares every word with `word`. Each word is loaded once, Relaxed, in any order.
     ///
-    /// There is no branch: the position of a key, and of the first empty cell, is random. The processor would mispredict a loop
-    /// for almost every key.
+    /// There is no branch: the position of a key, and of the first empty cell, is random. The processor would
+    /// mispredict a loop for almost every key.
     #[inline(always)]
     pub(crate) fn probe(&self, word: u64) -> ProbeResult {
         #[cfg(target_arch = "x86_64")]
@@ -61,9 +61,9 @@ impl Bucket {
         probe
     }
 
-    /// Four loads of two words each. In Rust, a vector load is not an atomic access, so the loads are inline assembly. The
-    /// processor makes them atomic: with AVX, every aligned load of 16 bytes is atomic (Intel, "Software Developer's Manual",
-    /// 3A, 9.1.1; AMD, "Architecture Programmer's Manual", 2, 7.3.2).
+    /// Four loads of two words each. In Rust, a vector load is not an atomic access, so the loads are inline assembly.
+    /// The processor makes them atomic: with AVX, every aligned load of 16 bytes is atomic (Intel, "Software
+    /// Developer's Manual", 3A, 9.1.1; AMD, "Architecture Programmer's Manual", 2, 7.3.2).
     ///
     /// # Safety
     /// The processor must have AVX.
@@ -71,8 +71,8 @@ impl Bucket {
     #[inline(always)]
     unsafe fn probe_avx(&self, word: u64) -> ProbeResult {
         let (equal, zero);
-        // SAFETY: the code reads the 64 aligned bytes of the bucket, which all other code accesses atomically, and writes
-        // registers only.
+        // SAFETY: the code reads the 64 aligned bytes of the bucket, which all other code accesses atomically, and
+        // writes registers only.
         unsafe {
             std::arch::asm!(
                 "vmovq {k}, {word}",
@@ -117,7 +117,8 @@ impl Bucket {
     }
 }
 
-/// An array of buckets whose words are zero at start. The system provides the memory of a page when the page is first accessed.
+/// An array of buckets whose words are zero at start. The system provides the memory of a page when the page is first
+/// accessed.
 pub(crate) struct Buckets {
     /// Invariant: page-aligned, readable and writable, `len` buckets long, and mapped until the drop.
     map: MmapRaw,
@@ -148,8 +149,8 @@ impl Buckets {
     pub(crate) fn bucket(&self, index: usize) -> &Bucket {
         assert!(index < self.len);
         let bucket = self.map.as_ptr().cast::<Bucket>().wrapping_add(index);
-        // SAFETY: the assertion keeps the address within the mapping, and the invariant aligns it. Zero is a valid value of
-        // every word, and only atomic operations change words (`clear` acts as stores of zero).
+        // SAFETY: the assertion keeps the address within the mapping, and the invariant aligns it. Zero is a valid
+        // value of every word, and only atomic operations change words (`clear` acts as stores of zero).
         unsafe { &*bucket }
     }
 
@@ -159,10 +160,11 @@ impl Buckets {
         prefetch(self.map.as_ptr().cast::<Bucket>().wrapping_add(index));
     }
 
-    /// Makes every word zero and returns the memory to the system. Relaxed: the caller has exclusive access to the buckets.
+    /// Makes every word zero and returns the memory to the system. Relaxed: the caller has exclusive access to the
+    /// buckets.
     pub(crate) fn clear(&self) {
-        // SAFETY: the mapping is private, anonymous and owned by `self`. Its pages read as zero afterwards, as after a store
-        // to every word, and no other thread accesses them meanwhile.
+        // SAFETY: the mapping is private, anonymous and owned by `self`. Its pages read as zero afterwards, as after a
+        // store to every word, and no other thread accesses them meanwhile.
         #[cfg(target_os = "linux")]
         if unsafe { self.map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) }.is_ok() {
             return;

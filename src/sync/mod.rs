@@ -1,7 +1,9 @@
-//! The facade for atomics, locks and deferred reclamation: the only module of the engine that names their implementation.
+//! The facade for atomics, locks and deferred reclamation: the only module of the engine that names their
+//! implementation.
 //!
-//! Everything that the engine's threads share is made of the types in this module. A model checker compiles the same source
-//! with a `crate::sync` of its own. So no other file depends on the model checker, and there is no configuration for it.
+//! Everything that the engine's threads share is made of the types in this module. A model checker compiles the same
+//! source with a `crate::sync` of its own. So no other file depends on the model checker, and there is no configuration
+//! for it.
 
 pub(crate) mod buckets;
 mod published;

@@ -1,5 +1,5 @@
-//! Deferred reclamation: unlinked memory is freed once no reader can hold it. The implementation is crossbeam-epoch (epochs:
-//! Fraser, "Practical lock-freedom", 2004).
+//! Deferred reclamation: unlinked memory is freed once no reader can hold it. The implementation is crossbeam-epoch
+//! (epochs: Fraser, "Practical lock-freedom", 2004).
 #![allow(
     unsafe_code,
     reason = "this file manages memory that lives longer than its last link; each block says why that is sound"
@@ -73,7 +73,8 @@ impl EpochGuard {
             // SAFETY: 2. and 3.; by 1. all guards are dropped that could reach `*ptr`.
             unsafe { free(ptr) }
         };
-        // SAFETY: the closure owns the memory that it frees (2.), which lives until then, and it may run on any thread (3.).
+        // SAFETY: the closure owns the memory that it frees (2.), which lives until then, and it may run on any thread
+        // (3.).
         unsafe { self.0.defer_unchecked(deferred) };
         // Without the flush, the call waits until this thread's bag is full, which may never happen.
         self.0.flush();

@@ -15,8 +15,9 @@ pub(crate) struct Chunk {
 pub(crate) struct ChunkBody {
     /// The second of the records. The second of the head is the second of the slot.
     pub(crate) second: i64,
-    /// The number of records published in this slot up to and including this chunk, since the slot was last null. The number
-    /// continues across seconds, so it grows from chunk to chunk, and one number records how far a consumer has read.
+    /// The number of records published in this slot up to and including this chunk, since the slot was last null. The
+    /// number continues across seconds, so it grows from chunk to chunk, and one number records how far a consumer has
+    /// read.
     pub(crate) sequence: u64,
     /// The next older chunk of the same second, or null.
     pub(crate) next: *mut Chunk,

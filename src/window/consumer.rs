@@ -40,9 +40,9 @@ impl WindowConsumer {
         shards * (slots * size_of::<u64>() + slots.div_ceil(8))
     }
 
-    /// Passes the records of the `live` seconds to `sink` and unlinks them: every record that was published before this call
-    /// and not passed before. Later seconds stay pending until they are live. Earlier seconds are dropped. Stops after the
-    /// slot in which `limit` records are reached.
+    /// Passes the records of the `live` seconds to `sink` and unlinks them: every record that was published before this
+    /// call and not passed before. Later seconds stay pending until they are live. Earlier seconds are dropped. Stops
+    /// after the slot in which `limit` records are reached.
     pub(crate) fn drain(
         &mut self,
         window: &Window,
@@ -116,8 +116,8 @@ impl Offsets {
         debug_assert!(from <= to, "the sequence of a slot never decreases");
         list.since(from, |records| sink(second, records));
         self.set_folded(index, to);
-        // If an append came in between, the list stays until the next fold of the slot. The offset separates its new chunks from the
-        // folded ones.
+        // If an append came in between, the list stays until the next fold of the slot. The offset separates its new
+        // chunks from the folded ones.
         ring.slot(index).retire(&list);
         to - from
     }

@@ -14,8 +14,8 @@ impl DirtyBits {
 
     /// Sets a bit after the publication.
     ///
-    /// This is always a read-modify-write, also for a bit that is set. A writer that skipped it could have read a value that
-    /// a `take` has already replaced, and its event would wait for the next event of the slot.
+    /// This is always a read-modify-write, also for a bit that is set. A writer that skipped it could have read a value
+    /// that a `take` has already replaced, and its event would wait for the next event of the slot.
     pub(crate) fn mark(&self, bit: usize) {
         // Release: pairs with the Acquire in `take`. If the take comes after, it sees the bit and the records that were
         // published before it. If the take came first, the bit stays for the next take.

@@ -7,12 +7,12 @@
 //!        └─ shard 1 ── ...
 //! ```
 //!
-//! A slot is one atomic word: the address of its newest chunk, or null. A chunk is immutable once that address is published,
-//! and it has the second that it belongs to. So the second and the data of a slot change in the same compare-and-swap and
-//! never disagree. Three operations change a slot, each by one compare-and-swap of that word:
+//! A slot is one atomic word: the address of its newest chunk, or null. A chunk is immutable once that address is
+//! published, and it has the second that it belongs to. So the second and the data of a slot change in the same
+//! compare-and-swap and never disagree. Three operations change a slot, each by one compare-and-swap of that word:
 //!
-//! - [`append`](Window::append) puts a chunk on top. If the slot still has an older second, because the ring has wrapped, the
-//!   same swap unlinks the list of that second, and the thread that swapped retires the list.
+//! - [`append`](Window::append) puts a chunk on top. If the slot still has an older second, because the ring has
+//!   wrapped, the same swap unlinks the list of that second, and the thread that swapped retires the list.
 //! - A fold replaces the list that it has read by an empty chunk (`Slot::retire`).
 //! - The janitor empties a slot whose second is over (`Slot::clear`).
 //!

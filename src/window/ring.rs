@@ -31,8 +31,8 @@ impl Ring {
         &self.slots[index]
     }
 
-    /// Publishes the records, and then marks the slot. With the other order, a fold could take the mark before the records
-    /// are in the slot, and a later fold would not look at the slot.
+    /// Publishes the records, and then marks the slot. With the other order, a fold could take the mark before the
+    /// records are in the slot, and a later fold would not look at the slot.
     pub(crate) fn append(&self, second: i64, records: Box<[Record]>) -> Appended {
         debug_assert!(!records.is_empty(), "an append without records");
         let index = self.slot_index(second);

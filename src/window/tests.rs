@@ -171,8 +171,9 @@ fn a_million_chunks_are_dropped_without_recursion() {
     }
 }
 
-/// Four writers near a common clock, which follows the slowest of them, and two threads that fold. The writers are at most a few
-/// seconds ahead of the folds, and the ring wraps eight times. Every record is drained once, in its own second.
+/// Four writers near a common clock, which follows the slowest of them, and two threads that fold. The writers are at
+/// most a few seconds ahead of the folds, and the ring wraps eight times. Every record is drained once, in its own
+/// second.
 #[test]
 fn no_record_is_lost_or_doubled_under_concurrent_folds() {
     const WRITERS: usize = 4;

@@ -1,5 +1,6 @@
-//! The service as its users see it: the HTTP interface, the commands, the page in a browser, the metrics in Prometheus, and the
-//! figures in the documentation. All tests are in one binary, because the costliest part of a test file is to link the service.
+//! The service as its users see it: the HTTP interface, the commands, the page in a browser, the metrics in Prometheus,
+//! and the figures in the documentation. All tests are in one binary, because the costliest part of a test file is to
+//! link the service.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 

@@ -128,8 +128,8 @@ impl Browser {
         found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
     }
 
-    /// The errors and warnings on the console since the last call: those of the page itself, and breaches of its policy.
-    /// Failed requests are logged there too, and left out.
+    /// The errors and warnings on the console since the last call: those of the page itself, and breaches of its
+    /// policy. Failed requests are logged there too, and left out.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let entries = self.send("POST", "/se/log", Some(&json!({ "type": "browser" })));
         let entries = entries.as_array().unwrap().iter();

@@ -1,4 +1,5 @@
-//! Maps with one member for each attribute. Their names depend on the configuration, so serde and the schema are by hand.
+//! Maps with one member for each attribute. Their names depend on the configuration, so serde and the schema are by
+//! hand.
 
 use crate::placeholder::{ATTRIBUTE, OrderedMembers, member_for_each_attribute};
 use serde::de::{Deserialize, Deserializer, Error as _};

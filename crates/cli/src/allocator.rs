@@ -12,7 +12,7 @@ pub(crate) fn keep_freed_memory(time: Duration) {
     /// `mi_option_purge_delay`. The bindings do not name this option. In mimalloc.h (2 and 3), it is the option before
     /// `mi_option_use_numa_nodes`.
     const PURGE_DELAY: mi_option_t = mi_option_use_numa_nodes - 1;
-    // SAFETY: the number is that of the option above. The option can be set to any delay of -1 ms or more, at any time and from
-    // any thread.
+    // SAFETY: the number is that of the option above. The option can be set to any delay of -1 ms or more, at any time
+    // and from any thread.
     unsafe { mi_option_set(PURGE_DELAY, time.as_millis() as _) };
 }

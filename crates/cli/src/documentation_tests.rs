@@ -1,4 +1,5 @@
-//! The tables of the documentation, compared with the code: the settings of README.md and the limits of docs/operations.md.
+//! The tables of the documentation, compared with the code: the settings of README.md and the limits of
+//! docs/operations.md.
 
 use crate::args;
 use std::collections::BTreeSet;

@@ -5,8 +5,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// How long the allocator keeps freed memory, if the server has no memory limit. If the memory went back at once, a load that
-/// comes and goes would need new memory each time, and the system would have to clear it.
+/// How long the allocator keeps freed memory, if the server has no memory limit. If the memory went back at once, a
+/// load that comes and goes would need new memory each time, and the system would have to clear it.
 pub(crate) const FREED_MEMORY_KEPT: Duration = Duration::from_secs(10);
 
 /// How long the exit waits for unfinished work on the runtime.
@@ -48,8 +48,8 @@ pub(crate) const LOAD_RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// The maximum number of bytes in the head of a response to the load generator.
 pub(crate) const LOAD_RESPONSE_HEAD_BYTES_MAX: u64 = 64 << 10;
 
-/// The maximum number of bytes in the body of a response to the load generator. With 200 bytes per verdict, the response to the
-/// largest batch is a third of this.
+/// The maximum number of bytes in the body of a response to the load generator. With 200 bytes per verdict, the
+/// response to the largest batch is a third of this.
 pub(crate) const LOAD_RESPONSE_BODY_BYTES_MAX: u64 = 64 << 20;
 
 /// The connect timeout of a client command.

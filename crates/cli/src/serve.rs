@@ -22,8 +22,8 @@ pub(crate) struct ServeSettings {
     pub(crate) log_format: LogFormat,
 }
 
-/// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once, with the code 128 + its number.
-/// SIGHUP reloads the token files and the TLS certificate.
+/// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once, with the code 128 + its
+/// number. SIGHUP reloads the token files and the TLS certificate.
 ///
 /// # Errors
 /// One line: the settings are invalid, or the server cannot listen.

@@ -53,8 +53,8 @@ impl ReloadSignal {
 /// A flag that the first SIGTERM, SIGINT or SIGHUP sets, so that a command can end in order. A second signal ends the
 /// process at once, because a server or a terminal (after Ctrl-S) could block the command.
 ///
-/// The flag is independent of other data, so a relaxed load is enough: a load that misses the signal is followed by the next
-/// load, one poll period later.
+/// The flag is independent of other data, so a relaxed load is enough: a load that misses the signal is followed by the
+/// next load, one poll period later.
 pub(crate) fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {

@@ -35,8 +35,8 @@ pub(crate) fn init(format: LogFormat) -> Result<(), String> {
     installed.map_err(|error| error.to_string())
 }
 
-/// The first directive that is one word, but not a level. The filter would take the word for a target, and would log nothing
-/// else.
+/// The first directive that is one word, but not a level. The filter would take the word for a target, and would log
+/// nothing else.
 fn invalid_level(directives: &str) -> Option<&str> {
     let mut words = directives.split(',').map(str::trim).filter(|word| !word.is_empty());
     words.find(|word| !word.contains(['=', '[', ':']) && word.parse::<LevelFilter>().is_err())

@@ -1,9 +1,9 @@
 //! loom's atomics, with every order of two accesses explored.
 //!
-//! loom 0.7.2 forgets the load of another thread as soon as the writing thread loads too (tokio-rs/loom #166, #392). Then it
-//! does not explore the other order: a load followed by a compare-and-swap passes after one execution. So each atomic here
-//! has a second atomic, which every access increments first. Two increments are always dependent, so every order of two
-//! accesses is explored. They are Relaxed, so they add no happens-before edge.
+//! loom 0.7.2 forgets the load of another thread as soon as the writing thread loads too (tokio-rs/loom #166, #392).
+//! Then it does not explore the other order: a load followed by a compare-and-swap passes after one execution. So each
+//! atomic here has a second atomic, which every access increments first. Two increments are always dependent, so every
+//! order of two accesses is explored. They are Relaxed, so they add no happens-before edge.
 
 use loom::sync::atomic::{self, Ordering};
 

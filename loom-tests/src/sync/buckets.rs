@@ -1,5 +1,5 @@
-//! Stand-in for the array of buckets. A bucket has two words, so that a small model can probe beyond the end of a bucket. The
-//! memory is not mapped from the system.
+//! Stand-in for the array of buckets. A bucket has two words, so that a small model can probe beyond the end of a
+//! bucket. The memory is not mapped from the system.
 //!
 //! Not covered: the mapping itself, and that its memory reads as zero after it is returned.
 

@@ -1,8 +1,8 @@
 //! A mutex whose `try_lock` never waits.
 //!
-//! loom 0.7.2 treats a thread that is about to call `try_lock` on loom's mutex as a thread that waits for it, and reports a
-//! deadlock where `try_lock` would have failed. Here a flag says whether the mutex is held, and loom's mutex and condition
-//! variable guard the flag. loom's mutex is never held while a thread waits.
+//! loom 0.7.2 treats a thread that is about to call `try_lock` on loom's mutex as a thread that waits for it, and
+//! reports a deadlock where `try_lock` would have failed. Here a flag says whether the mutex is held, and loom's mutex
+//! and condition variable guard the flag. loom's mutex is never held while a thread waits.
 
 use loom::cell::{MutPtr, UnsafeCell};
 use loom::sync::Condvar;

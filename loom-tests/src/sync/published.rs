@@ -2,8 +2,8 @@
 
 use loom::cell::UnsafeCell;
 
-/// A value that is written while it is owned, and only read after its address is published. loom compares each read with the
-/// writes that happen before it.
+/// A value that is written while it is owned, and only read after its address is published. loom compares each read
+/// with the writes that happen before it.
 pub(crate) struct Published<T>(UnsafeCell<T>);
 
 impl<T> Published<T> {
@@ -13,7 +13,8 @@ impl<T> Published<T> {
 
     #[expect(unsafe_code, reason = "loom's cell hands out raw pointers")]
     pub(crate) fn get(&self) -> &T {
-        // SAFETY: no thread writes after the publication, so the reference may live longer than loom's check of the access.
+        // SAFETY: no thread writes after the publication, so the reference may live longer than loom's check of the
+        // access.
         self.0.with(|value| unsafe { &*value })
     }
 

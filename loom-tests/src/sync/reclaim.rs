@@ -1,9 +1,9 @@
-//! Stand-in for the deferred reclamation by crossbeam-epoch. It frees memory as early as any correct epoch scheme may, keeps
-//! freed memory in quarantine to detect an access after the free, and counts the memory that is never freed.
+//! Stand-in for the deferred reclamation by crossbeam-epoch. It frees memory as early as any correct epoch scheme may,
+//! keeps freed memory in quarantine to detect an access after the free, and counts the memory that is never freed.
 //!
-//! The bookkeeping uses std and is thread-local. A checker runs all threads of a model on one OS thread, and types of the
-//! checker would add happens-before edges here that the real code does not have. The edges that crossbeam-epoch does add
-//! (pinning and collecting run SeqCst fences) are added by fences.
+//! The bookkeeping uses std and is thread-local. A checker runs all threads of a model on one OS thread, and types of
+//! the checker would add happens-before edges here that the real code does not have. The edges that crossbeam-epoch
+//! does add (pinning and collecting run SeqCst fences) are added by fences.
 //!
 //! Not covered: crossbeam-epoch's own algorithm.
 #![allow(unsafe_code, reason = "a stand-in for a file with unsafe code")]
@@ -190,10 +190,12 @@ pub(crate) fn live() -> usize {
     registry(|registry| registry.allocations.values().filter(|freed| !**freed).count())
 }
 
-/// For the rest of the execution, the accesses of a thread before it unpins happen before the calls after a grace period.
+/// For the rest of the execution, the accesses of a thread before it unpins happen before the calls after a grace
+/// period.
 ///
-/// Epochs always guarantee that, by the Release of an unpinning and the Acquire of their advance. It costs a model two more
-/// accesses for each guard. So only models enable it that read values which other threads have written *while pinned*.
+/// Epochs always guarantee that, by the Release of an unpinning and the Acquire of their advance. It costs a model two
+/// more accesses for each guard. So only models enable it that read values which other threads have written *while
+/// pinned*.
 pub(crate) fn track_unpins() {
     registry(|registry| registry.unpins = Some(Rc::new(AtomicUsize::new(0))));
 }

@@ -1,5 +1,5 @@
-//! `crate::sync` as the shipped source expects it, made of shuttle's types: every access is a point where another thread
-//! may go on. Every ordering is sequentially consistent here; weak ones are loom's to check.
+//! `crate::sync` as the shipped source expects it, made of shuttle's types: every access is a point where another
+//! thread may go on. Every ordering is sequentially consistent here; weak ones are loom's to check.
 
 #[path = "../../../loom-tests/src/sync/buckets.rs"]
 pub(crate) mod buckets;

@@ -29,7 +29,8 @@ pub(crate) struct Decoder {
 impl Decoder {
     /// Decodes the events of `body`, and validates them as far as that needs no clock.
     ///
-    /// O(bytes). It allocates the columns of the batch, and nothing for a single event. The body becomes the batch's text.
+    /// O(bytes). It allocates the columns of the batch, and nothing for a single event. The body becomes the batch's
+    /// text.
     ///
     /// # Errors
     /// [`DecodeError`] if nothing of the body is taken.
@@ -40,13 +41,14 @@ impl Decoder {
         schema: &Schema,
         keys: &HashKeys,
     ) -> Result<Batch, DecodeError> {
-        // In a valid UTF-8 body, every string between two quotes is valid too. Other bodies are rare and go the general way.
+        // In a valid UTF-8 body, every string between two quotes is valid too. Other bodies are rare and go the general
+        // way.
         let use_fast_path = simdutf8::basic::from_utf8(&body).is_ok();
         self.decode_with(use_fast_path, body, format, schema, keys)
     }
 
-    /// [`decode`](Self::decode) for a body that is valid and of the usual shape throughout. It takes at most some tens of
-    /// nanoseconds an event, and returns any other body unchanged.
+    /// [`decode`](Self::decode) for a body that is valid and of the usual shape throughout. It takes at most some tens
+    /// of nanoseconds an event, and returns any other body unchanged.
     ///
     /// # Errors
     /// The body.

@@ -8,7 +8,8 @@ use crate::event::validate::RowBuilder;
 
 /// Reads a body that is one event, or an array of events, into an empty batch. `text` is well-formed UTF-8.
 ///
-/// Returns false if the body has anything that the fast path does not know. The content of the batch is then meaningless.
+/// Returns false if the body has anything that the fast path does not know. The content of the batch is then
+/// meaningless.
 pub(in crate::event) fn read_json(text: &[u8], rows: &mut RowBuilder<'_>, batch: &mut Batch) -> bool {
     let mut shape = None;
     let events = EventReader::new(text, &mut shape, rows, batch);
@@ -22,8 +23,9 @@ pub(in crate::event) struct LineReader {
 }
 
 impl LineReader {
-    /// Adds the events of all lines from `start` up to the first line that the fast path does not know, and returns the start
-    /// of that line. `text` is well-formed UTF-8 from `start` on, and its part before `start` is unchanged since it was read.
+    /// Adds the events of all lines from `start` up to the first line that the fast path does not know, and returns the
+    /// start of that line. `text` is well-formed UTF-8 from `start` on, and its part before `start` is unchanged since
+    /// it was read.
     pub(in crate::event) fn read(
         &mut self,
         text: &[u8],

@@ -104,8 +104,8 @@ impl<'a, 't, 's, const IS_NDJSON: bool> EventReader<'a, 't, 's, IS_NDJSON> {
     }
 }
 
-/// Adds the event at `at` token by token, because it does not have the shape of the event before. Returns the position of the
-/// next byte after it that is not white space.
+/// Adds the event at `at` token by token, because it does not have the shape of the event before. Returns the position
+/// of the next byte after it that is not white space.
 struct Fallback<'e, 'a, 't, 's, const IS_NDJSON: bool> {
     events: &'e mut EventReader<'a, 't, 's, IS_NDJSON>,
     at: usize,

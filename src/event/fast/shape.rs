@@ -6,9 +6,9 @@ use crate::event::batch::Field;
 
 /// The order of an event's members, and the text around their values.
 ///
-/// Anything may be between the closing quote of one value and the opening quote of the next: white space, and other members
-/// if they are the same in every event. All of that text was once read as part of a valid event. So wherever the same text
-/// appears again, it is the same part of a valid event.
+/// Anything may be between the closing quote of one value and the opening quote of the next: white space, and other
+/// members if they are the same in every event. All of that text was once read as part of a valid event. So wherever
+/// the same text appears again, it is the same part of a valid event.
 #[derive(Clone, Copy)]
 pub(super) struct EventShape {
     members: [Member; 4],
@@ -34,8 +34,8 @@ struct TextRange {
 }
 
 impl EventShape {
-    /// Reads an event of this shape that begins at `at`, and returns its end. The values are written to `values`, each at
-    /// the index of its [`Field`].
+    /// Reads an event of this shape that begins at `at`, and returns its end. The values are written to `values`, each
+    /// at the index of its [`Field`].
     ///
     /// The values are not returned, because a copy of the whole array would wait for the stores of the single values.
     #[inline(always)]
@@ -94,8 +94,8 @@ impl ShapeLearner {
         (self.len, self.at) = (self.len + 1, end);
     }
 
-    /// The shape of the event that ends at `end` and has each field once, as a string. `None` if the text between two values
-    /// is longer than a block.
+    /// The shape of the event that ends at `end` and has each field once, as a string. `None` if the text between two
+    /// values is longer than a block.
     #[inline(always)]
     pub(super) fn shape(self, end: usize) -> Option<EventShape> {
         let tail = TextRange { start: self.at, len: end - self.at };

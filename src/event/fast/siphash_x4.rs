@@ -1,8 +1,8 @@
 //! SipHash of four ids at once, one id in each lane of a vector.
 //!
-//! The function is exactly that of [`HashKeys`](crate::key::HashKeys): SipHash-1-3 with 128 bits of output (Aumasson and
-//! Bernstein, "SipHash: a fast short-input PRF", 2012). One hash is a chain of steps, each of which waits for the step
-//! before. Four hashes side by side in a vector take little longer than one.
+//! The function is exactly that of [`HashKeys`](crate::key::HashKeys): SipHash-1-3 with 128 bits of output (Aumasson
+//! and Bernstein, "SipHash: a fast short-input PRF", 2012). One hash is a chain of steps, each of which waits for the
+//! step before. Four hashes side by side in a vector take little longer than one.
 
 use super::simd::{LANES, Simd, U64x4};
 use crate::key::SipKey;

@@ -5,8 +5,8 @@ use std::hint::cold_path;
 
 /// The expected end of a string.
 ///
-/// If the string ends there, the result is a number that was known before the search. The processor predicts that branch and
-/// continues; otherwise it would have to wait for the vector unit before it knows the next position to read.
+/// If the string ends there, the result is a number that was known before the search. The processor predicts that
+/// branch and continues; otherwise it would have to wait for the vector unit before it knows the next position to read.
 #[derive(Clone, Copy)]
 pub(super) struct StringEnd {
     len: usize,

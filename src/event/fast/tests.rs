@@ -38,7 +38,8 @@ fn decode(use_fast_path: bool, body: &[u8], format: Format, events_max: usize) -
     batch.map(|batch| rows(&batch))
 }
 
-/// Whether serde_json accepts a text. `None` for a number beyond `f64`, which serde_json refuses and the contract allows.
+/// Whether serde_json accepts a text. `None` for a number beyond `f64`, which serde_json refuses and the contract
+/// allows.
 fn is_json(text: &[u8]) -> Option<bool> {
     match serde_json::from_slice::<serde_json::Value>(text) {
         Ok(_) => Some(true),

@@ -12,8 +12,8 @@ const NESTED_MAX: u32 = u64::BITS;
 
 /// Reads JSON without escapes, and reads each byte once.
 ///
-/// With `IS_NDJSON`, a line feed ends the text; otherwise it is white space. `None` as a result means that the fast path does
-/// not know this text, valid or not.
+/// With `IS_NDJSON`, a line feed ends the text; otherwise it is white space. `None` as a result means that the fast
+/// path does not know this text, valid or not.
 #[derive(Clone, Copy)]
 pub(super) struct TokenReader<'t, S, const IS_NDJSON: bool> {
     pub(super) simd: S,

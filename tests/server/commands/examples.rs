@@ -24,8 +24,8 @@ fn the_producer_in_python_sends_its_events() {
     assert_eq!(server.total_events(), 1_000);
 }
 
-/// Runs a producer against a proxy whose server restarts, and then refuses an event as overloaded. The producer must send
-/// the batch and the event again.
+/// Runs a producer against a proxy whose server restarts, and then refuses an event as overloaded. The producer must
+/// send the batch and the event again.
 fn assert_sends_again(mut command: Command) {
     let ids = |body: String| -> Vec<String> {
         let events: Vec<serde_json::Value> = serde_json::from_str(&body).unwrap();

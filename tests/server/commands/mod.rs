@@ -1,4 +1,5 @@
-//! The commands: their arguments, output and exit codes. The examples and the tutorials of the documentation are commands too.
+//! The commands: their arguments, output and exit codes. The examples and the tutorials of the documentation are
+//! commands too.
 
 mod demo;
 mod examples;

@@ -78,7 +78,8 @@ fn a_refused_head_ends_the_connection_even_if_it_arrives_in_two_parts() {
         for cut in [1, 10, head.len() - 4, head.len() - 3, head.len() - 2, head.len() - 1] {
             let mut connection = server.connect();
             connection.send(&head[..cut]);
-            // The pause lets the server read the first part alone. If it is too short, the test checks less, but does not fail.
+            // The pause lets the server read the first part alone. If it is too short, the test checks less, but does
+            // not fail.
             sleep(Duration::from_millis(20));
             connection.try_send(&head[cut..]);
             let answers = String::from_utf8(connection.remains()).unwrap();

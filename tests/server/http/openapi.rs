@@ -283,8 +283,8 @@ fn the_description_has_the_configured_attributes_and_types() {
     }
 }
 
-/// The query that a generated client writes for a parameter with these values (OpenAPI 3.1, 4.8.12: a list is repeated by
-/// default).
+/// The query that a generated client writes for a parameter with these values (OpenAPI 3.1, 4.8.12: a list is repeated
+/// by default).
 fn written(parameter: &Value, values: &[&str]) -> String {
     let name = parameter["name"].as_str().unwrap();
     match parameter.get("explode").is_none_or(|explode| *explode == true) {

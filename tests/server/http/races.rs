@@ -122,8 +122,8 @@ fn of_two_posts_of_one_event_one_is_accepted() {
 /// Users that a [`named`] table contains.
 const KNOWN: [&str; 3] = ["u-1", "u-2", "u-3"];
 
-/// The number of users with events that no table contains. Each table is prepared for all of them. This takes so long that
-/// other writers come between its check and its publication.
+/// The number of users with events that no table contains. Each table is prepared for all of them. This takes so long
+/// that other writers come between its check and its publication.
 const UNKNOWN: usize = 50_000;
 
 /// A reference table with a name, which is the plan and the region of all its users.

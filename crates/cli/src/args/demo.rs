@@ -59,8 +59,8 @@ impl DemoArgs {
     }
 }
 
-/// A token of the demo's own, if the role needs a token. The server keeps only digests of the configured tokens, so the demo
-/// cannot use those.
+/// A token of the demo's own, if the role needs a token. The server keeps only digests of the configured tokens, so the
+/// demo cannot use those.
 fn own_token(tokens: &mut TokenSources, role: Role) -> Result<Option<Token>, String> {
     if tokens.is_open(role) {
         return Ok(None);

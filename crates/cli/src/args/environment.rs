@@ -11,8 +11,8 @@ pub(super) fn variable(name: &str) -> Result<Option<String>, String> {
     std::env::var_os(name).map(text).transpose()
 }
 
-/// Makes the options of a command ignore variables that are set to an empty text. A file of variables often has lines such
-/// as `WEIR_LISTEN=${LISTEN:-}`, where an empty value means that the option is not set.
+/// Makes the options of a command ignore variables that are set to an empty text. A file of variables often has lines
+/// such as `WEIR_LISTEN=${LISTEN:-}`, where an empty value means that the option is not set.
 pub(super) fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
     command

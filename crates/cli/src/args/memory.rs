@@ -5,7 +5,8 @@ use weir_server::limits;
 /// The parts of `--max-memory`. The rest is slack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MemoryBudget {
-    /// For the data of the engine, and for all other memory of the process. The server reports that memory to the engine.
+    /// For the data of the engine, and for all other memory of the process. The server reports that memory to the
+    /// engine.
     pub(super) engine_bytes: usize,
     /// For request bodies in flight, for parsing them, and for the responses.
     pub(super) bodies_bytes: usize,
@@ -14,7 +15,8 @@ pub(super) struct MemoryBudget {
 impl MemoryBudget {
     /// Splits the limit.
     ///
-    /// The server samples the memory of the process from time to time, so memory can grow unnoticed between two samples:
+    /// The server samples the memory of the process from time to time, so memory can grow unnoticed between two
+    /// samples:
     ///
     /// - Bodies get a quarter, but no more than without a limit, and no less than two of the largest bodies.
     /// - The slack for all other growth is an eighth, and at least

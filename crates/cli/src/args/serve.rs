@@ -53,15 +53,15 @@ pub(super) struct ServeArgs {
     #[arg(allow_negative_numbers = true)]
     pub(super) dedup_horizon: Option<Horizon>,
 
-    /// Remember event_ids in preallocated tables, for this many ids per horizon. The tables take about 32 bytes per id and
-    /// are faster. Events beyond the capacity are rejected as overloaded [default: a table that grows and shrinks with the
-    /// ids].
+    /// Remember event_ids in preallocated tables, for this many ids per horizon. The tables take about 32 bytes per id
+    /// and are faster. Events beyond the capacity are rejected as overloaded [default: a table that grows and shrinks
+    /// with the ids].
     #[arg(long, env = "WEIR_DEDUP_CAPACITY", value_name = "IDS")]
     #[arg(allow_negative_numbers = true)]
     pub(super) dedup_capacity: Option<usize>,
 
-    /// The attributes of users that metrics are broken down by, in the order of the responses: 1 to 8 names, separated by
-    /// commas [default: plan,region].
+    /// The attributes of users that metrics are broken down by, in the order of the responses: 1 to 8 names, separated
+    /// by commas [default: plan,region].
     #[arg(long, env = "WEIR_ATTRIBUTES", value_name = "NAME,…", value_delimiter = ',')]
     #[arg(default_values_t = EngineConfig::default().attributes, hide_default_value = true)]
     pub(super) attributes: Vec<String>,
@@ -101,8 +101,8 @@ pub(super) struct ServeArgs {
     #[arg(allow_negative_numbers = true)]
     pub(super) idle_timeout: u64,
 
-    /// A file of tokens that may post events, one per line. Without a token here or in WEIR_INGEST_TOKEN, every client may
-    /// post events.
+    /// A file of tokens that may post events, one per line. Without a token here or in WEIR_INGEST_TOKEN, every client
+    /// may post events.
     #[arg(long, env = "WEIR_INGEST_TOKEN_FILE", value_name = "FILE")]
     pub(super) ingest_token_file: Option<PathBuf>,
 
@@ -126,7 +126,8 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "WEIR_WORKERS", value_name = "N", allow_negative_numbers = true)]
     pub(super) workers: Option<usize>,
 
-    /// The number of shards of the window, a power of two up to 256. Shards only reduce contention [default: one per core].
+    /// The number of shards of the window, a power of two up to 256. Shards only reduce contention [default: one per
+    /// core].
     #[arg(long, env = "WEIR_SHARDS", value_name = "N", allow_negative_numbers = true)]
     pub(super) shards: Option<usize>,
 

@@ -1,5 +1,5 @@
-//! The HTTP client. Its calls block, and its connections are kept alive (ureq, with rustls). It uses no proxy and follows no
-//! redirect.
+//! The HTTP client. Its calls block, and its connections are kept alive (ureq, with rustls). It uses no proxy and
+//! follows no redirect.
 
 use crate::client::base_url::BaseUrl;
 use crate::client::request_error::{ErrorResponse, RequestError};

@@ -102,7 +102,8 @@ impl RequestError {
         }
     }
 
-    /// Whether the server may have processed the request in spite of the error. A gateway may have lost the response, too.
+    /// Whether the server may have processed the request in spite of the error. A gateway may have lost the response,
+    /// too.
     pub(crate) fn may_be_processed(&self) -> bool {
         match self {
             Self::NoResponse { .. } | Self::InvalidResponse { .. } => true,

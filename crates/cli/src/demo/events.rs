@@ -144,7 +144,8 @@ impl DemoEvents {
         format!("demo-{:016x}-{}", self.run, self.next_id)
     }
 
-    /// A random type. The first type is twice as likely as the second type, three times as likely as the third, and so on.
+    /// A random type. The first type is twice as likely as the second type, three times as likely as the third, and so
+    /// on.
     fn event_type(&mut self) -> &str {
         let mut weights = (1..=self.types.len()).map(|rank| 1.0 / rank as f64);
         let mut drawn = self.rng.random_range(0.0..weights.clone().sum::<f64>());

@@ -55,8 +55,8 @@ impl TrafficGenerator {
 
 impl Drop for TrafficGenerator {
     fn drop(&mut self) {
-        // Relaxed: an independent flag. The threads load it, and no other data depends on it: a thread that sees the old
-        // value sends once more, and a thread that sees the new value ends.
+        // Relaxed: an independent flag. The threads load it, and no other data depends on it: a thread that sees the
+        // old value sends once more, and a thread that sees the new value ends.
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             // A panic of the thread has already been printed.
@@ -107,8 +107,8 @@ fn send_events(client: &Client, mut events: DemoEvents, stop: &AtomicBool) {
     }
 }
 
-/// The address at which a server is reached from its own machine. A server that listens on all addresses is reached at the
-/// loopback address.
+/// The address at which a server is reached from its own machine. A server that listens on all addresses is reached at
+/// the loopback address.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

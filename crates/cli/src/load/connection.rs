@@ -43,8 +43,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a request, and waits for the response. A failed request is not sent again, because it is unknown whether the
-    /// server accepted its events.
+    /// Sends a request, and waits for the response. A failed request is not sent again, because it is unknown whether
+    /// the server accepted its events.
     ///
     /// # Errors
     /// There is no response, or the response has no counts. The next exchange has a new connection.

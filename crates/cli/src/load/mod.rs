@@ -4,13 +4,13 @@
 //! schedule (when) -> request (what) -> connection (exchange) -> recorder -> report
 //! ```
 //!
-//! The generator is an open loop. Requests are due on a schedule that does not wait for responses. Latency counts from the
-//! time when a request was due, not from the time when it could be sent. So a stall of the server counts for every request
-//! that the stall delayed. This corrects what Gil Tene calls coordinated omission. The first connection that is free sends the
-//! next request that is due.
+//! The generator is an open loop. Requests are due on a schedule that does not wait for responses. Latency counts from
+//! the time when a request was due, not from the time when it could be sent. So a stall of the server counts for every
+//! request that the stall delayed. This corrects what Gil Tene calls coordinated omission. The first connection that is
+//! free sends the next request that is due.
 //!
-//! Each connection is a thread with blocking calls. A sleep of a thread ends within microseconds of its time; the timers of an
-//! asynchronous runtime have a resolution of milliseconds.
+//! Each connection is a thread with blocking calls. A sleep of a thread ends within microseconds of its time; the
+//! timers of an asynchronous runtime have a resolution of milliseconds.
 
 mod connection;
 mod exchange_error;
@@ -52,8 +52,8 @@ const STACK_BYTES: usize = 256 << 10;
 pub(crate) fn run(options: &LoadOptions) -> Result<Report, Box<dyn Error>> {
     let mut workers = worker::connect_all(options)?;
     let recorder = Recorder::new();
-    // No worker sends before all workers are ready. The schedule starts when the gate opens. If a thread cannot be started, the
-    // gate opens without a schedule.
+    // No worker sends before all workers are ready. The schedule starts when the gate opens. If a thread cannot be
+    // started, the gate opens without a schedule.
     let gate = RwLock::new(None);
     thread::scope(|scope| -> io::Result<()> {
         let mut opening = gate.write().expect(NO_PANIC);

@@ -12,8 +12,8 @@ use weir_api::IngestCounts;
 /// The number of significant digits of a latency.
 const DIGITS: u8 = 3;
 
-/// The records of all connections, behind a lock. A record takes a fraction of a microsecond, and an exchange takes at least
-/// tens of microseconds, so the lock is rarely contended.
+/// The records of all connections, behind a lock. A record takes a fraction of a microsecond, and an exchange takes at
+/// least tens of microseconds, so the lock is rarely contended.
 #[derive(Debug)]
 pub(super) struct Recorder(Mutex<Records>);
 

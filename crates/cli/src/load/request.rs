@@ -1,5 +1,5 @@
-//! A request that is built once and refilled in place. Ids, users and timestamps have fixed widths, so a refill costs a few
-//! stores per event and no formatting.
+//! A request that is built once and refilled in place. Ids, users and timestamps have fixed widths, so a refill costs a
+//! few stores per event and no formatting.
 
 use crate::load::options::Workload;
 use crate::load::target::Target;
@@ -65,11 +65,11 @@ impl Request {
         &self.bytes
     }
 
-    /// Fills every event with an id, a user and a timestamp, and returns the expected counts. The ids start at `first_id`, and
-    /// there is one for each event. The timestamps are `now_ms`, except for late events.
+    /// Fills every event with an id, a user and a timestamp, and returns the expected counts. The ids start at
+    /// `first_id`, and there is one for each event. The timestamps are `now_ms`, except for late events.
     ///
-    /// A duplicate repeats an id of the last request that was [accepted](Self::mark_accepted), or else an earlier id of this
-    /// request. If there is no such id yet, the event is new.
+    /// A duplicate repeats an id of the last request that was [accepted](Self::mark_accepted), or else an earlier id of
+    /// this request. If there is no such id yet, the event is new.
     pub(super) fn refill(&mut self, first_id: u64, now_ms: i64) -> IngestCounts {
         let (now, past) = (timestamp(now_ms), timestamp(now_ms - LATE_MS));
         let last_id = first_id + self.events.len() as u64 - 1;
@@ -128,8 +128,8 @@ fn head(target: &Target, workload: &Workload, body_bytes: usize) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// A body with placeholders, and their positions. The types of the events are the default types of a server, and do not change
-/// between requests.
+/// A body with placeholders, and their positions. The types of the events are the default types of a server, and do not
+/// change between requests.
 fn body(format: Format, batch_events: usize, nonce: u64, rng: &mut SmallRng) -> (Vec<u8>, Vec<EventOffsets>) {
     let (open, between, close) = match format {
         Format::Json => ("[", ",", "]"),

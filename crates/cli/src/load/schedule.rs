@@ -49,8 +49,8 @@ impl Schedule {
     ///
     /// With a rate, request n is due n batches after the start. That time can be in the past or in the future.
     pub(super) fn next(&self, now: Instant) -> Option<ScheduledRequest> {
-        // Relaxed: the number is the only shared data. The operation is atomic with itself: whichever thread comes first gets
-        // the lower number, and no two threads get the same.
+        // Relaxed: the number is the only shared data. The operation is atomic with itself: whichever thread comes
+        // first gets the lower number, and no two threads get the same.
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let due = match self.rate {
             Rate::EventsPerSec(events_per_sec) => Some(self.start + self.offset(number, events_per_sec)),
@@ -59,8 +59,8 @@ impl Schedule {
         (now.max(due.unwrap_or(now)) < self.end).then_some(ScheduledRequest { number, due })
     }
 
-    /// The time from the start until a request is due, rounded down to nanoseconds. The rounding errors do not add up. A
-    /// request is due before the end exactly if [`scheduled_requests`] counts it.
+    /// The time from the start until a request is due, rounded down to nanoseconds. The rounding errors do not add up.
+    /// A request is due before the end exactly if [`scheduled_requests`] counts it.
     fn offset(&self, number: u64, events_per_sec: u64) -> Duration {
         let events = u128::from(number) * self.batch_events as u128;
         let nanos = events * NANOS_PER_SEC / u128::from(events_per_sec);
@@ -76,8 +76,8 @@ pub(super) fn scheduled_requests(rate: Rate, duration: Duration, batch_events: u
     Some(events_nanos.div_ceil(batch_nanos) as u64)
 }
 
-/// Makes the sleeps of the calling thread end on time. By default Linux adds up to 50 µs, which would be measured as latency.
-/// If the system refuses, nothing changes.
+/// Makes the sleeps of the calling thread end on time. By default Linux adds up to 50 µs, which would be measured as
+/// latency. If the system refuses, nothing changes.
 pub(super) fn sleep_precisely() {
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));

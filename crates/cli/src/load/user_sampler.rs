@@ -15,8 +15,8 @@ pub(crate) enum UserSampler {
     Zipf(ZipfDraws),
 }
 
-/// Draws that were made in advance, because a draw costs more than all other work for an event. They repeat in the same order.
-/// The rarest users of a large population may be missing.
+/// Draws that were made in advance, because a draw costs more than all other work for an event. They repeat in the same
+/// order. The rarest users of a large population may be missing.
 #[derive(Clone, Debug)]
 pub(crate) struct ZipfDraws {
     draws: Arc<[u32]>,

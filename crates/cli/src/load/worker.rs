@@ -43,8 +43,8 @@ pub(super) fn connect_all(options: &LoadOptions) -> Result<Vec<Worker>, Box<dyn 
 }
 
 impl Worker {
-    /// Does the one-time work of a thread before the run starts. Its first allocation takes megabytes of new memory, which the
-    /// system clears first. For hundreds of connections this takes seconds.
+    /// Does the one-time work of a thread before the run starts. Its first allocation takes megabytes of new memory,
+    /// which the system clears first. For hundreds of connections this takes seconds.
     pub(super) fn prepare(&mut self) {
         sleep_precisely();
         // The request is filled again before it is sent.

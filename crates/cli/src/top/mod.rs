@@ -34,8 +34,8 @@ const PRINTED_COLUMNS: usize = 80;
 /// Shows the metrics until the user quits. If stdout is not a terminal, prints them once.
 ///
 /// # Errors
-/// One line: the terminal cannot be used, or a request failed. While the metrics are live, temporary errors are shown and
-/// retried; all other errors end the command.
+/// One line: the terminal cannot be used, or a request failed. While the metrics are live, temporary errors are shown
+/// and retried; all other errors end the command.
 pub(crate) fn run(options: &TopOptions) -> Result<(), Box<dyn Error>> {
     let poller = Poller::new(Client::new(&options.client)?, options);
     if options.once || !io::stdout().is_terminal() {

@@ -13,8 +13,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 ///
 /// - After the head timeout or the idle timeout, the reader sees the end of the stream, as if the peer had closed it.
 /// - A write is an error when the peer reads a response more slowly than the minimum rate.
-/// - The reader gets invalid bytes in place of ambiguous framing. So hyper rejects the request and closes the connection.
-///   The bytes after it are dropped.
+/// - The reader gets invalid bytes in place of ambiguous framing. So hyper rejects the request and closes the
+///   connection. The bytes after it are dropped.
 /// - When the server closes the connection while the peer still sends, the stream is drained for a short time.
 ///   Otherwise TCP would reset the connection, and the peer might never see the response (RFC 9112, 9.6).
 pub(super) struct TimeoutIo<S> {

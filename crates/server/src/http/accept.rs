@@ -17,11 +17,12 @@ pub(crate) struct Form {
 /// How closely a range names a form, whether with its version, and then its weight in thousandths.
 type Match = (u8, bool, u16);
 
-/// The index of the form that the client prefers: the first of those that it likes best, or the first of all where it says
-/// nothing or would have none of them (which a server may disregard; RFC 9110, 12.4.1).
+/// The index of the form that the client prefers: the first of those that it likes best, or the first of all where it
+/// says nothing or would have none of them (which a server may disregard; RFC 9110, 12.4.1).
 ///
-/// Of several ranges that name a form the closest counts. A range whose weight is malformed is left out, a `charset` must be
-/// UTF-8, and parameters that no form has are not looked at: Prometheus sends `escaping`, which makes no difference here.
+/// Of several ranges that name a form the closest counts. A range whose weight is malformed is left out, a `charset`
+/// must be UTF-8, and parameters that no form has are not looked at: Prometheus sends `escaping`, which makes no
+/// difference here.
 pub(crate) fn preferred(headers: &HeaderMap, forms: &[Form]) -> usize {
     let mut best = (0, 0);
     for (index, form) in forms.iter().enumerate() {

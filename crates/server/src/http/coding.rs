@@ -20,7 +20,8 @@ pub(crate) enum ContentEncoding {
     Zstd,
 }
 
-/// The coding of a body is none of [`ACCEPTED_CODINGS`](weir_api::headers::ACCEPTED_CODINGS), or it was coded more than once.
+/// The coding of a body is none of [`ACCEPTED_CODINGS`](weir_api::headers::ACCEPTED_CODINGS), or it was coded more than
+/// once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UnsupportedEncoding;
 
@@ -97,7 +98,8 @@ fn unzstd(encoded: &[u8], max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
 /// Appends everything that `decoder` yields, and says whether `decoded` stays within `max_bytes`.
 fn read_up_to(mut decoder: impl Read, decoded: &mut Vec<u8>, max_bytes: usize) -> io::Result<bool> {
     const FIRST_BYTES: usize = 64 << 10;
-    /// Large steps: each leaves a piece behind that the allocator keeps for a while, and room that is not used takes none.
+    /// Large steps: each leaves a piece behind that the allocator keeps for a while, and room that is not used takes
+    /// none.
     const GROWS_BY: usize = 7;
     // One byte more than allowed tells "too large" from "exactly as large"; in the latter case the end of the stream,
     // and with it the checksum, has been seen.

@@ -20,8 +20,8 @@ impl Parameter<'_> {
     }
 }
 
-/// The parameters in order, read as HTML forms write them (WHATWG URL, 5.1): `+` is a space, and a `%` that begins no escape
-/// stands for itself.
+/// The parameters in order, read as HTML forms write them (WHATWG URL, 5.1): `+` is a space, and a `%` that begins no
+/// escape stands for itself.
 pub(crate) fn parameters(query: Option<&str>) -> impl Iterator<Item = Parameter<'_>> {
     query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

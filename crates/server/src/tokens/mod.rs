@@ -33,8 +33,8 @@ impl Tokens {
     /// Adds a token of a role.
     ///
     /// # Errors
-    /// One line that does not contain the token. The token has characters outside of RFC 6750's `b64token`, or its length
-    /// is outside of [`TOKEN_BYTES`](limits::TOKEN_BYTES), or the role already has
+    /// One line that does not contain the token. The token has characters outside of RFC 6750's `b64token`, or its
+    /// length is outside of [`TOKEN_BYTES`](limits::TOKEN_BYTES), or the role already has
     /// [`TOKENS_MAX`](limits::TOKENS_MAX) tokens.
     pub fn add(&mut self, role: Role, token: &str) -> Result<(), String> {
         let (name, tokens) = (role.name(), &mut self.0[role as usize]);

@@ -1,7 +1,8 @@
-//! Stand-in for the part of arc-swap that the publication of generations uses, made of types that a model checker explores.
+//! Stand-in for the part of arc-swap that the publication of generations uses, made of types that a model checker
+//! explores.
 //!
-//! It has the guarantees that the protocol needs. Loads and swaps of one cell are linearisable, and a swap succeeds exactly if
-//! the cell still holds the same allocation that the caller has loaded.
+//! It has the guarantees that the protocol needs. Loads and swaps of one cell are linearisable, and a swap succeeds
+//! exactly if the cell still holds the same allocation that the caller has loaded.
 //!
 //! Not covered: arc-swap's own algorithm (debts, hazard slots, its orderings).
 

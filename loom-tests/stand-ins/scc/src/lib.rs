@@ -1,8 +1,8 @@
 //! Stand-in for the part of scc that the elastic dedup uses, made of types that a model checker explores.
 //!
-//! It has the guarantees that the protocol needs. An entry is held exclusively from [`HashMap::entry_sync`] until it is consumed
-//! or dropped, and [`HashMap::retain_sync`] holds each entry while it decides about it. One lock replaces all bucket locks of
-//! scc, which makes no difference for the one or two keys of a model.
+//! It has the guarantees that the protocol needs. An entry is held exclusively from [`HashMap::entry_sync`] until it is
+//! consumed or dropped, and [`HashMap::retain_sync`] holds each entry while it decides about it. One lock replaces all
+//! bucket locks of scc, which makes no difference for the one or two keys of a model.
 //!
 //! Not covered: scc's own algorithm (bucket locks, resizing, reclamation).
 

@@ -16,7 +16,8 @@ pub(in crate::event::fast) trait Simd: Copy {
 
     fn words(self, lanes: [u64; LANES]) -> Self::Words;
 
-    /// Runs a task in a function of its own, which is compiled for this unit. For tasks that are too rare to be inlined.
+    /// Runs a task in a function of its own, which is compiled for this unit. For tasks that are too rare to be
+    /// inlined.
     #[inline(never)]
     fn run<T: SimdTask>(self, task: T) -> T::Output {
         task.run(self)
@@ -70,7 +71,7 @@ impl U64x4 for [u64; LANES] {
 pub(in crate::event::fast) trait SimdTask {
     type Output;
 
-    /// Runs the task. This function, and all functions between it and the [`Simd`], need `#[inline(always)]`, so that all of
-    /// them are compiled for the unit.
+    /// Runs the task. This function, and all functions between it and the [`Simd`], need `#[inline(always)]`, so that
+    /// all of them are compiled for the unit.
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }

@@ -61,8 +61,8 @@ fn upload(client: &Client, table: &TableUpload<'_>, options: &PutOptions) -> Res
     headers.extend(if_match.as_deref().map(|tag| (IF_MATCH, tag)));
     let exchange = || client.exchange(Method::PUT, "/reference/users", &headers, body.as_bytes());
     let response = match exchange() {
-        // A second request is safe: the same table with the same timestamp changes nothing. With a precondition it would
-        // prove nothing, because the first request may have changed the generation.
+        // A second request is safe: the same table with the same timestamp changes nothing. With a precondition it
+        // would prove nothing, because the first request may have changed the generation.
         Err(error) if error.may_be_processed() && if_match.is_none() => exchange(),
         response => response,
     };

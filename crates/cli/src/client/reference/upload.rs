@@ -1,5 +1,5 @@
-//! A reference table as it is uploaded. The client does not check the JSON of the users: it passes the text on, so that the
-//! server checks exactly what the file says. Only the outermost members are parsed here.
+//! A reference table as it is uploaded. The client does not check the JSON of the users: it passes the text on, so that
+//! the server checks exactly what the file says. Only the outermost members are parsed here.
 
 use crate::client::RequestError;
 use serde::{Deserialize, Deserializer};

@@ -5,8 +5,8 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use std::time::{Duration, Instant};
 
-/// Exponential backoff with jitter. The pauses double up to a maximum, and half of each pause is random. So senders that
-/// failed at the same time do not retry at the same time.
+/// Exponential backoff with jitter. The pauses double up to a maximum, and half of each pause is random. So senders
+/// that failed at the same time do not retry at the same time.
 #[derive(Debug)]
 pub(super) struct Backoff {
     pauses: u32,

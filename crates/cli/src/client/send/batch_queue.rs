@@ -25,8 +25,8 @@ pub(super) enum Next {
     End(Result<(), InputError>),
 }
 
-/// One pending batch. The reader adds lines to it, and blocks when the next line does not fit. The sender takes the batch when
-/// it is full, after the linger time, or at the end of the input.
+/// One pending batch. The reader adds lines to it, and blocks when the next line does not fit. The sender takes the
+/// batch when it is full, after the linger time, or at the end of the input.
 pub(super) struct BatchQueue {
     limits: BatchLimits,
     pending: Mutex<PendingBatch>,
@@ -56,8 +56,8 @@ impl BatchQueue {
         self.limits
     }
 
-    /// Adds a line, which must fit into an empty batch. Blocks until the line fits into the pending batch. After the queue was
-    /// closed, lines are dropped.
+    /// Adds a line, which must fit into an empty batch. Blocks until the line fits into the pending batch. After the
+    /// queue was closed, lines are dropped.
     pub(super) fn push(&self, number: u64, line: &[u8]) {
         let mut pending = self.lock();
         if !self.fits(&pending, line) {
@@ -78,7 +78,8 @@ impl BatchQueue {
         }
     }
 
-    /// Closes the queue at the end of the input, or with the error that ends the reading. Only the first reason is kept.
+    /// Closes the queue at the end of the input, or with the error that ends the reading. Only the first reason is
+    /// kept.
     pub(super) fn close(&self, end: Result<(), InputError>) {
         self.close_with(|_| end);
     }

@@ -4,11 +4,12 @@
 //! input (bytes) -> lines -> batch queue -> sender (with retries) -> summary
 //! ```
 //!
-//! A thread of its own reads the lines, because a blocking read of a pipe cannot be interrupted when the linger time of a batch
-//! has passed. The reader is at most one batch ahead of the sender, so the memory is bounded for an input of any size.
+//! A thread of its own reads the lines, because a blocking read of a pipe cannot be interrupted when the linger time of
+//! a batch has passed. The reader is at most one batch ahead of the sender, so the memory is bounded for an input of
+//! any size.
 //!
-//! If a response is lost, the batch is sent again. This is safe because events have ids. The events that the first attempt
-//! delivered come back as duplicates, which are counted apart from the others.
+//! If a response is lost, the batch is sent again. This is safe because events have ids. The events that the first
+//! attempt delivered come back as duplicates, which are counted apart from the others.
 
 mod backoff;
 mod batch;
@@ -36,12 +37,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-/// Sends all events, and prints the summary. A signal stops the reading; the lines read so far are sent. The progress is
-/// shown on stderr if stderr is a terminal.
+/// Sends all events, and prints the summary. A signal stops the reading; the lines read so far are sent. The progress
+/// is shown on stderr if stderr is a terminal.
 ///
 /// # Errors
-/// One line: the input cannot be read, a line is too long, the server cannot be reached or did not accept a batch, or an event
-/// was rejected.
+/// One line: the input cannot be read, a line is too long, the server cannot be reached or did not accept a batch, or
+/// an event was rejected.
 pub(crate) fn run(options: &SendOptions) -> Result<(), Box<dyn Error>> {
     let client = Client::new(&options.client)?;
     let (bar, input) = open(&options.source).map_err(|error| format!("cannot read {}: {error}", options.source))?;

@@ -102,7 +102,8 @@ fn add(svg: &mut String, part: fmt::Arguments<'_>) {
     svg.write_fmt(part).expect("a write to memory does not fail");
 }
 
-/// The distance between grid lines: the smallest of 1, 2 and 5 times a power of ten with at most [`LINES_MAX`] steps up to `max`.
+/// The distance between grid lines: the smallest of 1, 2 and 5 times a power of ten with at most [`LINES_MAX`] steps up
+/// to `max`.
 pub(super) fn step(max: f64) -> f64 {
     if max <= 0.0 {
         return 1.0;

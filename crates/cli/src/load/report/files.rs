@@ -7,7 +7,8 @@ use std::io;
 use std::path::Path;
 
 impl Report {
-    /// Writes `latency.hgrm`, `report.json` and `report.html` to a directory. Creates the directory if it does not exist.
+    /// Writes `latency.hgrm`, `report.json` and `report.html` to a directory. Creates the directory if it does not
+    /// exist.
     ///
     /// # Errors
     /// A file cannot be written.

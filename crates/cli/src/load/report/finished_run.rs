@@ -66,12 +66,12 @@ impl Report {
         Self { options, records }
     }
 
-    /// Whether the run succeeded: the server's counts match the events that were sent, and no request failed. A 503 is not a
-    /// failure, because the server accepted nothing of that request.
+    /// Whether the run succeeded: the server's counts match the events that were sent, and no request failed. A 503 is
+    /// not a failure, because the server accepted nothing of that request.
     ///
-    /// The counts of each response are compared with the expected counts of its request, so errors cannot cancel out. The
-    /// totals of the server are not compared: other clients may send to it, and it is unknown whether it accepted a failed
-    /// request.
+    /// The counts of each response are compared with the expected counts of its request, so errors cannot cancel out.
+    /// The totals of the server are not compared: other clients may send to it, and it is unknown whether it accepted a
+    /// failed request.
     ///
     /// # Errors
     /// The most serious failure.

@@ -1,5 +1,5 @@
-//! The percentile distribution as text, in the format of HdrHistogram's `outputPercentileDistribution`, which its plotters
-//! read (<https://hdrhistogram.github.io/HdrHistogram/plotFiles.html>).
+//! The percentile distribution as text, in the format of HdrHistogram's `outputPercentileDistribution`, which its
+//! plotters read (<https://hdrhistogram.github.io/HdrHistogram/plotFiles.html>).
 
 use crate::load::recorder::ms;
 use crate::load::report::finished_run::STEPS_PER_HALF;

@@ -10,8 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 use weir::{MemoryUse, Metrics, Sizes};
 
-/// The value that stands for all values of an attribute that are not shown by themselves. A real value of this name is never
-/// shown by itself either, so it is counted there and cannot be taken for it.
+/// The value that stands for all values of an attribute that are not shown by themselves. A real value of this name is
+/// never shown by itself either, so it is counted there and cannot be taken for it.
 const OTHER: &str = "other";
 
 /// The attribute by which the types of events are shown; no configured attribute may be called so.

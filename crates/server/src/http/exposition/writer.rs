@@ -18,7 +18,8 @@ const NO_EXEMPLAR: Option<&Exemplar<NoLabelSet, u64>> = None;
 pub(in crate::http) enum ExpositionFormat {
     /// OpenMetrics 1.0.
     OpenMetrics,
-    /// The text format 0.0.4 of Prometheus. A counter's family has the name of its samples there, and an info is a gauge.
+    /// The text format 0.0.4 of Prometheus. A counter's family has the name of its samples there, and an info is a
+    /// gauge.
     Classic,
 }
 
@@ -31,8 +32,8 @@ impl ExpositionFormat {
     }
 }
 
-/// Writes one family after the other. A name ends with its unit, where that is seconds or bytes; a counter's name lacks the
-/// `_total` of its samples, and an information's the `_info`.
+/// Writes one family after the other. A name ends with its unit, where that is seconds or bytes; a counter's name lacks
+/// the `_total` of its samples, and an information's the `_info`.
 #[derive(Debug)]
 pub(super) struct Writer<'a>(DescriptorEncoder<'a>);
 
