@@ -47,7 +47,8 @@ fn events_beyond_the_dedup_capacity_are_refused_one_by_one_and_then_as_a_whole()
     assert_eq!(server.post(array(["a", "b"].map(event))).tally(), [2, 0, 0]);
     let reply = server.post(array(["a", "c", "d", "b"].map(event)));
     assert_eq!((reply.tally(), server.total_events()), ([1, 2, 1], 3));
-    let refused = r#"{"event_id":"d","status":"error","code":"overloaded","index":2,"message":"no room left"#;
+    let refused =
+        r#"{"event_id":"d","status":"error","code":"overloaded","index":2,"message":"the server has no capacity"#;
     assert!(reply.text().contains(refused), "{}", reply.text());
     let full = server.post(event("d"));
     assert_eq!((full.problem(), full.header("retry-after")), (problem(503, "overloaded"), "1"));
