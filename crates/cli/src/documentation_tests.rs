@@ -15,7 +15,7 @@ mod limits {
     pub(super) use weir_server::limits::*;
 }
 
-/// The files that hold them.
+/// The files that define the limits.
 const LIMITS: [&str; 3] = ["src/limits.rs", "crates/server/src/limits.rs", "crates/cli/src/limits.rs"];
 
 /// A file of the repository.
@@ -69,63 +69,63 @@ fn the_settings_of_the_readme_are_those_of_the_command_line() {
     assert!(without_a_row.is_empty(), "flags without a row: {without_a_row:?}");
 }
 
-/// A limit as a number, or as a time in milliseconds.
-trait Figure {
-    fn figure(&self) -> String;
+/// A limit, as a number or as a time in milliseconds.
+trait Limit {
+    fn value(&self) -> String;
 }
 
-impl Figure for usize {
-    fn figure(&self) -> String {
+impl Limit for usize {
+    fn value(&self) -> String {
         self.to_string()
     }
 }
 
-impl Figure for RangeInclusive<usize> {
-    fn figure(&self) -> String {
-        self.end().figure()
+impl Limit for RangeInclusive<usize> {
+    fn value(&self) -> String {
+        self.end().value()
     }
 }
 
 /// The one limit of this type is the logarithm of a size.
-impl Figure for u32 {
-    fn figure(&self) -> String {
-        (1_usize << self).figure()
+impl Limit for u32 {
+    fn value(&self) -> String {
+        (1_usize << self).value()
     }
 }
 
-impl Figure for Duration {
-    fn figure(&self) -> String {
+impl Limit for Duration {
+    fn value(&self) -> String {
         format!("{} ms", self.as_millis())
     }
 }
 
-/// The figures in a text of the documentation.
-fn figures(text: &str) -> Vec<String> {
+/// The limits in a text of the documentation.
+fn values(text: &str) -> Vec<String> {
     let words = text.split([' ', ';', '(', ')']).map(|word| word.trim_end_matches([',', '.', ':']));
     let words: Vec<_> = words.filter(|word| !word.is_empty()).chain([""]).collect();
-    let figure = |pair: &[&str]| {
+    let value = |pair: &[&str]| {
         let number: usize = pair[0].replace(',', "").parse().ok()?;
         Some(match pair[1] {
-            "KiB" => (number << 10).figure(),
-            "MiB" => (number << 20).figure(),
-            "ms" => Duration::from_millis(number as u64).figure(),
-            "s" => Duration::from_secs(number as u64).figure(),
-            _ => number.figure(),
+            "KiB" => (number << 10).value(),
+            "MiB" => (number << 20).value(),
+            "ms" => Duration::from_millis(number as u64).value(),
+            "s" => Duration::from_secs(number as u64).value(),
+            _ => number.value(),
         })
     };
-    words.windows(2).filter_map(figure).collect()
+    words.windows(2).filter_map(value).collect()
 }
 
-/// The limits of one row: the flag, and the constants in the order of their figures.
+/// The limits of one row: the flag, and the constants in the order of their values.
 struct Row {
     flag: &'static str,
     names: &'static [&'static str],
-    figures: Vec<String>,
+    values: Vec<String>,
 }
 
 macro_rules! rows {
     ($($flag:literal: $($name:ident),*;)*) => {
-        [$(Row { flag: $flag, names: &[$(stringify!($name)),*], figures: vec![$(limits::$name.figure()),*] }),*]
+        [$(Row { flag: $flag, names: &[$(stringify!($name)),*], values: vec![$(limits::$name.value()),*] }),*]
     };
 }
 
@@ -137,7 +137,7 @@ fn documented_limits() -> impl IntoIterator<Item = Row> {
         "": HEAD_TIMEOUT;
         "--idle-timeout": IDLE_TIMEOUT;
         "": TRANSFER_BYTES_PER_SEC_MIN, TRANSFER_TIMEOUT;
-        "": ; // the pace of an answer, which is that of a body
+        "": ; // the transfer rate of a response, which is that of a body
         "--max-body-bytes": BODY_BYTES_DEFAULT;
         "--max-batch-events": BATCH_EVENTS_DEFAULT;
         "": GZIP_MEMBERS_MAX, ZSTD_WINDOW_LOG_MAX;
@@ -186,10 +186,10 @@ fn the_limits_of_the_documentation_are_those_of_the_code() {
     let serve = definition.find_subcommand("serve").unwrap();
     let mut rows = table("docs/operations.md", "`--max-connections`");
     let mut names = BTreeSet::new();
-    for Row { flag, names: of_row, figures: expected } in documented_limits() {
+    for Row { flag, names: of_row, values: expected } in documented_limits() {
         names.extend(of_row);
         let is_same = |row: &Vec<String>| {
-            code(&row[2]).join(" ") == flag && figures(&format!("{} {}", row[0], row[1])) == expected
+            code(&row[2]).join(" ") == flag && values(&format!("{} {}", row[0], row[1])) == expected
         };
         let at = rows.iter().position(is_same);
         rows.remove(at.unwrap_or_else(|| panic!("no row for {of_row:?} with {expected:?} and {flag:?}: {rows:#?}")));
@@ -206,5 +206,5 @@ fn the_limits_of_the_documentation_are_those_of_the_code() {
     let constants: BTreeSet<_> =
         constants.filter(|name| !COMMANDS.iter().any(|command| name.starts_with(command))).collect();
     names.extend(SETTINGS.split_whitespace().chain(DETAILS.split_whitespace()));
-    assert_eq!(constants, names, "every limit is in the table, or one of those that this test leaves out");
+    assert_eq!(constants, names, "each limit is in the table or in a list of this test");
 }

@@ -1,4 +1,4 @@
-//! `Accept`: which of the forms of an answer a client prefers (RFC 9110, 12.5.1).
+//! `Accept`: which form of a response the client prefers (RFC 9110, 12.5.1).
 //!
 //! Own code: the crate headers has no `Accept`, and mime loses the weight of `text/plain ; q=0.1`.
 
@@ -6,7 +6,7 @@ use crate::http::header;
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-/// A form in which there is an answer; in lower case.
+/// A form of a response: a media type, in lower case, and its version.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     pub(crate) media_type: &'static str,
@@ -14,14 +14,15 @@ pub(crate) struct Form {
     pub(crate) version: Option<&'static str>,
 }
 
-/// How closely a range names a form, whether with its version, and then its weight in thousandths.
+/// How specific the range is that matches a form, whether it names the version, and its weight in thousandths.
 type Match = (u8, bool, u16);
 
-/// The index of the form that the client prefers: the first of those that it likes best, or the first of all where it
-/// says nothing or would have none of them (which a server may disregard; RFC 9110, 12.4.1).
+/// The index of the form that the client prefers. If several forms have the greatest weight, it is the first of them.
+/// If the client states no preference or accepts none of the forms, it is 0: a server may ignore the field then
+/// (RFC 9110, 12.4.1).
 ///
-/// Of several ranges that name a form the closest counts. A range whose weight is malformed is left out, a `charset`
-/// must be UTF-8, and parameters that no form has are not looked at: Prometheus sends `escaping`, which makes no
+/// If several ranges match a form, the most specific one counts. A range with a malformed weight is ignored. A
+/// `charset` must be UTF-8. Parameters that no form has are ignored: Prometheus sends `escaping`, which makes no
 /// difference here.
 pub(crate) fn preferred(headers: &HeaderMap, forms: &[Form]) -> usize {
     let mut best = (0, 0);
@@ -35,10 +36,10 @@ pub(crate) fn preferred(headers: &HeaderMap, forms: &[Form]) -> usize {
     best.0
 }
 
-/// How a range matches a form, if it does.
+/// How a range matches a form; `None` if it does not match.
 fn range_match(range: &str, form: Form) -> Option<Match> {
     let mut parts = header::split(range, b';');
-    let closeness = closeness(parts.next()?, form.media_type)?;
+    let specificity = specificity(parts.next()?, form.media_type)?;
     let (mut is_versioned, mut weight) = (false, 1_000);
     for (name, value) in parts.map(header::parameter) {
         if name.eq_ignore_ascii_case("q") {
@@ -50,10 +51,11 @@ fn range_match(range: &str, form: Form) -> Option<Match> {
             return None;
         }
     }
-    Some((closeness, is_versioned, weight))
+    Some((specificity, is_versioned, weight))
 }
 
-fn closeness(range: &str, media_type: &str) -> Option<u8> {
+/// From 0 for any media type to 2 for this one; `None` if the range does not include it.
+fn specificity(range: &str, media_type: &str) -> Option<u8> {
     let (kind, _) = media_type.split_once('/')?;
     match range.split_once('/')? {
         ("*", "*") => Some(0),
@@ -87,15 +89,15 @@ mod tests {
     const OPEN: usize = 1;
     const CLASSIC: usize = 2;
 
-    fn chosen(fields: &[&[u8]]) -> usize {
+    fn preferred_form(fields: &[&[u8]]) -> usize {
         let mut headers = HeaderMap::new();
         fields.iter().for_each(|field| _ = headers.append(ACCEPT, HeaderValue::from_bytes(field).unwrap()));
         preferred(&headers, &FORMS)
     }
 
     #[test]
-    fn who_does_not_care_gets_the_first_form() {
-        assert_eq!(chosen(&[]), JSON);
+    fn a_client_without_a_preference_gets_the_first_form() {
+        assert_eq!(preferred_form(&[]), JSON);
         for field in [
             "",
             "*/*",
@@ -106,12 +108,12 @@ mod tests {
             "application/*;q=0.5, text/*;q=0.5",
             "*/*;q=0",
         ] {
-            assert_eq!(chosen(&[field.as_bytes()]), JSON, "{field}");
+            assert_eq!(preferred_form(&[field.as_bytes()]), JSON, "{field}");
         }
     }
 
     #[test]
-    fn the_form_of_the_greatest_weight_is_chosen() {
+    fn the_form_with_the_greatest_weight_is_preferred() {
         for (field, form) in [
             ("text/plain", CLASSIC),
             ("text/*", CLASSIC),
@@ -124,7 +126,7 @@ mod tests {
             ("*/*, application/*;q=0.1", CLASSIC),
             ("*/*;q=0.1, application/openmetrics-text", OPEN),
             ("application/json;q=0.9, */*;q=0.9, application/openmetrics-text;q=0.1", JSON),
-            // What Prometheus 2 and 3 send.
+            // Prometheus 2 and 3 send these.
             (
                 "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
                 OPEN,
@@ -135,24 +137,28 @@ mod tests {
             ),
             ("text/plain;version=0.0.4;q=1,*/*;q=0.1", CLASSIC),
         ] {
-            assert_eq!(chosen(&[field.as_bytes()]), form, "{field}");
+            assert_eq!(preferred_form(&[field.as_bytes()]), form, "{field}");
         }
-        assert_eq!(chosen(&[b"application/json;q=0.1", b"\xff", b"text/plain;q=0.2"]), CLASSIC, "fields are one list");
+        assert_eq!(
+            preferred_form(&[b"application/json;q=0.1", b"\xff", b"text/plain;q=0.2"]),
+            CLASSIC,
+            "fields are one list"
+        );
     }
 
     #[test]
-    fn of_several_ranges_the_closest_counts() {
+    fn the_most_specific_of_several_ranges_counts() {
         for (field, form) in [
             ("text/plain;q=0.1, text/*, */*;q=0.5", JSON),
             ("text/plain;version=0.0.4;q=0.1, text/plain, application/json;q=0.5", JSON),
             ("text/plain;q=0.1, text/plain;q=0.9, application/json;q=0.5", CLASSIC),
         ] {
-            assert_eq!(chosen(&[field.as_bytes()]), form, "{field}");
+            assert_eq!(preferred_form(&[field.as_bytes()]), form, "{field}");
         }
     }
 
     #[test]
-    fn what_there_is_not_does_not_count() {
+    fn ranges_that_match_no_form_are_ignored() {
         for field in [
             "text/plain;version=1.0.0",
             "application/openmetrics-text;version=0.0.1",
@@ -163,12 +169,12 @@ mod tests {
             "text/plain/x",
             "text /plain",
         ] {
-            assert_eq!(chosen(&[format!("{field}, */*;q=0.1").as_bytes()]), JSON, "{field}");
+            assert_eq!(preferred_form(&[format!("{field}, */*;q=0.1").as_bytes()]), JSON, "{field}");
         }
     }
 
     #[test]
-    fn a_malformed_weight_is_no_preference() {
+    fn a_range_with_a_malformed_weight_is_ignored() {
         for weight in
             ["", "2", "1.001", "1.1", "0.1234", ".5", "-1", "+1", "0,5", "01", "1e0", "0.x", "NaN", "0.\u{e9}"]
         {
@@ -178,6 +184,6 @@ mod tests {
             ["0", "1", "0.", "1.", "1.000", "0.5", "0.05", "0.999"].map(thousandths),
             [0, 1_000, 0, 1_000, 1_000, 500, 50, 999].map(Some)
         );
-        assert_eq!(chosen(&[b"text/plain;q=2"]), JSON);
+        assert_eq!(preferred_form(&[b"text/plain;q=2"]), JSON);
     }
 }

@@ -9,36 +9,36 @@ use axum::http::header::CONTENT_ENCODING;
 use flate2::bufread::GzDecoder;
 use std::io::{self, Read};
 
-/// How a body is coded.
+/// The content coding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ContentEncoding {
-    /// As it is.
+    /// Not compressed.
     Identity,
-    /// RFC 1952, of one member or many.
+    /// RFC 1952, with one member or several.
     Gzip,
-    /// RFC 8878, of any number of frames, in the window of RFC 9659.
+    /// RFC 8878, with any number of frames. The window is at most that of RFC 9659.
     Zstd,
 }
 
-/// The coding of a body is none of [`ACCEPTED_CODINGS`](weir_api::headers::ACCEPTED_CODINGS), or it was coded more than
-/// once.
+/// The coding of a body is not one of [`ACCEPTED_CODINGS`](weir_api::headers::ACCEPTED_CODINGS), or the body was coded
+/// more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UnsupportedEncoding;
 
 /// Why a body could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DecompressError {
-    /// It is broken, cut short, or something follows it.
+    /// It is corrupt or cut short, or other bytes follow it.
     Malformed,
-    /// It is larger than this.
+    /// It is larger than the limit.
     TooLarge {
-        /// What was allowed.
+        /// The limit.
         max_bytes: usize,
     },
 }
 
 impl ContentEncoding {
-    /// The coding of a request's body. A body that was coded twice is none of ours.
+    /// The coding of a request's body. A body that was coded twice is not supported.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Self, UnsupportedEncoding> {
         if headers.get_all(CONTENT_ENCODING).iter().any(|value| value.to_str().is_err()) {
             return Err(UnsupportedEncoding);
@@ -52,12 +52,12 @@ impl ContentEncoding {
         }
     }
 
-    /// The most memory that the decoded body takes beside the encoded one.
+    /// The most memory that the decoded body takes in addition to the encoded body.
     pub(crate) fn decoded_bytes_max(self, max_bytes: usize) -> usize {
         if self == Self::Identity { 0 } else { max_bytes }
     }
 
-    /// The decoded body, of at most `max_bytes`. Takes time in proportion to both lengths.
+    /// The decoded body, of at most `max_bytes`. The time is proportional to both lengths.
     pub(crate) fn decode(self, encoded: Vec<u8>, max_bytes: usize) -> Result<Vec<u8>, DecompressError> {
         let decoded = match self {
             Self::Identity if encoded.len() <= max_bytes => return Ok(encoded),
@@ -95,23 +95,23 @@ fn unzstd(encoded: &[u8], max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
     Ok(fits.then_some(decoded))
 }
 
-/// Appends everything that `decoder` yields, and says whether `decoded` stays within `max_bytes`.
+/// Appends all output of `decoder` to `decoded`, and returns whether `decoded` stays within `max_bytes`.
 fn read_up_to(mut decoder: impl Read, decoded: &mut Vec<u8>, max_bytes: usize) -> io::Result<bool> {
     const FIRST_BYTES: usize = 64 << 10;
-    /// Large steps: each leaves a piece behind that the allocator keeps for a while, and room that is not used takes
-    /// none.
+    /// A large factor makes few steps. Each step leaves a block behind that the allocator keeps for a while. Capacity
+    /// that is not used takes no memory.
     const GROWS_BY: usize = 7;
-    // One byte more than allowed tells "too large" from "exactly as large"; in the latter case the end of the stream,
-    // and with it the checksum, has been seen.
-    let most_bytes = max_bytes + 1;
-    while decoded.len() < most_bytes {
+    // One byte more than allowed distinguishes a body that is too large from a body of exactly the allowed size. For
+    // the latter, the decoder then reaches the end of the stream, and checks the checksum there.
+    let read_bytes_max = max_bytes + 1;
+    while decoded.len() < read_bytes_max {
         if decoded.len() == decoded.capacity() {
-            // Not beyond what is allowed, as it would if it were left to itself.
+            // Never beyond the limit. A vector that grows by itself could exceed it.
             let more_bytes = decoded.len().saturating_mul(GROWS_BY).max(FIRST_BYTES);
-            decoded.reserve_exact(more_bytes.min(most_bytes - decoded.len()));
+            decoded.reserve_exact(more_bytes.min(read_bytes_max - decoded.len()));
         }
-        let room_bytes = decoded.capacity().min(most_bytes) - decoded.len();
-        if decoder.by_ref().take(room_bytes as u64).read_to_end(decoded)? < room_bytes {
+        let free_bytes = decoded.capacity().min(read_bytes_max) - decoded.len();
+        if decoder.by_ref().take(free_bytes as u64).read_to_end(decoded)? < free_bytes {
             break;
         }
     }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn one_known_coding_is_taken() {
+    fn one_known_coding_is_accepted() {
         assert_eq!(negotiate(&[]), Some(ContentEncoding::Identity));
         assert_eq!(negotiate(&[""]), Some(ContentEncoding::Identity));
         assert_eq!(negotiate(&["Identity"]), Some(ContentEncoding::Identity));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_encoded_comes_back_and_so_does_a_sequence() {
+    fn an_encoded_text_and_a_sequence_of_them_are_decoded() {
         for (coding, encode) in CODINGS {
             for text in [&b""[..], b"a", &[b'x'; 200_000]] {
                 assert_eq!(coding.decode(encode(text), 200_000), Ok(text.to_vec()));
@@ -177,13 +177,17 @@ mod tests {
             let bomb = encode(&[0; 1_000_000]);
             assert_eq!(coding.decode(bomb.clone(), 999_999), Err(DecompressError::TooLarge { max_bytes: 999_999 }));
             let text = coding.decode(bomb, 1_000_000).unwrap();
-            assert_eq!((text.len(), text.capacity() <= 1_000_001), (1_000_000, true), "no room for more is made");
+            assert_eq!(
+                (text.len(), text.capacity() <= 1_000_001),
+                (1_000_000, true),
+                "the capacity stays within the limit"
+            );
         }
         assert_eq!(ContentEncoding::Identity.decode(vec![1, 2], 1), Err(DecompressError::TooLarge { max_bytes: 1 }));
     }
 
     #[test]
-    fn a_broken_body_is_malformed_wherever_it_breaks() {
+    fn a_body_that_is_cut_anywhere_or_has_a_trailer_is_malformed() {
         for (coding, encode) in CODINGS {
             let whole = encode(b"some text that is long enough");
             for len in 0..whole.len() {
@@ -202,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_members_are_counted() {
+    fn the_number_of_gzip_members_is_bounded() {
         let member = gzip(b"");
         assert_eq!(ContentEncoding::Gzip.decode(member.repeat(limits::GZIP_MEMBERS_MAX), 1), Ok(vec![]));
         assert_eq!(
@@ -212,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checksum_is_checked_at_exactly_the_limit_too() {
+    fn a_checksum_is_also_checked_at_exactly_the_limit() {
         let mut broken = gzip(b"abc");
         let crc = broken.len() - 8;
         broken[crc] ^= 1;
@@ -220,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zstd_frame_whose_last_block_is_empty_and_should_not_be_is_malformed() {
+    fn a_zstd_frame_with_an_invalid_empty_last_block_is_malformed() {
         const COMPRESSED: &[u8] = b"\x28\xb5\x2f\xfd\x24\x00\x05\x00\x00\x99\xe9\xd8\x51";
         const ANNOUNCES_MORE: &[u8] = b"\x28\xb5\x2f\xfd\x24\xe1\x01\x00\x00\x99\xe9\xd8\x51";
         for frame in [COMPRESSED, ANNOUNCES_MORE] {

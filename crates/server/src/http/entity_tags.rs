@@ -1,4 +1,4 @@
-//! Entity tags, and the answer to a conditional request (RFC 9110, 8.8.3 and 13).
+//! Entity tags, and the response to a conditional request (RFC 9110, 8.8.3 and 13).
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
@@ -7,32 +7,32 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 
-/// Caches may keep the answer but must ask whether it still holds.
+/// Caches may store the response, but must revalidate it before each use.
 pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The entity tags that the fields of a condition list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum EntityTags<'h> {
-    /// `*`: any representation that there is.
+    /// `*`: any representation that exists.
     Any,
-    /// What stands between the quotes of each tag.
+    /// The text between the quotes of each tag.
     OneOf(Vec<&'h [u8]>),
 }
 
 impl<'h> EntityTags<'h> {
-    /// Reads all `If-Match` fields of a request; none when it has no such field. The comparison is the strong one (RFC
-    /// 9110, 13.1.1), so weak tags are left out.
+    /// Reads all `If-Match` fields of a request; `None` if it has no such field. The comparison is the strong one
+    /// (RFC 9110, 13.1.1), so weak tags are ignored.
     pub(super) fn if_match(headers: &'h HeaderMap) -> Option<Self> {
         Self::parse(fields(headers, &IF_MATCH), |tag| !tag.weak)
     }
 
-    /// Reads all `If-None-Match` fields of a request; none when it has no such field. The comparison is the weak one
-    /// (RFC 9110, 13.1.2), so a weak tag is as good as a strong one.
+    /// Reads all `If-None-Match` fields of a request; `None` if it has no such field. The comparison is the weak one
+    /// (RFC 9110, 13.1.2), so weak tags count like strong ones.
     pub(super) fn if_none_match(headers: &'h HeaderMap) -> Option<Self> {
         Self::parse(fields(headers, &IF_NONE_MATCH), |_| true)
     }
 
-    /// Whether one of them is the tag of a representation that there is.
+    /// Whether one of them is `tag`, the tag of a representation that exists.
     pub(super) fn matches(&self, tag: &str) -> bool {
         match self {
             Self::Any => true,
@@ -102,7 +102,7 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// Takes a star or an entity tag, as far as there is one.
+    /// Reads a star or an entity tag, if there is one.
     fn element(&mut self) -> Option<Element<'a>> {
         if self.skip(b"*") {
             return Some(Element::Star);

@@ -5,8 +5,8 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
 
-/// The members of a list, without the white space around them and without empty ones. A separator (ASCII) within a
-/// quoted string separates nothing.
+/// The members of a list, without empty members and without the white space around a member. The separator is ASCII.
+/// Inside a quoted string, it does not separate members.
 pub(crate) fn split(list: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(list);
     let members = std::iter::from_fn(move || {
@@ -24,19 +24,19 @@ pub(crate) fn split(list: &str, separator: u8) -> impl Iterator<Item = &str> {
     members.filter(|member| !member.is_empty())
 }
 
-/// A parameter's name and its value, unquoted; the empty value where it has none.
+/// The name and the unquoted value of a parameter. The value is empty if the parameter has none.
 pub(crate) fn parameter(text: &str) -> (&str, Cow<'_, str>) {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     (trim(name), unquote(trim(value)))
 }
 
-/// The members of every field of this name, in order. A field that is not visible ASCII has none.
+/// The list members of all fields with this name, in order. A field that is not visible ASCII has no members.
 pub(crate) fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| split(list, b','))
 }
 
-/// Whether the client asks for the short answer: `Prefer: return=minimal` (RFC 7240). Of several `return` preferences
-/// the first counts.
+/// Whether the client prefers the short response: `Prefer: return=minimal` (RFC 7240). The first of several `return`
+/// preferences counts.
 pub(crate) fn prefers_minimal(headers: &HeaderMap) -> bool {
     members(headers, &HeaderName::from_static("prefer"))
         .filter_map(|preference| split(preference, b';').next().map(parameter))
@@ -44,17 +44,17 @@ pub(crate) fn prefers_minimal(headers: &HeaderMap) -> bool {
         .is_some_and(|(_, value)| value.eq_ignore_ascii_case("minimal"))
 }
 
-/// What a field's value must be made of, known to be so.
+/// A field value from a text that is known to be visible ASCII.
 pub(crate) fn value(text: String) -> HeaderValue {
     HeaderValue::try_from(text).expect("numbers and names are visible ASCII")
 }
 
-/// Optional white space is spaces and tabs only.
+/// Removes the white space around a text. In header fields, only spaces and tabs are white space.
 fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-/// What a quoted string (RFC 9110, 5.6.4) says; any other text stays as it is.
+/// The content of a quoted string (RFC 9110, 5.6.4). Any other text stays unchanged.
 fn unquote(value: &str) -> Cow<'_, str> {
     quoted_string(value).map_or(Cow::Borrowed(value), Cow::Owned)
 }
@@ -104,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_quoted_string_is_left_as_it_is() {
+    fn a_text_that_is_not_one_quoted_string_stays_unchanged() {
         for value in [r#"""#, r#""\"#, r#""b\""#, r#""b"c""#, r#""b", c="d""#, r#"b"c""#] {
             assert_eq!(parameter(&format!("a={value}")), ("a", value.into()));
         }
     }
 
     #[test]
-    fn the_preference_is_found_however_it_is_written() {
+    fn the_preference_is_found_in_every_spelling() {
         for fields in [
             &["return=minimal"][..],
             &["RETURN=Minimal"],
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn other_preferences_are_not_taken_for_it() {
+    fn other_preferences_do_not_count() {
         for fields in [
             &[][..],
             &[""],

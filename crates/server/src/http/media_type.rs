@@ -1,20 +1,20 @@
-//! `Content-Type`: which kinds of body a resource takes.
+//! `Content-Type`: which media types of a body a resource supports.
 //!
-//! Own code: the crate mime refuses `application/json ; charset=utf-8`, which RFC 9110 (5.6.6) allows.
+//! Own code: the crate mime rejects `application/json ; charset=utf-8`, which RFC 9110 (5.6.6) allows.
 
 use crate::http::header;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName};
 use weir_api::headers;
 
-/// The media types that a method of a resource takes.
+/// The media types that a method of a resource supports.
 #[derive(Debug)]
 pub(crate) struct SupportedMediaTypes {
-    /// The field of a refusal that lists them: `Accept` (RFC 9110, 12.5.1) or `Accept-Patch` (RFC 5789).
+    /// The header field that lists them in a 415: `Accept` (RFC 9110, 12.5.1) or `Accept-Patch` (RFC 5789).
     pub(crate) field: HeaderName,
     /// In lower case.
     pub(crate) media_types: &'static [&'static str],
-    /// What a body is that comes without a type.
+    /// The media type of a body without `Content-Type`; `None` if the field is required.
     pub(crate) default: Option<&'static str>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) static REFERENCE_PATCH: SupportedMediaTypes = SupportedMediaTypes {
     default: None,
 };
 
-/// The body's media type is none of these.
+/// The media type of the body is not one of these.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UnsupportedMediaType(pub(crate) &'static SupportedMediaTypes);
 
@@ -78,29 +78,29 @@ mod tests {
         default: None,
     };
 
-    fn negotiate(accepts: &'static SupportedMediaTypes, fields: &[&[u8]]) -> Option<&'static str> {
+    fn negotiate(supported: &'static SupportedMediaTypes, fields: &[&[u8]]) -> Option<&'static str> {
         let mut headers = HeaderMap::new();
         for field in fields {
             headers.append(CONTENT_TYPE, HeaderValue::from_bytes(field).unwrap());
         }
-        accepts.negotiate(&headers).ok()
+        supported.negotiate(&headers).ok()
     }
 
     #[test]
-    fn a_type_is_known_in_any_case_and_with_parameters() {
+    fn a_type_is_supported_in_any_case_and_with_parameters() {
         for field in ["text/x", "Text/X", "text/x ; charset=UTF-8;", "text/x;a=b; charset=\"utf-8\""] {
             assert_eq!(negotiate(&READS, &[field.as_bytes()]), Some("text/x"), "{field}");
         }
     }
 
     #[test]
-    fn an_absent_type_is_the_default_where_there_is_one() {
+    fn a_body_without_a_type_has_the_default_type_if_there_is_one() {
         assert_eq!(negotiate(&READS, &[]), Some("application/json"));
         assert_eq!(negotiate(&PATCHES, &[]), None);
     }
 
     #[test]
-    fn other_types_and_charsets_are_refused() {
+    fn other_types_and_charsets_are_rejected() {
         for field in [
             &b""[..],
             b"text/plain",
@@ -112,6 +112,6 @@ mod tests {
         ] {
             assert_eq!(negotiate(&READS, &[field]), None, "{field:?}");
         }
-        assert_eq!(negotiate(&READS, &[b"text/x", b"text/x"]), None, "the field may occur once only");
+        assert_eq!(negotiate(&READS, &[b"text/x", b"text/x"]), None, "the field may occur only once");
     }
 }

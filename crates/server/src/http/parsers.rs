@@ -1,5 +1,5 @@
-//! The parsers of query strings, header fields and compressed bodies, for the fuzz targets; no part of the public
-//! interface. An error is the stable code of its problem.
+//! The parsers of query strings, header fields and compressed bodies, for the fuzz targets. They are not part of the
+//! public interface. An error is the stable code of its problem.
 
 use crate::http::accept::{self, Form};
 use crate::http::coding::ContentEncoding;
@@ -18,21 +18,21 @@ pub fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [
     query::parameters(Some(query)).map(|parameter| (parameter.name, parameter.value))
 }
 
-/// What a query of `/metrics` asks for.
+/// The query that the query string of `/metrics` describes.
 ///
 /// # Errors
-/// When it asks for something that there is not.
+/// If a parameter is unknown or invalid.
 pub fn metrics_query(query: Option<&str>, config: &EngineConfig) -> Result<Query, &'static str> {
-    window_query::parse(query, AllowedParams::GroupBy, config).map(|asked| asked.query).map_err(code)
+    window_query::parse(query, AllowedParams::GroupBy, config).map(|parsed| parsed.query).map_err(code)
 }
 
-/// What a query of `/metrics/series` asks for, and its step in seconds.
+/// The query that the query string of `/metrics/series` describes, and its step in seconds.
 ///
 /// # Errors
-/// When it asks for something that there is not.
+/// If a parameter is unknown or invalid.
 pub fn series_query(query: Option<&str>, config: &EngineConfig) -> Result<(Query, u32), &'static str> {
-    let asked = window_query::parse(query, AllowedParams::Step, config).map_err(code)?;
-    Ok((asked.query, asked.step_secs))
+    let parsed = window_query::parse(query, AllowedParams::Step, config).map_err(code)?;
+    Ok((parsed.query, parsed.step_secs))
 }
 
 /// The members of a list.
@@ -46,26 +46,26 @@ pub fn parameter(text: &str) -> (&str, Cow<'_, str>) {
     header::parameter(text)
 }
 
-/// Whether these fields of `Prefer` ask for the short answer.
+/// Whether these fields of `Prefer` ask for the short response.
 #[must_use]
 pub fn prefers_minimal(fields: &[HeaderValue]) -> bool {
     header::prefers_minimal(&headers(&HeaderName::from_static("prefer"), fields))
 }
 
-/// Which of two media types, of which the first is the default, these fields of `Content-Type` name.
+/// The media type that these fields of `Content-Type` name, out of two. The first of the two is the default.
 ///
 /// # Errors
-/// When they name neither.
+/// If they name neither of the two.
 pub fn media_type(fields: &[HeaderValue]) -> Result<&'static str, &'static str> {
-    static ACCEPTS: SupportedMediaTypes = SupportedMediaTypes {
+    static SUPPORTED: SupportedMediaTypes = SupportedMediaTypes {
         field: ACCEPT,
         media_types: &["application/json", "application/x-ndjson"],
         default: Some("application/json"),
     };
-    ACCEPTS.negotiate(&headers(&CONTENT_TYPE, fields)).map_err(code)
+    SUPPORTED.negotiate(&headers(&CONTENT_TYPE, fields)).map_err(code)
 }
 
-/// Which of three forms (JSON, OpenMetrics 1.0.0, text 0.0.4) these fields of `Accept` prefer: its index.
+/// The index of the form that these fields of `Accept` prefer: JSON, OpenMetrics 1.0.0 or text 0.0.4.
 #[must_use]
 pub fn preferred(fields: &[HeaderValue]) -> usize {
     const FORMS: [Form; 3] = [
@@ -76,7 +76,7 @@ pub fn preferred(fields: &[HeaderValue]) -> usize {
     accept::preferred(&headers(&ACCEPT, fields), &FORMS)
 }
 
-/// What these fields of `If-Match` and of `If-None-Match` ask of the reference table's generation.
+/// The preconditions on the reference table's generation that these fields of `If-Match` and `If-None-Match` state.
 #[must_use]
 pub fn preconditions(if_match: &[HeaderValue], if_none_match: &[HeaderValue]) -> Preconditions {
     let mut all = headers(&IF_MATCH, if_match);
@@ -92,7 +92,7 @@ impl BodyCoding {
     /// The coding that these fields of `Content-Encoding` name.
     ///
     /// # Errors
-    /// When they name none that is known, or several.
+    /// If they name an unknown coding, or several codings.
     pub fn negotiate(fields: &[HeaderValue]) -> Result<Self, &'static str> {
         ContentEncoding::negotiate(&headers(&CONTENT_ENCODING, fields)).map(Self).map_err(code)
     }
@@ -100,7 +100,7 @@ impl BodyCoding {
     /// The decoded body.
     ///
     /// # Errors
-    /// When it is malformed, or larger than `max_bytes`.
+    /// If it is malformed, or larger than `max_bytes`.
     pub fn decode(self, encoded: Vec<u8>, max_bytes: usize) -> Result<Vec<u8>, &'static str> {
         self.0.decode(encoded, max_bytes).map_err(code)
     }

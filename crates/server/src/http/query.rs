@@ -1,12 +1,12 @@
 //! Query strings.
 //!
-//! Own code: form_urlencoded reads `plan=%ff` as the valid name U+FFFD, where the answer is `invalid_parameter`.
+//! Own code: form_urlencoded reads `plan=%ff` as the valid value U+FFFD. The response must be `invalid_parameter`.
 
 use crate::http::problem::Problem;
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
-/// A parameter of a query string, decoded; the bytes of a value may be anything.
+/// A decoded parameter of a query string. Its name and its value may be any bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parameter<'a> {
     pub(crate) name: Cow<'a, [u8]>,
@@ -14,14 +14,14 @@ pub(crate) struct Parameter<'a> {
 }
 
 impl Parameter<'_> {
-    /// The problem of a parameter that the resource does not know.
+    /// The problem for a parameter that the resource does not have.
     pub(crate) fn unknown(&self) -> Problem {
         Problem::InvalidParameter(format!("{:?} is not a parameter here", String::from_utf8_lossy(&self.name)))
     }
 }
 
-/// The parameters in order, read as HTML forms write them (WHATWG URL, 5.1): `+` is a space, and a `%` that begins no
-/// escape stands for itself.
+/// The parameters in order, decoded as HTML forms encode them (WHATWG URL, 5.1): `+` is a space, and a `%` that begins
+/// no escape is a literal `%`.
 pub(crate) fn parameters(query: Option<&str>) -> impl Iterator<Item = Parameter<'_>> {
     query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

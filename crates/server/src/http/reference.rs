@@ -61,10 +61,10 @@ async fn change(
     app: &Arc<App>,
     request: Request,
     change: Change,
-    accepts: &'static SupportedMediaTypes,
+    supported: &'static SupportedMediaTypes,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    accepts.negotiate(&head.headers)?;
+    supported.negotiate(&head.headers)?;
     let coding = ContentEncoding::negotiate(&head.headers)?;
     let preconditions = preconditions(&head.headers);
     let BufferedBody { bytes, mut permit } = body::read(app, body).await?;
@@ -139,7 +139,7 @@ pub(super) async fn show_user(State(app): State<Arc<App>>, uri: Uri) -> Result<R
     app.query_limiter.run(work).await?
 }
 
-/// The conditions of a request: an entity tag of the table is its generation in quotes.
+/// The preconditions of a request. The entity tag of a table is its generation in quotes.
 pub(super) fn preconditions(headers: &HeaderMap) -> Preconditions {
     Preconditions {
         if_match: EntityTags::if_match(headers).map(generations),
@@ -147,7 +147,7 @@ pub(super) fn preconditions(headers: &HeaderMap) -> Preconditions {
     }
 }
 
-/// The generations that entity tags name. A tag that this server would not have written names none.
+/// The generations that entity tags name. A tag in another form than that of this server names no generation.
 fn generations(tags: EntityTags<'_>) -> Generations {
     match tags {
         EntityTags::Any => Generations::Any,
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_names_the_generation_that_this_server_would_write_so() {
+    fn a_tag_names_a_generation_only_in_the_form_of_this_server() {
         for (tag, number) in [("0", 0), ("7", 7), ("18446744073709551615", u64::MAX)] {
             assert_eq!(generation(tag.as_bytes()), Some(number));
         }

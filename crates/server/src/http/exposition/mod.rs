@@ -1,5 +1,5 @@
-//! The Prometheus exposition of the service's own figures, in OpenMetrics and in the classic text format, on
-//! `/metrics/prometheus` and, for those who prefer it to JSON, on `/metrics`.
+//! The Prometheus exposition of the service's own metrics, in OpenMetrics and in the classic text format. It is at
+//! `/metrics/prometheus`, and at `/metrics` for clients that prefer it to JSON.
 
 mod snapshot;
 mod writer;
@@ -22,12 +22,12 @@ pub(super) const JSON: Form = Form { media_type: "application/json", version: No
 pub(super) const OPEN_METRICS: Form = Form { media_type: "application/openmetrics-text", version: Some("1.0.0") };
 pub(super) const CLASSIC: Form = Form { media_type: "text/plain", version: Some("0.0.4") };
 
-/// The service's own figures, for Prometheus.
+/// The service's own metrics, for Prometheus.
 #[utoipa::path(
     get, path = "/metrics/prometheus", tag = "service", operation_id = "prometheus",
     responses(
         (
-            status = 200, description = "The figures, in the format that `Accept` prefers.",
+            status = 200, description = "The metrics, in the format that `Accept` prefers.",
             content(
                 (String = "text/plain; version=0.0.4; charset=utf-8"),
                 (String = "application/openmetrics-text; version=1.0.0; charset=utf-8")
@@ -44,17 +44,18 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
     varying(expose(&app, &uri, format).await)
 }
 
-/// What depends on what the client accepts says so.
-pub(super) fn varying(answer: Result<Response, Problem>) -> Response {
-    let mut response = answer.into_response();
+/// Marks a response as one that depends on the `Accept` field of the request.
+pub(super) fn varying(result: Result<Response, Problem>) -> Response {
+    let mut response = result.into_response();
     response.headers_mut().insert(VARY, HeaderValue::from(ACCEPT));
     response
 }
 
+/// The exposition in `format`. A request for it has no parameters.
 pub(super) async fn expose(app: &Arc<App>, uri: &Uri, format: ExpositionFormat) -> Result<Response, Problem> {
     if let Some(parameter) = parameters(uri.query()).next() {
         return Err(Problem::InvalidParameter(format!(
-            "{:?}: the service's own figures take no parameters; those of a window are at /metrics, as application/json",
+            "{:?}: the service's metrics take no parameters; those of a window are at /metrics, as application/json",
             String::from_utf8_lossy(&parameter.name)
         )));
     }

@@ -1,4 +1,4 @@
-//! Families of metrics as text, by the Prometheus project's own encoders.
+//! Metric families as text, written by the encoders of the Prometheus project.
 
 use crate::http::server_metrics::HistogramSnapshot;
 use prometheus_client::collector::Collector;
@@ -18,8 +18,8 @@ const NO_EXEMPLAR: Option<&Exemplar<NoLabelSet, u64>> = None;
 pub(in crate::http) enum ExpositionFormat {
     /// OpenMetrics 1.0.
     OpenMetrics,
-    /// The text format 0.0.4 of Prometheus. A counter's family has the name of its samples there, and an info is a
-    /// gauge.
+    /// The text format 0.0.4 of Prometheus. In it, a counter's family has the name of its samples, and an info metric
+    /// is a gauge.
     Classic,
 }
 
@@ -32,8 +32,8 @@ impl ExpositionFormat {
     }
 }
 
-/// Writes one family after the other. A name ends with its unit, where that is seconds or bytes; a counter's name lacks
-/// the `_total` of its samples, and an information's the `_info`.
+/// Writes one family after the other. A name ends with its unit if that is seconds or bytes. The name of a counter
+/// lacks the `_total` of its samples, and the name of an info metric lacks the `_info` of its sample.
 #[derive(Debug)]
 pub(super) struct Writer<'a>(DescriptorEncoder<'a>);
 
@@ -53,7 +53,7 @@ pub(super) fn text(
     text
 }
 
-/// The encoder gives itself to collectors only.
+/// A collector around a function, because only a collector gets an encoder.
 struct Families<F>(F);
 
 impl<F> fmt::Debug for Families<F> {
@@ -114,7 +114,7 @@ impl Writer<'_> {
         })
     }
 
-    /// What does not change while the process lives.
+    /// An info metric: labels that do not change while the process lives.
     pub(super) fn info(&mut self, name: &str, help: &str, labels: &impl EncodeLabelSet) -> fmt::Result {
         self.family(name, help, MetricType::Info, |family| family.encode_info(labels))
     }
