@@ -1,6 +1,6 @@
-//! How often the answers of libraries differ from those of weir's own parsers, which the fuzz targets hold to the
-//! contract and the RFCs. The inputs are the seeds of the fuzz targets and mutations of them, 300,000 or the number in
-//! the first argument.
+//! How often the answers of libraries differ from the answers of weir's own parsers. The fuzz targets check the own
+//! parsers against the contract and the RFCs. The inputs are the seeds of the fuzz targets and mutations of the seeds:
+//! 300,000, or the number in the first argument.
 //!
 //! ```sh
 //! cargo run --release -p weir-benches --bin libraries
@@ -38,7 +38,7 @@ fn main() {
     compare("`If-None-Match`", "headers", &ENTITY_TAGS, if_none_match, b"\"\xff\", \"7\"");
 }
 
-/// The share of inputs to which the two answers differ, in percent.
+/// The share of inputs for which the two answers differ, in percent.
 fn differing(target: &Target, answers: fn(&[u8]) -> Answers, mutations: u64) -> f64 {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target.name);
     let mut paths: Vec<_> =
@@ -60,7 +60,7 @@ fn answers(own: impl Debug, theirs: impl Debug) -> Answers {
     [format!("{own:?}"), format!("{theirs:?}")]
 }
 
-/// The fields of a header, one a line, without the white space around them, which HTTP takes away.
+/// The values of a header field, one per line, without the white space around them, which HTTP removes.
 fn fields(input: &[u8]) -> Vec<HeaderValue> {
     let lines = input.split(|byte| *byte == b'\n');
     lines.filter_map(|line| HeaderValue::from_bytes(line.trim_ascii()).ok()).collect()
@@ -91,14 +91,14 @@ fn media_type(input: &[u8]) -> Answers {
     answers(internals::media_type(&fields).ok(), theirs)
 }
 
-/// Kind, subtype and version of the forms among which one is preferred.
+/// The type, subtype and version of each form that a client may prefer.
 const FORMS: [(&str, &str, Option<&str>); 3] = [
     ("application", "json", None),
     ("application", "openmetrics-text", Some("1.0.0")),
     ("text", "plain", Some("0.0.4")),
 ];
 
-/// What a range is to a form stays weir's own rule; the library reads the ranges only.
+/// The library only parses the ranges. How a range matches a form stays weir's own rule.
 fn accept(input: &[u8]) -> Answers {
     let fields = fields(input);
     let ranges: Vec<Mime> =
@@ -114,7 +114,7 @@ fn accept(input: &[u8]) -> Answers {
 }
 
 fn rank(range: &Mime, (kind, subtype, version): (&str, &str, Option<&str>)) -> Option<(u8, bool, u16)> {
-    let closeness = match (range.type_().as_str(), range.subtype().as_str()) {
+    let specificity = match (range.type_().as_str(), range.subtype().as_str()) {
         ("*", "*") => 0,
         (given, "*") if given == kind => 1,
         (given, named) if given == kind && named == subtype => 2,
@@ -123,7 +123,7 @@ fn rank(range: &Mime, (kind, subtype, version): (&str, &str, Option<&str>)) -> O
     let given = range.get_param("version").map(|given| given.as_str());
     let is_known = given.is_none_or(|given| Some(given) == version) && is_utf8(range);
     let weight = range.get_param("q").map_or(Some(1_000), |weight| thousandths(weight.as_str()));
-    weight.filter(|_| is_known).map(|weight| (closeness, given.is_some(), weight))
+    weight.filter(|_| is_known).map(|weight| (specificity, given.is_some(), weight))
 }
 
 fn thousandths(weight: &str) -> Option<u16> {
@@ -132,7 +132,7 @@ fn thousandths(weight: &str) -> Option<u16> {
     (thousandths <= 1_000.0).then_some(thousandths.round() as u16)
 }
 
-/// The library tells whether a coding is in the list, and not how many are.
+/// The library says whether a coding is in the list, but not how many codings there are.
 fn coding(input: &[u8]) -> Answers {
     let fields = fields(input);
     let canonical = |name| BodyCoding::negotiate(&[HeaderValue::from_static(name)]).ok();
@@ -149,14 +149,14 @@ fn coding(input: &[u8]) -> Answers {
     answers(BodyCoding::negotiate(&fields).ok(), theirs)
 }
 
-/// The generations that conditions are held against.
+/// The generations that the conditions are checked against.
 const GENERATIONS: [u64; 4] = [0, 7, 8, u64::MAX];
 
 fn etag(generation: u64) -> ETag {
     format!("\"{generation}\"").parse().expect("an entity tag")
 }
 
-/// At generation 0 there is no table, so that `*` names nothing.
+/// At generation 0 there is no table, so `*` matches nothing.
 fn is_none(fields: &[HeaderValue], generation: u64) -> bool {
     generation == 0 && matches!(fields, [field] if field == "*")
 }

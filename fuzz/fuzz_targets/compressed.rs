@@ -1,4 +1,4 @@
-//! libFuzzer on `weir_fuzz::COMPRESSED`.
+//! Runs `weir_fuzz::COMPRESSED` under libFuzzer.
 #![no_main]
 
 weir_fuzz::fuzz!(COMPRESSED);

@@ -1,4 +1,4 @@
-//! libFuzzer on `weir_fuzz::EVENTS_JSON`.
+//! Runs `weir_fuzz::EVENTS_JSON` under libFuzzer.
 #![no_main]
 
 weir_fuzz::fuzz!(EVENTS_JSON);

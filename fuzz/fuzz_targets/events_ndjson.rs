@@ -1,4 +1,4 @@
-//! libFuzzer on `weir_fuzz::EVENTS_NDJSON`.
+//! Runs `weir_fuzz::EVENTS_NDJSON` under libFuzzer.
 #![no_main]
 
 weir_fuzz::fuzz!(EVENTS_NDJSON);

@@ -1,4 +1,4 @@
-//! libFuzzer on `weir_fuzz::HEADER`.
+//! Runs `weir_fuzz::HEADER` under libFuzzer.
 #![no_main]
 
 weir_fuzz::fuzz!(HEADER);

@@ -1,4 +1,4 @@
-//! libFuzzer on `weir_fuzz::MERGE_PATCH`.
+//! Runs `weir_fuzz::MERGE_PATCH` under libFuzzer.
 #![no_main]
 
 weir_fuzz::fuzz!(MERGE_PATCH);

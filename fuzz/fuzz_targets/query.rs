@@ -1,4 +1,4 @@
-//! libFuzzer on `weir_fuzz::QUERY`.
+//! Runs `weir_fuzz::QUERY` under libFuzzer.
 #![no_main]
 
 weir_fuzz::fuzz!(QUERY);

@@ -1,4 +1,4 @@
-//! libFuzzer on `weir_fuzz::REFERENCE`.
+//! Runs `weir_fuzz::REFERENCE` under libFuzzer.
 #![no_main]
 
 weir_fuzz::fuzz!(REFERENCE);

@@ -1,4 +1,4 @@
-//! libFuzzer on `weir_fuzz::TIMESTAMP`.
+//! Runs `weir_fuzz::TIMESTAMP` under libFuzzer.
 #![no_main]
 
 weir_fuzz::fuzz!(TIMESTAMP);

@@ -1,8 +1,8 @@
-//! Compressed bodies: what the libraries make of them by another of their interfaces, within any bound.
+//! Compressed bodies: the decoder agrees with another interface of the same libraries, and keeps within every limit.
 //!
-//! The input is a byte that chooses the coding and what is done, a place (two bytes), a byte for that place, and a
-//! text. The text is taken as a compressed body; or it is compressed, and then left whole, cut short at the place,
-//! followed by the byte, or altered by it there. So most inputs get past the checksums.
+//! The input is a byte that chooses the coding and the operation, an offset (two bytes), one more byte, and a text. The
+//! text is used as a compressed body, or it is compressed first. In the second case, the body is left whole, cut at the
+//! offset, followed by the byte, or changed by the byte at the offset. So most inputs pass the checksums.
 
 use crate::Target;
 use flate2::Compression;
@@ -30,12 +30,12 @@ const WORDS: &[&[u8]] = &[
     &[0; 8],
 ];
 
-/// More than a bound that is tried, and more than most inputs decode to.
+/// The largest limit that is tried. Most inputs decode to less.
 const CAP_BYTES: usize = 1 << 16;
 
 type Compress = fn(&[u8]) -> Vec<u8>;
 
-/// What the library makes of a body; none where it is broken or cut short. What is larger than the cap may be cut off.
+/// The decoded body by the library; `None` if the body is corrupt or cut short. A text above the cap may be cut off.
 type Oracle = fn(&[u8]) -> Option<Vec<u8>>;
 
 fn check(input: &[u8]) {
@@ -44,7 +44,7 @@ fn check(input: &[u8]) {
         if choice & 1 == 0 { ("gzip", gzip, gunzip) } else { ("zstd", zstd, unzstd) };
     let coding = BodyCoding::negotiate(&[HeaderValue::from_static(name)]).expect("the coding is known");
     let mut body = compress(text);
-    let place = usize::from(u16::from_be_bytes([high, low])) % body.len();
+    let offset = usize::from(u16::from_be_bytes([high, low])) % body.len();
     let expected = match choice >> 1 & 7 {
         0 | 1 => {
             body = text.to_vec();
@@ -52,7 +52,7 @@ fn check(input: &[u8]) {
         }
         2 | 3 => Some(text.to_vec()),
         4 | 5 => {
-            body.truncate(place);
+            body.truncate(offset);
             None
         }
         6 => {
@@ -60,20 +60,20 @@ fn check(input: &[u8]) {
             None
         }
         _ => {
-            body[place] ^= byte;
+            body[offset] ^= byte;
             oracle(&body)
         }
     };
-    // What was compressed here, whole, cut or followed by something, is never odd.
-    let may_be_odd = name == "zstd" && matches!(choice >> 1 & 7, 0 | 1 | 7) && may_have_an_empty_block(&body);
-    if may_be_odd {
+    // A body that was compressed here and not changed has no such block, even if it is cut or has a trailer.
+    let is_ambiguous = name == "zstd" && matches!(choice >> 1 & 7, 0 | 1 | 7) && may_have_an_empty_block(&body);
+    if is_ambiguous {
         assert_bounded(coding, &body);
     } else {
         assert_decodes(coding, &body, expected.as_deref());
     }
 }
 
-/// Every bound gives the text, or says that it is larger, or that the body is malformed.
+/// Under every limit, the result is the text, an error if the text is larger, or an error if the body is malformed.
 fn assert_decodes(coding: BodyCoding, body: &[u8], expected: Option<&[u8]>) {
     let len = expected.map_or(0, <[u8]>::len);
     for max_bytes in [CAP_BYTES, len, len.saturating_sub(1)] {
@@ -81,14 +81,14 @@ fn assert_decodes(coding: BodyCoding, body: &[u8], expected: Option<&[u8]>) {
         match (coding.decode(body.to_vec(), max_bytes), expected) {
             (Ok(decoded), Some(text)) => assert!(decoded == text && len <= max_bytes, "{len} bytes within {max_bytes}"),
             (Err("payload_too_large"), Some(_)) => assert!(len > max_bytes, "{len} bytes within {max_bytes}"),
-            // As much as the bound may have come out before the break.
+            // The output may exceed the limit before the corrupt byte is reached.
             (Err("malformed_encoding" | "payload_too_large"), None) => {}
             (decoded, _) => panic!("{decoded:?} instead of {expected:?} within {max_bytes}"),
         }
     }
 }
 
-/// Whatever the body is, no bound is exceeded.
+/// For any body, no output exceeds its limit.
 fn assert_bounded(coding: BodyCoding, body: &[u8]) {
     for max_bytes in [CAP_BYTES, 1, 0] {
         let decoded = coding.decode(body.to_vec(), max_bytes);
@@ -96,9 +96,9 @@ fn assert_bounded(coding: BodyCoding, body: &[u8]) {
     }
 }
 
-/// Of odd frames with empty blocks the library thinks one thing where it has them whole, and another piece by piece:
-/// those that are compressed, though they have no room for the header of their literals, and those that come before all
-/// that was announced (RFC 8878, 3.1.1).
+/// Whether a zstd body may have an invalid empty block. The library decides in one way about such a frame as a whole,
+/// and in another way piece by piece. There are two kinds (RFC 8878, 3.1.1): a compressed block that is too short for
+/// the header of its literals, and an empty block before the announced size is reached.
 fn may_have_an_empty_block(body: &[u8]) -> bool {
     body.windows(3).any(|header| matches!(header, [0..8, 0, 0]))
 }
@@ -123,7 +123,7 @@ fn zstd(text: &[u8]) -> Vec<u8> {
     COMPRESSOR.with(|compressor| compressor.borrow_mut().compress(text).expect("the buffer is large enough"))
 }
 
-/// The frames, fed a byte at a time.
+/// Decodes the frames one byte at a time.
 fn unzstd(body: &[u8]) -> Option<Vec<u8>> {
     let mut decoder = Decoder::new().ok()?;
     decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX)).ok()?;

@@ -1,5 +1,5 @@
-//! `If-Match` and `If-None-Match`: entity tags by a table of states (RFC 9110, 8.8.3 and 13.1). The input is the fields
-//! of one header, one a line.
+//! `If-Match` and `If-None-Match`: entity tags, parsed by a state machine (RFC 9110, 8.8.3 and 13.1). The input is the
+//! values of one header field, one per line.
 
 use crate::{Target, fields};
 use weir::{Generations, Preconditions};
@@ -51,14 +51,14 @@ enum Element {
     Garbage,
 }
 
-fn generations<'f>(fields: impl Iterator<Item = &'f [u8]> + Clone, takes_weak: bool) -> Option<Generations> {
+fn generations<'f>(fields: impl Iterator<Item = &'f [u8]> + Clone, allows_weak: bool) -> Option<Generations> {
     fields.clone().next()?;
     let elements: Vec<_> = fields.flat_map(elements).collect();
     if elements == [Element::Star] {
         return Some(Generations::Any);
     }
     let number = |element: Element| match element {
-        Element::Tag { is_weak, opaque } if takes_weak || !is_weak => written_number(&opaque),
+        Element::Tag { is_weak, opaque } if allows_weak || !is_weak => written_number(&opaque),
         _ => None,
     };
     Some(Generations::OneOf(elements.into_iter().filter_map(number).collect()))
@@ -100,10 +100,10 @@ fn elements(field: &[u8]) -> Vec<Element> {
     elements
 }
 
-/// The number that is written like this, without zeros or signs before it.
+/// The number with these digits, without leading zeros and without a sign.
 fn written_number(digits: &[u8]) -> Option<u64> {
-    let is_written = digits.iter().all(u8::is_ascii_digit) && (digits == b"0" || !digits.starts_with(b"0"));
-    if digits.is_empty() || !is_written {
+    let is_canonical = digits.iter().all(u8::is_ascii_digit) && (digits == b"0" || !digits.starts_with(b"0"));
+    if digits.is_empty() || !is_canonical {
         return None;
     }
     digits.iter().try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add((digit - b'0').into()))

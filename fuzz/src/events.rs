@@ -1,4 +1,4 @@
-//! Bodies of events: the fast path, the general path and the contract read naively give the same verdicts and columns.
+//! Bodies of events: the fast path, the general path and a naive parser give the same verdicts and columns.
 
 use crate::json::{self, Json, NaiveError};
 use crate::{Target, timestamp};
@@ -7,10 +7,10 @@ use weir::internals::Decode;
 use weir::limits::ID_BYTES;
 use weir::{Batch, DecodeError, Fault, Field, Format, Verdict};
 
-/// `application/json`
+/// Bodies in `application/json`.
 pub const EVENTS_JSON: Target = Target { name: "events_json", words: WORDS, check: check_json };
 
-/// `application/x-ndjson`
+/// Bodies in `application/x-ndjson`.
 pub const EVENTS_NDJSON: Target = Target { name: "events_ndjson", words: WORDS, check: check_ndjson };
 
 const WORDS: &[&[u8]] = &[
@@ -43,7 +43,7 @@ const WORDS: &[&[u8]] = &[
 
 const TYPES: [&str; 4] = ["click", "view", "purchase", "a longer type"];
 
-/// Enough for any input, and so few that inputs go beyond it.
+/// A limit that no input exceeds, and a limit that many inputs exceed.
 const EVENTS_MAX: [usize; 2] = [1 << 20, 3];
 
 thread_local! {
@@ -52,7 +52,7 @@ thread_local! {
 
 fn check_json(body: &[u8]) {
     let value = json::read(body);
-    assert_ne!(json::serde_takes(body), Some(value.is_err()));
+    assert_ne!(json::serde_accepts(body), Some(value.is_err()));
     check(body, Format::Json, |events_max| match &value {
         Ok(Json::Array(elements)) if elements.len() > events_max => Err(too_many(events_max)),
         Ok(Json::Array(elements)) => Ok(elements.iter().map(NaiveEvent::of).collect()),
@@ -68,7 +68,7 @@ fn check_ndjson(body: &[u8]) {
     let lines: Vec<_> = lines.collect();
     let event = |line: &Result<Json, NaiveError>| match line {
         Ok(value) => NaiveEvent::of(value),
-        Err(broken) => NaiveEvent::failed(None, Verdict::MalformedJson { offset: broken.offset as u32 }),
+        Err(error) => NaiveEvent::failed(None, Verdict::MalformedJson { offset: error.offset as u32 }),
     };
     check(body, Format::Ndjson, |events_max| {
         if lines.len() > events_max { Err(too_many(events_max)) } else { Ok(lines.iter().map(event).collect()) }
@@ -98,12 +98,12 @@ fn check(body: &[u8], format: Format, expected: impl Fn(usize) -> Result<Vec<Nai
     });
 }
 
-/// What an event comes to.
+/// The expected result for one event.
 struct NaiveEvent {
-    /// An id that can be quoted.
+    /// The id, if it is valid and occurs once.
     id: Option<String>,
     verdict: Verdict,
-    /// User, kind and time of a valid one.
+    /// The user, kind and time of a valid event.
     valid: Option<(String, u8, i64)>,
 }
 
@@ -132,7 +132,7 @@ impl NaiveEvent {
     }
 }
 
-/// User, kind and time, or the first fault.
+/// The user, kind and time of an event, or its first fault.
 fn valid(members: &[(String, Json)]) -> Result<(String, u8, i64), Verdict> {
     let fields = [Field::EventId, Field::UserId, Field::Type, Field::Ts];
     if let Some(repeated) = fields.into_iter().find(|field| count(members, *field) > 1) {

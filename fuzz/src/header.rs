@@ -1,11 +1,11 @@
-//! Header fields: lists and parameters a character at a time (RFC 9110, 5.6), and what `Prefer`, `Content-Type`,
-//! `Accept` and `Content-Encoding` come to. The input is the fields of one header, one a line.
+//! Header fields: lists and parameters, one character at a time (RFC 9110, 5.6), and the results for `Prefer`,
+//! `Content-Type`, `Accept` and `Content-Encoding`. The input is the values of one header field, one per line.
 
 use crate::{Target, fields};
 use http::HeaderValue;
 use weir_server::internals::{self, BodyCoding};
 
-/// Lists, parameters, media types and preferences among them, content codings.
+/// Lists, parameters, media types, preferences and content codings.
 pub const HEADER: Target = Target { name: "header", words: WORDS, check };
 
 const WORDS: &[&[u8]] = &[
@@ -83,7 +83,7 @@ fn split(list: &str, separator: char) -> Vec<String> {
             members.push(String::new());
             continue;
         }
-        let member = members.last_mut().expect("there is one from the start");
+        let member = members.last_mut().expect("the list starts with one member");
         member.push(next);
         match next {
             '"' => is_quoted = !is_quoted,
@@ -101,7 +101,7 @@ fn parameter(text: &str) -> (String, String) {
     (name.to_owned(), quoted_string(value).unwrap_or(value.to_owned()))
 }
 
-/// What a text says that is a quoted string from its first character to its last.
+/// The content of a text that is one quoted string from its first to its last character.
 fn quoted_string(text: &str) -> Option<String> {
     let mut chars = text.strip_prefix('"')?.chars();
     let mut string = String::new();
@@ -135,14 +135,15 @@ fn media_type(fields: &[HeaderValue], readable: &[&str]) -> Option<&'static str>
     ["application/json", "application/x-ndjson"].into_iter().find(|known| is_utf8 && *known == given)
 }
 
-/// Kind, subtype and version of the forms among which one is preferred.
+/// The type, subtype and version of each form that a client may prefer.
 const FORMS: [(&str, &str, Option<&str>); 3] = [
     ("application", "json", None),
     ("application", "openmetrics-text", Some("1.0.0")),
     ("text", "plain", Some("0.0.4")),
 ];
 
-/// RFC 9110, 12.5.1: the closest range of a form gives its weight, and the first of the heaviest forms is preferred.
+/// RFC 9110, 12.5.1: the most specific range gives the weight of a form, and the first form with the greatest weight is
+/// preferred.
 fn preferred(readable: &[&str]) -> usize {
     let ranges: Vec<_> = readable.iter().flat_map(|field| split(field, ',')).map(|range| split(&range, ';')).collect();
     let weights = FORMS.map(|form| {
@@ -150,16 +151,16 @@ fn preferred(readable: &[&str]) -> usize {
         ranks.sort_unstable();
         ranks.last().map_or(0, |(_, _, weight)| *weight)
     });
-    let heaviest = weights.into_iter().max();
-    weights.iter().position(|weight| Some(*weight) == heaviest).expect("the heaviest is one of them")
+    let greatest = weights.into_iter().max();
+    weights.iter().position(|weight| Some(*weight) == greatest).expect("the greatest weight is one of them")
 }
 
-/// How closely a range names a form, without and with its version, and how heavily, in thousandths.
+/// The specificity of a range for a form, whether the range names the version, and its weight in thousandths.
 fn rank(range: &[String], (kind, subtype, version): (&str, &str, Option<&str>)) -> Option<(u8, u8, u32)> {
     let (range, parameters) = range.split_first()?;
     let range = range.to_lowercase();
     let names = ["*/*".to_owned(), format!("{kind}/*"), format!("{kind}/{subtype}")];
-    let closeness = (0..).zip(names).find(|(_, name)| *name == range)?.0;
+    let specificity = (0..).zip(names).find(|(_, name)| *name == range)?.0;
     let (mut versions, mut weight) = (0, 1_000);
     for (name, value) in parameters.iter().map(|text| parameter(text)) {
         match &*name.to_lowercase() {
@@ -170,7 +171,7 @@ fn rank(range: &[String], (kind, subtype, version): (&str, &str, Option<&str>)) 
             _ => {}
         }
     }
-    Some((closeness, versions, weight))
+    Some((specificity, versions, weight))
 }
 
 fn thousandths(weight: &str) -> Option<u32> {

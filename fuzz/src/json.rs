@@ -1,8 +1,8 @@
-//! RFC 8259 by recursive descent, with every member of an object in its place and with the byte where a text breaks.
+//! JSON (RFC 8259) by recursive descent. An object keeps all its members in order, and an error has its exact offset.
 
 use weir::limits::JSON_DEPTH_MAX;
 
-/// A value. Of numbers and of true and false nothing is ever read.
+/// A value. The content of numbers and booleans is never used.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
     Null,
@@ -12,11 +12,11 @@ pub(crate) enum Json {
     Object(Vec<(String, Json)>),
 }
 
-/// Where a text breaks.
+/// The first error in a text.
 pub(crate) struct NaiveError {
-    /// What is before it can be completed; with this byte it cannot.
+    /// The bytes before this offset can be completed to a valid text. With the byte at this offset they cannot.
     pub(crate) offset: usize,
-    /// Whole elements of the array that the text is.
+    /// The number of complete elements, if the text is an array.
     pub(crate) elements: usize,
 }
 
@@ -25,8 +25,9 @@ pub(crate) fn read(text: &[u8]) -> Result<Json, NaiveError> {
     reader.document().map_err(|offset| NaiveError { offset, elements: reader.elements })
 }
 
-/// What serde_json says; nothing where it has narrower limits: on numbers, and on nesting at exactly 128 levels.
-pub(crate) fn serde_takes(text: &[u8]) -> Option<bool> {
+/// Whether serde_json accepts the text; `None` if only its own limits reject it. They are narrower for numbers, and for
+/// nesting at exactly 128 levels.
+pub(crate) fn serde_accepts(text: &[u8]) -> Option<bool> {
     match serde_json::from_slice::<serde_json::Value>(text) {
         Ok(_) => Some(true),
         Err(error) => {
@@ -38,7 +39,7 @@ pub(crate) fn serde_takes(text: &[u8]) -> Option<bool> {
     }
 }
 
-/// What was read, or the offset of the break.
+/// The parsed value, or the offset of the error.
 type Read<T> = Result<T, usize>;
 
 struct Reader<'t> {
@@ -142,7 +143,8 @@ impl Reader<'_> {
         Ok(string)
     }
 
-    /// A character that stands for itself. One that the end cuts off breaks there, any other where it starts.
+    /// A literal character. If the end of the text cuts it off, the error is at the end. Any other error is at its
+    /// first byte.
     fn character(&mut self) -> Read<char> {
         let rest = &self.text[self.at..];
         let whole = (1..=rest.len().min(4)).find_map(|len| str::from_utf8(&rest[..len]).ok());
@@ -175,7 +177,7 @@ impl Reader<'_> {
         Ok(short)
     }
 
-    /// A character by its number, which may take two escapes; half of such a pair breaks at its backslash.
+    /// A character by its code point, which may need a pair of escapes. Half of a pair is an error at its backslash.
     fn unicode(&mut self, start: usize) -> Read<char> {
         let first = self.unit()?;
         if !(0xd800..0xdc00).contains(&first) {

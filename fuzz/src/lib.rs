@@ -1,8 +1,8 @@
-//! A target for each parser of outside bytes: what it says of any input, against what a naive parser says.
+//! A target for each parser of outside bytes. It compares the result of the parser with the result of a naive parser.
 //!
-//! The naive parsers are written from the contract and the RFCs, for plainness and not for speed. A target is a
-//! function that panics where the two differ. The binaries in `fuzz_targets/` run it under libFuzzer;
-//! `tests/mutations.rs` runs it on the seeds and on a fixed number of mutations of them.
+//! The naive parsers follow the contract and the RFCs, and are simple rather than fast. A target is a function that
+//! panics if the two results differ. The binaries in `fuzz_targets/` run it under libFuzzer. `tests/mutations.rs` runs
+//! it on the seeds and on a fixed number of mutations of them.
 
 mod compressed;
 mod entity_tags;
@@ -25,13 +25,13 @@ pub use timestamp::TIMESTAMP;
 #[cfg(feature = "fuzzer")]
 pub use libfuzzer_sys;
 
-/// A parser, and the promise that it is held to.
+/// A parser, and the check of its results.
 pub struct Target {
     /// The name of its binary and of the folder of its seeds.
     pub name: &'static str,
-    /// What mutations put in, beside what the input has: words of the grammar, and what it sets limits to.
+    /// Texts that mutations insert: words of the grammar, and texts at its limits.
     pub words: &'static [&'static [u8]],
-    /// Panics if the parser breaks its promise for these bytes.
+    /// Panics if the parser gives a wrong result for these bytes.
     pub check: fn(&[u8]),
 }
 
@@ -39,7 +39,7 @@ pub struct Target {
 pub const TARGETS: [Target; 9] =
     [EVENTS_JSON, EVENTS_NDJSON, TIMESTAMP, REFERENCE, MERGE_PATCH, QUERY, HEADER, ENTITY_TAGS, COMPRESSED];
 
-/// The body of a target's binary. Half of the mutations are libFuzzer's own, half are of whole tokens.
+/// The code of a target's binary. Half of the mutations are libFuzzer's own, and half change whole tokens.
 #[cfg(feature = "fuzzer")]
 #[macro_export]
 macro_rules! fuzz {
@@ -60,7 +60,7 @@ macro_rules! fuzz {
     };
 }
 
-/// The fields of a header, one a line; those that HTTP would not let through are left out.
+/// The values of a header field, one per line. Lines that HTTP does not allow as a value are left out.
 fn fields(input: &[u8]) -> Vec<http::HeaderValue> {
     input.split(|byte| *byte == b'\n').filter_map(|line| http::HeaderValue::from_bytes(line).ok()).collect()
 }

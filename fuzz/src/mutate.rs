@@ -1,4 +1,4 @@
-//! Mutations of whole tokens, which keep most of an input's grammar, among mutations of bytes, which do not.
+//! Mutations of whole tokens, which keep most of an input's grammar, and mutations of single bytes, which do not.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use std::ops::Range;
 pub struct Random(u64);
 
 impl Random {
-    /// A sequence of its own for each seed.
+    /// Each seed gives its own sequence.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
@@ -21,13 +21,13 @@ impl Random {
         ((bits ^ bits >> 31) % end as u64) as usize
     }
 
-    /// One of `items`, which are not none.
+    /// One of `items`, which is not empty.
     pub fn pick<'i, T: ?Sized>(&mut self, items: &'i [&'i T]) -> &'i T {
         items[self.below(items.len())]
     }
 }
 
-/// Changes `text` in one place or a few.
+/// Changes `text` in one to three places.
 pub fn mutate(text: &mut Vec<u8>, words: &[&[u8]], random: &mut Random) {
     for _ in 0..=random.below(3) {
         if text.is_empty() {
@@ -37,8 +37,8 @@ pub fn mutate(text: &mut Vec<u8>, words: &[&[u8]], random: &mut Random) {
         let (place, other) = (random.below(text.len()), random.below(text.len()));
         let token = token(text, place);
         match random.below(8) {
-            0 => drop(text.drain(stretch(text, place, random))),
-            1 => drop(text.splice(token.start..token.start, text[stretch(text, other, random)].to_vec())),
+            0 => drop(text.drain(token_run(text, place, random))),
+            1 => drop(text.splice(token.start..token.start, text[token_run(text, other, random)].to_vec())),
             2 => drop(text.splice(token.end..token.end, random.pick(words).iter().copied())),
             3 | 4 => drop(text.splice(token, random.pick(words).iter().copied())),
             5 => drop(text.splice(token, text[self::token(text, other)].to_vec())),
@@ -49,15 +49,15 @@ pub fn mutate(text: &mut Vec<u8>, words: &[&[u8]], random: &mut Random) {
     }
 }
 
-/// A few tokens in a row, from the one at a place on.
-fn stretch(text: &[u8], place: usize, random: &mut Random) -> Range<usize> {
-    let mut stretch = token(text, place);
+/// A few tokens in a row, from the token at a place on.
+fn token_run(text: &[u8], place: usize, random: &mut Random) -> Range<usize> {
+    let mut run = token(text, place);
     for _ in 0..random.below(12) {
-        if stretch.end < text.len() {
-            stretch.end = token(text, stretch.end).end;
+        if run.end < text.len() {
+            run.end = token(text, run.end).end;
         }
     }
-    stretch
+    run
 }
 
 /// The token at a place: a run of letters, a run of digits, or any other byte by itself.
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_gives_the_same_mutations_again_and_another_gives_others() {
+    fn equal_seeds_give_equal_mutations_and_different_seeds_do_not() {
         let mutated = |seed| {
             let mut text = br#"{"ts":"2025-10-08T12:00:00Z"}"#.to_vec();
             mutate(&mut text, &[b"null"], &mut Random::new(seed));
@@ -90,6 +90,6 @@ mod tests {
         let tokens = (0..text.len()).map(|place| token(text, place)).collect::<Vec<_>>();
         assert_eq!(tokens, [0..1, 1..3, 1..3, 3..5, 3..5, 5..6, 6..7, 7..8]);
         let mut random = Random::new(0);
-        assert!((0..100).all(|_| [3, 5, 6, 7, 8].contains(&stretch(text, 1, &mut random).end)));
+        assert!((0..100).all(|_| [3, 5, 6, 7, 8].contains(&token_run(text, 1, &mut random).end)));
     }
 }

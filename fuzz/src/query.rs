@@ -1,4 +1,5 @@
-//! Query strings: parameters decoded a character at a time, and the window that they ask for. The input is a query.
+//! Query strings: the parameters, decoded one character at a time, and the query that they describe. The input is a
+//! query string.
 
 use crate::Target;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,13 +54,13 @@ fn check(input: &[u8]) {
     for retention_secs in RETENTIONS_SECS {
         let mut config = EngineConfig::default();
         config.retention_secs = retention_secs;
-        let metrics = question(&expected, b"group_by", retention_secs).map(|(query, _)| query);
+        let metrics = naive_query(&expected, b"group_by", retention_secs).map(|(query, _)| query);
         assert_eq!(internals::metrics_query(Some(query), &config), metrics);
-        assert_eq!(internals::series_query(Some(query), &config), question(&expected, b"step", retention_secs));
+        assert_eq!(internals::series_query(Some(query), &config), naive_query(&expected, b"step", retention_secs));
     }
 }
 
-/// `application/x-www-form-urlencoded`, without an opinion on the bytes of names and values.
+/// `application/x-www-form-urlencoded`, where names and values may be any bytes.
 fn parameters(query: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut parameters = vec![];
     for pair in query.split('&') {
@@ -94,20 +95,20 @@ fn decode(mut text: &[u8]) -> Vec<u8> {
 
 const ATTRIBUTES: [&str; 2] = ["plan", "region"];
 
-/// What is asked for, and the step, where `window` and this parameter may stand once.
-fn question(
+/// The query that the parameters describe, and the step. `window` and the parameter `single` may occur once.
+fn naive_query(
     parameters: &[(Vec<u8>, Vec<u8>)],
     single: &[u8],
     retention_secs: u32,
 ) -> Result<(Query, u32), &'static str> {
-    let only = |wanted: &[u8]| {
+    let first_of = |wanted: &[u8]| {
         let mut values = parameters.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value);
         (values.next(), values.next().is_some())
     };
     let filters = ["type", ATTRIBUTES[0], ATTRIBUTES[1]];
     let is_known =
         |name: &[u8]| name == b"window" || name == single || filters.iter().any(|known| name == known.as_bytes());
-    let ((window, window_again), (other, other_again)) = (only(b"window"), only(single));
+    let ((window, window_again), (other, other_again)) = (first_of(b"window"), first_of(single));
     if window_again || other_again || !parameters.iter().all(|(name, _)| is_known(name)) {
         return Err("invalid_parameter");
     }
@@ -140,7 +141,8 @@ fn question(
     Ok((Query { window_secs, filter: Filter { types, attributes }, group_by }, step_secs))
 }
 
-/// The number that digits say, with any number of zeros before; none beyond every retention.
+/// The number with these digits, with any number of leading zeros. A number above 100,000 is 100,000, which is longer
+/// than every retention.
 fn number(digits: &[u8]) -> Option<u32> {
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     let value = digits.iter().fold(0, |value: u32, digit| (value * 10 + u32::from(digit & 0xf)).min(100_000));

@@ -1,5 +1,5 @@
-//! Reference tables: each line of the input is a change of the table that the lines before have left, applied to a
-//! table and to a naive one: a JSON document that RFC 7396's own algorithm merges into.
+//! Reference tables: each line of the input is a change of the table. It is applied to the table of an engine and to a
+//! naive table, which is a JSON document that the algorithm of RFC 7396 merges into.
 
 use crate::json::{self, Json, NaiveError};
 use crate::{Target, timestamp};
@@ -12,7 +12,7 @@ use weir::{Change, Engine, EngineConfig, ManualClock, Preconditions, ReferenceEr
 pub const REFERENCE: Target =
     Target { name: "reference", words: WORDS, check: |input| check(input, |_| Change::Replace) };
 
-/// Bodies of `PATCH`, after one of `PUT`.
+/// Bodies of `PATCH`, after one body of `PUT`.
 pub const MERGE_PATCH: Target = Target {
     name: "merge_patch",
     words: WORDS,
@@ -55,12 +55,12 @@ fn check(input: &[u8], change: impl Fn(usize) -> Change) {
     for (index, line) in input.split(|byte| *byte == b'\n').enumerate() {
         let outcome = engine.change_reference(change(index), line.to_vec(), &Preconditions::default(), NOW_MS);
         let expected = model.change(change(index), line);
-        assert_eq!(outcome.map(|generation| generation.number()).map_err(Refusal::of), expected);
+        assert_eq!(outcome.map(|generation| generation.number()).map_err(Rejection::of), expected);
         model.assert_is(&engine);
     }
 }
 
-/// A small engine: each input has one of its own.
+/// A small engine. Each input has its own engine.
 fn engine() -> Engine {
     let mut config = EngineConfig::default();
     (config.retention_secs, config.max_skew_secs, config.shards) = (1, SKEW_SECS, 1);
@@ -68,30 +68,30 @@ fn engine() -> Engine {
     Engine::new(config, ManualClock::new(NOW_MS)).expect("the settings are valid")
 }
 
-/// A refusal, as the client sees it.
+/// A rejection, as the client sees it.
 #[derive(Debug, PartialEq)]
-enum Refusal {
+enum Rejection {
     Malformed(usize),
     Invalid(String),
     InFuture,
     Stale,
 }
 
-impl Refusal {
+impl Rejection {
     fn of(error: ReferenceError) -> Self {
         match error {
             ReferenceError::Malformed(malformed) => Self::Malformed(malformed.offset),
             ReferenceError::Invalid { pointer, .. } => Self::Invalid(pointer),
             ReferenceError::TimestampInFuture { .. } => Self::InFuture,
             ReferenceError::Stale { .. } => Self::Stale,
-            other => unreachable!("without a precondition and a limit on memory: {other}"),
+            other => unreachable!("there is no precondition and no memory limit: {other}"),
         }
     }
 }
 
 type Users = BTreeMap<String, [String; 2]>;
 
-/// The table, naively.
+/// The naive table.
 #[derive(Default)]
 struct Model {
     generation: u64,
@@ -100,11 +100,11 @@ struct Model {
 }
 
 impl Model {
-    fn change(&mut self, change: Change, body: &[u8]) -> Result<u64, Refusal> {
-        let body = json::read(body).map_err(|NaiveError { offset, .. }| Refusal::Malformed(offset))?;
+    fn change(&mut self, change: Change, body: &[u8]) -> Result<u64, Rejection> {
+        let body = json::read(body).map_err(|NaiveError { offset, .. }| Rejection::Malformed(offset))?;
         let base = (change == Change::Merge).then_some(&self.users);
         if let Some(pointer) = first_fault(&body, base) {
-            return Err(Refusal::Invalid(pointer));
+            return Err(Rejection::Invalid(pointer));
         }
         let document = match base {
             Some(users) => merge(&document(users), &body),
@@ -114,13 +114,13 @@ impl Model {
         let ts_ms = timestamp::naive_ms(ts.as_bytes()).expect("there is no fault");
         let users = users(&document);
         if ts_ms > NOW_MS + i64::from(SKEW_SECS) * 1_000 {
-            return Err(Refusal::InFuture);
+            return Err(Rejection::InFuture);
         }
         if self.ts_ms == Some(ts_ms) && self.users == users {
             return Ok(self.generation);
         }
         if self.ts_ms.is_some_and(|current| ts_ms <= current) {
-            return Err(Refusal::Stale);
+            return Err(Rejection::Stale);
         }
         *self = Self { generation: self.generation + 1, ts_ms: Some(ts_ms), users };
         Ok(self.generation)
@@ -136,7 +136,7 @@ impl Model {
     }
 }
 
-/// The current table as a document to merge into. It has no `ts`, which every change must bring.
+/// The current table as a document to merge into. It has no `ts`, because every change must have its own.
 fn document(users: &Users) -> Json {
     let user = |(id, values): (&String, &[String; 2])| {
         let attributes =
@@ -146,7 +146,7 @@ fn document(users: &Users) -> Json {
     Json::Object(vec![("user_metadata".to_owned(), Json::Object(users.iter().map(user).collect()))])
 }
 
-/// `MergePatch` as RFC 7396 has it in section 2.
+/// `MergePatch` of RFC 7396, section 2.
 fn merge(target: &Json, patch: &Json) -> Json {
     let Json::Object(patch) = patch else { return patch.clone() };
     let mut merged = if let Json::Object(members) = target { members.clone() } else { Vec::new() };
@@ -177,7 +177,7 @@ fn member<'j>(object: &'j Json, name: &str) -> Option<&'j Json> {
     members.iter().find(|(other, _)| other == name).map(|(_, value)| value)
 }
 
-/// The pointer of the first fault, in document order, of a body that is a patch of `base`, or a table if there is none.
+/// The pointer of the first fault, in document order. The body is a patch of `base`, or a whole table without `base`.
 fn first_fault(body: &Json, base: Option<&Users>) -> Option<String> {
     let Json::Object(members) = body else { return Some(String::new()) };
     for (index, (name, value)) in members.iter().enumerate() {
@@ -225,7 +225,7 @@ fn first_user_fault(users: &[(String, Json)], base: Option<&Users>) -> Option<St
     None
 }
 
-/// Whether a member has the name of an earlier one.
+/// Whether an earlier member has the same name.
 fn is_repeated(members: &[(String, Json)], index: usize) -> bool {
     members[..index].iter().any(|(name, _)| *name == members[index].0)
 }
@@ -234,7 +234,7 @@ fn is_string(value: &Json, bytes: &RangeInclusive<usize>) -> bool {
     matches!(value, Json::String(text) if bytes.contains(&text.len()))
 }
 
-/// A JSON Pointer (RFC 6901), which ends before a name that is too long to be quoted.
+/// A JSON Pointer (RFC 6901). It ends before the first name that is too long to be quoted.
 fn pointer(names: &[&str]) -> String {
     let quoted = names.iter().take_while(|name| name.len() <= POINTER_NAME_BYTES_MAX);
     quoted.map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()

@@ -1,9 +1,9 @@
-//! Date-times: RFC 3339 by splitting, days by counting years; and what is written reads back.
+//! Date-times: RFC 3339 by splitting, and days by counting years. A date-time that is written can be parsed again.
 
 use crate::Target;
 use weir::{format_ms, parse_ms};
 
-/// `ts`
+/// Texts for `ts`.
 pub const TIMESTAMP: Target = Target { name: "timestamp", words: WORDS, check };
 
 const WORDS: &[&[u8]] = &[
@@ -45,7 +45,7 @@ const WORDS: &[&[u8]] = &[
     b"2025-10-08T12:00:00.000Z",
 ];
 
-/// The first and the last instant that have a form to be written in.
+/// The first and the last instant that can be written.
 const WRITTEN_MS: [i64; 2] = [-62_167_219_200_000, 253_402_300_799_999];
 
 fn check(text: &[u8]) {
@@ -86,7 +86,7 @@ pub(crate) fn naive_ms(text: &[u8]) -> Option<i64> {
         return None;
     }
     let leap_years_before = (year + 3) / 4 - (year + 99) / 100 + (year + 399) / 400;
-    /// From the first day of the year 0 to that of 1970.
+    /// The days from the first day of the year 0 to the first day of 1970.
     const EPOCH_DAYS: i64 = 719_528;
     let days = year * 365 + leap_years_before + months[..month as usize - 1].iter().sum::<i64>() + day - 1 - EPOCH_DAYS;
     Some((((days * 24 + hour) * 60 + minute - ahead_minutes) * 60 + second.min(59)) * 1_000 + millisecond)

@@ -1,5 +1,5 @@
-//! Every target on its seeds, on what the fuzzer has found of interest where it has run, and on mutations of these: a
-//! fixed number, or WEIR_FUZZ_MUTATIONS for each target.
+//! Runs every target on its seeds, on the corpus that the fuzzer has collected, if there is one, and on mutations of
+//! both. `WEIR_FUZZ_MUTATIONS` sets the number of mutations for each target.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
@@ -8,7 +8,7 @@ use std::path::Path;
 use weir_fuzz::mutate::{Random, mutate};
 use weir_fuzz::{TARGETS, Target};
 
-/// Mutated inputs for each target, unless the environment says otherwise.
+/// The number of mutated inputs for each target if the environment does not set it.
 const MUTATIONS: u64 = 50_000;
 
 fn check(target: &Target, input: &[u8]) {
