@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-/// The engine currently has no room for the batch. Nothing of the batch was taken.
+/// The engine has no capacity for the batch now. No event of the batch was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overloaded;
 
 impl fmt::Display for Overloaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no room for the batch at the moment; nothing of it was taken")
+        f.write_str("the engine has no capacity for this batch now; no event of it was accepted")
     }
 }
 
 impl std::error::Error for Overloaded {}
 
-/// A setting that is out of its range. It displays as one line that starts with the name of the field.
+/// An invalid setting. It is displayed as one line that starts with the name of the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     field: &'static str,
@@ -28,7 +28,7 @@ impl ConfigError {
         Self { field, reason: reason.into() }
     }
 
-    /// The field of [`EngineConfig`](crate::EngineConfig) that is out of its range, such as `retention_secs`.
+    /// The field of [`EngineConfig`](crate::EngineConfig) that is invalid, such as `retention_secs`.
     #[must_use]
     pub fn field(&self) -> &'static str {
         self.field

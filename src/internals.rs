@@ -25,7 +25,7 @@ impl Decode {
     /// Decodes as the engine does.
     ///
     /// # Errors
-    /// [`DecodeError`], when nothing of the body is taken.
+    /// [`DecodeError`], if the body is rejected as a whole.
     pub fn decode(&mut self, body: Vec<u8>, format: Format) -> Result<Batch, DecodeError> {
         self.decoder.decode(body, format, &self.schema, &self.keys)
     }
@@ -33,7 +33,7 @@ impl Decode {
     /// Decodes by the general path only.
     ///
     /// # Errors
-    /// [`DecodeError`], when nothing of the body is taken.
+    /// [`DecodeError`], if the body is rejected as a whole.
     pub fn decode_general_path(&mut self, body: Vec<u8>, format: Format) -> Result<Batch, DecodeError> {
         self.decoder.decode_with(false, body, format, &self.schema, &self.keys)
     }
@@ -67,14 +67,14 @@ impl Claims {
     /// No claims yet, with preallocated tables for `capacity` ids in a horizon.
     ///
     /// # Panics
-    /// When there is no memory for the tables.
+    /// If there is no memory for the tables.
     #[must_use]
     pub fn preallocated(horizon_secs: Option<u64>, capacity: usize) -> Self {
         let dedup = Preallocated::new(horizon_secs, capacity).expect("a benchmark has memory");
         Self { dedup: Box::new(dedup), claims: Vec::new() }
     }
 
-    /// Claims the keys, and returns how many claims were won.
+    /// Claims the keys, and returns how many of them were inserted.
     pub fn claim(&mut self, keys: &[EventKey], now_ms: i64) -> usize {
         self.claims.clear();
         self.dedup.claim(keys, now_ms, &mut self.claims);
@@ -87,7 +87,7 @@ impl Claims {
     }
 }
 
-/// Appends of a batch's records of one second, and the drain of what was appended.
+/// Appends of a batch's records of one second, and the drain of the appended records.
 pub struct Appends {
     window: Window,
     consumer: WindowConsumer,

@@ -29,7 +29,7 @@ impl Maintenance {
     /// Starts the threads.
     ///
     /// # Errors
-    /// When the system cannot create a thread.
+    /// If the system cannot create a thread.
     pub fn start(engine: &Arc<Engine>) -> io::Result<Self> {
         let mut maintenance = Self { stop: Arc::default(), threads: Vec::new() };
         maintenance.every(TICK_PERIOD, "weir-tick", engine, Engine::tick)?;
@@ -53,7 +53,7 @@ impl Drop for Maintenance {
     fn drop(&mut self) {
         self.stop.set();
         for thread in self.threads.drain(..) {
-            // A thread that panicked has reported its panic itself, and a drop cannot return an error.
+            // A panic of the thread was already reported, and a drop cannot return an error.
             let _ = thread.join();
         }
     }
@@ -93,7 +93,7 @@ mod tests {
         let engine = Arc::new(Engine::new(EngineConfig::default(), SystemClock).unwrap());
         let maintenance = Maintenance::start(&engine).unwrap();
         drop(maintenance);
-        assert_eq!(Arc::strong_count(&engine), 1, "the threads have dropped it");
+        assert_eq!(Arc::strong_count(&engine), 1, "the threads have dropped the engine");
     }
 
     #[test]

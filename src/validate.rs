@@ -6,14 +6,14 @@ use crate::{limits, memory};
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// Words with a meaning in a query or an answer. They cannot name an attribute.
+/// Words that have a meaning in a query or in a response. They cannot name an attribute.
 const RESERVED: [&str; 8] = ["type", "user_id", "window", "step", "group_by", "events", "unique_users", "unknown"];
 
 impl EngineConfig {
     /// Checks that an engine can be built with these settings.
     ///
     /// # Errors
-    /// The first setting that is out of its range.
+    /// The first setting that is invalid.
     pub fn validate(&self) -> Result<(), ConfigError> {
         within("retention_secs", self.retention_secs, &limits::RETENTION_SECS)?;
         within("max_skew_secs", self.max_skew_secs, &limits::SKEW_SECS)?;

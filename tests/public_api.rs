@@ -1,4 +1,4 @@
-//! The public interface of the library, held against a snapshot: a change of the interface shows in a review.
+//! The public interface of the library, compared with a snapshot. So a review shows each change of the interface.
 //!
 //! `WEIR_BLESS=1 cargo test --test public_api` writes the snapshot anew.
 
@@ -16,7 +16,7 @@ const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 /// The interface as Rust without function bodies.
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/public-api.txt");
 
-/// What fits a screen.
+/// The number of types that fits a screen.
 const TYPES_MAX: usize = 40;
 
 #[test]
@@ -56,7 +56,7 @@ fn collect_names(tree: &UseTree, names: &mut BTreeSet<String>) {
         UseTree::Path(path) => collect_names(&path.tree, names),
         UseTree::Name(name) => _ = names.insert(name.ident.to_string()),
         UseTree::Group(group) => group.items.iter().for_each(|tree| collect_names(tree, names)),
-        UseTree::Rename(_) | UseTree::Glob(_) => panic!("an export names each item as it is"),
+        UseTree::Rename(_) | UseTree::Glob(_) => panic!("an export names each item, and does not rename it"),
     }
 }
 
@@ -136,8 +136,8 @@ fn public(item: Item) -> Option<(String, Item)> {
             } else {
                 item.items = item.items.into_iter().filter_map(public_member).collect();
             }
-            let says_something = item.trait_.is_some() || !item.items.is_empty();
-            says_something.then_some((name, Item::Impl(item)))
+            let has_content = item.trait_.is_some() || !item.items.is_empty();
+            has_content.then_some((name, Item::Impl(item)))
         }
         _ => None,
     }
@@ -179,7 +179,7 @@ fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Attributes that are a promise.
+/// Whether an attribute is part of the interface.
 fn is_shown(attribute: &Attribute) -> bool {
     ["derive", "non_exhaustive", "must_use"].iter().any(|name| attribute.path().is_ident(name))
 }
