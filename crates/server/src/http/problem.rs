@@ -118,7 +118,7 @@ impl Problem {
             Self::UnknownUser => ProblemCode::UnknownUser,
             Self::Overloaded(_) | Self::Reference(ReferenceError::Overloaded) => ProblemCode::Overloaded,
             Self::NotReady(_) => ProblemCode::NotReady,
-            // The engine may learn to refuse for more reasons; a server that does not know one is at fault.
+            // The engine may get more errors. An error that the server does not know is its own fault.
             Self::Internal | Self::Reference(_) => ProblemCode::InternalError,
         }
     }
@@ -252,7 +252,7 @@ impl From<DecodeError> for Problem {
         match error {
             DecodeError::Malformed(malformed) => Self::MalformedJson { offset: malformed.offset },
             DecodeError::TooManyEvents { max } => Self::TooManyEvents { max },
-            // The engine may learn to refuse for more reasons; a server that does not know one is at fault.
+            // The engine may get more errors. An error that the server does not know is its own fault.
             _ => Self::Internal,
         }
     }
