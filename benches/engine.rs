@@ -23,8 +23,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// timestamp.
 fn body(format: Format, first: u64, users: u64, now_ms: i64) -> Vec<u8> {
     let (open, separator, close) = match format {
-        Format::Json => ("[", ",", "]"),
         Format::Ndjson => ("", "\n", ""),
+        _ => ("[", ",", "]"),
     };
     let ts = format_ms(now_ms);
     let mut body = String::from(open);

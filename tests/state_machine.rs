@@ -265,8 +265,8 @@ fn events_json(events: &[ModelEvent], now_ms: i64, skew_ms: i64, format: Format)
     };
     let events: Vec<String> = events.iter().map(event).collect();
     match format {
-        Format::Json => format!("[{}]", events.join(",")).into(),
         Format::Ndjson => events.join("\n").into(),
+        _ => format!("[{}]", events.join(",")).into(),
     }
 }
 

@@ -57,8 +57,7 @@ impl Generation {
 
     /// The user's attribute values, in the order of [`attributes`](Self::attributes); none for a user who is not in the
     /// table. O(attributes).
-    #[must_use]
-    pub fn user(&self, key: UserKey) -> Option<impl Iterator<Item = &str>> {
+    pub(crate) fn user(&self, key: UserKey) -> Option<impl Iterator<Item = &str>> {
         let group = self.group_of(key);
         (group != UNKNOWN).then(|| (0..self.attributes.len()).map(move |attribute| self.value(group, attribute)))
     }

@@ -10,6 +10,7 @@ use crate::key::HashKeys;
 
 /// The format of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Format {
     /// One event object, or an array of event objects.
     Json,

@@ -113,8 +113,8 @@ impl Request {
 fn head(target: &Target, workload: &Workload, body_bytes: usize) -> Vec<u8> {
     let Target { authority, path, .. } = target;
     let media_type = match workload.format {
-        Format::Json => headers::JSON,
         Format::Ndjson => headers::NDJSON,
+        _ => headers::JSON,
     };
     let prefer = match workload.minimal {
         true => format!("{}: {}\r\n", headers::PREFER, headers::RETURN_MINIMAL),
@@ -132,8 +132,8 @@ fn head(target: &Target, workload: &Workload, body_bytes: usize) -> Vec<u8> {
 /// change between requests.
 fn body(format: Format, batch_events: usize, nonce: u64, rng: &mut SmallRng) -> (Vec<u8>, Vec<EventOffsets>) {
     let (open, between, close) = match format {
-        Format::Json => ("[", ",", "]"),
         Format::Ndjson => ("", "\n", "\n"),
+        _ => ("[", ",", "]"),
     };
     let types = weir::EngineConfig::default().event_types;
     let mut body = open.to_owned();

@@ -126,8 +126,8 @@ impl Report {
     /// The name of the format of the bodies.
     pub(super) fn format_name(&self) -> &'static str {
         match self.options.workload.format {
-            Format::Json => "json",
             Format::Ndjson => "ndjson",
+            _ => "json",
         }
     }
 }

@@ -28,8 +28,8 @@ fn parts(request: &Request) -> (Vec<&str>, &str) {
 fn events(request: &Request, format: Format) -> Vec<Value> {
     let body = parts(request).1;
     match format {
-        Format::Json => serde_json::from_str(body).unwrap(),
         Format::Ndjson => body.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+        _ => serde_json::from_str(body).unwrap(),
     }
 }
 
