@@ -258,7 +258,8 @@ fn allocated_memory_is_counted() {
             measure(&bench);
         }
         println!(
-            "capacity {dedup_capacity:?}, batches of {batch_events}: {least:.2} to {most:.2} times the allocated memory are counted"
+            "capacity {dedup_capacity:?}, batches of {batch_events}: {least:.2} to {most:.2} times the allocated \
+             memory are counted"
         );
         assert!(least >= 1.0, "only {least} of the allocated memory is counted");
         assert!(most <= 4.0, "{most} times the allocated memory is counted");

@@ -93,7 +93,8 @@ fn step() -> impl Strategy<Value = ModelStep> {
     let behind_ms = prop_oneof![8 => Just(0), 1 => -3_000_i64..3_000, 1 => 0..=STALL_MS];
     let table = || prop::collection::btree_map(0_u8..12, prop::option::of((0_u8..3, 0_u8..2)), 0..8);
     prop_oneof![
-        6 => (prop::collection::vec(event, 0..12), behind_ms).prop_map(|(events, behind_ms)| ModelStep::Post(events, behind_ms)),
+        6 => (prop::collection::vec(event, 0..12), behind_ms)
+            .prop_map(|(events, behind_ms)| ModelStep::Post(events, behind_ms)),
         1 => (table(), offset()).prop_map(|(table, offset)| ModelStep::Put(table, offset)),
         1 => (table(), offset()).prop_map(|(table, offset)| ModelStep::Patch(table, offset)),
         4 => (0_i64..2_500).prop_map(ModelStep::Advance),

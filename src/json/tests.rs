@@ -296,7 +296,9 @@ proptest! {
     }
 
     #[test]
-    fn a_used_scratch_gives_the_same_result_as_a_new_one(texts in prop::collection::vec(prop_oneof![json(), random_tokens()], 1..6)) {
+    fn a_used_scratch_gives_the_same_result_as_a_new_one(
+        texts in prop::collection::vec(prop_oneof![json(), random_tokens()], 1..6),
+    ) {
         let mut scratch = Scratch::default();
         for text in texts {
             prop_assert_eq!(with_nodes(&mut text.clone(), &mut scratch, items), by_parser(&text));

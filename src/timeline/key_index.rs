@@ -247,7 +247,10 @@ mod tests {
         /// The tags come from a few neighbourhoods at both ends of the table, so there are clusters, and some wrap.
         #[test]
         fn the_table_agrees_with_a_map(
-            steps in prop::collection::vec((0..40_u32, prop::sample::select(vec![0, 1 << 28, 3 << 29, u32::MAX - 50])), 1..300),
+            steps in prop::collection::vec(
+                (0..40_u32, prop::sample::select(vec![0, 1 << 28, 3 << 29, u32::MAX - 50])),
+                1..300,
+            ),
         ) {
             let (mut index, mut model) = (KeyIndex::new(), BTreeMap::new());
             for (number, (offset, base)) in steps.into_iter().enumerate() {

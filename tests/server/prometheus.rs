@@ -133,7 +133,9 @@ impl Prometheus {
     fn scraping(server: &Server, path: &str, extra: &str) -> Self {
         let scratch = Scratch::new();
         let config = format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n- job_name: weir\n  metrics_path: {path}\n{extra}  static_configs: [{{targets: [\"{}\"]}}]\n",
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+             scrape_configs:\n- job_name: weir\n  metrics_path: {path}\n\
+             {extra}  static_configs: [{{targets: [\"{}\"]}}]\n",
             server.address
         );
         let config = format!("--config.file={}", scratch.file("prometheus.yml", config));

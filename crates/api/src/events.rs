@@ -20,7 +20,9 @@ pub enum ContentCoding {
 
 /// One event. Other members are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(example = json!({"event_id": "e-1", "user_id": "u-123", "type": "{event_type}", "ts": "2025-10-08T12:34:56.789Z"}))]
+#[schema(example = json!({
+    "event_id": "e-1", "user_id": "u-123", "type": "{event_type}", "ts": "2025-10-08T12:34:56.789Z"
+}))]
 pub struct Event {
     /// The id of the event, 1 to 256 bytes. Of all events with the same id, only one is counted.
     #[schema(min_length = 1, max_length = 256)]
@@ -50,7 +52,10 @@ pub enum EventOrArray {
 #[schema(example = json!({
     "results": [
         {"event_id": "e-1", "status": "success"},
-        {"event_id": "e-1", "status": "error", "code": "duplicate_event", "index": 1, "message": "event_id was already accepted"}
+        {
+            "event_id": "e-1", "status": "error", "code": "duplicate_event", "index": 1,
+            "message": "event_id was already accepted"
+        }
     ],
     "accepted": 1, "duplicates": 1, "rejected": 0
 }))]

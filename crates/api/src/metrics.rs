@@ -57,8 +57,8 @@ pub struct GroupCounts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Series, example = json!({
     "window_sec": 10, "step_sec": 10, "points": [{
-        "start": "2025-10-08T12:34:47.000Z", "events": 3, "unique_users": 2, "unknown": 1, "by_{attribute}": {"some": 2},
-        "by_type": {"{event_type}": 3}
+        "start": "2025-10-08T12:34:47.000Z", "events": 3, "unique_users": 2, "unknown": 1,
+        "by_{attribute}": {"some": 2}, "by_type": {"{event_type}": 3}
     }], "generation": 7, "as_of": "2025-10-08T12:34:56.789Z"
 }))]
 pub struct SeriesResponse {

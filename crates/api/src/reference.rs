@@ -29,7 +29,9 @@ pub struct Attributes(pub BTreeMap<String, String>);
 
 /// A merge patch (RFC 7396) of the reference table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(example = json!({"user_metadata": {"u-123": {"{attribute}": "other"}, "u-9": null}, "ts": "2025-10-08T12:00:01.000Z"}))]
+#[schema(example = json!({
+    "user_metadata": {"u-123": {"{attribute}": "other"}, "u-9": null}, "ts": "2025-10-08T12:00:01.000Z"
+}))]
 pub struct ReferencePatch {
     /// The changes, by user id. Null deletes the user.
     pub user_metadata: BTreeMap<String, UserPatch>,

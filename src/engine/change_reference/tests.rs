@@ -453,7 +453,9 @@ fn users_value() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn patches_agree_with_rfc_7396(patches in prop::collection::vec(prop::option::weighted(0.95, users_value()), 1..12)) {
+    fn patches_agree_with_rfc_7396(
+        patches in prop::collection::vec(prop::option::weighted(0.95, users_value()), 1..12),
+    ) {
         let engine = engine();
         let mut document = json!({ "user_metadata": {} });
         put(&engine, 0, &document["user_metadata"]).unwrap();

@@ -92,7 +92,10 @@ fn any_other_value_is_an_event_that_is_not_an_object() {
 
 #[test]
 fn fields_and_ids_are_compared_as_decoded_strings() {
-    let event = r#"{"\u0065vent_id":"\u0061\n\ud83d\ude00\u0000","user\u005fid":"\"u\"","t\u0079pe":"\u0063lick","\u0074s":"2025-10-08T12:34:56.789\u005a"}"#;
+    let event = concat!(
+        r#"{"\u0065vent_id":"\u0061\n\ud83d\ude00\u0000","user\u005fid":"\"u\"","t\u0079pe":"\u0063lick","#,
+        r#""\u0074s":"2025-10-08T12:34:56.789\u005a"}"#
+    );
     for batch in [json(event), json(format!("[1,{event}]")), ndjson(event), ndjson(format!("\\\n{event}\n"))] {
         assert_eq!(rows(&batch).last(), Some(&valid("a\n😀\0", "\"u\"", 0, TS_MS)));
     }

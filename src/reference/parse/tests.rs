@@ -82,7 +82,10 @@ fn a_table_may_be_empty() {
 fn names_and_values_compare_as_decoded_strings() {
     let (table, _) = read(
         None,
-        r#"{"user_met\u0061data":{"\u0061d\u0061":{"pl\u0061n":"pr\u006f","region":"\ud83c\udf0a"}},"\u0074s":"2025-10-08T00:00:00\u005a"}"#,
+        concat!(
+            r#"{"user_met\u0061data":{"\u0061d\u0061":{"pl\u0061n":"pr\u006f","region":"\ud83c\udf0a"}},"#,
+            r#""\u0074s":"2025-10-08T00:00:00\u005a"}"#
+        ),
     )
     .unwrap();
     assert_eq!(values(&table, "ada").unwrap(), ["pro", "🌊"]);

@@ -44,7 +44,11 @@ fn the_last_minute_is_drawn_if_the_server_has_a_series() {
         "total_events":3,"generation":0,"as_of":"2025-10-08T12:00:00.000Z"}"#;
     let point = |events: u64| {
         format!(
-            r#"{{"start":"2025-10-08T11:59:59.000Z","events":{events},"unique_users":1,"unknown":0,"by_type":{{"click":{events}}}}}"#
+            concat!(
+                r#"{{"start":"2025-10-08T11:59:59.000Z","events":{events},"unique_users":1,"unknown":0,"#,
+                r#""by_type":{{"click":{events}}}}}"#
+            ),
+            events = events
         )
     };
     let series = format!(

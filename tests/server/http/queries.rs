@@ -37,19 +37,31 @@ fn figures_cover_the_events_that_pass_the_filters() {
     };
     assert_eq!(
         shown("type=click"),
-        r#""unique_users":4,"unknown":1,"by_plan":{"free":1,"pro":3},"by_region":{"eu":2,"us":2},"by_type":{"click":5},"total_events":5"#
+        concat!(
+            r#""unique_users":4,"unknown":1,"by_plan":{"free":1,"pro":3},"by_region":{"eu":2,"us":2},"#,
+            r#""by_type":{"click":5},"total_events":5"#
+        )
     );
     assert_eq!(
         shown("type=view&type=purchase"),
-        r#""unique_users":4,"unknown":1,"by_plan":{"free":2,"pro":2},"by_region":{"eu":1,"us":3},"by_type":{"purchase":1,"view":4},"total_events":5"#
+        concat!(
+            r#""unique_users":4,"unknown":1,"by_plan":{"free":2,"pro":2},"by_region":{"eu":1,"us":3},"#,
+            r#""by_type":{"purchase":1,"view":4},"total_events":5"#
+        )
     );
     assert_eq!(
         shown("plan=pro"),
-        r#""unique_users":2,"unknown":0,"by_plan":{"pro":5},"by_region":{"eu":3,"us":2},"by_type":{"click":3,"purchase":1,"view":1},"total_events":5"#
+        concat!(
+            r#""unique_users":2,"unknown":0,"by_plan":{"pro":5},"by_region":{"eu":3,"us":2},"#,
+            r#""by_type":{"click":3,"purchase":1,"view":1},"total_events":5"#
+        )
     );
     assert_eq!(
         shown("plan=free&plan=pro&region=us&type=click"),
-        r#""unique_users":2,"unknown":0,"by_plan":{"free":1,"pro":1},"by_region":{"us":2},"by_type":{"click":2},"total_events":2"#
+        concat!(
+            r#""unique_users":2,"unknown":0,"by_plan":{"free":1,"pro":1},"by_region":{"us":2},"#,
+            r#""by_type":{"click":2},"total_events":2"#
+        )
     );
     for no_match in ["plan=none", "type=refund", "region=eu&plan=free", "plan=pro&type=refund", "pl%61n=PRO"] {
         assert_eq!(
@@ -89,11 +101,17 @@ fn groups_are_sorted_and_unknown_users_come_last() {
     );
     assert_eq!(
         groups("group_by=plan").unwrap(),
-        r#"[{"plan":"free","events":3,"unique_users":1},{"plan":"pro","events":5,"unique_users":2},{"plan":null,"events":2,"unique_users":1}]"#
+        concat!(
+            r#"[{"plan":"free","events":3,"unique_users":1},{"plan":"pro","events":5,"unique_users":2},"#,
+            r#"{"plan":null,"events":2,"unique_users":1}]"#
+        )
     );
     assert_eq!(
         groups("group_by=region,plan&type=click&region=us").unwrap(),
-        r#"[{"region":"us","plan":"free","events":1,"unique_users":1},{"region":"us","plan":"pro","events":1,"unique_users":1}]"#
+        concat!(
+            r#"[{"region":"us","plan":"free","events":1,"unique_users":1},"#,
+            r#"{"region":"us","plan":"pro","events":1,"unique_users":1}]"#
+        )
     );
     assert_eq!(groups("group_by=plan&plan=none").unwrap(), "[]");
     assert_eq!(groups("plan=pro"), None, "without group_by there are no groups");
@@ -147,8 +165,8 @@ fn a_series_has_a_point_for_each_step() {
             r#"{"window_sec":4,"step_sec":2,"points":["#,
             r#"{"start":"2025-10-08T11:59:57.000Z","events":2,"unique_users":1,"unknown":0,"by_plan":{"pro":2},"#,
             r#""by_region":{"us":2},"by_type":{"click":1,"purchase":1}},"#,
-            r#"{"start":"2025-10-08T11:59:59.000Z","events":5,"unique_users":3,"unknown":1,"by_plan":{"free":1,"pro":3},"#,
-            r#""by_region":{"eu":3,"us":1},"by_type":{"click":2,"view":3}}],"#,
+            r#"{"start":"2025-10-08T11:59:59.000Z","events":5,"unique_users":3,"unknown":1,"#,
+            r#""by_plan":{"free":1,"pro":3},"by_region":{"eu":3,"us":1},"by_type":{"click":2,"view":3}}],"#,
             r#""generation":1,"as_of":"2025-10-08T12:00:00.789Z"}"#
         )
     );
@@ -156,8 +174,9 @@ fn a_series_has_a_point_for_each_step() {
     assert_eq!(
         reply.text(),
         concat!(
-            r#"{"window_sec":1,"step_sec":1,"points":[{"start":"2025-10-08T12:00:00.000Z","events":1,"unique_users":1,"#,
-            r#""unknown":0,"by_plan":{"pro":1},"by_region":{"eu":1},"by_type":{"click":1}}],"#,
+            r#"{"window_sec":1,"step_sec":1,"points":["#,
+            r#"{"start":"2025-10-08T12:00:00.000Z","events":1,"unique_users":1,"unknown":0,"by_plan":{"pro":1},"#,
+            r#""by_region":{"eu":1},"by_type":{"click":1}}],"#,
             r#""generation":1,"as_of":"2025-10-08T12:00:00.789Z"}"#
         )
     );

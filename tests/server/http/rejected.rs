@@ -19,7 +19,8 @@ fn rejected_events_are_listed_with_their_reasons_newest_first() {
     assert_eq!(
         server.get("/events/rejected").text(),
         concat!(
-            r#"{"rejected":[{"received_at":"2025-10-08T12:00:00.001Z","index":1,"event_id":null,"code":"malformed_json","#,
+            r#"{"rejected":["#,
+            r#"{"received_at":"2025-10-08T12:00:00.001Z","index":1,"event_id":null,"code":"malformed_json","#,
             r#""message":"the line is not valid JSON at byte 1"},"#,
             r#"{"received_at":"2025-10-08T12:00:00.001Z","index":0,"event_id":"c","code":"too_late","#,
             r#""message":"ts is 120001 ms behind the server's clock; at most 120000 ms are accepted"},"#,

@@ -16,8 +16,8 @@ Examples:
   weir demo --rate 3000 --attributes tier,country --event-types play,pause,skip
 
 The traffic is sent over HTTP. Its rate is a slow wave with some noise, and its users follow a Zipf distribution. Some \
-events are repeated, late, malformed or from unknown users. Every 30 s a new reference table is uploaded, in which some \
-users have changed their plan. All data is generated, and is lost when the process ends. All options of serve are \
+events are repeated, late, malformed or from unknown users. Every 30 s a new reference table is uploaded, in which \
+some users have changed their plan. All data is generated, and is lost when the process ends. All options of serve are \
 available, with their variables.
 
 Exit codes:

@@ -22,11 +22,13 @@ const PUT_AFTER_HELP: &str = "\
 Examples:
   weir reference put users.csv
   weir reference put --if-match 7 users.json
-  psql -c '\\copy (select id as user_id, plan, region from users) to stdout csv header' | weir reference put --format csv -
+  psql -c '\\copy (select id as user_id, plan, region from users) to stdout csv header' | \
+    weir reference put --format csv -
 
-A JSON file is the whole body of PUT /reference/users, {\"user_metadata\":{…},\"ts\":\"…\"}, or just the map of users to \
-attributes. An object with a member user_metadata is a whole body. A CSV file has a header. Its first column is user_id, and \
-the other columns are attributes. The server accepts a table only if its ts is not older than the ts of the current table.
+A JSON file is the whole body of PUT /reference/users, {\"user_metadata\":{…},\"ts\":\"…\"}, or just the map of users \
+to attributes. An object with a member user_metadata is a whole body. A CSV file has a header. Its first column is \
+user_id, and the other columns are attributes. The server accepts a table only if its ts is not older than the ts of \
+the current table.
 
 Environment:
   WEIR_URL          the URL of the server
@@ -34,8 +36,8 @@ Environment:
 
 Exit codes:
   0  the table was replaced; its generation is printed
-  1  the table was not replaced; the line on stderr says why, and where in the file. If no response came, the table may \
-     have been replaced, and the line says so";
+  1  the table was not replaced; the line on stderr says why, and where in the file. If no response came, the table \
+     may have been replaced, and the line says so";
 
 const SHOW_AFTER_HELP: &str = "\
 Examples:

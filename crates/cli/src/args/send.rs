@@ -15,12 +15,12 @@ Examples:
   weir send --gzip --url https://weir.example archive.ndjson.gz
   tail -F app.log | jq -c --unbuffered .event | weir send -
 
-Each event gets one of three verdicts. It is accepted; or it is a duplicate, because its id was accepted before; or it is \
-rejected, because it is invalid, too late or too early. The summary lists the first rejected events with their lines.
+Each event gets one of three verdicts. It is accepted; or it is a duplicate, because its id was accepted before; or it \
+is rejected, because it is invalid, too late or too early. The summary lists the first rejected events with their lines.
 
 Temporary failures are retried: a lost connection, a 503 (after the time in Retry-After), and an event that alone was \
-overloaded. No event of a batch that is sent again is counted twice. If a response was lost, duplicates of its batch may \
-come from the first attempt. They are counted apart, and never fail the run.
+overloaded. No event of a batch that is sent again is counted twice. If a response was lost, duplicates of its batch \
+may come from the first attempt. They are counted apart, and never fail the run.
 
 Environment:
   WEIR_URL           the URL of the server
@@ -123,8 +123,8 @@ mod tests {
 
     #[test]
     fn each_option_is_used() {
-        let args = "events.ndjson --url https://x/y --ca ca.pem --batch 7 --batch-bytes 2KiB --linger 0s --retry-for 2h \
-                    --gzip --fail-on-duplicates";
+        let args = "events.ndjson --url https://x/y --ca ca.pem --batch 7 --batch-bytes 2KiB --linger 0s --retry-for \
+                    2h --gzip --fail-on-duplicates";
         let options = send(&args.split_whitespace().collect::<Vec<_>>()).unwrap();
         assert_eq!(options.source, Source::File("events.ndjson".into()));
         assert_eq!((options.batch_events, options.batch_bytes), (7, 2_048));

@@ -15,10 +15,10 @@ Examples:
   WEIR_INGEST_TOKEN=$(openssl rand -base64 32) weir --retention 3600
 
 Environment:
-Each option of serve can also be set by the environment variable in its description. The command line takes precedence. \
-WEIR_LOG sets the log level: error, warn, info (the default), debug or trace. WEIR_INGEST_TOKEN, WEIR_ADMIN_TOKEN and \
-WEIR_READ_TOKEN hold the tokens of a role, separated by commas. They are not options, because every user of a machine can \
-read the options of a process.
+Each option of serve can also be set by the environment variable in its description. The command line takes \
+precedence. WEIR_LOG sets the log level: error, warn, info (the default), debug or trace. WEIR_INGEST_TOKEN, \
+WEIR_ADMIN_TOKEN and WEIR_READ_TOKEN hold the tokens of a role, separated by commas. They are not options, because \
+every user of a machine can read the options of a process.
 
 Signals:
 SIGTERM or SIGINT stops the server: it answers the requests in flight and exits with code 0. A second signal ends the \

@@ -12,8 +12,8 @@ Examples:
   weir top --window 60 --type purchase --where plan=pro --where region=eu
   weir top --once > metrics.txt
 
-q, Esc or Ctrl-C quits. Filters with the same name are an OR; filters with different names are an AND. If the server does \
-not respond, weir top shows the last metrics and retries.
+q, Esc or Ctrl-C quits. Filters with the same name are an OR; filters with different names are an AND. If the server \
+does not respond, weir top shows the last metrics and retries.
 
 Environment:
   WEIR_URL         the URL of the server

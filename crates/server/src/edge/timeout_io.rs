@@ -345,7 +345,9 @@ mod tests {
             let start = Instant::now();
             let response = vec![b'x'; 200 << 10];
             tokio::select! {
-                written = write(&mut stream, &response, is_vectored) => (written.map_err(|error| error.kind()), start.elapsed().as_secs()),
+                written = write(&mut stream, &response, is_vectored) => {
+                    (written.map_err(|error| error.kind()), start.elapsed().as_secs())
+                }
                 () = slowly => unreachable!("the peer keeps reading"),
             }
         };

@@ -110,7 +110,8 @@ pub(super) async fn page(headers: HeaderMap) -> Result<Response, Problem> {
         (
             status = 200, description = "The file.",
             content(
-                (String = "text/javascript; charset=utf-8"), (String = "text/css; charset=utf-8"), (String = "image/svg+xml")
+                (String = "text/javascript; charset=utf-8"), (String = "text/css; charset=utf-8"),
+                (String = "image/svg+xml")
             ),
             headers(
                 ("ETag" = String), ("Content-Security-Policy" = String), ("X-Content-Type-Options" = String),

@@ -50,7 +50,9 @@ impl ReturnPreference {
         (
             status = 200, description = "Every event has a verdict. Queries that start now see the accepted events.",
             body = IngestResponse, content_type = "application/json",
-            headers(("Preference-Applied" = Option<String>, description = "`return=minimal` if the request preferred it"))
+            headers(
+                ("Preference-Applied" = Option<String>, description = "`return=minimal` if the request preferred it")
+            )
         ),
         IngestErrors
     )

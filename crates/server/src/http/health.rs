@@ -16,7 +16,10 @@ use weir_api::HealthResponse;
 #[utoipa::path(
     get, path = "/healthz", tag = "service", operation_id = "health",
     responses(
-        (status = 200, description = "The process serves requests.", body = HealthResponse, content_type = "application/json")
+        (
+            status = 200, description = "The process serves requests.",
+            body = HealthResponse, content_type = "application/json"
+        )
     )
 )]
 pub(super) async fn healthy() -> Response {
@@ -27,7 +30,10 @@ pub(super) async fn healthy() -> Response {
 #[utoipa::path(
     get, path = "/livez", tag = "service",
     responses(
-        (status = 200, description = "The process serves requests.", body = HealthResponse, content_type = "application/json")
+        (
+            status = 200, description = "The process serves requests.",
+            body = HealthResponse, content_type = "application/json"
+        )
     )
 )]
 pub(super) async fn live() -> Response {
@@ -63,8 +69,8 @@ fn clock_stepped_back(engine: &Engine) -> Option<String> {
     let stepped_back = behind_ms > engine.config().max_skew_ms();
     stepped_back.then(|| {
         format!(
-            "clock_stepped_back: the clock is {behind_ms} ms behind an earlier reading; current events are too late until \
-             it catches up"
+            "clock_stepped_back: the clock is {behind_ms} ms behind an earlier reading; current events are too late \
+             until it catches up"
         )
     })
 }

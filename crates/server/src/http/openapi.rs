@@ -25,9 +25,9 @@ use weir_api::{ATTRIBUTE, EVENT_TYPE, ProblemDocument, Role};
         title = "weir",
         description = "Ingests events and computes exact metrics of sliding windows.\n\n\
             Every response that is neither 2xx nor 304 is a problem document (RFC 9457) with a stable `code`. \
-            If a request head is not valid HTTP/1.1 or HTTP/1.0, the server sends 400 or 431 and closes the connection. \
-            `HEAD` works wherever `GET` does. \
-            Query strings are parsed like HTML forms: `+` is a space, and a `%` that starts no escape stands for itself."
+            If a request head is not valid HTTP/1.1 or HTTP/1.0, the server sends 400 or 431 and closes the \
+            connection. `HEAD` works wherever `GET` does. Query strings are parsed like HTML forms: `+` is a space, \
+            and a `%` that starts no escape stands for itself."
     ),
     components(schemas(ProblemDocument)),
     tags(
@@ -42,7 +42,9 @@ pub(super) struct BaseDocument;
 /// The OpenAPI description of this API.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "service", operation_id = "describe",
-    responses((status = 200, description = "The OpenAPI 3.1 document.", content_type = "application/json", body = Object))
+    responses(
+        (status = 200, description = "The OpenAPI 3.1 document.", content_type = "application/json", body = Object)
+    )
 )]
 pub(super) async fn show(Extension(OpenApiText(text)): Extension<OpenApiText>) -> Response {
     let mut response = json_response(text);

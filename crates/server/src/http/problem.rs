@@ -314,7 +314,10 @@ mod tests {
     async fn members_are_in_order_and_extra_members_last() {
         assert_eq!(
             document(Problem::MalformedJson { offset: 7 }).await,
-            r#"{"type":"urn:weir:problem:malformed_json","title":"Malformed JSON","status":400,"detail":"the body is not valid JSON at byte 7","code":"malformed_json","offset":7}"#
+            concat!(
+                r#"{"type":"urn:weir:problem:malformed_json","title":"Malformed JSON","status":400,"#,
+                r#""detail":"the body is not valid JSON at byte 7","code":"malformed_json","offset":7}"#
+            )
         );
         let invalid = ReferenceError::Invalid { pointer: "/user_metadata/a~1b".into(), detail: "\"x\"".into() };
         assert!(

@@ -20,7 +20,10 @@ use weir_api::{RejectedEvent, RejectedResponse};
     get, path = "/events/rejected", tag = "events", operation_id = "rejected",
     params(weir_api::parameters::Limit),
     responses(
-        (status = 200, description = "The rejected events.", body = RejectedResponse, content_type = "application/json"),
+        (
+            status = 200, description = "The rejected events.",
+            body = RejectedResponse, content_type = "application/json"
+        ),
         RejectedErrors
     )
 )]

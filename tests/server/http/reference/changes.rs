@@ -24,8 +24,9 @@ fn a_put_replaces_the_whole_table() {
 #[test]
 fn other_keys_are_ignored_whatever_they_contain() {
     let server = Server::start();
+    let users = r#"{"u":{"a":[{}],"region":"eu","a":2,"plan":"pro"}}"#;
     let body = format!(
-        r#"{{"x":1,"x":1e999,"ts":"{NOON}","user_metadata":{{"u":{{"a":[{{}}],"region":"eu","a":2,"plan":"pro"}}}},"y":{}{}}}"#,
+        r#"{{"x":1,"x":1e999,"ts":"{NOON}","user_metadata":{users},"y":{}{}}}"#,
         "[".repeat(127),
         "]".repeat(127),
     );

@@ -54,7 +54,8 @@ impl fmt::Display for RunFailure {
             }
             Self::RequestsFailed(requests) => write!(
                 f,
-                "{requests} requests failed, see the report; if the status is 401 or 403, set WEIR_INGEST_TOKEN to a valid token"
+                "{requests} requests failed, see the report; if the status is 401 or 403, set WEIR_INGEST_TOKEN to a \
+                 valid token"
             ),
             Self::Unchecked => f.write_str("no request was acknowledged"),
         }
