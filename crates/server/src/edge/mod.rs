@@ -76,7 +76,7 @@ content-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\
 {\"type\":\"urn:weir:problem:overloaded\",\"title\":\"Overloaded\",\"status\":503,\
 \"detail\":\"too many connections are open; retry later\",\"code\":\"overloaded\"}";
 
-/// SupportedMediaTypes connections until it is dropped, and serves each in a task of its own.
+/// Accepts connections until it is dropped, and serves each in a task of its own.
 async fn accept(
     listener: &TcpListener,
     tls: Option<Arc<Tls>>,

@@ -358,7 +358,7 @@ mod tests {
         }
     }
 
-    /// SupportedMediaTypes all writes, and never completes a flush.
+    /// Accepts all writes, and never completes a flush.
     struct Stuck;
 
     impl AsyncRead for Stuck {
