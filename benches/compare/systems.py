@@ -115,9 +115,9 @@ def versions():
     return found
 
 
-def command(system, port, max_skew_secs, dedup_capacity):
+def command(system, port, max_skew_secs, dedup_capacity, weir):
     address = f"127.0.0.1:{port}"
-    serve = [WEIR, "serve", "--listen", address, "--workers", 1, "--max-skew", max_skew_secs]
+    serve = [weir, "serve", "--listen", address, "--workers", 1, "--max-skew", max_skew_secs]
     serve += ["--max-body-bytes", MAX_BODY]
     return {
         "weir": serve,
@@ -129,13 +129,13 @@ def command(system, port, max_skew_secs, dedup_capacity):
 
 
 @contextmanager
-def serving(system, max_skew_secs=120, dedup_capacity=DEDUP_CAPACITY):
-    """Runs a fresh server on its core while the block runs. Yields (process, port)."""
+def serving(system, max_skew_secs=120, dedup_capacity=DEDUP_CAPACITY, weir=WEIR):
+    """Runs a fresh server on its core while the block runs. Yields (process, port). `weir` is the binary of weir."""
     port = free_port()
     options = {"cwd": OUT}
     if system == "node":
         options["env"] = {**os.environ, "NODE_PATH": str(NODE_MODULES / "node_modules"), "NODE_ENV": "production"}
-    with started(SERVER_CORE, command(system, port, max_skew_secs, dedup_capacity), **options) as process:
+    with started(SERVER_CORE, command(system, port, max_skew_secs, dedup_capacity, weir), **options) as process:
         wait_for_port(process, port)
         if system.startswith("weir"):
             # The server listens before its tables are allocated.
