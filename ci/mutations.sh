@@ -31,7 +31,7 @@ mutations=("$@")
 caught=0
 : >caught_by
 for mutation in "${mutations[@]}"; do
-    patch --quiet -p1 <"$package/mutations/$mutation.patch"
+    patch --quiet --fuzz=0 -p1 <"$package/mutations/$mutation.patch"
     if ! cargo build --quiet --release --locked -p "$package" --tests >log 2>&1; then
         cat log
         echo "$mutation does not compile"

@@ -12,7 +12,7 @@ sanitize() {
     export RUSTFLAGS="-Zsanitizer=$sanitizer -Cunsafe-allow-abi-mismatch=sanitizer $*"
     export CARGO_PROFILE_DEV_OPT_LEVEL=2 CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_INCREMENTAL=0
     mkdir -p "target/$directory"
-    cargo test --locked --no-default-features --target x86_64-unknown-linux-gnu --target-dir "target/$directory" \
+    cargo test --locked -p weir --target x86_64-unknown-linux-gnu --target-dir "target/$directory" \
         --no-fail-fast --lib --test engine --test stress -- --include-ignored --nocapture --test-threads=1 2>&1 |
         tee "$log" || status=1
 

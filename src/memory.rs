@@ -134,8 +134,9 @@ impl Memory {
         self.max_bytes.is_some()
     }
 
-    /// Whether a batch may stay in the backlog, to which its events were already added.
-    pub(crate) fn admits(&self, backlog_events: usize) -> bool {
+    /// Whether a batch may stay in the backlog, to which its events were already added. `backlog_events` reads the
+    /// backlog.
+    pub(crate) fn admits(&self, backlog_events: impl FnOnce() -> usize) -> bool {
         let admits = self.fits(backlog_events);
         if !admits {
             self.over.store(1, Ordering::Relaxed);
@@ -144,8 +145,12 @@ impl Memory {
     }
 
     /// Reserves `bytes`, or refuses to. A refusal does not mean that the engine is over its limit: `bytes` alone may
-    /// exceed it.
-    pub(crate) fn reserve(&self, bytes: usize, backlog_events: usize) -> Result<Reservation<'_>, Overloaded> {
+    /// exceed it. `backlog_events` reads the backlog, once the bytes are reserved.
+    pub(crate) fn reserve(
+        &self,
+        bytes: usize,
+        backlog_events: impl FnOnce() -> usize,
+    ) -> Result<Reservation<'_>, Overloaded> {
         let bytes = if self.is_limited() { bytes } else { 0 };
         // Refused before it is reserved: a reservation that can never fit must not make other callers fail.
         if self.max_bytes.is_some_and(|max_bytes| bytes > max_bytes) {
@@ -156,15 +161,16 @@ impl Memory {
         if self.fits(backlog_events) { Ok(reservation) } else { Err(Overloaded) }
     }
 
-    fn fits(&self, backlog_events: usize) -> bool {
+    fn fits(&self, backlog_events: impl FnOnce() -> usize) -> bool {
         let Some(max_bytes) = self.max_bytes else { return true };
-        // Pairs with itself in another thread. Each caller reserves before its fence. Of two callers, the one whose
-        // fence comes second sees the reservation of the first, so in either order at least one of them counts both.
-        //
-        // Pairs also with the fence in `update`. If the caller's backlog no longer contains the records of a fold, it
-        // sees the sizes that the fold recorded before it released them. Otherwise these records are still charged in
-        // full.
+        // Pairs with itself in another thread. Each caller reserves before its fence, in the backlog or in the reserved
+        // bytes, and reads both after its fence. Of two callers, the one whose fence comes second sees the reservation
+        // of the first, so in either order at least one of them counts both.
         fence(Ordering::SeqCst);
+        let backlog_events = backlog_events();
+        // Pairs with the fence in `update`. If the backlog no longer contains the records of a fold, this thread sees
+        // the sizes that the fold recorded before it released them. Otherwise these records are still charged in full.
+        fence(Ordering::Acquire);
         self.usage(backlog_events).used_bytes() <= max_bytes
     }
 
@@ -251,31 +257,43 @@ mod tests {
     #[test]
     fn two_reservations_of_more_than_half_cannot_both_succeed() {
         let memory = memory();
-        let first = memory.reserve(MAX_BYTES / 2, 0).unwrap();
-        assert!(memory.reserve(MAX_BYTES / 2 + 1, 0).is_err());
+        let first = memory.reserve(MAX_BYTES / 2, || 0).unwrap();
+        assert!(memory.reserve(MAX_BYTES / 2 + 1, || 0).is_err());
         assert_eq!(memory.usage(0).reserved_bytes, MAX_BYTES / 2, "a refused reservation holds nothing");
-        assert!(memory.reserve(MAX_BYTES / 2, 1).is_err(), "an unfolded event is charged");
-        let second = memory.reserve(MAX_BYTES / 2, 0).unwrap();
+        assert!(memory.reserve(MAX_BYTES / 2, || 1).is_err(), "an unfolded event is charged");
+        let second = memory.reserve(MAX_BYTES / 2, || 0).unwrap();
         drop((first, second));
         assert_eq!(memory.usage(0).used_bytes(), 0);
-        assert!(memory.reserve(MAX_BYTES + 1, 0).is_err());
+        assert!(memory.reserve(MAX_BYTES + 1, || 0).is_err());
         assert!(!memory.is_over(), "events were not refused");
+    }
+
+    #[test]
+    fn the_backlog_is_read_after_the_bytes_are_reserved() {
+        let memory = memory();
+        let mut reserved_bytes = 0;
+        let read_backlog = || {
+            reserved_bytes = memory.usage(0).reserved_bytes;
+            0
+        };
+        let _reservation = memory.reserve(7, read_backlog).unwrap();
+        assert_eq!(reserved_bytes, 7, "otherwise a batch that is admitted in between is missed");
     }
 
     #[test]
     fn events_are_refused_when_the_sum_of_all_parts_leaves_no_room() {
         let memory = memory();
-        let reserved = memory.reserve(MAX_BYTES / 8, 0).unwrap();
+        let reserved = memory.reserve(MAX_BYTES / 8, || 0).unwrap();
         let eighth = MAX_BYTES / 8;
         memory.update(&Parts { dedup_bytes: eighth, timeline_bytes: eighth, reference_bytes: eighth });
         memory.add_garbage(eighth / RECORD_BYTES_MAX);
         let left_events = (MAX_BYTES - 5 * eighth) / UNFOLDED_EVENT_BYTES_MAX;
-        assert!(memory.admits(left_events));
+        assert!(memory.admits(|| left_events));
         assert!(!memory.is_over());
-        assert!(!memory.admits(left_events + 1));
+        assert!(!memory.admits(|| left_events + 1));
         assert!(memory.is_over());
         drop(reserved);
-        assert!(memory.admits(left_events + 1));
+        assert!(memory.admits(|| left_events + 1));
     }
 
     #[test]
@@ -303,14 +321,14 @@ mod tests {
         assert_eq!([usize::MAX, 100].map(unaccounted_bytes), expected, "the earlier report is not counted again");
         memory.report_rss(usize::MAX, 0);
         let left_events = (MAX_BYTES / 2 - 100) / UNFOLDED_EVENT_BYTES_MAX;
-        assert!(memory.admits(left_events) && !memory.admits(left_events + 1));
+        assert!(memory.admits(|| left_events) && !memory.admits(|| left_events + 1));
     }
 
     #[test]
     fn without_a_limit_nothing_is_refused() {
         let memory = Memory::new(&EngineConfig::default());
-        assert!(memory.admits(usize::MAX));
-        assert!(memory.reserve(usize::MAX, usize::MAX).is_ok());
+        assert!(memory.admits(|| usize::MAX));
+        assert!(memory.reserve(usize::MAX, || usize::MAX).is_ok());
         memory.update(&Parts { dedup_bytes: usize::MAX, ..Parts::default() });
         memory.report_rss(usize::MAX, 0);
         memory.recheck(usize::MAX);

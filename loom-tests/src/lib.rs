@@ -1,8 +1,9 @@
 //! The shipped lock-free source, compiled against loom.
 //!
 //! The engine's modules below are its own files, compiled by path. Only `crate::sync` is different: here it is made of
-//! loom's types. The crates `scc` and `arc-swap` are stand-ins that are made of loom's types too. So there is no copy
-//! of the source that could become outdated, and no configuration that could leave the models empty.
+//! loom's types. The crates `scc` and `arc-swap` are stand-ins that are made of loom's types too. So there is no
+//! configuration that could leave the models empty, and no copy of the source that could become outdated, with one
+//! exception: `publication_models.rs` repeats the loop of `Engine::change_reference` around the shipped `try_publish`.
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "the models use a part of the engine's modules")]
 
 #[path = "../../src/dedup/mod.rs"]

@@ -108,7 +108,7 @@ impl Engine {
         if !self.dedup.has_capacity(events) || !self.backlog.try_acquire(events) {
             return Err(Overloaded);
         }
-        if !self.memory.admits(self.backlog.in_use()) {
+        if !self.memory.admits(|| self.backlog.in_use()) {
             self.backlog.release(events);
             return Err(Overloaded);
         }

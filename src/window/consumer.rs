@@ -113,7 +113,7 @@ impl Offsets {
             return self.clear(ring, index, second);
         }
         let (from, to) = (self.folded[index], list.sequence());
-        debug_assert!(from <= to, "the sequence of a slot never decreases");
+        debug_assert!(from <= to, "the sequence of a list never decreases");
         list.since(from, |records| sink(second, records));
         self.set_folded(index, to);
         // If an append came in between, the list stays until the next fold of the slot. The offset separates its new
@@ -127,7 +127,7 @@ impl Offsets {
         let guard = pin();
         match ring.slot(index).snapshot(&guard) {
             Some(list) if list.second() <= newest => {
-                debug_assert!(self.folded[index] <= list.sequence(), "the sequence of a slot never decreases");
+                debug_assert!(self.folded[index] <= list.sequence(), "the sequence of a list never decreases");
                 let unfolded = list.sequence() - self.folded[index];
                 // If an append came in between, it has marked the slot again or will do so, and the fold returns here.
                 if ring.slot(index).clear(&list) {

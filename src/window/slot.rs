@@ -143,7 +143,7 @@ impl<'g> Snapshot<'g> {
         self.body().second
     }
 
-    /// The number of records published in this slot so far.
+    /// The number of records published in this slot since it was last null.
     pub(crate) fn sequence(&self) -> u64 {
         self.body().sequence
     }

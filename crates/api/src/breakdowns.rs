@@ -2,7 +2,7 @@
 //! hand.
 
 use crate::placeholder::{ATTRIBUTE, OrderedMembers, member_for_each_attribute};
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -46,9 +46,9 @@ impl<'de> Deserialize<'de> for Breakdowns {
         let OrderedMembers(members) = OrderedMembers::<Value>::deserialize(deserializer)?;
         let breakdowns = members.into_iter().filter_map(|(name, value)| {
             let attribute = name.strip_prefix(PREFIX)?.to_owned();
-            Some(serde_json::from_value(value).map(|counts| (attribute, counts)).map_err(D::Error::custom))
+            Some((attribute, serde_json::from_value(value).ok()?))
         });
-        breakdowns.collect::<Result<_, _>>().map(Self)
+        Ok(Self(breakdowns.collect()))
     }
 }
 

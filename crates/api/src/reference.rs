@@ -4,7 +4,7 @@ use crate::placeholder::{ATTRIBUTE, OrderedMembers, member_for_each_attribute};
 use serde::de::{Deserializer, Error as _};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -59,6 +59,8 @@ pub struct AttributesPatch(pub BTreeMap<String, String>);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReferenceUpdated {
     /// A message for people.
+    #[serde(default)]
+    #[schema(required)]
     pub message: Cow<'static, str>,
     /// The current generation.
     pub generation: u64,
@@ -101,8 +103,14 @@ impl Serialize for UserResponse {
 }
 
 impl<'de> Deserialize<'de> for UserResponse {
+    /// Ignores members that are not text, such as those of a newer server.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let OrderedMembers(mut attributes) = OrderedMembers::deserialize(deserializer)?;
+        let OrderedMembers(members) = OrderedMembers::<Value>::deserialize(deserializer)?;
+        let texts = members.into_iter().filter_map(|(name, value)| match value {
+            Value::String(text) => Some((name, text)),
+            _ => None,
+        });
+        let mut attributes: Vec<_> = texts.collect();
         let at = attributes.iter().position(|(name, _)| name == USER_ID);
         let (_, user_id) = attributes.remove(at.ok_or_else(|| D::Error::missing_field(USER_ID))?);
         Ok(Self { user_id, attributes })
@@ -163,6 +171,12 @@ mod tests {
         let json = serde_json::to_string(&user).unwrap();
         assert_eq!(json, r#"{"user_id":"u-1","tier":"gold","plan":"pro"}"#);
         assert_eq!(serde_json::from_str::<UserResponse>(&json).unwrap(), user);
+        let newer = json.replace('{', r#"{"since":7,"#);
+        assert_eq!(
+            serde_json::from_str::<UserResponse>(&newer).unwrap(),
+            user,
+            "members of a newer server are ignored"
+        );
         assert!(serde_json::from_str::<UserResponse>(r#"{"tier":"gold"}"#).is_err());
     }
 

@@ -41,10 +41,11 @@ pub(crate) async fn serve_with_ready(
 ) -> Result<(), Box<dyn Error>> {
     let (mut signals, reloads) = (ShutdownSignals::new()?, ReloadSignal::new()?);
     let ServeSettings { listen, server, .. } = settings;
+    // No client connects before the files are read and the tables are made.
+    let server = Server::new(server).map_err(name_the_option)?;
     let listener = TcpListener::bind(&listen).await;
     let listener =
         listener.map_err(|error| format!("cannot listen on {listen}: {error}; set another --listen ADDR:PORT"))?;
-    let server = Server::new(server).map_err(name_the_option)?;
     tokio::spawn(reload_on(reloads, server.reloader()));
     let shutdown = async move {
         signals.next().await;

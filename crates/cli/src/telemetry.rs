@@ -48,7 +48,9 @@ mod tests {
 
     #[test]
     fn a_word_must_be_a_level() {
-        for directives in ["", "info", "DEBUG", "off", "weir=debug,warn", "weir::http=trace", " info , hyper=off"] {
+        for directives in
+            ["", "info", "DEBUG", "off", "weir=debug,warn", "weir_server::http=trace", " info , hyper=off"]
+        {
             assert_eq!(invalid_level(directives), None, "{directives}");
         }
         assert_eq!(invalid_level("verbose"), Some("verbose"));

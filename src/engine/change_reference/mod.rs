@@ -25,7 +25,7 @@ impl Engine {
         received_at_ms: i64,
     ) -> Result<Arc<Generation>, ReferenceError> {
         let parse_bytes = body.len().saturating_mul(limits::REFERENCE_BYTES_PER_BODY_BYTE);
-        let _parse_reservation = self.memory.reserve(parse_bytes, self.backlog.in_use())?;
+        let _parse_reservation = self.memory.reserve(parse_bytes, || self.backlog.in_use())?;
         let publish = |nodes: &[Node<'_>]| self.publish_change(change, nodes, preconditions, received_at_ms);
         json::with_nodes(&mut body, &mut json::Scratch::default(), publish).map_err(ReferenceError::Malformed)?
     }
@@ -47,7 +47,7 @@ impl Engine {
         let mut base = self.reference.published();
         loop {
             let table_bytes = self.table_bytes_max(change, base.generation());
-            let _table_reservation = self.memory.reserve(table_bytes, self.backlog.in_use())?;
+            let _table_reservation = self.memory.reserve(table_bytes, || self.backlog.in_use())?;
             let candidate = match &whole_table {
                 Some(table) => table.clone(),
                 None => self.reference.read_patch(body, base.generation(), &self.keys)?,

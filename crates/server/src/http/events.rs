@@ -128,6 +128,8 @@ impl BatchRequest {
         app.reject_log.record(&batch, self.received_at_ms, tally.rejected);
         app.server_metrics.verdicts.count(&batch, tally);
         let json = response_json(&batch, tally, self.preference);
+        // The permit is for the response alone from here on.
+        drop(batch);
         let mut response = json_response(self.permit.charge(json));
         if self.preference == ReturnPreference::Minimal {
             let applied = HeaderValue::from_static(headers::RETURN_MINIMAL);
