@@ -43,7 +43,8 @@ use std::sync::Arc;
 /// ## Progress
 ///
 /// Ingest is lock-free except for the lock of one entry of the dedup map at a time. It never waits for a query. Queries
-/// wait for each other and for a slice of a tick; a thread that unlocks never gets ahead of a waiting one. They wait for ingest only while it folds a slice.
+/// wait for each other and for a slice of a tick; a thread that unlocks never gets ahead of a waiting one. They wait
+/// for ingest only while it folds a slice.
 pub struct Engine {
     config: EngineConfig,
     clock: MonotonicClock,
