@@ -8,7 +8,7 @@ use crate::http::header;
 use crate::http::media_type;
 use crate::http::openapi_errors::IngestErrors;
 use crate::http::problem::Problem;
-use crate::http::response::json_response;
+use crate::http::response::{IN_MEMORY, json_response};
 use crate::limits;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue};
@@ -202,8 +202,6 @@ fn push_result(json: &mut Vec<u8>, event_id: Option<&str>, index: usize, verdict
     push_string(json, message);
     json.push(b'}');
 }
-
-const IN_MEMORY: &str = "a write to memory does not fail";
 
 /// Writes a JSON string with its quotes and escapes.
 fn push_string(json: &mut Vec<u8>, text: &str) {

@@ -10,6 +10,9 @@ use weir_api::headers;
 /// Caches must not keep the response, because it is valid only at its time.
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
+/// Why a body that is written piece by piece into a `Vec` or a `String` cannot fail.
+pub(super) const IN_MEMORY: &str = "a write to memory does not fail";
+
 /// 200 with a JSON body.
 pub(super) fn json_response(json: impl Into<Body>) -> Response {
     let mut response = Response::new(json.into());

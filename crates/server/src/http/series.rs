@@ -3,7 +3,7 @@
 use crate::http::app::App;
 use crate::http::openapi_errors::QueryErrors;
 use crate::http::problem::Problem;
-use crate::http::response::uncached_json;
+use crate::http::response::{IN_MEMORY, uncached_json};
 use crate::http::window_query::{self, AllowedParams, WindowQuery};
 use crate::limits;
 use axum::extract::State;
@@ -56,8 +56,6 @@ fn json(series: &Series) -> Result<Vec<u8>, Problem> {
     write!(json, r#"],"generation":{},"as_of":"{as_of}"}}"#, series.generation()).expect(IN_MEMORY);
     Ok(json)
 }
-
-const IN_MEMORY: &str = "a write to memory does not fail";
 
 fn too_large(size: &str) -> Problem {
     Problem::InvalidParameter(format!("step: the response would have {size}; use a longer step or a shorter window"))
