@@ -2,6 +2,9 @@
 
 const TOKEN_KEY = "weir-read-token";
 
+// The address of the server: the parent of this file's folder. A proxy may serve it under a path prefix.
+const SERVER = new URL("..", import.meta.url);
+
 // An unsuccessful response, with the content of its problem document.
 export class ApiError extends Error {
   constructor(status, problem) {
@@ -27,7 +30,7 @@ export class Api {
   async get(path, signal, accept = "application/json") {
     const headers = { Accept: accept };
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
-    const response = await fetch(path, { headers, signal, cache: "no-cache", credentials: "omit", redirect: "error" });
+    const response = await fetch(new URL(`.${path}`, SERVER), { headers, signal, cache: "no-cache", credentials: "omit", redirect: "error" });
     if (response.ok) return response;
     throw new ApiError(response.status, await response.json().catch(() => ({})));
   }

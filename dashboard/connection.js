@@ -26,6 +26,11 @@ const STATES = {
     advice: "The page reconnects automatically.",
   },
   token: { label: "Needs a token", title: "", advice: "" },
+  forbidden: {
+    label: "Address rejected",
+    title: "The server does not accept the address of this page.",
+    advice: "Open the page under an address that the server accepts, then retry.",
+  },
   refused: { label: "View rejected", title: "The server rejects this query.", advice: "" },
 };
 

@@ -33,7 +33,8 @@ export class Live {
   #wake = () => {};
 
   // Calls `onMetrics(metrics)`, and `onState(state, detail)` with one of: `connecting`, `live`, `lost` (no response),
-  // `draining` (the server is about to stop), `busy`, `token` (none, or an invalid one), `refused` (invalid query).
+  // `draining` (the server is about to stop), `busy`, `token` (none, or an invalid one), `forbidden` (the
+  // server does not accept the address of the page), `refused` (invalid query).
   constructor(api, onMetrics, onState) {
     this.#api = api;
     this.#onMetrics = onMetrics;
@@ -75,7 +76,7 @@ export class Live {
       if (hasOther) continue;
       this.#onState(outcome.state, outcome.detail);
       // The user must act before a retry makes sense.
-      if (outcome.state === "token" || outcome.state === "refused") return;
+      if (["token", "forbidden", "refused"].includes(outcome.state)) return;
       attempt.failures += 1;
       await this.#pause(retryDelayMs(attempt.retryMs, attempt.failures, Math.random()), stopped);
     }
@@ -169,7 +170,8 @@ function canPollAfter(error, { state }) {
 }
 
 function judge(error) {
-  if (error.status === 401 || error.status === 403) return { state: "token", detail: error.message };
+  if (error.status === 401 || error.code === "forbidden") return { state: "token", detail: error.message };
+  if (error.status === 403) return { state: "forbidden", detail: error.message };
   if (error.status === 400) return { state: "refused", detail: error.message };
   return { state: "busy", detail: error.message };
 }

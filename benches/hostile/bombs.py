@@ -82,7 +82,7 @@ def send(port, bomb):
     """Sends a bomb and returns the status. The response may come while the body is still being sent."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
         path = "/events" if bomb.method == "POST" else "/reference/users"
-        head = f"{bomb.method} {path} HTTP/1.1\r\nhost: weir\r\ncontent-type: application/json\r\n"
+        head = f"{bomb.method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         if bomb.content_encoding:
             head += f"content-encoding: {bomb.content_encoding}\r\n"
         length = "transfer-encoding: chunked" if bomb.is_chunked else f"content-length: {len(bomb.body)}"

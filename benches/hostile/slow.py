@@ -18,7 +18,7 @@ TITLE = "Slow connections"
 HEADS, BODIES = 2_000, 500
 # The load of the normal client. It ends before the server gives up the first slow head (HEAD_SECS).
 LOAD_SECS, EVENTS_PER_SEC, BATCH, CONNECTIONS = 7, 20_000, 100, 16
-HEAD = b"POST /events HTTP/1.1\r\nhost: weir\r\ncontent-type: application/json\r\n"
+HEAD = b"POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 BODY_HEAD = HEAD + b"content-length: 1000\r\n\r\n["
 HEAD_SECS, BODY_SECS = 10, 30
 # A second has this many slices. A part of the connections sends its byte in each slice.

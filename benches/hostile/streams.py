@@ -28,7 +28,7 @@ class Subscribers(threading.Thread):
         super().__init__(daemon=True)
         self.stopped, self.messages = threading.Event(), [0] * count
         self.socks = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(count)]
-        request = f"GET /metrics/stream?window={window_secs} HTTP/1.1\r\nhost: weir\r\n\r\n".encode()
+        request = f"GET /metrics/stream?window={window_secs} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
         for sock in self.socks:
             sock.sendall(request)
             sock.setblocking(False)

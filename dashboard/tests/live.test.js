@@ -125,12 +125,13 @@ test("a server says that it is about to stop", async () => {
 });
 
 test("errors that only the user can fix are not retried", async () => {
-  for (const [status, state] of [
-    [401, "token"],
-    [403, "token"],
-    [400, "refused"],
+  for (const [status, code, state] of [
+    [401, "unauthorized", "token"],
+    [403, "forbidden", "token"],
+    [403, "forbidden_host", "forbidden"],
+    [400, "invalid_window", "refused"],
   ]) {
-    await watch({ stream: new ApiError(status, {}) }, async (after) => {
+    await watch({ stream: new ApiError(status, { code }) }, async (after) => {
       assert.deepEqual(await after(), ["connecting", state]);
       assert.deepEqual(await after(60_000), []);
     });

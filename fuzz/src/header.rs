@@ -1,5 +1,5 @@
 //! Header fields: lists and parameters, one character at a time (RFC 9110, 5.6), and the results for `Prefer`,
-//! `Content-Type`, `Accept` and `Content-Encoding`. The input is the values of one header field, one per line.
+//! `Content-Type`, `Accept`, `Accept-Encoding` and `Content-Encoding`. The input is the values of one header field, one per line.
 
 use crate::{Target, fields};
 use http::HeaderValue;
@@ -32,6 +32,8 @@ const WORDS: &[&[u8]] = &[
     b";version=1.0.0",
     b";version=0.0.4",
     b"charset=utf-8",
+    b"charset=utf8",
+    b"charset=us-ascii",
     b"charset=\"UTF\\-8\"",
     b"; charset=latin1",
     b";",
@@ -46,6 +48,7 @@ const WORDS: &[&[u8]] = &[
     b"zstd",
     b"identity",
     b"br",
+    b"*",
     b"GZIP",
     b"\n",
     b"\xe9",
@@ -60,6 +63,7 @@ fn check(input: &[u8]) {
     assert_eq!(internals::prefers_minimal(&fields), prefers_minimal(&readable));
     assert_eq!(internals::media_type(&fields), media_type(&fields, &readable).ok_or("unsupported_media_type"));
     assert_eq!(internals::preferred(&fields), preferred(&readable));
+    assert_eq!(internals::response_coding(&fields), response_coding(&readable));
     check_coding(&fields, &readable);
 }
 
@@ -131,7 +135,9 @@ fn media_type(fields: &[HeaderValue], readable: &[&str]) -> Option<&'static str>
     let (given, parameters) =
         split(field, ';').split_first().map(|(given, rest)| (given.to_lowercase(), rest.to_vec()))?;
     let charsets = parameters.iter().map(|text| parameter(text)).filter(|(name, _)| name.to_lowercase() == "charset");
-    let is_utf8 = charsets.map(|(_, charset)| charset.to_lowercase()).all(|charset| charset == "utf-8");
+    let is_utf8 = charsets
+        .map(|(_, charset)| charset.to_lowercase())
+        .all(|charset| ["utf-8", "utf8", "us-ascii"].contains(&&*charset));
     ["application/json", "application/x-ndjson"].into_iter().find(|known| is_utf8 && *known == given)
 }
 
@@ -182,6 +188,30 @@ fn thousandths(weight: &str) -> Option<u32> {
     };
     let thousandths = is_weight.then(|| weight.parse::<f64>().expect("digits") * 1_000.0)?.round() as u32;
     (thousandths <= 1_000).then_some(thousandths)
+}
+
+/// RFC 9110, 12.5.3: the coding with the greater weight, zstd if both have the same, and neither if the response as it is
+/// has a greater weight.
+fn response_coding(readable: &[&str]) -> Option<&'static str> {
+    let members: Vec<_> =
+        readable.iter().flat_map(|field| split(field, ',')).map(|member| split(&member, ';')).collect();
+    let named = |name: &str| {
+        let weights = members
+            .iter()
+            .filter(|parts| parts.first().is_some_and(|first| first.to_lowercase() == name))
+            .filter_map(|parts| {
+                let weight = parts[1..].iter().map(|text| parameter(text)).find(|(name, _)| name.to_lowercase() == "q");
+                weight.map_or(Some(1_000), |(_, weight)| thousandths(&weight))
+            });
+        weights.collect::<Vec<_>>().first().copied()
+    };
+    let weight = |name| named(name).or_else(|| named("*")).unwrap_or(0);
+    let (zstd, gzip, identity) = (weight("zstd"), weight("gzip"), named("identity").unwrap_or(0));
+    match zstd.max(gzip) {
+        greatest if greatest == 0 || greatest < identity => None,
+        greatest if greatest == zstd => Some("zstd"),
+        _ => Some("gzip"),
+    }
 }
 
 fn check_coding(fields: &[HeaderValue], readable: &[&str]) {

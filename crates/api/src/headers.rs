@@ -24,6 +24,9 @@ pub const NDJSON: &str = "application/x-ndjson";
 /// Other media types that mean [`NDJSON`].
 pub const NDJSON_ALIASES: [&str; 2] = ["application/jsonl", "application/ndjson"];
 
+/// Plain text. Where web pages of other origins may post events, it contains JSON.
+pub const TEXT_PLAIN: &str = "text/plain";
+
 /// The content codings of request bodies that the server decodes, as the value of `Accept-Encoding`.
 pub const ACCEPTED_CODINGS: &str = "gzip, zstd, identity";
 

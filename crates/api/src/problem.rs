@@ -112,6 +112,10 @@ codes! {
     Unauthorized = "unauthorized", 401, "Unauthorized";
     /// The token belongs to another role than the request needs.
     Forbidden = "forbidden", 403, "Forbidden";
+    /// The request comes from a web page of another origin, and its role needs no token.
+    ForbiddenOrigin = "forbidden_origin", 403, "Forbidden origin";
+    /// The request names a foreign host, and its role needs no token.
+    ForbiddenHost = "forbidden_host", 403, "Forbidden host";
     /// No resource has this path.
     NotFound = "not_found", 404, "Not found";
     /// The reference table does not contain this user.
@@ -129,6 +133,8 @@ codes! {
     PayloadTooLarge = "payload_too_large", 413, "Payload too large";
     /// The request contains more events than the server allows.
     TooManyEvents = "too_many_events", 413, "Too many events";
+    /// The target of the request is too long.
+    UriTooLong = "uri_too_long", 414, "URI too long";
     /// The resource does not support this media type.
     UnsupportedMediaType = "unsupported_media_type", 415, "Unsupported media type";
     /// The server does not support this content coding.

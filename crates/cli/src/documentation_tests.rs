@@ -145,7 +145,7 @@ fn documented_limits() -> impl IntoIterator<Item = Row> {
         "": ID_BYTES, ATTRIBUTE_VALUE_BYTES;
         "": REFERENCE_USERS_MAX, ATTRIBUTE_VALUES_MAX, GROUPS_MAX;
         "--max-memory": BODIES_BYTES_DEFAULT;
-        "--max-memory": ANSWER_BYTES_FREE;
+        "--max-memory": RESPONSE_BYTES_FREE;
         "": CONCURRENT_QUERIES, CONCURRENT_REFERENCE_CHANGES;
         "": CONCURRENT_SCANS, QUEUED_PER_PERMIT;
         "": SERIES_COUNTERS_MAX, SERIES_BYTES_MAX;

@@ -7,6 +7,7 @@
 //! edge (accept, TLS, timeouts, framing) -> http (one file for each resource) -> weir (the engine)
 //! ```
 
+mod client;
 mod edge;
 mod http;
 pub mod limits;
@@ -21,7 +22,7 @@ mod tokens;
 pub use http::parsers as internals;
 
 pub use edge::{Endpoint, Tls, TlsError, serve as serve_app};
-pub use http::{App, HttpConfig};
+pub use http::{AllowedHosts, App, CorsOrigins, HttpConfig, Origin};
 pub use min_rate::Timeouts;
 pub use serve::{Reloader, Server};
 pub use settings::{Settings, TlsFiles};

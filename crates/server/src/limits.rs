@@ -24,6 +24,13 @@ pub const HEAD_BYTES_MAX: usize = 32 << 10;
 /// The most bytes that one read of a connection returns. It is larger than a head.
 pub const CONNECTION_BUFFER_BYTES_MAX: usize = 64 << 10;
 
+/// The size limit of a request target in bytes: the path and the query.
+pub const TARGET_BYTES_MAX: usize = 16 << 10;
+
+/// The size limit of a request line in bytes. It is larger than the longest target, so that a request line that is cut at
+/// this length still has too long a target.
+pub const REQUEST_LINE_BYTES_MAX: usize = 24 << 10;
+
 /// The most header fields of a request.
 pub const HEADERS_MAX: usize = 100;
 
@@ -110,7 +117,16 @@ pub const SERIES_COUNTERS_MAX: usize = 1 << 27;
 pub const SERIES_BYTES_MAX: usize = 64 << 20;
 
 /// The largest query response, in bytes, that is not charged to the response memory budget. A connection takes more.
-pub const ANSWER_BYTES_FREE: usize = 64 << 10;
+pub const RESPONSE_BYTES_FREE: usize = 64 << 10;
+
+/// The largest response, in bytes, that is never compressed.
+pub const UNCOMPRESSED_BYTES_MAX: u64 = 4 << 10;
+
+/// The memory of an encoder of a response, in bytes. It is charged to the response memory budget.
+pub const ENCODER_BYTES: usize = 2 << 20;
+
+/// The bytes of a response that are compressed at once. They take a fraction of a millisecond.
+pub const COMPRESSED_PIECE_BYTES: usize = 64 << 10;
 
 /// The default limit of concurrent live streams.
 pub const STREAMS_DEFAULT: usize = 1_000;
@@ -143,6 +159,12 @@ pub const QUEUED_PER_PERMIT: usize = 16;
 /// The same for queries, which take microseconds.
 pub const QUERIES_QUEUED_PER_PERMIT: usize = 1_024;
 
+/// One client holds at most one of this many parts of a queue of queries, and of the distinct queries of live streams.
+pub const CLIENT_PARTS: usize = 2;
+
+/// How often the server looks whether a client is gone that has sent bytes of a further request.
+pub const CLIENT_POLL_PERIOD: Duration = Duration::from_millis(250);
+
 /// How long a request may wait for a permit before it is rejected.
 pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -159,6 +181,18 @@ pub const LATE_PROBES: usize = 3;
 
 /// The smallest adaptive limit: this many batches are always admitted.
 pub const ADAPTIVE_LIMIT_MIN: usize = 4;
+
+/// The most hosts that `--allowed-hosts` can list.
+pub const ALLOWED_HOSTS_MAX: usize = 64;
+
+/// The most origins that `--cors-origins` can list.
+pub const CORS_ORIGINS_MAX: usize = 64;
+
+/// How long a browser may keep the response to a preflight. Browsers have limits of their own.
+pub const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7_200);
+
+/// The most characters of a rejected host that a response repeats.
+pub const HOST_CHARS_SHOWN: usize = 255;
 
 /// The range of the length of a token in bytes.
 pub const TOKEN_BYTES: RangeInclusive<usize> = 1..=1_024;

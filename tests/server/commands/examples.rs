@@ -1,6 +1,6 @@
 //! The examples run, and their events arrive.
 
-use crate::common::{Script, Server, Step, program, repository, run, success};
+use crate::common::{Raw, Running, Script, Server, Step, get_request, program, repository, run, success};
 use std::process::Command;
 use weir::SystemClock;
 use weir_api::Role;
@@ -48,6 +48,23 @@ fn assert_sends_again(mut command: Command) {
 #[test]
 fn the_producer_in_python_sends_refused_events_again() {
     assert_sends_again(example("python3", &["examples/producer.py"]).1);
+}
+
+#[test]
+#[ignore = "needs packages of npm: ci/examples.sh installs them"]
+fn a_compressing_proxy_passes_the_events_of_a_stream_on() {
+    let script = std::env::var("WEIR_PROXY_JS").expect("ci/examples.sh names the proxy");
+    let server = Server::builder().clock(SystemClock).start();
+    let proxy = Running::start(&mut program("node", &[&script, &server.url()]));
+    let accepts_gzip = |path: &str| get_request(path).replace("\r\n\r\n", "\r\naccept-encoding: gzip\r\n\r\n");
+    let mut page = Raw::connect(proxy.address);
+    // A file that is too small for the server to compress it.
+    page.send(accepts_gzip("/dashboard/api.js"));
+    assert_eq!(page.reply_to_head().header("content-encoding"), "gzip", "the proxy compresses");
+    let mut stream = Raw::connect(proxy.address);
+    stream.send(accepts_gzip("/metrics/stream?window=60"));
+    assert_eq!(stream.reply_to_head().header("content-encoding"), "");
+    stream.skip_to("event: metrics");
 }
 
 #[test]

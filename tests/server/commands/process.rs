@@ -1,8 +1,8 @@
 //! `weir serve`: its arguments, its environment, its exit codes, its signals, its log.
 
 use crate::common::{
-    BINARY, Process, Raw, Running, Scratch, array, eventually, failure, post_request, problem, program, run, success,
-    weir,
+    BINARY, Certificate, Process, Raw, Running, Scratch, array, eventually, failure, post_request, problem, program,
+    run, success, weir,
 };
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ fn refusal(command: &mut Command) -> String {
 /// The status of a request with a token.
 fn status(running: &Running, token: &str) -> u16 {
     let mut connection = Raw::connect(running.address);
-    connection.send(format!("GET /metrics HTTP/1.1\r\nhost: weir\r\nauthorization: Bearer {token}\r\n\r\n"));
+    connection.send(format!("GET /metrics HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n"));
     connection.reply().status
 }
 
@@ -114,6 +114,21 @@ fn a_signal_drains_the_server_and_ends_it_with_success() {
         assert_eq!(code, Some(0), "{signal}: {log}");
         assert!(log.lines().last().unwrap().contains(r#""message":"stopped""#), "{signal}: {log}");
     }
+}
+
+#[test]
+fn a_signal_does_not_wait_for_a_tls_handshake() {
+    let certificate = Certificate::new();
+    let running = Running::serve(&["--tls-cert", &certificate.path, "--tls-key", &certificate.key_path]);
+    let silent = Raw::connect(running.address);
+    // A later connection is served, so the silent one was accepted.
+    let url = format!("https://localhost:{}", running.address.port());
+    success(&run(&mut weir(&["reference", "show", "--url", &url, "--ca", &certificate.path])));
+    running.signal("TERM");
+    let (code, log) = running.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("stopped") && !log.contains("in flight"), "{log}");
+    drop(silent);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod bodies;
 mod certificate;
 mod files;
 mod process;
+mod proxy;
 mod raw;
 mod reply;
 mod samples;
@@ -15,6 +16,7 @@ pub(crate) use bodies::{Body, NOON, NOON_MS, after_noon, array, event, gzip, lin
 pub(crate) use certificate::Certificate;
 pub(crate) use files::{Scratch, repository};
 pub(crate) use process::{BINARY, Capture, Process, Running, failure, program, run, success, weir, with_input};
+pub(crate) use proxy::{serve_page, serve_under};
 pub(crate) use raw::{Raw, get_request, post_head, post_request};
 pub(crate) use reply::{Reply, problem};
 pub(crate) use samples::Samples;

@@ -1,18 +1,19 @@
 //! A client that writes bytes.
 
 use super::{Body, DEADLINE, Reply, eventually};
+use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 /// A GET as it is sent.
 pub(crate) fn get_request(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nhost: weir\r\n\r\n")
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")
 }
 
 /// The head of a POST of events with these header fields, separated by line ends.
 pub(crate) fn post_head(fields: &str) -> String {
-    format!("POST /events HTTP/1.1\r\nhost: weir\r\n{fields}\r\n\r\n")
+    format!("POST /events HTTP/1.1\r\nhost: localhost\r\n{fields}\r\n\r\n")
 }
 
 /// A POST of events as it is sent.
@@ -30,6 +31,15 @@ impl Raw {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         Self(BufReader::new(stream))
+    }
+
+    /// Connects from an address of this machine.
+    pub(crate) fn connect_from(source: IpAddr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self(BufReader::new(socket.into()))
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {

@@ -147,10 +147,10 @@ fn every_file_that_another_file_names_is_served() {
     let server = Server::start();
     let mut named = BTreeSet::new();
     let page = server.get("/").text().to_owned();
-    named.extend(
-        between(&page, "src=\"", '"').chain(between(&page, "rel=\"stylesheet\" href=\"", '"')).map(str::to_owned),
-    );
-    named.extend(between(&page, "rel=\"icon\" href=\"", '"').map(str::to_owned));
+    let names = between(&page, "src=\"", '"').chain(between(&page, "rel=\"stylesheet\" href=\"", '"'));
+    let names = names.chain(between(&page, "rel=\"icon\" href=\"", '"'));
+    // The names are relative, so that they also work under a path prefix.
+    named.extend(names.map(|name| format!("/{name}")));
     assert!(named.len() >= 3, "{named:?}");
     for file in files().iter().filter(|file| name(file).ends_with(".js")) {
         let text = fs::read_to_string(file).unwrap();

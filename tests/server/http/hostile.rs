@@ -4,8 +4,9 @@ use crate::common::{MIB, Raw, Server, array, event, eventually, gzip, post_head,
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
+use weir_server::limits;
 
-const GET: &str = "GET /healthz HTTP/1.1\r\nhost: weir\r\n\r\n";
+const GET: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 fn post(headers: &str, body: &str) -> String {
     post_head(headers) + body
@@ -59,7 +60,7 @@ fn an_ambiguous_head_is_refused_and_ends_the_connection() {
     for start in
         ["GET /healthz", "GET  /healthz HTTP/1.1", "/healthz HTTP/1.1", "GET /a b HTTP/1.1", "GET / HTTP/3.0", "\0"]
     {
-        assert_eq!(statuses(&server, format!("{start}\r\nhost: weir\r\n\r\n{GET}")), [400], "{start:?}");
+        assert_eq!(statuses(&server, format!("{start}\r\nhost: localhost\r\n\r\n{GET}")), [400], "{start:?}");
     }
     for head in ["GET /healthz HTTP/1.1", "POST /events HTTP/1.0\r\ntransfer-encoding: chunked"] {
         assert_eq!(statuses(&server, format!("{head}\r\n\r\n{GET}")), [400], "{head:?}");
@@ -123,22 +124,40 @@ fn malformed_chunks_are_refused_and_end_the_connection() {
 #[test]
 fn a_head_is_bounded_in_size_and_in_fields() {
     let server = Server::start();
-    let head = |fields: &str| format!("GET /healthz HTTP/1.1\r\nhost: weir\r\n{fields}\r\n");
+    let head = |fields: &str| format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{fields}\r\n");
     let large = format!("x: {}\r\n", "x".repeat(31 << 10));
     assert_eq!(statuses(&server, head(&large) + "\0"), [200, 400]);
     for fields in [large.repeat(2), format!("x: {}\r\n", "x".repeat(MIB)), "x: y\r\n".repeat(100)] {
         assert_eq!(statuses(&server, head(&fields)), [431], "{} bytes", fields.len());
     }
     assert_eq!(statuses(&server, head(&"x: y\r\n".repeat(99)) + "\0"), [200, 400]);
-    let endless_path = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(MIB));
-    assert!([400, 414, 431].contains(&statuses(&server, endless_path)[0]));
+}
+
+#[test]
+fn a_target_is_bounded() {
+    let server = Server::start();
+    let request = |target_bytes: usize| {
+        format!("GET /healthz?{} HTTP/1.1\r\nhost: localhost\r\n\r\n", "x".repeat(target_bytes - "/healthz?".len()))
+    };
+    let max_bytes = limits::TARGET_BYTES_MAX;
+    assert_eq!(statuses(&server, request(max_bytes) + &request(max_bytes + 1) + GET), [200, 414, 200]);
+    for target_bytes in [limits::REQUEST_LINE_BYTES_MAX, 2 * limits::HEAD_BYTES_MAX, MIB] {
+        assert_eq!(statuses(&server, request(target_bytes)), [414], "{target_bytes}");
+        let mut connection = server.connect();
+        connection.send(request(target_bytes));
+        assert_eq!(connection.reply().problem(), problem(414, "uri_too_long"));
+    }
+    let post = request(MIB).replace("GET /healthz", "POST /events");
+    assert_eq!(statuses(&server, post), [414], "a cut request is not executed");
+    let method = format!("{} / HTTP/1.1\r\nhost: localhost\r\n\r\n", "X".repeat(MIB));
+    assert!([400, 431].contains(&statuses(&server, method)[0]));
 }
 
 #[test]
 fn a_slow_head_ends_the_connection() {
     let server = Server::builder().http(|http| http.timeouts.head = Duration::from_millis(200)).start();
     let mut connection = server.connect();
-    let head = format!("GET /healthz HTTP/1.1\r\nhost: weir\r\nx: {}", "x".repeat(10_000));
+    let head = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: {}", "x".repeat(10_000));
     // The pauses are the subject: the whole head would take 200 s.
     let sent = head.bytes().take_while(|byte| {
         sleep(Duration::from_millis(20));

@@ -2,12 +2,14 @@
 
 mod auth;
 mod basics;
+mod compression;
 mod dashboard;
 mod events;
 mod exposition;
 mod hostile;
 mod metrics;
 mod openapi;
+mod origins;
 mod overload;
 mod queries;
 mod races;

@@ -77,7 +77,8 @@ impl Requests {
             ";;,,=\"",
         ];
         let (method, body) = (self.one_of(&METHODS), self.body());
-        let mut head = format!("{method} {}{} HTTP/1.1\r\nhost: weir\r\n", self.one_of(&PATHS), self.one_of(&QUERIES));
+        let mut head =
+            format!("{method} {}{} HTTP/1.1\r\nhost: localhost\r\n", self.one_of(&PATHS), self.one_of(&QUERIES));
         for _ in 0..self.0.random_range(0..4) {
             head += &format!("{}: {}\r\n", self.one_of(&FIELDS), self.one_of(&VALUES));
         }

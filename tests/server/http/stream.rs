@@ -4,14 +4,18 @@ use crate::common::{NOON, Raw, Server, event, eventually, get_request, problem, 
 use serde_json::Value;
 use std::time::Duration;
 use weir_api::Role;
+use weir_server::limits;
 
 /// Subscribes, and reads up to the reconnection time.
 fn subscribe(server: &Server, query: &str) -> Raw {
-    let mut stream = server.connect();
+    begin(server.connect(), query)
+}
+
+fn begin(mut stream: Raw, query: &str) -> Raw {
     stream.send(get_request(&format!("/metrics/stream?{query}")));
     let head = stream.reply_to_head();
     assert_eq!((head.status, head.header("content-type")), (200, "text/event-stream"));
-    assert_eq!((head.header("cache-control"), head.header("transfer-encoding")), ("no-store", "chunked"));
+    assert_eq!((head.header("cache-control"), head.header("transfer-encoding")), ("no-store, no-transform", "chunked"));
     assert_eq!(head.header("x-accel-buffering"), "no");
     stream.skip_to("retry: 2000");
     stream
@@ -82,21 +86,48 @@ fn streams_beyond_the_maximum_get_503_until_another_ends() {
     assert_eq!(refused.header("retry-after"), "1");
     let [stays, leaves] = streams;
     drop(leaves);
-    // The server notices that a stream has ended when it writes the next answer.
     eventually("a stream is free", || server.head("/metrics/stream").status == 200);
     drop(stays);
 }
 
 #[test]
-fn distinct_queries_of_streams_are_bounded() {
+fn one_client_has_at_most_its_part_of_the_distinct_queries() {
     let server = Server::start();
-    let streams: Vec<_> = (1..=weir_server::limits::STREAM_QUERIES_MAX)
-        .map(|window_secs| subscribe(&server, &format!("window={window_secs}")))
-        .collect();
+    let part = limits::STREAM_QUERIES_MAX / limits::CLIENT_PARTS;
+    let streams = |source: &str, first: usize| -> Vec<_> {
+        let connect = || Raw::connect_from(source.parse().unwrap(), server.address);
+        (first..first + part).map(|window_secs| begin(connect(), &format!("window={window_secs}"))).collect()
+    };
+    let ours = streams("127.0.0.1", 1);
     assert_eq!(server.get("/metrics/stream?window=1000").problem(), problem(503, "overloaded"));
     let mut same = subscribe(&server, "window=7");
-    assert_eq!(next_json(&mut same)["window_sec"], 7);
-    drop(streams);
+    assert_eq!(next_json(&mut same)["window_sec"], 7, "a query that exists already takes no place");
+    let theirs = streams("127.0.0.2", 1 + part);
+    let mut window_secs = 1_000;
+    let mut status = |source: &str| {
+        let mut stream = Raw::connect_from(source.parse().unwrap(), server.address);
+        // A query that no stream has.
+        window_secs += 1;
+        stream.send(get_request(&format!("/metrics/stream?window={window_secs}")));
+        stream.reply_to_head().status
+    };
+    assert_eq!(["127.0.0.1", "127.0.0.2", "127.0.0.3"].map(&mut status), [503; 3], "there is no place left");
+    drop(theirs);
+    eventually("a place is free for a third client", || status("127.0.0.3") == 200);
+    assert_eq!(status("127.0.0.1"), 503);
+    drop((ours, same));
+    eventually("a place is free for the first client", || status("127.0.0.1") == 200);
+}
+
+#[test]
+fn a_stream_ends_when_its_client_has_gone_before_the_next_event() {
+    // The clock of the test stands still, but the events come once a second all the same.
+    let server = Server::builder().http(|http| http.max_streams = 1).start();
+    for _ in 0..20 {
+        let stream = subscribe(&server, "window=1");
+        drop(stream);
+        eventually("the place is free", || server.head("/metrics/stream").status == 200);
+    }
 }
 
 #[test]

@@ -122,6 +122,17 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "WEIR_TLS_KEY", value_name = "FILE")]
     pub(super) tls_key: Option<PathBuf>,
 
+    /// Further host names that requests may have in their Host field, separated by commas, or "*" for all. Requests with
+    /// a token need none. A server on a loopback address accepts loopback names; others accept all names until some are
+    /// listed here.
+    #[arg(long, env = "WEIR_ALLOWED_HOSTS", value_name = "HOST,…|*", value_delimiter = ',')]
+    pub(super) allowed_hosts: Vec<String>,
+
+    /// The origins whose web pages may post events and read metrics, separated by commas, or "*" for all [default:
+    /// none].
+    #[arg(long, env = "WEIR_CORS_ORIGINS", value_name = "ORIGIN,…|*", value_delimiter = ',')]
+    pub(super) cors_origins: Vec<String>,
+
     /// The number of threads that serve connections [default: one per core].
     #[arg(long, env = "WEIR_WORKERS", value_name = "N", allow_negative_numbers = true)]
     pub(super) workers: Option<usize>,

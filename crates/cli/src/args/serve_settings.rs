@@ -8,7 +8,7 @@ use crate::serve::ServeSettings;
 use std::time::Duration;
 use weir::EngineConfig;
 use weir_api::Role;
-use weir_server::{HttpConfig, Settings, Timeouts, TlsFiles, TokenSources, limits};
+use weir_server::{AllowedHosts, CorsOrigins, HttpConfig, Settings, Timeouts, TlsFiles, TokenSources, limits};
 
 impl ServeArgs {
     /// The settings of the server. `variable` returns the value of an environment variable.
@@ -75,6 +75,9 @@ impl ServeArgs {
             max_bodies_bytes: budget.map_or(without_budget, |budget| budget.bodies_bytes),
             max_connections: self.max_connections,
             max_streams: self.max_streams,
+            allowed_hosts: AllowedHosts::parse(&self.allowed_hosts)
+                .map_err(|error| format!("--allowed-hosts: {error}"))?,
+            cors_origins: CorsOrigins::parse(&self.cors_origins).map_err(|error| format!("--cors-origins: {error}"))?,
             timeouts: Timeouts { idle: Duration::from_secs(self.idle_timeout), ..Timeouts::default() },
             ..HttpConfig::default()
         })
@@ -159,6 +162,8 @@ mod tests {
             (&["--max-connections", "0"], "max-connections must be 1 to 1000000, not 0"),
             (&["--max-streams", "100001"], "max-streams must be 0 to 100000, not 100001"),
             (&["--idle-timeout", "0"], "idle-timeout must be 1 to 86400, not 0"),
+            (&["--allowed-hosts", "weir.example/x"], "--allowed-hosts: \"weir.example/x\" is not a host"),
+            (&["--cors-origins", "https://a,b"], "--cors-origins: \"b\" is not an origin"),
             (&["--tls-cert", "cert.pem"], "--tls-key"),
             (&["--tls-key", "key.pem"], "--tls-cert"),
         ] {

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 use tokio_rustls::rustls;
 use ureq::Timeout;
-use weir_api::{ProblemDocument, Role};
+use weir_api::{ProblemCode, ProblemDocument, Role};
 
 /// Why a request failed. The text is one line that says what to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ impl fmt::Display for ErrorResponse {
         let variable = role.token_variable();
         match status {
             401 => return write!(f, "{url} rejected the token (401): set {variable} or --token-file"),
-            403 => {
+            403 if code == ProblemCode::Forbidden.as_str() => {
                 let role = role.name();
                 return write!(f, "{url} rejected the token for {role} (403): set {variable} or --token-file");
             }

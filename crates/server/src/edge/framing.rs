@@ -46,6 +46,8 @@ pub(super) enum FramingError {
     Ambiguous,
     /// The head is longer than [`limits::HEAD_BYTES_MAX`].
     HeadTooLarge,
+    /// The request line is longer than [`limits::REQUEST_LINE_BYTES_MAX`].
+    RequestLineTooLong,
 }
 
 /// The length of a body, as the head declares it.
@@ -170,6 +172,9 @@ fn read_head(head: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, Option<FramingS
     }
     let end = end_of_head(head, bytes);
     let more = &bytes[..end.unwrap_or(bytes.len())];
+    if before + more.len() > limits::REQUEST_LINE_BYTES_MAX && !has_line_end(head, more) {
+        return Err((limits::REQUEST_LINE_BYTES_MAX - before, FramingError::RequestLineTooLong));
+    }
     if before + more.len() > limits::HEAD_BYTES_MAX {
         // With one byte more than the limit, the head is too large for hyper as well.
         return Err((limits::HEAD_BYTES_MAX + 1 - before, FramingError::HeadTooLarge));
@@ -188,6 +193,14 @@ fn read_head(head: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, Option<FramingS
         }
     };
     Ok((more.len(), next))
+}
+
+/// Whether the request line ends within its limit.
+fn has_line_end(head: &[u8], more: &[u8]) -> bool {
+    let line_bytes_max = limits::REQUEST_LINE_BYTES_MAX;
+    let more = &more[..more.len().min(line_bytes_max - head.len().min(line_bytes_max))];
+    let head = &head[..head.len().min(line_bytes_max)];
+    memchr::memchr(b'\n', head).or_else(|| memchr::memchr(b'\n', more)).is_some()
 }
 
 /// The number of bytes that belong to the head, if the head ends in `bytes`. It ends at the first empty line.
@@ -362,8 +375,28 @@ mod tests {
             Err((limits::HEAD_BYTES_MAX + 1, FramingError::HeadTooLarge))
         );
         let mut framing = RequestFramingGuard::new();
-        let endless = std::iter::repeat_n(b"x", limits::HEAD_BYTES_MAX + 1).position(|x| framing.read(x).is_err());
-        assert_eq!(endless, Some(limits::HEAD_BYTES_MAX));
+        let endless = b"\nGET / HTTP/1.1\r\n".iter().chain(std::iter::repeat(&b'x'));
+        let mut endless = endless.map(std::slice::from_ref).take(2 * limits::HEAD_BYTES_MAX);
+        let rejected = endless.position(|byte| framing.read(byte) == Err((1, FramingError::HeadTooLarge)));
+        assert_eq!(rejected, Some(limits::HEAD_BYTES_MAX + 1), "the blank line is not part of the head");
+    }
+
+    #[test]
+    fn a_request_line_is_bounded_however_it_is_split() {
+        let request = |line_bytes: usize| {
+            let (start, end) = ("GET /", " HTTP/1.1\r\n");
+            let target = "x".repeat(line_bytes - start.len() - end.len());
+            format!("{start}{target}{end}Host: weir\r\nX: {}\r\n\r\n", "y".repeat(5_000))
+        };
+        let max_bytes = limits::REQUEST_LINE_BYTES_MAX;
+        let too_long = |valid_bytes| Err((valid_bytes, FramingError::RequestLineTooLong));
+        assert_eq!(read(&request(max_bytes)).1, Ok(()));
+        assert_eq!(read(&request(max_bytes + 1)).1, too_long(max_bytes));
+        for (line_bytes, rejected) in [(max_bytes, None), (max_bytes + 1, Some((max_bytes, too_long(0))))] {
+            let (mut framing, text) = (RequestFramingGuard::new(), request(line_bytes));
+            let outcomes = text.as_bytes().iter().map(|byte| framing.read(std::slice::from_ref(byte)));
+            assert_eq!(outcomes.enumerate().find(|(_, outcome)| outcome.is_err()), rejected);
+        }
     }
 
     #[test]

@@ -7,14 +7,17 @@
 mod framing;
 #[cfg(test)]
 mod framing_vs_hyper_tests;
+mod shared_tcp;
 mod timeout_io;
 mod tls;
 
 pub use tls::{Tls, TlsError};
 
+use crate::client::Client;
 use crate::http::{self, App, RequestBody};
 use crate::limits;
 use crate::min_rate::Timeouts;
+use axum::Router;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -22,13 +25,14 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use shared_tcp::SharedTcp;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use timeout_io::TimeoutIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 /// The socket that a server listens on, and its TLS configuration.
@@ -53,11 +57,13 @@ impl From<TcpListener> for Endpoint {
 pub async fn serve(app: Arc<App>, endpoint: impl Into<Endpoint>, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let Endpoint { listener, tls } = endpoint.into();
     let scheme = if tls.is_some() { "https" } else { "http" };
-    tracing::info!("listening on {scheme}://{}", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    tracing::info!("listening on {scheme}://{address}");
+    let router = http::router(Arc::clone(&app), address);
     let connections = GracefulShutdown::new();
     tokio::select! {
         () = shutdown => {}
-        never = accept(&listener, tls, Arc::clone(&app), &connections) => match never {},
+        never = accept(&listener, tls, Arc::clone(&app), router, &connections) => match never {},
         never = http::monitor(Arc::clone(&app)) => match never {},
     }
     app.start_draining();
@@ -81,16 +87,17 @@ async fn accept(
     listener: &TcpListener,
     tls: Option<Arc<Tls>>,
     app: Arc<App>,
+    router: Router,
     connections: &GracefulShutdown,
 ) -> Infallible {
     let timeouts = app.config().timeouts.clone();
     let permits = Arc::clone(&app.connection_permits);
-    let router = TowerToHyperService::new(http::router(Arc::clone(&app)));
+    let router = TowerToHyperService::new(router);
     let mut pause = *limits::ACCEPT_PAUSE.start();
     let mut warned_at: Option<Instant> = None;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 pause = *limits::ACCEPT_PAUSE.start();
                 let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
                     app.count_rejected_connection();
@@ -99,15 +106,20 @@ async fn accept(
                 };
                 // After a failure the connection is only slower, or fails at its first read.
                 let _ = stream.set_nodelay(true);
+                let stream = Arc::new(stream);
                 let connection = ConnectionServer {
                     router: router.clone(),
+                    client: Client::of(Arc::clone(&stream), address.ip()),
                     timeouts: timeouts.clone(),
                     watcher: connections.watcher(),
                 };
                 // Two kinds of task, so that a plain connection needs no memory for a TLS session.
                 match tls.clone() {
-                    None => drop(tokio::spawn(connection.serve(stream, permit))),
-                    Some(tls) => drop(tokio::spawn(connection.serve_tls(stream, tls, permit))),
+                    None => drop(tokio::spawn(connection.serve(SharedTcp(stream), permit))),
+                    Some(tls) => {
+                        let draining = app.draining();
+                        tokio::spawn(connection.serve_tls(SharedTcp(stream), tls, draining, permit));
+                    }
                 }
             }
             // The client disconnected before the server accepted it.
@@ -138,14 +150,28 @@ fn reject(stream: &TcpStream, is_plain: bool, warned_at: &mut Option<Instant>) {
 
 /// The parts that serve one connection.
 struct ConnectionServer {
-    router: TowerToHyperService<axum::Router>,
+    router: TowerToHyperService<Router>,
+    client: Client,
     timeouts: Timeouts,
     watcher: Watcher,
 }
 
 impl ConnectionServer {
-    async fn serve_tls(self, stream: TcpStream, tls: Arc<Tls>, permit: OwnedSemaphorePermit) {
-        match timeout(self.timeouts.head, tls.accept(stream)).await {
+    /// Performs the TLS handshake, and then serves the stream. The shutdown of the server ends a handshake: no request
+    /// can be lost before the handshake is complete.
+    async fn serve_tls(
+        self,
+        stream: SharedTcp,
+        tls: Arc<Tls>,
+        mut draining: watch::Receiver<bool>,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let handshake = tokio::select! {
+            biased;
+            handshake = timeout(self.timeouts.head, tls.accept(stream)) => handshake,
+            _ = draining.wait_for(|draining| *draining) => return,
+        };
+        match handshake {
             Ok(Ok(stream)) => self.serve(stream, permit).await,
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake timed out"),
@@ -154,8 +180,12 @@ impl ConnectionServer {
 
     /// Serves a stream to its end, and then releases its permit.
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, permit: OwnedSemaphorePermit) {
-        let router = self.router;
-        let service = service_fn(move |request: Request<Incoming>| router.call(RequestBody::of(request)));
+        let (router, client) = (self.router, self.client);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = RequestBody::of(request);
+            request.extensions_mut().insert(client.clone());
+            router.call(request)
+        });
         let stream = TokioIo::new(TimeoutIo::new(stream, self.timeouts));
         let connection = builder().serve_connection(stream, service);
         if let Err(error) = self.watcher.watch(connection).await {

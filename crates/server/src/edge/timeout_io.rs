@@ -151,12 +151,13 @@ impl<S> TimeoutIo<S> {
     }
 }
 
-/// The bytes that hyper reads in place of the faulty ones, so that it rejects the request: with 400, or with 431 where
-/// the head is too large already. They hold the end of a head, because hyper parses a head in pieces only when it sees
-/// the end.
+/// The bytes that hyper reads in place of the faulty ones, so that the request is rejected: by hyper with 400, or with
+/// 431 where the head is too large already; by the router with 414 where the request line is cut. They hold the end of a
+/// head, because hyper parses a head in pieces only when it sees the end.
 fn invalid_bytes(error: FramingError) -> &'static [u8] {
     match error {
         FramingError::HeadTooLarge => b"\r\n\r\n",
+        FramingError::RequestLineTooLong => b" HTTP/1.1\r\n\r\n",
         FramingError::Ambiguous => b"\0\n\n",
     }
 }
@@ -455,9 +456,14 @@ mod tests {
         let good = [HEAD, b"body"].concat();
         assert_eq!(passes(good.clone()).await, good);
         assert_eq!(passes([&good, &bad[..]].concat()).await, [&good, &b"\0\n\n"[..]].concat());
-        let too_large = vec![b'x'; 2 * limits::HEAD_BYTES_MAX];
-        let passed = passes(too_large).await;
-        assert!(passed[..=limits::HEAD_BYTES_MAX].iter().all(|byte| *byte == b'x'));
+        let mut too_large = b"GET / HTTP/1.1\r\n".to_vec();
+        too_large.resize(2 * limits::HEAD_BYTES_MAX, b'x');
+        let passed = passes(too_large.clone()).await;
+        assert!(passed == [&too_large[..=limits::HEAD_BYTES_MAX], b"\r\n\r\n"].concat());
+        let mut too_long = b"GET /".to_vec();
+        too_long.resize(2 * limits::HEAD_BYTES_MAX, b'x');
+        let passed = passes(too_long.clone()).await;
+        assert!(passed == [&too_long[..limits::REQUEST_LINE_BYTES_MAX], b" HTTP/1.1\r\n\r\n"].concat());
     }
 
     #[tokio::test]
@@ -477,7 +483,9 @@ mod tests {
     #[tokio::test]
     async fn a_head_that_fills_the_buffer_and_is_too_large_ends_at_the_next_read() {
         let (mut stream, mut peer) = pair(1 << 20);
-        peer.write_all(&vec![b'x'; limits::HEAD_BYTES_MAX + 1]).await.unwrap();
+        let mut head = b"GET / HTTP/1.1\r\n".to_vec();
+        head.resize(limits::HEAD_BYTES_MAX + 1, b'x');
+        peer.write_all(&head).await.unwrap();
         let mut exact = vec![0; limits::HEAD_BYTES_MAX + 1];
         assert_eq!(stream.read(&mut exact).await.unwrap(), exact.len());
         let mut rest = Vec::new();

@@ -102,6 +102,11 @@ impl App {
         self.draining.send_replace(true);
     }
 
+    /// A receiver of whether the server is shutting down.
+    pub(crate) fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+
     pub(super) fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }

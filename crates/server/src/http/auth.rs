@@ -1,4 +1,5 @@
-//! The role that a request needs, and the check of its token.
+//! The role that a request needs, and the check of its token. A request for a role without tokens is checked by the
+//! browser guard instead.
 //!
 //! | role | allows |
 //! |---|---|
@@ -7,8 +8,11 @@
 //! | read | `GET` and `HEAD`. Health, the dashboard and the OpenAPI document need no role. |
 
 use crate::http::app::App;
+use crate::http::browser_guard::BrowserGuard;
 use crate::http::dashboard;
+use crate::http::hosts::HostPolicy;
 use crate::http::problem::Problem;
+use crate::tokens::Grant;
 use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
@@ -35,12 +39,32 @@ fn is_open(path: &str) -> bool {
     OPEN_PATHS.contains(&path) || dashboard::is_path(path)
 }
 
-/// The middleware that passes a request on if its token has the role that the request needs.
-pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let role = role_needed_by(request.method(), request.uri().path());
-    match role.map_or(Ok(()), |role| app.tokens.check(role, request.headers())) {
+/// The checks of who may make a request.
+pub(super) struct Access {
+    app: Arc<App>,
+    guard: BrowserGuard,
+}
+
+impl Access {
+    pub(super) fn new(app: Arc<App>, hosts: HostPolicy) -> Self {
+        let guard = BrowserGuard::new(hosts, app.config.cors_origins.clone());
+        Self { app, guard }
+    }
+
+    fn check(&self, request: &Request) -> Result<(), Problem> {
+        let Some(role) = role_needed_by(request.method(), request.uri().path()) else { return Ok(()) };
+        match self.app.tokens.check(role, request.headers())? {
+            Grant::OpenRole => self.guard.check(request),
+            Grant::Token => Ok(()),
+        }
+    }
+}
+
+/// The middleware that passes a request on if its client has the role that the request needs.
+pub(super) async fn check(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    match access.check(&request) {
         Ok(()) => next.run(request).await,
-        Err(denied) => Problem::from(denied).into_response(),
+        Err(denied) => denied.into_response(),
     }
 }
 

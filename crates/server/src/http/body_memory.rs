@@ -47,12 +47,12 @@ impl BodyMemory {
     }
 
     /// Turns the response to a query into shared bytes, and charges them to the budget. A response of up to
-    /// [`limits::ANSWER_BYTES_FREE`] is not charged, so that it is sent whatever the other requests hold.
+    /// [`limits::RESPONSE_BYTES_FREE`] is not charged, so that it is sent whatever the other requests hold.
     ///
     /// # Errors
     /// The free part of the budget is too small for the response now, or the whole budget is.
     pub(super) fn charge_response(&self, bytes: Vec<u8>) -> Result<Bytes, Problem> {
-        if bytes.capacity() <= limits::ANSWER_BYTES_FREE {
+        if bytes.capacity() <= limits::RESPONSE_BYTES_FREE {
             return Ok(bytes.into());
         }
         if bytes.capacity() > self.max_bytes {
@@ -155,8 +155,8 @@ mod tests {
         let rejection = |bytes: usize| memory.charge_response(vec![0; bytes]).err().map(|problem| problem.code());
         assert_eq!(rejection((1 << 20) + 1), Some(ProblemCode::InvalidParameter), "it would never fit");
         let held = memory.charge_response(vec![0; 1 << 20]).unwrap();
-        assert_eq!(rejection(limits::ANSWER_BYTES_FREE + 1), Some(ProblemCode::Overloaded));
-        assert_eq!(rejection(limits::ANSWER_BYTES_FREE), None);
+        assert_eq!(rejection(limits::RESPONSE_BYTES_FREE + 1), Some(ProblemCode::Overloaded));
+        assert_eq!(rejection(limits::RESPONSE_BYTES_FREE), None);
         drop(held);
         assert_eq!(rejection(1 << 20), None);
     }

@@ -30,6 +30,8 @@ pub(crate) struct UnsupportedEncoding;
 pub(crate) enum DecompressError {
     /// It is corrupt or cut short, or other bytes follow it.
     Malformed,
+    /// It is a zstd frame with a larger window than 2^[`limits::ZSTD_WINDOW_LOG_MAX`] bytes.
+    WindowTooLarge,
     /// It is larger than the limit.
     TooLarge {
         /// The limit.
@@ -69,9 +71,15 @@ impl ContentEncoding {
         match decoded {
             Ok(Some(decoded)) => Ok(decoded),
             Ok(None) => Err(DecompressError::TooLarge { max_bytes }),
+            Err(error) if is_window_error(&error) => Err(DecompressError::WindowTooLarge),
             Err(_) => Err(DecompressError::Malformed),
         }
     }
+}
+
+/// Whether zstd refuses a frame because of its window. The crate passes on only the text of the error.
+fn is_window_error(error: &io::Error) -> bool {
+    error.to_string() == "Frame requires too much memory for decoding"
 }
 
 fn gunzip(encoded: &[u8], max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
@@ -234,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zstd_frame_with_a_larger_window_than_allowed_is_malformed() {
+    fn a_zstd_frame_with_a_larger_window_than_allowed_is_rejected_for_its_window() {
         let frame = |window_log| {
             let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
             encoder.window_log(window_log).unwrap();
@@ -242,6 +250,19 @@ mod tests {
             encoder.finish().unwrap()
         };
         assert_eq!(ContentEncoding::Zstd.decode(frame(23), 100), Ok(b"abc".to_vec()));
-        assert_eq!(ContentEncoding::Zstd.decode(frame(24), 100), Err(DecompressError::Malformed));
+        assert_eq!(ContentEncoding::Zstd.decode(frame(24), 100), Err(DecompressError::WindowTooLarge));
+    }
+
+    #[test]
+    fn skippable_zstd_frames_are_skipped_anywhere() {
+        let skippable = |kind: u8, content: &[u8]| {
+            let length = (content.len() as u32).to_le_bytes();
+            [&[kind, 0x2a, 0x4d, 0x18][..], &length, content].concat()
+        };
+        let body = [skippable(0x50, b"four"), zstd(b"ab"), skippable(0x5f, b""), zstd(b"c"), skippable(0x57, b"x")];
+        assert_eq!(ContentEncoding::Zstd.decode(body.concat(), 3), Ok(b"abc".to_vec()));
+        let cut = [zstd(b"ab"), skippable(0x50, b"four")].concat();
+        let cut = cut[..cut.len() - 1].to_vec();
+        assert_eq!(ContentEncoding::Zstd.decode(cut, 3), Err(DecompressError::Malformed));
     }
 }

@@ -1,5 +1,7 @@
 //! The settings of the HTTP API.
 
+use crate::http::cors::CorsOrigins;
+use crate::http::hosts::AllowedHosts;
 use crate::limits;
 use crate::min_rate::Timeouts;
 use std::time::Duration;
@@ -21,6 +23,10 @@ pub struct HttpConfig {
     /// The queueing delay above which fewer batches are admitted. The delay is how long a ready task waits for a worker
     /// of the runtime.
     pub max_queue_delay: Duration,
+    /// The hosts that requests may name without a token, in addition to those of the listen address.
+    pub allowed_hosts: AllowedHosts,
+    /// The origins whose web pages may post events and read.
+    pub cors_origins: CorsOrigins,
 }
 
 impl Default for HttpConfig {
@@ -32,6 +38,8 @@ impl Default for HttpConfig {
             max_streams: limits::STREAMS_DEFAULT,
             timeouts: Timeouts::default(),
             max_queue_delay: limits::QUEUE_DELAY_MAX,
+            allowed_hosts: AllowedHosts::default(),
+            cors_origins: CorsOrigins::default(),
         }
     }
 }

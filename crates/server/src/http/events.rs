@@ -40,10 +40,11 @@ impl ReturnPreference {
     post, path = "/events", tag = "events", operation_id = "ingest",
     params(parameters::ContentEncodingHeader, parameters::PreferHeader),
     request_body(
-        description = "One event or an array of events. With the other media types: one event per line.",
+        description = "One event or an array of events. With the NDJSON types: one event per line. A text is JSON, and \
+                       is supported only if the server allows web pages of other origins.",
         content(
             (EventOrArray = "application/json"), (String = "application/x-ndjson"), (String = "application/jsonl"),
-            (String = "application/ndjson")
+            (String = "application/ndjson"), (String = "text/plain")
         )
     ),
     responses(
@@ -59,8 +60,9 @@ impl ReturnPreference {
 )]
 pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let format = match media_type::EVENTS.negotiate(&head.headers)? {
-        headers::JSON => Format::Json,
+    let supported = if app.config.cors_origins.is_none() { &media_type::EVENTS } else { &media_type::EVENTS_OF_PAGES };
+    let format = match supported.negotiate(&head.headers)? {
+        headers::JSON | headers::TEXT_PLAIN => Format::Json,
         _ => Format::Ndjson,
     };
     let coding = ContentEncoding::negotiate(&head.headers)?;

@@ -44,6 +44,16 @@ pub(crate) fn prefers_minimal(headers: &HeaderMap) -> bool {
         .is_some_and(|(_, value)| value.eq_ignore_ascii_case("minimal"))
 }
 
+/// A weight (RFC 9110, 12.4.2) in thousandths: 0 to 1 with up to three digits after the point.
+pub(crate) fn thousandths(weight: &str) -> Option<u16> {
+    let (whole, fraction) = weight.split_once('.').unwrap_or((weight, ""));
+    if !["0", "1"].contains(&whole) || fraction.len() > 3 || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let thousandths: u16 = format!("{whole}{fraction:0<3}").parse().ok()?;
+    (thousandths <= 1_000).then_some(thousandths)
+}
+
 /// A field value from a text that is known to be visible ASCII.
 pub(crate) fn value(text: String) -> HeaderValue {
     HeaderValue::try_from(text).expect("numbers and names are visible ASCII")
@@ -108,6 +118,19 @@ mod tests {
         for value in [r#"""#, r#""\"#, r#""b\""#, r#""b"c""#, r#""b", c="d""#, r#"b"c""#] {
             assert_eq!(parameter(&format!("a={value}")), ("a", value.into()));
         }
+    }
+
+    #[test]
+    fn a_weight_has_up_to_three_digits_after_the_point() {
+        for weight in
+            ["", "2", "1.001", "1.1", "0.1234", ".5", "-1", "+1", "0,5", "01", "1e0", "0.x", "NaN", "0.\u{e9}"]
+        {
+            assert_eq!(thousandths(weight), None, "{weight:?}");
+        }
+        assert_eq!(
+            ["0", "1", "0.", "1.", "1.000", "0.5", "0.05", "0.999"].map(thousandths),
+            [0, 1_000, 0, 1_000, 1_000, 500, 50, 999].map(Some)
+        );
     }
 
     #[test]

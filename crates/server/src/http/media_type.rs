@@ -25,6 +25,20 @@ pub(crate) static EVENTS: SupportedMediaTypes = SupportedMediaTypes {
     default: Some(headers::JSON),
 };
 
+/// The media types of `POST /events` where web pages of other origins may post. A browser sends text without a preflight,
+/// for example by `navigator.sendBeacon`.
+pub(crate) static EVENTS_OF_PAGES: SupportedMediaTypes = SupportedMediaTypes {
+    field: ACCEPT,
+    media_types: &[
+        headers::JSON,
+        headers::NDJSON,
+        headers::NDJSON_ALIASES[0],
+        headers::NDJSON_ALIASES[1],
+        headers::TEXT_PLAIN,
+    ],
+    default: Some(headers::JSON),
+};
+
 /// The media types of `PUT /reference/users`.
 pub(crate) static REFERENCE_TABLE: SupportedMediaTypes =
     SupportedMediaTypes { field: ACCEPT, media_types: &[headers::JSON], default: Some(headers::JSON) };
@@ -54,11 +68,16 @@ impl SupportedMediaTypes {
         }
         let mut parts = header::split(field.to_str().ok()?, b';');
         let given = parts.next()?;
-        let utf8 = parts
-            .map(header::parameter)
-            .all(|(name, value)| !name.eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8"));
+        let utf8 =
+            parts.map(header::parameter).all(|(name, value)| !name.eq_ignore_ascii_case("charset") || is_utf8(&value));
         self.media_types.iter().copied().find(|known| utf8 && given.eq_ignore_ascii_case(known))
     }
+}
+
+/// Whether a text in this charset is UTF-8. `utf8` is a label of UTF-8 (WHATWG Encoding, 4.2), and every ASCII text is
+/// also UTF-8.
+fn is_utf8(charset: &str) -> bool {
+    ["utf-8", "utf8", "us-ascii"].iter().any(|label| charset.eq_ignore_ascii_case(label))
 }
 
 #[cfg(test)]
@@ -88,7 +107,14 @@ mod tests {
 
     #[test]
     fn a_type_is_supported_in_any_case_and_with_parameters() {
-        for field in ["text/x", "Text/X", "text/x ; charset=UTF-8;", "text/x;a=b; charset=\"utf-8\""] {
+        for field in [
+            "text/x",
+            "Text/X",
+            "text/x ; charset=UTF-8;",
+            "text/x;a=b; charset=\"utf-8\"",
+            "text/x; charset=UTF8",
+            "text/x; charset=us-ascii",
+        ] {
             assert_eq!(negotiate(&READS, &[field.as_bytes()]), Some("text/x"), "{field}");
         }
     }

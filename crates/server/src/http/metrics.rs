@@ -1,6 +1,7 @@
 //! `GET /metrics`: the metrics of a window as JSON. Clients that prefer a Prometheus format get the metrics of the
 //! server.
 
+use crate::client::Client;
 use crate::http::accept::preferred;
 use crate::http::app::App;
 use crate::http::exposition::{self, ExpositionFormat};
@@ -32,9 +33,9 @@ use weir_api::{Breakdowns, GroupCounts, GroupValues, MetricsResponse, parameters
         QueryErrors
     )
 )]
-pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
+pub(super) async fn show(State(app): State<Arc<App>>, client: Client, headers: HeaderMap, uri: Uri) -> Response {
     let response = match preferred(&headers, &[exposition::JSON, exposition::OPEN_METRICS, exposition::CLASSIC]) {
-        0 => window(&app, &uri).await,
+        0 => window(&app, &client, &uri).await,
         1 => exposition::expose(&app, &uri, ExpositionFormat::OpenMetrics).await,
         _ => exposition::expose(&app, &uri, ExpositionFormat::Classic).await,
     };
@@ -42,17 +43,17 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
 }
 
 /// The metrics of the window that the parameters ask for.
-async fn window(app: &Arc<App>, uri: &Uri) -> Result<Response, Problem> {
+async fn window(app: &Arc<App>, client: &Client, uri: &Uri) -> Result<Response, Problem> {
     let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::GroupBy, app.engine.config())?;
-    let json = json(app, query).await?;
+    let json = json(app, client, query).await?;
     Ok(uncached_json(app.responses.charge_response(json)?))
 }
 
 /// The JSON of the response to a query. It is computed on the blocking pool.
-pub(super) async fn json(app: &Arc<App>, query: Query) -> Result<Vec<u8>, Problem> {
+pub(super) async fn json(app: &Arc<App>, client: &Client, query: Query) -> Result<Vec<u8>, Problem> {
     let limiter = if query.needs_scan() { &app.scan_limiter } else { &app.query_limiter };
     let engine = Arc::clone(&app.engine);
-    limiter.run(move || to_json(&response(engine.query(&query)))).await
+    limiter.run_for(client, move || to_json(&response(engine.query(&query)))).await
 }
 
 /// The metrics of the engine as the wire type.

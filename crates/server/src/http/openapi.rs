@@ -5,7 +5,7 @@
 //! for one of each configured attribute. `{event_type}` stands for a configured event type.
 
 use crate::http::auth::role_needed_by;
-use crate::http::openapi_errors::{self, INTERNAL, UNAUTHORIZED};
+use crate::http::openapi_errors::{self, OF_ALL, UNAUTHORIZED};
 use crate::http::response::json_response;
 use axum::Extension;
 use axum::http::HeaderValue;
@@ -27,7 +27,9 @@ use weir_api::{ATTRIBUTE, EVENT_TYPE, ProblemDocument, Role};
             Every response that is neither 2xx nor 304 is a problem document (RFC 9457) with a stable `code`. \
             If a request head is not valid HTTP/1.1 or HTTP/1.0, the server sends 400 or 431 and closes the \
             connection. `HEAD` works wherever `GET` does. Query strings are parsed like HTML forms: `+` is a space, \
-            and a `%` that starts no escape stands for itself."
+            and a `%` that starts no escape stands for itself. Responses of more than 4 KiB are compressed with gzip or \
+            zstd if `Accept-Encoding` allows it; streams never are. The server can allow web pages of other origins to \
+            read and to post events. Then it answers their preflights."
     ),
     components(schemas(ProblemDocument)),
     tags(
@@ -70,8 +72,8 @@ pub(super) fn describe(document: &Document, config: &EngineConfig) -> OpenApiTex
     OpenApiText(serde_json::to_vec(&document).expect("a description always serializes").into())
 }
 
-/// Adds the parts that every operation has: its role, the responses to unauthorized requests, and the response to a
-/// panic.
+/// Adds the parts that every operation has: its role, the responses to unauthorized requests, and the responses that do
+/// not depend on the operation.
 fn complete(path: &str, method: &str, operation: &mut Value, config: &EngineConfig) {
     let method = method.to_ascii_uppercase().parse().expect("the name of a method");
     let role = role_needed_by(&method, path);
@@ -81,7 +83,7 @@ fn complete(path: &str, method: &str, operation: &mut Value, config: &EngineConf
     }
     let responses = openapi_errors::responses(if role.is_some() { &UNAUTHORIZED } else { &[] })
         .into_iter()
-        .chain(openapi_errors::responses(&INTERNAL));
+        .chain(openapi_errors::responses(&OF_ALL));
     for (status, response) in responses {
         operation["responses"][status] = serde_json::to_value(response).expect("a description always serializes");
     }

@@ -19,14 +19,16 @@ use weir_api::{ProblemDocument, Role};
 pub(super) type Problems = [fn() -> Problem];
 
 /// The problems of a request that is not authorized.
-pub(super) const UNAUTHORIZED: [fn() -> Problem; 3] = [
+pub(super) const UNAUTHORIZED: [fn() -> Problem; 5] = [
     || Problem::Unauthorized { has_token: false },
     || Problem::Unauthorized { has_token: true },
     || Problem::Forbidden(Role::Ingest),
+    || Problem::ForbiddenOrigin,
+    || Problem::ForbiddenHost { host: "weir.example".to_owned() },
 ];
 
-/// The problem of a bug in the server.
-pub(super) const INTERNAL: [fn() -> Problem; 1] = [|| Problem::Internal];
+/// The problems of every operation: a target that is too long, and a bug in the server.
+pub(super) const OF_ALL: [fn() -> Problem; 2] = [|| Problem::UriTooLong, || Problem::Internal];
 
 /// Defines sets of problems for `responses(…)`.
 macro_rules! error_responses {

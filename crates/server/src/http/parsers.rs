@@ -3,12 +3,13 @@
 
 use crate::http::accept::{self, Form};
 use crate::http::coding::ContentEncoding;
+use crate::http::compression;
 use crate::http::media_type::SupportedMediaTypes;
 use crate::http::problem::Problem;
 use crate::http::reference;
 use crate::http::window_query::{self, AllowedParams};
 use crate::http::{header, query};
-use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use axum::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
 use weir::{EngineConfig, Preconditions, Query};
@@ -74,6 +75,12 @@ pub fn preferred(fields: &[HeaderValue]) -> usize {
         Form { media_type: "text/plain", version: Some("0.0.4") },
     ];
     accept::preferred(&headers(&ACCEPT, fields), &FORMS)
+}
+
+/// The content coding of a large response that these fields of `Accept-Encoding` prefer.
+#[must_use]
+pub fn response_coding(fields: &[HeaderValue]) -> Option<&'static str> {
+    compression::preferred_coding(&headers(&ACCEPT_ENCODING, fields))
 }
 
 /// The preconditions on the reference table's generation that these fields of `If-Match` and `If-None-Match` state.

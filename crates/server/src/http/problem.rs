@@ -31,6 +31,12 @@ pub(crate) enum Problem {
     Unauthorized { has_token: bool },
     /// The request needs this role, and its token has another one.
     Forbidden(Role),
+    /// A web page of another origin makes the request, and its role needs no token.
+    ForbiddenOrigin,
+    /// The request names this host, which the server does not have, and its role needs no token.
+    ForbiddenHost { host: String },
+    /// The target is longer than the server allows.
+    UriTooLong,
     /// The body contains more than `max` events.
     TooManyEvents { max: usize },
     /// The body has none of these media types. The field lists them in the response: `Accept` or `Accept-Patch`.
@@ -39,6 +45,8 @@ pub(crate) enum Problem {
     UnsupportedEncoding,
     /// The body does not match its `Content-Encoding`.
     MalformedEncoding,
+    /// The body is a zstd frame with too large a window.
+    ZstdWindowTooLarge,
     /// The body ended early, or its chunks are malformed.
     BrokenBody,
     /// The body is not valid JSON from the byte `offset` on.
@@ -102,12 +110,15 @@ impl Problem {
             Self::MethodNotAllowed => ProblemCode::MethodNotAllowed,
             Self::Unauthorized { .. } => ProblemCode::Unauthorized,
             Self::Forbidden(_) => ProblemCode::Forbidden,
+            Self::ForbiddenOrigin => ProblemCode::ForbiddenOrigin,
+            Self::ForbiddenHost { .. } => ProblemCode::ForbiddenHost,
+            Self::UriTooLong => ProblemCode::UriTooLong,
             Self::RequestTimeout(_) => ProblemCode::RequestTimeout,
             Self::PayloadTooLarge { .. } | Self::PayloadTooIntricate { .. } => ProblemCode::PayloadTooLarge,
             Self::TooManyEvents { .. } => ProblemCode::TooManyEvents,
             Self::UnsupportedMediaType { .. } => ProblemCode::UnsupportedMediaType,
             Self::UnsupportedEncoding => ProblemCode::UnsupportedEncoding,
-            Self::MalformedEncoding | Self::BrokenBody => ProblemCode::MalformedEncoding,
+            Self::MalformedEncoding | Self::ZstdWindowTooLarge | Self::BrokenBody => ProblemCode::MalformedEncoding,
             Self::MalformedJson { .. } | Self::Reference(ReferenceError::Malformed(_)) => ProblemCode::MalformedJson,
             Self::InvalidWindow { .. } => ProblemCode::InvalidWindow,
             Self::InvalidParameter(_) => ProblemCode::InvalidParameter,
@@ -135,6 +146,15 @@ impl Problem {
             Self::Forbidden(role) => {
                 format!("the token does not have the role {:?}, which this request needs", role.name())
             }
+            Self::ForbiddenOrigin => {
+                "a web page of another origin may not make this request; --cors-origins lists origins that may read \
+                 and post events"
+                    .to_owned()
+            }
+            Self::ForbiddenHost { host } => {
+                format!("this server does not have the host {host:?}; --allowed-hosts lists further hosts")
+            }
+            Self::UriTooLong => format!("the target is longer than {} bytes", limits::TARGET_BYTES_MAX),
             Self::RequestTimeout(grace) => format!(
                 "the body arrived at less than {} bytes per second for {} seconds",
                 limits::TRANSFER_BYTES_PER_SEC_MIN,
@@ -158,6 +178,11 @@ impl Problem {
             Self::MalformedEncoding => {
                 "the compressed body is corrupt, truncated, or followed by other data".to_owned()
             }
+            Self::ZstdWindowTooLarge => format!(
+                "the zstd window is larger than {} MiB; compress with a window log of at most {}, without --long",
+                (1 << limits::ZSTD_WINDOW_LOG_MAX) >> 20,
+                limits::ZSTD_WINDOW_LOG_MAX
+            ),
             Self::BrokenBody => "the body ended early, or its chunks are malformed".to_owned(),
             Self::MalformedJson { offset } => format!("the body is not valid JSON at byte {offset}"),
             Self::InvalidWindow { max_secs } => format!("window must be a whole number of seconds, 1 to {max_secs}"),
@@ -295,6 +320,7 @@ impl From<DecompressError> for Problem {
     fn from(undecoded: DecompressError) -> Self {
         match undecoded {
             DecompressError::Malformed => Self::MalformedEncoding,
+            DecompressError::WindowTooLarge => Self::ZstdWindowTooLarge,
             DecompressError::TooLarge { max_bytes } => Self::PayloadTooLarge { max_bytes },
         }
     }

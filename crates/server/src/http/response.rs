@@ -10,6 +10,9 @@ use weir_api::headers;
 /// Caches must not keep the response, because it is valid only at its time.
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
+/// Caches must not keep the stream, and proxies must not compress it: they would hold its events back.
+pub(super) const NO_STORE_NO_TRANSFORM: HeaderValue = HeaderValue::from_static("no-store, no-transform");
+
 /// Why a body that is written piece by piece into a `Vec` or a `String` cannot fail.
 pub(super) const IN_MEMORY: &str = "a write to memory does not fail";
 

@@ -1,15 +1,20 @@
 //! The router of all resources, and the middleware around it.
 
 use crate::http::app::App;
+use crate::http::auth::Access;
+use crate::http::hosts::HostPolicy;
 use crate::http::problem::{Overload, Problem};
 use crate::http::{
-    auth, dashboard, events, exposition, health, metrics, openapi, reference, rejected, series, status, stream,
+    auth, compression, cors, dashboard, events, exposition, health, metrics, openapi, reference, rejected, series,
+    status, stream,
 };
+use crate::limits;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router, middleware};
 use std::any::Any;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -17,15 +22,21 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// The whole HTTP API. `HEAD` works wherever `GET` does.
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// The whole HTTP API of a server that listens on `listen`. `HEAD` works wherever `GET` does.
+pub(crate) fn router(app: Arc<App>, listen: SocketAddr) -> Router {
+    let hosts = HostPolicy::new(listen, app.config.allowed_hosts.clone());
+    let sharing = cors::Sharing::with(&app.config.cors_origins);
+    let access = Arc::new(Access::new(Arc::clone(&app), hosts));
     let (router, description) = routes().split_for_parts();
     router
         .layer(Extension(openapi::describe(&description, app.engine.config())))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::check))
+        .layer(middleware::from_fn_with_state(access, auth::check))
+        .layer(middleware::from_fn_with_state(sharing, cors::share))
+        .layer(middleware::from_fn(check_target))
         .layer(CatchPanicLayer::custom(panic_response))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), compression::compress))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), count))
         .with_state(app)
 }
@@ -48,6 +59,15 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(openapi::show))
         .routes(routes!(dashboard::page))
         .routes(routes!(dashboard::file))
+}
+
+/// Rejects a target that is too long.
+async fn check_target(request: Request, next: Next) -> Response {
+    let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target_bytes > limits::TARGET_BYTES_MAX {
+        return Problem::UriTooLong.into_response();
+    }
+    next.run(request).await
 }
 
 /// Counts a request when its response starts, and logs both.

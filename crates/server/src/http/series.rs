@@ -1,5 +1,6 @@
 //! `GET /metrics/series`: the metrics of a window, step by step.
 
+use crate::client::Client;
 use crate::http::app::App;
 use crate::http::openapi_errors::QueryErrors;
 use crate::http::problem::Problem;
@@ -23,10 +24,10 @@ use weir_api::{Breakdowns, SeriesPoint, SeriesResponse, parameters};
         QueryErrors
     )
 )]
-pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn show(State(app): State<Arc<App>>, client: Client, uri: Uri) -> Result<Response, Problem> {
     let WindowQuery { query, step_secs } = window_query::parse(uri.query(), AllowedParams::Step, app.engine.config())?;
     let engine = Arc::clone(&app.engine);
-    let json = app.scan_limiter.run(move || json(&engine.series(&query, step_secs))).await??;
+    let json = app.scan_limiter.run_for(&client, move || json(&engine.series(&query, step_secs))).await??;
     Ok(uncached_json(app.responses.charge_response(json)?))
 }
 

@@ -5,12 +5,14 @@
 //! subscriber never receives a result whose computation started before it subscribed. So a client that has seen the
 //! response to a change sees that change in the first event.
 
+use crate::client::Client;
 use crate::http::app::App;
+use crate::http::client_shares::Share;
 use crate::http::live_streams::{StreamEvent, Topic};
 use crate::http::metrics;
 use crate::http::openapi_errors::QueryErrors;
 use crate::http::problem::{Overload, Problem};
-use crate::http::response::NO_STORE;
+use crate::http::response::NO_STORE_NO_TRANSFORM;
 use crate::http::window_query::{self, AllowedParams, WindowQuery};
 use crate::limits;
 use crate::tokens::Tokens;
@@ -48,14 +50,25 @@ const HEARTBEAT: Bytes = Bytes::from_static(b": busy\n\n");
     responses(
         (
             status = 200, description = "The stream of events.", body = String, content_type = "text/event-stream",
-            headers(("X-Accel-Buffering" = String, description = "`no`: a proxy must not buffer the events"))
+            headers(
+                (
+                    "Cache-Control" = String,
+                    description = "`no-store, no-transform`: a proxy must not compress the events"
+                ),
+                ("X-Accel-Buffering" = String, description = "`no`: a proxy must not buffer the events")
+            )
         ),
         QueryErrors
     )
 )]
-pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn subscribe(
+    State(app): State<Arc<App>>,
+    client: Client,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::GroupBy, app.engine.config())?;
-    let subscription = Subscription::start(&app, query)?;
+    let subscription = Subscription::start(&app, client, query)?;
     // The tokens may have changed between the check of the request and the subscription, which would not notice it.
     app.tokens.check(Role::Read, &headers)?;
     let events = stream::unfold(subscription, async |mut subscription| {
@@ -65,7 +78,7 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri, headers: He
     let mut response = Response::new(Body::from_stream(events));
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(headers::EVENT_STREAM));
-    fields.insert(CACHE_CONTROL, NO_STORE);
+    fields.insert(CACHE_CONTROL, NO_STORE_NO_TRANSFORM);
     // Without it, nginx would wait until its buffer is full.
     fields.insert(headers::X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     Ok(response)
@@ -81,12 +94,13 @@ struct Subscription {
     last: u64,
     tokens: watch::Receiver<Tokens>,
     draining: watch::Receiver<bool>,
+    client: Client,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Subscription {
     /// Subscribes to the topic of `query`. The first subscriber creates the topic and its publisher.
-    fn start(app: &Arc<App>, query: Query) -> Result<Self, Problem> {
+    fn start(app: &Arc<App>, client: Client, query: Query) -> Result<Self, Problem> {
         let (tokens, draining) = (app.tokens.subscribe(), app.draining.subscribe());
         let permit =
             Arc::clone(&app.streams.permits).try_acquire_owned().map_err(|_| Problem::Overloaded(Overload::Streams))?;
@@ -95,13 +109,15 @@ impl Subscription {
             Some(topic) => (topic.events.subscribe(), topic.started),
             None if topics.len() == limits::STREAM_QUERIES_MAX => return Err(Problem::Overloaded(Overload::Streams)),
             None => {
+                let share = app.streams.shares.try_acquire(&client);
+                let share = share.ok_or(Problem::Overloaded(Overload::Streams))?;
                 let (events, receiver) = watch::channel(StreamEvent::default());
                 topics.insert(query.clone(), Topic { events: events.clone(), started: 0 });
-                tokio::spawn(Publisher { app: Arc::clone(app), query, events }.run());
+                tokio::spawn(Publisher { app: Arc::clone(app), query, events, _share: share }.run());
                 (receiver, 0)
             }
         };
-        Ok(Self { has_started: false, is_over: false, events, last, tokens, draining, _permit: permit })
+        Ok(Self { has_started: false, is_over: false, events, last, tokens, draining, client, _permit: permit })
     }
 
     /// Waits for the next bytes to send; none at the end of the stream.
@@ -120,6 +136,7 @@ impl Subscription {
                 Some(END)
             }
             _ = self.tokens.changed() => None,
+            () = self.client.gone() => None,
             event = self.events.wait_for(|event| event.number > last) => {
                 let event = event.ok()?;
                 self.last = event.number;
@@ -134,6 +151,8 @@ struct Publisher {
     app: Arc<App>,
     query: Query,
     events: watch::Sender<StreamEvent>,
+    /// The place of the client that asked first.
+    _share: Share,
 }
 
 impl Publisher {
@@ -172,7 +191,7 @@ impl Publisher {
     async fn result(&self) -> Result<Bytes, Problem> {
         let json = {
             let _slot = self.app.streams.slot(&self.query).await?;
-            metrics::json(&self.app, self.query.clone()).await?
+            metrics::json(&self.app, &Client::default(), self.query.clone()).await?
         };
         self.app.responses.charge_response([b"event: metrics\ndata: ", &json[..], b"\n\n"].concat())
     }
@@ -203,8 +222,12 @@ mod tests {
         (Arc::new(App::new(Arc::new(engine), HttpConfig::default())), clock)
     }
 
+    fn share(app: &App) -> Share {
+        app.streams.shares.try_acquire(&Client::default()).unwrap()
+    }
+
     fn start(app: &Arc<App>, window_secs: u32) -> Subscription {
-        Subscription::start(app, Query::window(window_secs)).unwrap()
+        Subscription::start(app, Client::default(), Query::window(window_secs)).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
@@ -230,7 +253,8 @@ mod tests {
         let query = Query::window(60);
         let (events, _receiver) = watch::channel(StreamEvent::default());
         app.streams.topics().insert(query.clone(), Topic { events: events.clone(), started: 0 });
-        let publisher = Publisher { app: Arc::clone(&app), query: query.clone(), events: events.clone() };
+        let publisher =
+            Publisher { app: Arc::clone(&app), query: query.clone(), events: events.clone(), _share: share(&app) };
         let publish = |number, text| events.send_replace(StreamEvent { number, text: Bytes::from_static(text) });
         assert!(publisher.start_result(1));
         publish(1, b"one");
@@ -252,9 +276,13 @@ mod tests {
         let clicks = Filter { types: Some(["click".to_owned()].into()), ..Filter::default() };
         let query = |window_secs| Query { filter: clicks.clone(), ..Query::window(window_secs) };
         let window_secs = 1..=limits::STREAM_QUERIES_MAX as u32;
-        let mut subscriptions: Vec<_> =
-            window_secs.map(|window_secs| Subscription::start(&app, query(window_secs)).unwrap()).collect();
-        assert!(matches!(Subscription::start(&app, query(1_000)), Err(Problem::Overloaded(Overload::Streams))));
+        let mut subscriptions: Vec<_> = window_secs
+            .map(|window_secs| Subscription::start(&app, Client::default(), query(window_secs)).unwrap())
+            .collect();
+        assert!(matches!(
+            Subscription::start(&app, Client::default(), query(1_000)),
+            Err(Problem::Overloaded(Overload::Streams))
+        ));
         for subscription in &mut subscriptions {
             subscription.next().await;
         }
@@ -307,7 +335,7 @@ mod tests {
         });
         let holders: Vec<_> = holders.collect();
         tokio::task::yield_now().await;
-        let mut subscription = Subscription::start(&app, query).unwrap();
+        let mut subscription = Subscription::start(&app, Client::default(), query).unwrap();
         subscription.next().await;
         assert_eq!(subscription.next().await, Some(HEARTBEAT));
         let rejections =
@@ -323,7 +351,7 @@ mod tests {
         let mut subscription = start(&app, 60);
         let query = Query::window(60);
         let events = app.streams.topics()[&query].events.clone();
-        let publisher = Publisher { app: Arc::clone(&app), query, events };
+        let publisher = Publisher { app: Arc::clone(&app), query, events, _share: share(&app) };
         subscription.next().await;
         drop(publisher);
         assert!(app.streams.topics().is_empty());

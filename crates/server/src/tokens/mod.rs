@@ -25,6 +25,15 @@ pub(crate) enum AuthError {
     Forbidden(Role),
 }
 
+/// Why a request is authorized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grant {
+    /// The role has no token, so that everyone has it.
+    OpenRole,
+    /// The request has a token of the role.
+    Token,
+}
+
 /// The tokens of each role. They are kept as SHA-256 digests, so that neither a log nor a memory dump reveals a token.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Tokens([Vec<[u8; 32]>; Role::ALL.len()]);
@@ -59,9 +68,9 @@ impl Tokens {
     }
 
     /// Checks that a request with these header fields has `role`.
-    fn check(&self, role: Role, headers: &HeaderMap) -> Result<(), AuthError> {
+    fn check(&self, role: Role, headers: &HeaderMap) -> Result<Grant, AuthError> {
         if self.is_open(role) {
-            return Ok(());
+            return Ok(Grant::OpenRole);
         }
         let presented =
             bearer(headers).ok_or(AuthError::Unauthorized { has_token: headers.contains_key(AUTHORIZATION) })?;
@@ -72,7 +81,7 @@ impl Tokens {
             .each_ref()
             .map(|tokens| tokens.iter().fold(Choice::from(0), |held, token| held | token.ct_eq(&presented)).into());
         match held {
-            _ if held[role as usize] => Ok(()),
+            _ if held[role as usize] => Ok(Grant::Token),
             [false, false, false] => Err(AuthError::Unauthorized { has_token: true }),
             _ => Err(AuthError::Forbidden(role)),
         }
@@ -126,7 +135,7 @@ impl ActiveTokens {
     }
 
     /// Checks that a request with these header fields has `role`.
-    pub(crate) fn check(&self, role: Role, headers: &HeaderMap) -> Result<(), AuthError> {
+    pub(crate) fn check(&self, role: Role, headers: &HeaderMap) -> Result<Grant, AuthError> {
         self.0.borrow().check(role, headers)
     }
 }
@@ -146,7 +155,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         fields.iter().for_each(|field| _ = headers.append(AUTHORIZATION, HeaderValue::from_str(field).unwrap()));
         match tokens.check(role, &headers) {
-            Ok(()) => 200,
+            Ok(_) => 200,
             Err(AuthError::Unauthorized { .. }) => 401,
             Err(AuthError::Forbidden(_)) => 403,
         }

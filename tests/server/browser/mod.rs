@@ -1,5 +1,7 @@
 //! The page at `/` in a real browser, with a server process.
 
+mod other_origins;
+
 use crate::common::{Running, agent, array, event, table, user, weir};
 use crate::webdriver::Browser;
 use serde_json::{Value, json};

@@ -1,0 +1,196 @@
+//! Cross-origin requests: which web pages of other origins may post events and read (WHATWG Fetch, 3.2). The layer of
+//! tower-http writes the header fields. It answers every `OPTIONS` request, so it only gets the requests that pages of
+//! other origins may make.
+
+use crate::http::origin::Origin;
+use crate::limits;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_REQUEST_METHOD, ALLOW, ETAG, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderName, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::Response;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tower::{Layer as _, ServiceExt as _};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+use weir_api::headers;
+
+/// The origins whose pages may post events, and may read what their role allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// These origins.
+    Listed(Vec<Origin>),
+    /// All origins.
+    Any,
+}
+
+impl Default for CorsOrigins {
+    fn default() -> Self {
+        Self::Listed(Vec::new())
+    }
+}
+
+impl CorsOrigins {
+    /// Parses a list of origins, such as `https://app.example`; or just `*`.
+    ///
+    /// # Errors
+    /// One line that names the invalid origin.
+    pub fn parse(origins: &[String]) -> Result<Self, String> {
+        if origins == ["*"] {
+            return Ok(Self::Any);
+        }
+        if origins.len() > limits::CORS_ORIGINS_MAX {
+            return Err(format!("at most {} origins can be listed", limits::CORS_ORIGINS_MAX));
+        }
+        origins.iter().map(|origin| origin.parse()).collect::<Result<_, _>>().map(Self::Listed)
+    }
+
+    /// Whether no page of another origin may make a request.
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self, Self::Listed(origins) if origins.is_empty())
+    }
+
+    /// Whether the page that makes this request may make it.
+    pub(super) fn allow(&self, request: &Request) -> bool {
+        is_shared(request) && self.include_all(request.headers().get_all(ORIGIN))
+    }
+
+    /// Whether there is an origin, and each is one of these.
+    fn include_all<'a>(&self, fields: impl IntoIterator<Item = &'a HeaderValue>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(origins) => {
+                let mut fields = fields.into_iter().peekable();
+                fields.peek().is_some()
+                    && fields.all(|field| Origin::of_field(field).is_some_and(|origin| origins.contains(&origin)))
+            }
+        }
+    }
+
+    /// The layer that writes the header fields for these origins. Tokens are in `Authorization` and never in cookies,
+    /// so responses need no `Access-Control-Allow-Credentials`.
+    fn layer(&self) -> CorsLayer {
+        let origin = match self {
+            Self::Any => AllowOrigin::any(),
+            Self::Listed(_) => {
+                let origins = self.clone();
+                AllowOrigin::predicate(move |origin, _| origins.include_all([origin]))
+            }
+        };
+        CorsLayer::new()
+            .allow_origin(origin)
+            .allow_methods([Method::GET, Method::HEAD, Method::POST])
+            // Tools that trace requests add fields of their own.
+            .allow_headers(AllowHeaders::mirror_request())
+            .expose_headers(EXPOSED)
+            .max_age(limits::PREFLIGHT_MAX_AGE)
+    }
+}
+
+/// The response fields that a page may read, beside those that every page may read.
+const EXPOSED: [HeaderName; 7] = [
+    ACCEPT,
+    ACCEPT_ENCODING,
+    ALLOW,
+    ETAG,
+    RETRY_AFTER,
+    WWW_AUTHENTICATE,
+    HeaderName::from_static(headers::PREFERENCE_APPLIED),
+];
+
+/// Whether pages of other origins may make this request, or ask for it in a preflight: reads, and `POST`. The reference
+/// table can only be changed by other clients.
+fn is_shared(request: &Request) -> bool {
+    let asked = match *request.method() {
+        Method::OPTIONS => request.headers().get(ACCESS_CONTROL_REQUEST_METHOD).map(HeaderValue::as_bytes),
+        ref method => Some(method.as_str().as_bytes()),
+    };
+    match asked {
+        Some(b"GET" | b"HEAD") => true,
+        Some(b"POST") => request.uri().path() == "/events",
+        _ => false,
+    }
+}
+
+/// Answers preflights, and lets pages of the configured origins read the responses.
+pub(super) struct Sharing {
+    /// None if there are no such origins.
+    layer: Option<CorsLayer>,
+}
+
+impl Sharing {
+    pub(super) fn with(origins: &CorsOrigins) -> Arc<Self> {
+        Arc::new(Self { layer: (!origins.is_none()).then(|| origins.layer()) })
+    }
+}
+
+/// The middleware of a [`Sharing`].
+pub(super) async fn share(State(sharing): State<Arc<Sharing>>, request: Request, next: Next) -> Response {
+    let Some(layer) = sharing.layer.as_ref().filter(|_| is_shared(&request)) else {
+        return next.run(request).await;
+    };
+    let response: Result<_, Infallible> = layer.layer(next).oneshot(request).await;
+    response.unwrap_or_else(|never| match never {})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    fn request(method: Method, path: &str, fields: &[(HeaderName, &str)]) -> Request {
+        let mut request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        for (name, value) in fields {
+            request.headers_mut().append(name, value.parse().unwrap());
+        }
+        request
+    }
+
+    #[test]
+    fn pages_may_read_and_post_events() {
+        let preflight = |path, asked| request(Method::OPTIONS, path, &[(ACCESS_CONTROL_REQUEST_METHOD, asked)]);
+        assert!(is_shared(&request(Method::POST, "/events", &[])));
+        assert!(is_shared(&preflight("/events", "POST")) && is_shared(&preflight("/metrics", "GET")));
+        assert!(is_shared(&request(Method::HEAD, "/reference/users", &[])));
+        for request in [
+            request(Method::PUT, "/reference/users", &[]),
+            request(Method::POST, "/metrics", &[]),
+            request(Method::OPTIONS, "/events", &[]),
+            preflight("/reference/users", "PUT"),
+            preflight("/reference/users", "PATCH"),
+            preflight("/metrics", "POST"),
+        ] {
+            assert!(!is_shared(&request), "{request:?}");
+        }
+    }
+
+    #[test]
+    fn only_listed_origins_are_allowed_unless_all_are() {
+        let listed = CorsOrigins::parse(&["https://App.example".into(), "http://b:8080".into()]).unwrap();
+        let allow = |origins: &CorsOrigins, fields: &[&str]| {
+            let fields: Vec<_> = fields.iter().map(|field| (ORIGIN, *field)).collect();
+            origins.allow(&request(Method::GET, "/metrics", &fields))
+        };
+        assert!(allow(&listed, &["https://app.example"]) && allow(&listed, &["http://b:8080"]));
+        for fields in
+            [&[][..], &["null"], &["http://app.example"], &["http://b"], &["https://app.example", "https://evil"]]
+        {
+            assert!(!allow(&listed, fields), "{fields:?}");
+            assert!(allow(&CorsOrigins::Any, fields), "{fields:?}");
+        }
+        assert!(!CorsOrigins::Any.allow(&request(Method::PUT, "/reference/users", &[])));
+        assert!(CorsOrigins::default().is_none() && !CorsOrigins::default().allow(&request(Method::GET, "/", &[])));
+    }
+
+    #[test]
+    fn an_invalid_origin_is_named() {
+        assert_eq!(CorsOrigins::parse(&["*".into()]), Ok(CorsOrigins::Any));
+        for origins in [&["app.example"][..], &["*", "https://a"], &["https://a/b"]] {
+            let origins: Vec<_> = origins.iter().map(ToString::to_string).collect();
+            assert!(CorsOrigins::parse(&origins).unwrap_err().contains("is not an origin"), "{origins:?}");
+        }
+        assert!(CorsOrigins::parse(&vec!["http://a".to_owned(); limits::CORS_ORIGINS_MAX + 1]).is_err());
+    }
+}
