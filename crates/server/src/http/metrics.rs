@@ -15,11 +15,11 @@ use std::sync::Arc;
 use weir::{Groups, Metrics, Query, Stats, format_ms};
 use weir_api::{Breakdowns, GroupCounts, GroupValues, MetricsResponse, parameters};
 
-/// The metrics of a window that ends now, as JSON. Clients that prefer OpenMetrics or the Prometheus text format get
-/// the metrics of the server instead, which take no parameters.
+/// The metrics of a window that ends now, or that ended at an earlier time, as JSON. Clients that prefer OpenMetrics or
+/// the Prometheus text format get the metrics of the server instead, which take no parameters.
 #[utoipa::path(
     get, path = "/metrics", tag = "metrics", operation_id = "metrics",
-    params(parameters::Window, parameters::Filters, parameters::GroupBy),
+    params(parameters::Window, parameters::End, parameters::Filters, parameters::GroupBy),
     responses(
         (
             status = 200, description = "The metrics.",
@@ -43,7 +43,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap, uri: U
 
 /// The metrics of the window that the parameters ask for.
 async fn window(app: &Arc<App>, uri: &Uri) -> Result<Response, Problem> {
-    let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::GroupBy, app.engine.config())?;
+    let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::Metrics, app.engine.config())?;
     let json = json(app, query).await?;
     Ok(uncached_json(app.responses.charge_response(json)?))
 }
@@ -52,15 +52,16 @@ async fn window(app: &Arc<App>, uri: &Uri) -> Result<Response, Problem> {
 pub(super) async fn json(app: &Arc<App>, query: Query) -> Result<Vec<u8>, Problem> {
     let limiter = if query.needs_scan() { &app.scan_limiter } else { &app.query_limiter };
     let engine = Arc::clone(&app.engine);
-    limiter.run(move || to_json(&response(engine.query(&query)))).await
+    limiter.run(move || Ok(to_json(&response(engine.query(&query)?)))).await?
 }
 
 /// The metrics of the engine as the wire type.
 fn response(metrics: Metrics) -> MetricsResponse {
-    let Metrics { window_secs, stats, groups, generation, as_of_ms } = metrics;
+    let Metrics { window_secs, end_secs, stats, groups, generation, as_of_ms } = metrics;
     let Stats { events, unique_users, unknown, by_attribute, by_type } = stats;
     MetricsResponse {
         window_sec: window_secs,
+        end: end_secs.map(|secs| format_ms(secs * 1_000)),
         events_per_sec: events as f64 / f64::from(window_secs),
         unique_users,
         unknown,
@@ -100,8 +101,9 @@ mod tests {
             Group { values, events, unique_users }
         };
         let groups = vec![group(Some(["eu", "x\"y"]), 6, 1), group(None, 1, 1)];
-        let metrics = Metrics {
+        let mut metrics = Metrics {
             window_secs: 10,
+            end_secs: None,
             stats: Stats {
                 events: 7,
                 unique_users: 2,
@@ -119,6 +121,9 @@ mod tests {
             r#""groups":[{"region":"eu","plan":"x\"y","events":6,"unique_users":1},"#,
             r#"{"region":null,"plan":null,"events":1,"unique_users":1}]}"#
         );
+        assert_eq!(serde_json::to_string(&response(metrics.clone())).unwrap(), json);
+        metrics.end_secs = Some(1_759_926_890);
+        let json = json.replace(r#""window_sec":10,"#, r#""window_sec":10,"end":"2025-10-08T12:34:50.000Z","#);
         assert_eq!(serde_json::to_string(&response(metrics)).unwrap(), json);
     }
 }

@@ -54,7 +54,7 @@ const HEARTBEAT: Bytes = Bytes::from_static(b": busy\n\n");
     )
 )]
 pub(super) async fn subscribe(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::GroupBy, app.engine.config())?;
+    let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::Stream, app.engine.config())?;
     let subscription = Subscription::start(&app, query)?;
     // The tokens may have changed between the check of the request and the subscription, which would not notice it.
     app.tokens.check(Role::Read, &headers)?;
