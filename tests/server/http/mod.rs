@@ -7,6 +7,7 @@ mod events;
 mod exposition;
 mod hostile;
 mod metrics;
+mod moments;
 mod openapi;
 mod overload;
 mod queries;
