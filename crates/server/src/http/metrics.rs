@@ -90,8 +90,11 @@ fn group_counts(groups: Groups) -> Vec<GroupCounts> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::config::HttpConfig;
+    use crate::http::problem::Overload;
+    use crate::limits;
     use std::collections::BTreeMap;
-    use weir::Group;
+    use weir::{Engine, EngineConfig, Group, ManualClock};
 
     #[test]
     fn a_response_has_the_metrics_of_the_engine() {
@@ -125,5 +128,27 @@ mod tests {
         metrics.end_secs = Some(1_759_926_890);
         let json = json.replace(r#""window_sec":10,"#, r#""window_sec":10,"end":"2025-10-08T12:34:50.000Z","#);
         assert_eq!(serde_json::to_string(&response(metrics)).unwrap(), json);
+    }
+
+    #[tokio::test]
+    async fn a_query_with_an_end_queues_with_the_scans_and_a_query_of_now_does_not() {
+        let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
+        let app = Arc::new(App::new(Arc::new(engine), HttpConfig::default()));
+        // One scan runs for a long time, and the queue behind it is full.
+        let scans = (0..limits::CONCURRENT_SCANS * (1 + limits::QUEUED_PER_PERMIT)).map(|_| {
+            let (app, (release, released)) = (Arc::clone(&app), std::sync::mpsc::channel::<()>());
+            tokio::spawn(async move { app.scan_limiter.run(move || released.recv()).await });
+            release
+        });
+        let scans: Vec<_> = scans.collect();
+        tokio::task::yield_now().await;
+        let past = Query { end_secs: Some(0), ..Query::window(1) };
+        let refused = json(&app, past.clone()).await;
+        assert!(matches!(refused, Err(Problem::Overloaded(Overload::QueueFull))));
+        assert!(json(&app, Query::window(1)).await.is_ok());
+        drop(scans);
+        while json(&app, past.clone()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
     }
 }
