@@ -149,8 +149,8 @@ impl Timeline {
         })
     }
 
-    /// The aggregates of the last `window_secs` seconds up to now. O(window x groups), and O(entries) more for each second that
-    /// was last read under an older generation.
+    /// The aggregates of the last `window_secs` seconds up to now. O(window x groups), and O(entries) more for each
+    /// second that was last read under an older generation.
     pub(crate) fn aggregate(&mut self, window_secs: u32) -> WindowAggregates {
         let layout = self.layout();
         let mut aggregates = Aggregates::zero(layout);

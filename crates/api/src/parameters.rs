@@ -27,9 +27,10 @@ impl IntoParams for End {
         let date_time = SchemaFormat::KnownFormat(KnownFormat::DateTime);
         let date_time = ObjectBuilder::new().schema_type(Type::String).format(Some(date_time));
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
-        let description = "The last second of the window: an RFC 3339 date-time, or whole seconds since 1970-01-01T00:00:00Z. With a \
-             fraction, it is the second that contains the date-time. Without it, the window ends now. The whole window \
-             must lie within the retention, and not ahead of the server's clock.";
+        let description = "The last second of the window: an RFC 3339 date-time, or whole seconds since \
+                           1970-01-01T00:00:00Z. A date-time with a fraction means the second that contains it. \
+                           Without the parameter, the window ends now. The whole window must lie within the \
+                           retention, and not ahead of the server's clock.";
         let end = ParameterBuilder::new().name("end").parameter_in(ParameterIn::Query).description(Some(description));
         vec![end.schema(Some(OneOfBuilder::new().item(date_time).item(seconds))).build()]
     }

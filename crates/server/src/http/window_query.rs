@@ -30,8 +30,8 @@ pub(crate) struct WindowQuery {
 ///
 /// # Errors
 /// Unknown parameters, repeated single-valued parameters and invalid filters, ends and groups come first. Then the
-/// window is checked. The step comes last, because it depends on the window. Only the engine can tell whether the window
-/// lies within the retention, because that depends on its clock.
+/// window is checked. The step comes last, because it depends on the window. Only the engine can tell whether the
+/// window lies within the retention, because that depends on its clock.
 pub(crate) fn parse(
     query: Option<&str>,
     allowed: AllowedParams,
