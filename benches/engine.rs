@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use weir::internals::HashKeys;
 use weir::internals::{Appends, Claims, Decode};
-use weir::{Change, Engine, EngineConfig, Filter, Format, ManualClock, Preconditions, Query, format_ms};
+use weir::{Change, Engine, EngineConfig, Filter, Format, ManualClock, Preconditions, Query, format_ms, second_of};
 
 const START_MS: i64 = 1_760_000_000_000;
 const BATCH: u64 = 1_000;
@@ -232,8 +232,12 @@ fn query(c: &mut Criterion) {
         let types = Some(["click".to_owned()].into());
         let clicks = Query { filter: Filter { types, ..Filter::default() }, ..Query::window(window_secs) };
         group.bench_function(BenchmarkId::new("window of a type", window_secs), |b| b.iter(|| engine.query(&clicks)));
+        let past = Query { end_secs: Some(second_of(engine.now_ms()) - 1), ..Query::window(window_secs - 1) };
+        group.bench_function(BenchmarkId::new("window of the past", window_secs), |b| b.iter(|| engine.query(&past)));
         group.bench_function(BenchmarkId::new("series of 60 points", window_secs), |b| {
-            b.iter(|| engine.series(&Query::window(window_secs), window_secs / 60).points().count());
+            b.iter(|| {
+                engine.series(&Query::window(window_secs), window_secs / 60).map(|series| series.points().count())
+            });
         });
     }
 }

@@ -56,7 +56,7 @@ mod window_tests;
 pub use clock::{Clock, ManualClock, SystemClock, second_of};
 pub use config::{EngineConfig, Horizon};
 pub use engine::{Engine, Observer, Sizes, Stage};
-pub use error::{ConfigError, Overloaded};
+pub use error::{ConfigError, EndOutOfRange, Overloaded};
 pub use event::{Batch, DecodeError, Fault, Field, Format, Tally, Verdict, format_ms, parse_ms};
 pub use json::Malformed;
 pub use maintenance::Maintenance;

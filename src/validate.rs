@@ -7,7 +7,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// Words that have a meaning in a query or in a response. They cannot name an attribute.
-const RESERVED: [&str; 8] = ["type", "user_id", "window", "step", "group_by", "events", "unique_users", "unknown"];
+const RESERVED: [&str; 9] =
+    ["type", "user_id", "window", "end", "step", "group_by", "events", "unique_users", "unknown"];
 
 impl EngineConfig {
     /// Checks that an engine can be built with these settings.

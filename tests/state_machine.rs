@@ -1,6 +1,6 @@
 //! The engine compared with a naive oracle, which is a list of events and two maps. The histories are random: posts,
 //! duplicates, skews, stalled writers, table changes, clock steps in both directions, wraps of the ring, ticks, sweeps
-//! and queries.
+//! and queries about the present and the past.
 #![allow(clippy::unwrap_used, reason = "an unwrap in a test is an assertion")]
 
 use proptest::prelude::*;
@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use weir::{
-    Batch, Change, Engine, EngineConfig, Filter, Format, Group, Groups, ManualClock, Metrics, Point, Preconditions,
-    Query, ReferenceError, Stats, Tally, Verdict, format_ms, limits, second_of,
+    Batch, Change, EndOutOfRange, Engine, EngineConfig, Filter, Format, Group, Groups, ManualClock, Metrics, Point,
+    Preconditions, Query, ReferenceError, Series, Stats, Tally, Verdict, format_ms, limits, second_of,
 };
 
 const TYPES: [&str; 4] = ["click", "view", "purchase", "refund"]; // the last type is not configured
@@ -43,6 +43,17 @@ impl Offset {
     }
 }
 
+/// Where the window of a query ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// The query has no end.
+    Now,
+    /// This many seconds before the second of the clock. A negative value is ahead of it.
+    Ago(i64),
+    /// The window starts this many seconds after the oldest second of the retention.
+    AfterOldest(i64),
+}
+
 /// For each user the plan and the region; none deletes the user in a patch, and omits the user in a whole table.
 type Table = BTreeMap<u8, Option<(u8, u8)>>;
 
@@ -53,8 +64,8 @@ enum ModelStep {
     Put(Table, Offset),
     Patch(Table, Offset),
     Advance(i64),
-    Query(Query),
-    Series(Query, u32),
+    Query(Query, End),
+    Series(Query, End, u32),
     Tick,
     Sweep,
 }
@@ -78,9 +89,20 @@ fn query() -> impl Strategy<Value = Query> {
         |(window_secs, types, (plans, regions), group_by)| {
             let attributes =
                 [plans, regions].into_iter().enumerate().filter_map(|(index, values)| Some((index, values?)));
-            Query { window_secs, filter: Filter { types, attributes: attributes.collect() }, group_by }
+            let filter = Filter { types, attributes: attributes.collect() };
+            Query { window_secs, end_secs: None, filter, group_by }
         },
     )
+}
+
+/// Ends of all kinds. The retentions and the skews of the test are up to 300 and 120 seconds.
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        4 => Just(End::Now),
+        2 => (-2_i64..30).prop_map(End::Ago),
+        2 => (0_i64..320).prop_map(End::Ago),
+        2 => (-1_i64..=1).prop_map(End::AfterOldest),
+    ]
 }
 
 fn step() -> impl Strategy<Value = ModelStep> {
@@ -100,8 +122,8 @@ fn step() -> impl Strategy<Value = ModelStep> {
         4 => (0_i64..2_500).prop_map(ModelStep::Advance),
         1 => (-9_000_i64..40_000).prop_map(ModelStep::Advance),
         1 => (-400_000_i64..400_000).prop_map(ModelStep::Advance),
-        6 => query().prop_map(ModelStep::Query),
-        2 => (query(), 1_u32..40).prop_map(|(query, step_secs)| ModelStep::Series(query, step_secs)),
+        6 => (query(), end()).prop_map(|(query, end)| ModelStep::Query(query, end)),
+        2 => (query(), end(), 1_u32..40).prop_map(|(query, end, step_secs)| ModelStep::Series(query, end, step_secs)),
         1 => Just(ModelStep::Tick),
         1 => Just(ModelStep::Sweep),
     ]
@@ -208,10 +230,36 @@ impl Oracle {
         }
     }
 
-    fn query(&self, query: &Query, now_ms: i64) -> Metrics {
-        let window_secs = query.window_secs.min(self.config.retention_secs);
+    fn window_secs(&self, query: &Query) -> i64 {
+        query.window_secs.min(self.config.retention_secs).into()
+    }
+
+    /// The query with this end.
+    fn with_end(&self, query: Query, end: End, now_ms: i64) -> Query {
         let now = second_of(now_ms);
-        let events = self.passing(now - i64::from(window_secs) + 1..=now, &query.filter);
+        let oldest = now - i64::from(self.config.retention_secs) + 1;
+        let end_secs = match end {
+            End::Now => None,
+            End::Ago(secs) => Some(now - secs),
+            End::AfterOldest(secs) => Some(oldest + secs + self.window_secs(&query) - 1),
+        };
+        Query { end_secs, ..query }
+    }
+
+    /// The seconds of the window, if all of them are in the retention and none is ahead of the clock.
+    fn window(&self, query: &Query, now_ms: i64) -> Result<RangeInclusive<i64>, EndOutOfRange> {
+        let now = second_of(now_ms);
+        let retained = now - i64::from(self.config.retention_secs) + 1..=now;
+        let end = query.end_secs.unwrap_or(now);
+        let start = end - self.window_secs(query) + 1;
+        if retained.contains(&start) && retained.contains(&end) {
+            return Ok(start..=end);
+        }
+        Err(EndOutOfRange { earliest_secs: retained.start() + self.window_secs(query) - 1, latest_secs: now })
+    }
+
+    fn query(&self, query: &Query, now_ms: i64) -> Result<Metrics, EndOutOfRange> {
+        let events = self.passing(self.window(query, now_ms)?, &query.filter);
         let key = |values: &Option<[String; 2]>| {
             let of_group = |values: &[String; 2]| query.group_by.iter().map(|index| values[*index].clone()).collect();
             values.as_ref().map(of_group)
@@ -229,28 +277,24 @@ impl Oracle {
             attributes: query.group_by.iter().map(|index| ["plan", "region"][*index].to_owned()).collect(),
             groups: known.into_iter().chain(unknown).map(group).collect(),
         };
-        Metrics {
-            window_secs,
+        Ok(Metrics {
+            window_secs: self.window_secs(query) as u32,
+            end_secs: query.end_secs,
             groups: (!query.group_by.is_empty()).then(groups),
             stats: self.stats(&events),
             generation: self.generation,
             as_of_ms: now_ms,
-        }
+        })
     }
 
-    fn metrics(&self, window_secs: u32, now_ms: i64) -> Metrics {
-        self.query(&Query::window(window_secs), now_ms)
-    }
-
-    fn series(&self, query: &Query, step_secs: u32, now_ms: i64) -> Vec<Point> {
-        let now = second_of(now_ms);
-        let starts =
-            (now - i64::from(query.window_secs.min(self.config.retention_secs)) + 1..=now).step_by(step_secs as usize);
+    fn series(&self, query: &Query, step_secs: u32, now_ms: i64) -> Result<Vec<Point>, EndOutOfRange> {
+        let window = self.window(query, now_ms)?;
+        let end = *window.end();
         let point = |start: i64| Point {
             start_ms: start * 1_000,
-            stats: self.stats(&self.passing(start..=now.min(start + i64::from(step_secs) - 1), &query.filter)),
+            stats: self.stats(&self.passing(start..=end.min(start + i64::from(step_secs) - 1), &query.filter)),
         };
-        starts.map(point).collect()
+        Ok(window.step_by(step_secs as usize).map(point).collect())
     }
 }
 
@@ -325,16 +369,14 @@ fn run(config: EngineConfig, steps: Vec<ModelStep>) {
                 change(&engine, &mut oracle, Change::Merge, body, new, ts_ms, now_ms);
             }
             ModelStep::Advance(ms) => clock.advance(ms),
-            ModelStep::Query(query) => {
+            ModelStep::Query(query, end) => {
+                let query = oracle.with_end(query, end, now_ms);
                 assert_eq!(engine.query(&query), oracle.query(&query, now_ms));
                 assert_eq!((engine.sizes().users, engine.sizes().backlog), (oracle.users(now_ms), 0));
             }
-            ModelStep::Series(query, step_secs) => {
-                let series = engine.series(&query, step_secs);
-                let step_secs = step_secs.min(oracle.config.retention_secs).min(query.window_secs);
-                assert_eq!((series.step_secs(), series.as_of_ms()), (step_secs, now_ms));
-                assert_eq!(series.generation(), oracle.generation);
-                held.push((series, oracle.series(&query, step_secs, now_ms)));
+            ModelStep::Series(query, end, step_secs) => {
+                let query = oracle.with_end(query, end, now_ms);
+                held.extend(series(&engine, &oracle, &query, step_secs, now_ms));
             }
             ModelStep::Tick => {
                 engine.tick();
@@ -353,10 +395,28 @@ fn run(config: EngineConfig, steps: Vec<ModelStep>) {
         }
     }
     let retention_secs = oracle.config.retention_secs;
-    assert_eq!(engine.metrics(retention_secs), oracle.metrics(retention_secs, engine.now_ms()));
+    assert_eq!(Ok(engine.metrics(retention_secs)), oracle.query(&Query::window(retention_secs), engine.now_ms()));
     for (series, points) in held {
         assert_eq!(series.points().collect::<Vec<_>>(), points);
     }
+}
+
+/// A series of the engine and the points that it must have, unless it is refused.
+fn series(
+    engine: &Engine,
+    oracle: &Oracle,
+    query: &Query,
+    step_secs: u32,
+    now_ms: i64,
+) -> Option<(Series, Vec<Point>)> {
+    let series = engine.series(query, step_secs);
+    let step_secs = step_secs.min(oracle.window_secs(query) as u32);
+    let points = oracle.series(query, step_secs, now_ms);
+    assert_eq!(series.as_ref().err(), points.as_ref().err());
+    let (series, points) = (series.ok()?, points.ok()?);
+    assert_eq!((series.step_secs(), series.end_secs()), (step_secs, query.end_secs));
+    assert_eq!((series.as_of_ms(), series.generation()), (now_ms, oracle.generation));
+    Some((series, points))
 }
 
 fn change(
@@ -382,8 +442,8 @@ proptest! {
 
     #[test]
     fn the_engine_agrees_with_the_oracle(
-        retention_secs in 1_u32..30,
-        max_skew_secs in 0_u32..6,
+        retention_secs in prop_oneof![4 => 1_u32..30, 1 => 100_u32..=300],
+        max_skew_secs in prop_oneof![4 => 0_u32..6, 1 => Just(120)],
         shards in prop::sample::select(vec![1, 2, 8]),
         dedup_capacity in prop::sample::select(vec![None, Some(1_000)]),
         steps in prop::collection::vec(step(), 1..120),

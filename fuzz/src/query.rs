@@ -2,6 +2,7 @@
 //! query string.
 
 use crate::Target;
+use crate::timestamp::naive_ms;
 use std::collections::{BTreeMap, BTreeSet};
 use weir::{EngineConfig, Filter, Query};
 use weir_server::internals;
@@ -35,6 +36,11 @@ const WORDS: &[&[u8]] = &[
     b"1e3",
     b"type",
     b"step",
+    b"end",
+    b"end=1760000000",
+    b"end=2025-10-08T12:34:56Z",
+    b"2025-10-08t14:34:56.789%2B02:00",
+    b"9223372036854775808",
     b"window=60",
     b"step=",
     b"type=click",
@@ -95,7 +101,7 @@ fn decode(mut text: &[u8]) -> Vec<u8> {
 
 const ATTRIBUTES: [&str; 2] = ["plan", "region"];
 
-/// The query that the parameters describe, and the step. `window` and the parameter `single` may occur once.
+/// The query that the parameters describe, and the step. `window`, `end` and the parameter `single` may occur once.
 fn naive_query(
     parameters: &[(Vec<u8>, Vec<u8>)],
     single: &[u8],
@@ -106,10 +112,12 @@ fn naive_query(
         (values.next(), values.next().is_some())
     };
     let filters = ["type", ATTRIBUTES[0], ATTRIBUTES[1]];
-    let is_known =
-        |name: &[u8]| name == b"window" || name == single || filters.iter().any(|known| name == known.as_bytes());
-    let ((window, window_again), (other, other_again)) = (first_of(b"window"), first_of(single));
-    if window_again || other_again || !parameters.iter().all(|(name, _)| is_known(name)) {
+    let is_known = |name: &[u8]| {
+        [&b"window"[..], b"end", single].contains(&name) || filters.iter().any(|known| name == known.as_bytes())
+    };
+    let [(window, window_again), (end, end_again), (other, other_again)] =
+        [&b"window"[..], b"end", single].map(first_of);
+    if window_again || end_again || other_again || !parameters.iter().all(|(name, _)| is_known(name)) {
         return Err("invalid_parameter");
     }
     let values = |wanted: &str| {
@@ -134,11 +142,22 @@ fn naive_query(
         Some(b"region,plan") => vec![1, 0],
         Some(_) => return Err("invalid_parameter"),
     };
+    let end_secs = end.map(|text| naive_end(text).ok_or("invalid_parameter")).transpose()?;
     let window = window.map_or(Some(WINDOW_SECS_DEFAULT.min(retention_secs)), |digits| number(digits));
     let window_secs = window.filter(|secs| (1..=retention_secs).contains(secs)).ok_or("invalid_window")?;
     let step = other.filter(|_| single == b"step").map_or(Some(1), |digits| number(digits));
     let step_secs = step.filter(|secs| *secs > 0 && window_secs % secs == 0).ok_or("invalid_parameter")?;
-    Ok((Query { window_secs, filter: Filter { types, attributes }, group_by }, step_secs))
+    Ok((Query { window_secs, end_secs, filter: Filter { types, attributes }, group_by }, step_secs))
+}
+
+/// The second that a number of seconds or a date-time names.
+fn naive_end(text: &[u8]) -> Option<i64> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return Some(naive_ms(text)?.div_euclid(1_000));
+    }
+    let digits = text.iter().skip_while(|digit| **digit == b'0');
+    let secs = digits.fold(0, |secs: u128, digit| (secs * 10 + u128::from(digit & 0xf)).min(1 << 64));
+    i64::try_from(secs).ok()
 }
 
 /// The number with these digits, with any number of leading zeros. A number above 100,000 is 100,000, which is longer

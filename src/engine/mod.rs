@@ -12,7 +12,7 @@ pub use observer::{Observer, Stage};
 use crate::clock::{Clock, MonotonicClock};
 use crate::config::EngineConfig;
 use crate::dedup::{Dedup, Elastic, Preallocated};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, EndOutOfRange};
 use crate::event::Schema;
 use crate::fair::FairMutex;
 use crate::key::HashKeys;
@@ -146,42 +146,56 @@ impl Engine {
     /// 1..=retention. See [`query`](Self::query) for the cost.
     #[must_use]
     pub fn metrics(&self, window_secs: u32) -> Metrics {
-        self.query(&Query::window(window_secs))
+        self.sum(&Query::window(window_secs))
     }
 
-    /// The stats of a window, of the events that pass a filter, and by groups if the query asks for them.
+    /// The stats of a window, of the events that pass a filter, and by groups if the query asks for them. The window
+    /// ends now, or with an earlier second that the query names.
     ///
     /// O(window x groups), and O(entries) of each second that was last read under an older reference generation; plus
     /// the fold of the records that the last tick has left. A query that [needs a scan](Query::needs_scan) costs
     /// O(entries of the window + users) instead. All of that except O(window + users) is done without a lock.
-    #[must_use]
-    pub fn query(&self, query: &Query) -> Metrics {
+    ///
+    /// # Errors
+    /// The query has an end at which the window does not lie within the retention.
+    pub fn query(&self, query: &Query) -> Result<Metrics, EndOutOfRange> {
+        if query.needs_scan() { self.scan(query) } else { Ok(self.sum(query)) }
+    }
+
+    /// The answer to a query that needs no scan.
+    fn sum(&self, query: &Query) -> Metrics {
+        let window_secs = self.clamp_window(query.window_secs);
+        let sum = || self.with_timeline(|timeline| timeline.aggregate(window_secs));
+        self.stages.timed(Stage::Query, sum).answer(query, window_secs, &self.config.event_types)
+    }
+
+    /// The answer to any query, by a scan.
+    fn scan(&self, query: &Query) -> Result<Metrics, EndOutOfRange> {
         let window_secs = self.clamp_window(query.window_secs);
         let aggregates = self.stages.timed(Stage::Query, || {
-            if query.needs_scan() {
-                let snapshot = self.with_timeline(|timeline| timeline.snapshot(window_secs));
-                snapshot.aggregate(query.filter.kinds(&self.config.event_types))
-            } else {
-                self.with_timeline(|timeline| timeline.aggregate(window_secs))
-            }
+            let snapshot = self.with_timeline(|timeline| timeline.snapshot(window_secs, query.end_secs))?;
+            Ok(snapshot.aggregate(query.filter.kinds(&self.config.event_types)))
         });
-        aggregates.answer(query, window_secs, &self.config.event_types)
+        Ok(aggregates?.answer(query, window_secs, &self.config.event_types))
     }
 
     /// The stats of a window in steps of `step_secs` seconds, of the events that pass the query's filter. `group_by` is
     /// ignored.
     ///
     /// O(window + users) here. The rest is done when the points are read.
-    #[must_use]
-    pub fn series(&self, query: &Query, step_secs: u32) -> Series {
+    ///
+    /// # Errors
+    /// The query has an end at which the window does not lie within the retention.
+    pub fn series(&self, query: &Query, step_secs: u32) -> Result<Series, EndOutOfRange> {
         let window_secs = self.clamp_window(query.window_secs);
-        let snapshot = || self.with_timeline(|timeline| timeline.snapshot(window_secs));
-        Series {
-            snapshot: self.stages.timed(Stage::Query, snapshot),
+        let snapshot = || self.with_timeline(|timeline| timeline.snapshot(window_secs, query.end_secs));
+        Ok(Series {
+            snapshot: self.stages.timed(Stage::Query, snapshot)?,
             filter: query.filter.clone(),
             step_secs: step_secs.clamp(1, window_secs),
+            end_secs: query.end_secs,
             event_types: self.config.event_types.clone(),
-        }
+        })
     }
 
     /// The reference table in force.

@@ -112,6 +112,7 @@ impl WindowAggregates {
         let group_by: Vec<usize> = query.group_by.iter().copied().filter(known).collect();
         Metrics {
             window_secs,
+            end_secs: query.end_secs,
             stats: aggregates.stats(generation, event_types),
             groups: (!group_by.is_empty()).then(|| aggregates.groups(generation, event_types.len(), &group_by)),
             generation: generation.number(),

@@ -21,9 +21,11 @@ pub struct Stats {
 /// The answer to a [`Query`](crate::Query).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metrics {
-    /// The window: the whole seconds `now - window_secs + 1 ..= now`. The current second is included as far as it has
-    /// come.
+    /// The length of the window: the whole seconds `end - window_secs + 1 ..= end`. The current second is included as
+    /// far as it has come.
     pub window_secs: u32,
+    /// The end of the query; none if the window ends with the second of `as_of_ms`.
+    pub end_secs: Option<i64>,
     /// All events of the window that pass the filter.
     pub stats: Stats,
     /// The same events by combinations of attribute values; none if the query has no `group_by`.

@@ -38,6 +38,7 @@ pub use series::{Point, Series};
 
 use crate::clock::second_of;
 use crate::config::EngineConfig;
+use crate::error::EndOutOfRange;
 use crate::key::{UserKey, kind_of_record};
 use crate::reference::{Generation, PublishedGeneration};
 use crate::window::{Drained, Window, WindowConsumer};
@@ -148,12 +149,12 @@ impl Timeline {
         })
     }
 
-    /// The aggregates of the last `window_secs` seconds. O(window x groups), and O(entries) more for each second that
-    /// was last read under an older generation.
+    /// The aggregates of the last `window_secs` seconds up to now. O(window x groups), and O(entries) more for each
+    /// second that was last read under an older generation.
     pub(crate) fn aggregate(&mut self, window_secs: u32) -> WindowAggregates {
         let layout = self.layout();
         let mut aggregates = Aggregates::zero(layout);
-        for secs in self.window(window_secs) {
+        for secs in Self::window_to(self.now_secs(), window_secs) {
             let generation = self.generation.number();
             if let Some(second) = self.seconds.with_current_totals(secs, &self.users, layout, generation) {
                 second.totals().add_to(&mut aggregates.events);
@@ -165,17 +166,28 @@ impl Timeline {
         WindowAggregates { now_ms: self.now_ms, generation: Arc::clone(&self.generation), aggregates }
     }
 
-    /// The last `window_secs` seconds, to be read without the lock; O(window + users).
-    pub(crate) fn snapshot(&self, window_secs: u32) -> TimelineSnapshot {
-        let window = self.window(window_secs);
-        TimelineSnapshot {
+    /// A window, to be read without the lock; O(window + users). It ends with second `end_secs`, or now. It is at most
+    /// as long as the retention.
+    ///
+    /// # Errors
+    /// The end is ahead of the clock, or some seconds of the window have left the retention. Both are judged by the
+    /// timeline's own clock. So no second can expire between this check and the snapshot.
+    pub(crate) fn snapshot(&self, window_secs: u32, end_secs: Option<i64>) -> Result<TimelineSnapshot, EndOutOfRange> {
+        let latest_secs = self.now_secs();
+        let earliest_secs = latest_secs - self.retention_secs + i64::from(window_secs);
+        let end_secs = end_secs.unwrap_or(latest_secs);
+        if !(earliest_secs..=latest_secs).contains(&end_secs) {
+            return Err(EndOutOfRange { earliest_secs, latest_secs });
+        }
+        let window = Self::window_to(end_secs, window_secs);
+        Ok(TimelineSnapshot {
             now_ms: self.now_ms,
             generation: Arc::clone(&self.generation),
             layout: self.layout(),
             start_secs: *window.start(),
             seconds: window.map(|secs| Some(Arc::clone(&self.seconds.get(secs)?.counts))).collect(),
             groups: self.users.groups(),
-        }
+        })
     }
 
     /// Memory that the users and the seconds occupy, together with what the next events may allocate at once beyond
@@ -228,10 +240,9 @@ impl Timeline {
         CounterLayout::of(&self.generation, self.kinds)
     }
 
-    /// The seconds of a window that ends now.
-    fn window(&self, window_secs: u32) -> RangeInclusive<i64> {
-        let now = self.now_secs();
-        now - i64::from(window_secs) + 1..=now
+    /// The seconds of a window that ends with second `end_secs`.
+    fn window_to(end_secs: i64, window_secs: u32) -> RangeInclusive<i64> {
+        end_secs - i64::from(window_secs) + 1..=end_secs
     }
 
     /// The seconds that are folded.

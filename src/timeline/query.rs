@@ -3,11 +3,14 @@
 use crate::reference::Generation;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A question about the seconds up to now.
+/// A question about the seconds up to now, or up to an earlier second.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Query {
-    /// The window: the whole seconds `now - window_secs + 1 ..= now`. The engine limits it to 1..=retention.
+    /// The length of the window: the whole seconds `end - window_secs + 1 ..= end`. The engine limits it to
+    /// 1..=retention.
     pub window_secs: u32,
+    /// The last second of the window, in seconds since the Unix epoch; none for the second of the engine's clock.
+    pub end_secs: Option<i64>,
     /// Which events count.
     pub filter: Filter,
     /// Attributes by whose combinations of values the events are also counted, as indices into the configured list.
@@ -28,13 +31,14 @@ impl Query {
     /// All events of the last `window_secs` seconds.
     #[must_use]
     pub fn window(window_secs: u32) -> Self {
-        Self { window_secs, filter: Filter::default(), group_by: Vec::new() }
+        Self { window_secs, end_secs: None, filter: Filter::default(), group_by: Vec::new() }
     }
 
-    /// Whether the answer needs the entries of each second, and not only its totals.
+    /// Whether the answer needs the entries of each second, and not only its totals. The totals know the distinct users
+    /// of all types in a window that ends now.
     #[must_use]
     pub fn needs_scan(&self) -> bool {
-        self.filter.types.is_some()
+        self.filter.types.is_some() || self.end_secs.is_some()
     }
 }
 

@@ -9,6 +9,7 @@ pub struct Series {
     pub(crate) snapshot: TimelineSnapshot,
     pub(crate) filter: Filter,
     pub(crate) step_secs: u32,
+    pub(crate) end_secs: Option<i64>,
     pub(crate) event_types: Vec<String>,
 }
 
@@ -26,6 +27,13 @@ impl Series {
     #[must_use]
     pub fn window_secs(&self) -> u32 {
         self.snapshot.seconds.len() as u32
+    }
+
+    /// The end of the query, in seconds since the Unix epoch; none if the window ends with the second of
+    /// [`as_of_ms`](Self::as_of_ms).
+    #[must_use]
+    pub fn end_secs(&self) -> Option<i64> {
+        self.end_secs
     }
 
     /// The step, in seconds.
@@ -58,7 +66,7 @@ impl Series {
     /// Each point is computed when the iterator reaches it: O(its entries + groups x types), or O(its seconds) without
     /// events.
     pub fn points(&self) -> impl Iterator<Item = Point> {
-        let Self { snapshot, filter, step_secs, event_types } = self;
+        let Self { snapshot, filter, step_secs, event_types, .. } = self;
         let generation = &*snapshot.generation;
         let passes = (0..snapshot.layout.groups as u32).map(|group| filter.passes(generation, group));
         let passes: Option<Vec<bool>> = (!filter.attributes.is_empty()).then(|| passes.collect());

@@ -18,7 +18,7 @@ pub(crate) struct TimelineSnapshot {
     pub(crate) layout: CounterLayout,
     /// The first of the seconds.
     pub(crate) start_secs: i64,
-    /// The seconds without a gap, up to the one of `now_ms`; none for a second without events.
+    /// The seconds of the window without a gap; none for a second without events.
     pub(crate) seconds: Vec<Option<Arc<UserKindCounts>>>,
     /// The group of every user index.
     pub(crate) groups: Vec<u32>,

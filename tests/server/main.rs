@@ -7,6 +7,7 @@
 mod browser;
 mod commands;
 mod common;
+mod grafana;
 mod http;
 mod prometheus;
 mod webdriver;

@@ -11,9 +11,13 @@ use utoipa::ToSchema;
     "by_type": {"{event_type}": 3}, "total_events": 3, "generation": 7, "as_of": "2025-10-08T12:34:56.789Z"
 }))]
 pub struct MetricsResponse {
-    /// The length of the window in seconds. The window is the whole seconds up to now, including the current partial
-    /// second.
+    /// The length of the window in seconds. The window is the whole seconds up to its end. Without `end` in the query,
+    /// the window ends with the current partial second.
     pub window_sec: u32,
+    /// Only with `end` in the query: the last second of the window (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
+    pub end: Option<String>,
     /// Events per second: `total_events / window_sec`.
     pub events_per_sec: f64,
     /// The number of distinct users.
@@ -64,6 +68,10 @@ pub struct GroupCounts {
 pub struct SeriesResponse {
     /// The length of the window in seconds.
     pub window_sec: u32,
+    /// Only with `end` in the query: the last second of the window (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
+    pub end: Option<String>,
     /// The length of a step in seconds. It divides the window.
     pub step_sec: u32,
     /// One point for each step, oldest first. Their events add up to the events of the window.
@@ -108,6 +116,7 @@ mod tests {
     fn members_are_in_order_with_a_map_for_every_attribute() {
         let mut metrics = MetricsResponse {
             window_sec: 10,
+            end: None,
             events_per_sec: 0.7,
             unique_users: 2,
             unknown: 1,
@@ -138,6 +147,9 @@ mod tests {
             r#"{"region":null,"plan":null,"events":1,"unique_users":1}]}"#
         );
         let json = json.replace("Z\"}", "Z\"") + groups;
+        assert_eq!(serde_json::to_string(&metrics).unwrap(), json);
+        metrics.end = Some("2025-10-08T12:34:50.000Z".into());
+        let json = json.replace("\"events_per_sec\"", "\"end\":\"2025-10-08T12:34:50.000Z\",\"events_per_sec\"");
         assert_eq!(serde_json::to_string(&metrics).unwrap(), json);
         assert_eq!(serde_json::from_str::<MetricsResponse>(&json).unwrap(), metrics);
     }

@@ -7,16 +7,33 @@
 use crate::placeholder::ATTRIBUTE;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
 
 /// The window of a query.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Window {
-    /// The length of the window in seconds. The window ends now. The default is 300, or the retention if that is
+    /// The length of the window in seconds. The default is 300, or the retention if that is
     /// shorter.
     #[param(minimum = 1, example = 60)]
     window: Option<u32>,
+}
+
+/// The end of a window.
+pub struct End;
+
+impl IntoParams for End {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let date_time = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+        let date_time = ObjectBuilder::new().schema_type(Type::String).format(Some(date_time));
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+        let description = "The last second of the window: an RFC 3339 date-time, or whole seconds since \
+                           1970-01-01T00:00:00Z. A date-time with a fraction means the second that contains it. \
+                           Without the parameter, the window ends now. The whole window must lie within the \
+                           retention, and not ahead of the server's clock.";
+        let end = ParameterBuilder::new().name("end").parameter_in(ParameterIn::Query).description(Some(description));
+        vec![end.schema(Some(OneOfBuilder::new().item(date_time).item(seconds))).build()]
+    }
 }
 
 /// The filters of a query: `type`, and each configured attribute.

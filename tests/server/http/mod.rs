@@ -8,6 +8,7 @@ mod events;
 mod exposition;
 mod hostile;
 mod metrics;
+mod moments;
 mod openapi;
 mod origins;
 mod overload;

@@ -180,14 +180,21 @@ fn real_answers_are_as_described_and_every_described_status_occurs() {
     for target in ["/reference/users/u-1", "/reference/users/unknown", "/reference/users/%ff"] {
         send("get", "/reference/users/{user_id}", target, &[], None);
     }
-    for query in ["", "?window=60&type=click&plan=pro&plan=free", "?group_by=plan,region", "?window=0", "?windw=1"] {
+    for query in [
+        "",
+        "?window=60&type=click&plan=pro&plan=free",
+        "?group_by=plan,region",
+        "?window=60&end=1759924799",
+        "?window=0",
+        "?windw=1",
+    ] {
         send("get", "/metrics", &format!("/metrics{query}"), &[], None);
     }
     for (path, accept) in [("/metrics", "text/plain"), ("/metrics/prometheus", "application/openmetrics-text")] {
         send("get", path, path, &[("accept", accept)], None);
         send("get", path, &format!("{path}?limit=1"), &[("accept", accept)], None);
     }
-    for query in ["?window=60&step=30&region=eu", "?step=7"] {
+    for query in ["?window=60&step=30&region=eu", "?window=60&end=2025-10-08T11:59:59Z", "?step=7"] {
         send("get", "/metrics/series", &format!("/metrics/series{query}"), &[], None);
     }
     send("get", "/metrics/stream", "/metrics/stream?window=0", &[], None);
@@ -269,7 +276,7 @@ fn the_description_has_the_configured_attributes_and_types() {
     assert!(!text.contains("{attribute}") && !text.contains("{event_type}") && !text.contains("by_plan"));
     let parameters = description["paths"]["/metrics"]["get"]["parameters"].as_array().unwrap();
     let names: Vec<_> = parameters.iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["window", "type", "tier", "group_by"]);
+    assert_eq!(names, ["window", "end", "type", "tier", "group_by"]);
     assert_eq!(parameters[0]["schema"]["maximum"], 60);
     server.put_users(&[], table([r#""u-1":{"tier":"gold"}"#], NOON));
     for (path, target) in [
@@ -310,6 +317,7 @@ fn every_parameter_is_described_and_a_list_is_written_as_the_server_reads_it() {
     let parameters = description["paths"]["/metrics"]["get"]["parameters"].as_array().unwrap();
     let values_of = |name: &str| match name {
         "window" => &["60"][..],
+        "end" => &["1759924800"],
         "type" => &["click", "view"],
         "group_by" => &["plan", "region"],
         "plan" => &["free", "pro"],

@@ -59,7 +59,16 @@ impl Requests {
             "/%00",
             "//",
         ];
-        const QUERIES: [&str; 6] = ["", "", "?window=60", "?window=99999999999", "?window=%31&x", "?&&=%"];
+        const QUERIES: [&str; 8] = [
+            "",
+            "",
+            "?window=60",
+            "?window=99999999999",
+            "?window=%31&x",
+            "?&&=%",
+            "?end=1759924800",
+            "?end=9223372036854775807",
+        ];
         const FIELDS: [&str; 7] =
             ["content-type", "content-encoding", "prefer", "if-match", "if-none-match", "accept", "authorization"];
         const VALUES: [&str; 12] = [

@@ -16,11 +16,11 @@ use std::sync::Arc;
 use weir::{Groups, Metrics, Query, Stats, format_ms};
 use weir_api::{Breakdowns, GroupCounts, GroupValues, MetricsResponse, parameters};
 
-/// The metrics of a window that ends now, as JSON. Clients that prefer OpenMetrics or the Prometheus text format get
-/// the metrics of the server instead, which take no parameters.
+/// The metrics of a window that ends now, or that ended at an earlier time, as JSON. Clients that prefer OpenMetrics or
+/// the Prometheus text format get the metrics of the server instead, which take no parameters.
 #[utoipa::path(
     get, path = "/metrics", tag = "metrics", operation_id = "metrics",
-    params(parameters::Window, parameters::Filters, parameters::GroupBy),
+    params(parameters::Window, parameters::End, parameters::Filters, parameters::GroupBy),
     responses(
         (
             status = 200, description = "The metrics.",
@@ -44,7 +44,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, client: Client, headers: H
 
 /// The metrics of the window that the parameters ask for.
 async fn window(app: &Arc<App>, client: &Client, uri: &Uri) -> Result<Response, Problem> {
-    let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::GroupBy, app.engine.config())?;
+    let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::Metrics, app.engine.config())?;
     let json = json(app, client, query).await?;
     Ok(uncached_json(app.responses.charge_response(json)?))
 }
@@ -53,15 +53,16 @@ async fn window(app: &Arc<App>, client: &Client, uri: &Uri) -> Result<Response, 
 pub(super) async fn json(app: &Arc<App>, client: &Client, query: Query) -> Result<Vec<u8>, Problem> {
     let limiter = if query.needs_scan() { &app.scan_limiter } else { &app.query_limiter };
     let engine = Arc::clone(&app.engine);
-    limiter.run_for(client, move || to_json(&response(engine.query(&query)))).await
+    limiter.run_for(client, move || Ok(to_json(&response(engine.query(&query)?)))).await?
 }
 
 /// The metrics of the engine as the wire type.
 fn response(metrics: Metrics) -> MetricsResponse {
-    let Metrics { window_secs, stats, groups, generation, as_of_ms } = metrics;
+    let Metrics { window_secs, end_secs, stats, groups, generation, as_of_ms } = metrics;
     let Stats { events, unique_users, unknown, by_attribute, by_type } = stats;
     MetricsResponse {
         window_sec: window_secs,
+        end: end_secs.map(|secs| format_ms(secs * 1_000)),
         events_per_sec: events as f64 / f64::from(window_secs),
         unique_users,
         unknown,
@@ -90,8 +91,11 @@ fn group_counts(groups: Groups) -> Vec<GroupCounts> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::config::HttpConfig;
+    use crate::http::problem::Overload;
+    use crate::limits;
     use std::collections::BTreeMap;
-    use weir::Group;
+    use weir::{Engine, EngineConfig, Group, ManualClock};
 
     #[test]
     fn a_response_has_the_metrics_of_the_engine() {
@@ -101,8 +105,9 @@ mod tests {
             Group { values, events, unique_users }
         };
         let groups = vec![group(Some(["eu", "x\"y"]), 6, 1), group(None, 1, 1)];
-        let metrics = Metrics {
+        let mut metrics = Metrics {
             window_secs: 10,
+            end_secs: None,
             stats: Stats {
                 events: 7,
                 unique_users: 2,
@@ -120,6 +125,31 @@ mod tests {
             r#""groups":[{"region":"eu","plan":"x\"y","events":6,"unique_users":1},"#,
             r#"{"region":null,"plan":null,"events":1,"unique_users":1}]}"#
         );
+        assert_eq!(serde_json::to_string(&response(metrics.clone())).unwrap(), json);
+        metrics.end_secs = Some(1_759_926_890);
+        let json = json.replace(r#""window_sec":10,"#, r#""window_sec":10,"end":"2025-10-08T12:34:50.000Z","#);
         assert_eq!(serde_json::to_string(&response(metrics)).unwrap(), json);
+    }
+
+    #[tokio::test]
+    async fn a_query_with_an_end_queues_with_the_scans_and_a_query_of_now_does_not() {
+        let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
+        let app = Arc::new(App::new(Arc::new(engine), HttpConfig::default()));
+        // One scan runs for a long time, and the queue behind it is full.
+        let scans = (0..limits::CONCURRENT_SCANS * (1 + limits::QUEUED_PER_PERMIT)).map(|_| {
+            let (app, (release, released)) = (Arc::clone(&app), std::sync::mpsc::channel::<()>());
+            tokio::spawn(async move { app.scan_limiter.run(move || released.recv()).await });
+            release
+        });
+        let scans: Vec<_> = scans.collect();
+        tokio::task::yield_now().await;
+        let past = Query { end_secs: Some(0), ..Query::window(1) };
+        let refused = json(&app, &Client::default(), past.clone()).await;
+        assert!(matches!(refused, Err(Problem::Overloaded(Overload::QueueFull))));
+        assert!(json(&app, &Client::default(), Query::window(1)).await.is_ok());
+        drop(scans);
+        while json(&app, &Client::default(), past.clone()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
     }
 }

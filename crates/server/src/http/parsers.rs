@@ -24,7 +24,7 @@ pub fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [
 /// # Errors
 /// If a parameter is unknown or invalid.
 pub fn metrics_query(query: Option<&str>, config: &EngineConfig) -> Result<Query, &'static str> {
-    window_query::parse(query, AllowedParams::GroupBy, config).map(|parsed| parsed.query).map_err(code)
+    window_query::parse(query, AllowedParams::Metrics, config).map(|parsed| parsed.query).map_err(code)
 }
 
 /// The query that the query string of `/metrics/series` describes, and its step in seconds.
@@ -32,7 +32,7 @@ pub fn metrics_query(query: Option<&str>, config: &EngineConfig) -> Result<Query
 /// # Errors
 /// If a parameter is unknown or invalid.
 pub fn series_query(query: Option<&str>, config: &EngineConfig) -> Result<(Query, u32), &'static str> {
-    let parsed = window_query::parse(query, AllowedParams::Step, config).map_err(code)?;
+    let parsed = window_query::parse(query, AllowedParams::Series, config).map_err(code)?;
     Ok((parsed.query, parsed.step_secs))
 }
 

@@ -11,7 +11,7 @@ use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_TYP
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
-use weir::{DecodeError, Overloaded, ReferenceError, format_ms};
+use weir::{DecodeError, EndOutOfRange, Overloaded, ReferenceError, format_ms};
 use weir_api::{ProblemCode, ProblemDocument, Role, headers};
 
 /// A whole request failed. No part of it was applied.
@@ -269,6 +269,12 @@ impl IntoResponse for Problem {
             response.extensions_mut().insert(overload);
         }
         response
+    }
+}
+
+impl From<EndOutOfRange> for Problem {
+    fn from(error: EndOutOfRange) -> Self {
+        Self::InvalidParameter(error.to_string())
     }
 }
 

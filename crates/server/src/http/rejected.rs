@@ -45,8 +45,7 @@ fn limit(query: Option<&str>) -> Result<usize, Problem> {
         }
     }
     let Some(digits) = given else { return Ok(limits::REJECTS_SHOWN_DEFAULT) };
-    let limit =
-        whole_number(&digits).map(|limit| limit as usize).filter(|limit| (1..=limits::REJECTS_KEPT).contains(limit));
+    let limit = whole_number(&digits).filter(|limit| (1..=limits::REJECTS_KEPT).contains(limit));
     limit.ok_or_else(|| {
         Problem::InvalidParameter(format!("limit must be a whole number, 1 to {}", limits::REJECTS_KEPT))
     })

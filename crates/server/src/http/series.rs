@@ -15,19 +15,20 @@ use std::sync::Arc;
 use weir::{Point, Series, Stats, format_ms};
 use weir_api::{Breakdowns, SeriesPoint, SeriesResponse, parameters};
 
-/// The metrics of each step of a window that ends now.
+/// The metrics of each step of a window that ends now, or that ended at an earlier time.
 #[utoipa::path(
     get, path = "/metrics/series", tag = "metrics", operation_id = "series",
-    params(parameters::Window, parameters::Filters, parameters::StepParam),
+    params(parameters::Window, parameters::End, parameters::Filters, parameters::StepParam),
     responses(
         (status = 200, description = "The series.", body = SeriesResponse, content_type = "application/json"),
         QueryErrors
     )
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, client: Client, uri: Uri) -> Result<Response, Problem> {
-    let WindowQuery { query, step_secs } = window_query::parse(uri.query(), AllowedParams::Step, app.engine.config())?;
+    let WindowQuery { query, step_secs } =
+        window_query::parse(uri.query(), AllowedParams::Series, app.engine.config())?;
     let engine = Arc::clone(&app.engine);
-    let json = app.scan_limiter.run_for(&client, move || json(&engine.series(&query, step_secs))).await??;
+    let json = app.scan_limiter.run_for(&client, move || json(&engine.series(&query, step_secs)?)).await??;
     Ok(uncached_json(app.responses.charge_response(json)?))
 }
 
@@ -41,8 +42,11 @@ fn json(series: &Series) -> Result<Vec<u8>, Problem> {
         return Err(too_large(&format!("{counters} counters (limit {})", limits::SERIES_COUNTERS_MAX)));
     }
     let mut json = Vec::new();
-    write!(json, r#"{{"window_sec":{},"step_sec":{},"points":["#, series.window_secs(), series.step_secs())
-        .expect(IN_MEMORY);
+    write!(json, r#"{{"window_sec":{}"#, series.window_secs()).expect(IN_MEMORY);
+    if let Some(end_secs) = series.end_secs() {
+        write!(json, r#","end":"{}""#, format_ms(end_secs * 1_000)).expect(IN_MEMORY);
+    }
+    write!(json, r#","step_sec":{},"points":["#, series.step_secs()).expect(IN_MEMORY);
     let first = json.len();
     for point in series.points() {
         if json.len() > first {
@@ -81,15 +85,20 @@ mod tests {
         let event = r#"{"event_id":"e","user_id":"u","type":"view","ts":"2025-10-08T12:34:55Z"}"#;
         let mut batch = engine.decode(event.as_bytes().to_vec(), Format::Json).unwrap();
         assert_eq!(engine.ingest(&mut batch, now_ms).unwrap().accepted, 1);
-        let series = engine.series(&Query::window(6), 2);
-        let response = SeriesResponse {
-            window_sec: 6,
-            step_sec: 2,
-            points: series.points().map(point).collect(),
-            generation: 0,
-            as_of: format_ms(now_ms),
-        };
-        assert_eq!(response.points.iter().map(|point| point.events).collect::<Vec<_>>(), [0, 0, 1]);
-        assert_eq!(String::from_utf8(json(&series).unwrap()).unwrap(), serde_json::to_string(&response).unwrap());
+        for (end_secs, end, events) in
+            [(None, None, [0, 0, 1]), (Some(1_759_926_895), Some("2025-10-08T12:34:55.000Z"), [0, 0, 1])]
+        {
+            let series = engine.series(&Query { end_secs, ..Query::window(6) }, 2).unwrap();
+            let response = SeriesResponse {
+                window_sec: 6,
+                end: end.map(str::to_owned),
+                step_sec: 2,
+                points: series.points().map(point).collect(),
+                generation: 0,
+                as_of: format_ms(now_ms),
+            };
+            assert_eq!(response.points.iter().map(|point| point.events).collect::<Vec<_>>(), events);
+            assert_eq!(String::from_utf8(json(&series).unwrap()).unwrap(), serde_json::to_string(&response).unwrap());
+        }
     }
 }

@@ -67,7 +67,7 @@ pub(super) async fn subscribe(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::GroupBy, app.engine.config())?;
+    let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::Stream, app.engine.config())?;
     let subscription = Subscription::start(&app, client, query)?;
     // The tokens may have changed between the check of the request and the subscription, which would not notice it.
     app.tokens.check(Role::Read, &headers)?;

@@ -4,16 +4,18 @@ use crate::http::problem::Problem;
 use crate::http::query::{Parameter, parameters};
 use crate::limits;
 use std::collections::BTreeSet;
-use weir::EngineConfig;
-use weir::{Filter, Query};
+use std::str::FromStr;
+use weir::{EngineConfig, Filter, Query, parse_ms, second_of};
 
-/// The parameter that a resource supports in addition to `window` and the filters.
+/// The parameters that a resource supports in addition to `window` and the filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AllowedParams {
-    /// `group_by`.
-    GroupBy,
-    /// `step`.
-    Step,
+    /// Those of `/metrics`: `end` and `group_by`.
+    Metrics,
+    /// Those of `/metrics/series`: `end` and `step`.
+    Series,
+    /// That of `/metrics/stream`: `group_by`.
+    Stream,
 }
 
 /// A parsed query string.
@@ -27,21 +29,22 @@ pub(crate) struct WindowQuery {
 /// Parses a query string.
 ///
 /// # Errors
-/// Unknown parameters, repeated single-valued parameters and invalid filters and groups come first. Then the window is
-/// checked. The step comes last, because it depends on the window.
+/// Unknown parameters, repeated single-valued parameters and invalid filters, ends and groups come first. Then the
+/// window is checked. The step comes last, because it depends on the window. Only the engine can tell whether the
+/// window lies within the retention, because that depends on its clock.
 pub(crate) fn parse(
     query: Option<&str>,
     allowed: AllowedParams,
     config: &EngineConfig,
 ) -> Result<WindowQuery, Problem> {
-    let (mut window, mut step, mut group_by) =
-        (SingleValue::named("window"), SingleValue::named("step"), SingleValue::named("group_by"));
+    let [mut window, mut end, mut step, mut group_by] = ["window", "end", "step", "group_by"].map(SingleValue::named);
     let mut filter = Filter::default();
     for parameter in parameters(query) {
         match &*parameter.name {
             b"window" => window.set(parameter)?,
-            b"step" if allowed == AllowedParams::Step => step.set(parameter)?,
-            b"group_by" if allowed == AllowedParams::GroupBy => group_by.set(parameter)?,
+            b"end" if allowed != AllowedParams::Stream => end.set(parameter)?,
+            b"step" if allowed == AllowedParams::Series => step.set(parameter)?,
+            b"group_by" if allowed != AllowedParams::Series => group_by.set(parameter)?,
             b"type" => _ = filter.types.get_or_insert_default().insert(filter_value("type", parameter)?),
             name => {
                 let attribute = config.attributes.iter().position(|attribute| attribute.as_bytes() == name);
@@ -52,9 +55,10 @@ pub(crate) fn parse(
         }
     }
     let group_by = group_by.value.map_or(Ok(Vec::new()), |names| attributes(&names, &config.attributes))?;
+    let end_secs = end.value.map(|end| end_secs(&end)).transpose()?;
     let window_secs = window_secs(window.value.as_deref(), config.retention_secs)?;
     let step_secs = step.value.map_or(Ok(1), |step| step_secs(&step, window_secs))?;
-    Ok(WindowQuery { query: Query { window_secs, filter, group_by }, step_secs })
+    Ok(WindowQuery { query: Query { window_secs, end_secs, filter, group_by }, step_secs })
 }
 
 /// A parameter that may be given only once.
@@ -83,6 +87,15 @@ fn window_secs(digits: Option<&[u8]>, retention_secs: u32) -> Result<u32, Proble
     secs.ok_or(Problem::InvalidWindow { max_secs: retention_secs })
 }
 
+/// The last second of the window: the second that contains a date-time, or a whole number of seconds since the epoch.
+fn end_secs(text: &[u8]) -> Result<i64, Problem> {
+    let secs = whole_number(text).or_else(|| parse_ms(text).map(second_of));
+    secs.ok_or_else(|| {
+        let forms = "an RFC 3339 date-time (with + written as %2B) or whole seconds since 1970-01-01T00:00:00Z";
+        Problem::InvalidParameter(format!("end must be {forms}"))
+    })
+}
+
 /// The step in seconds, which divides the window.
 fn step_secs(digits: &[u8], window_secs: u32) -> Result<u32, Problem> {
     let secs = whole_number(digits).filter(|secs| *secs > 0 && window_secs.is_multiple_of(*secs));
@@ -94,7 +107,7 @@ fn step_secs(digits: &[u8], window_secs: u32) -> Result<u32, Problem> {
 }
 
 /// Parses a number that consists of digits only.
-pub(super) fn whole_number(digits: &[u8]) -> Option<u32> {
+pub(super) fn whole_number<N: FromStr>(digits: &[u8]) -> Option<N> {
     digits.iter().all(u8::is_ascii_digit).then(|| str::from_utf8(digits).ok()?.parse().ok()).flatten()
 }
 
@@ -134,7 +147,7 @@ mod tests {
     }
 
     fn window(query: &str, retention_secs: u32) -> Result<u32, &'static str> {
-        parsed(query, AllowedParams::GroupBy, retention_secs).map(|parsed| parsed.query.window_secs)
+        parsed(query, AllowedParams::Metrics, retention_secs).map(|parsed| parsed.query.window_secs)
     }
 
     #[test]
@@ -160,14 +173,69 @@ mod tests {
         {
             assert_eq!(window(query, 60), Err("invalid_parameter"), "{query}");
         }
-        for query in ["group_by=plan", "step=1&step=1"] {
-            assert_eq!(parsed(query, AllowedParams::Step, 60).err(), Some("invalid_parameter"), "{query}");
+        for (query, allowed) in [
+            ("group_by=plan", AllowedParams::Series),
+            ("step=1&step=1", AllowedParams::Series),
+            ("end=1&end=1", AllowedParams::Series),
+            ("end=1&end=1", AllowedParams::Metrics),
+            ("step=1", AllowedParams::Stream),
+            ("end=1", AllowedParams::Stream),
+        ] {
+            assert_eq!(parsed(query, allowed, 60).err(), Some("invalid_parameter"), "{query} {allowed:?}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_a_date_time_or_whole_seconds_since_the_epoch() {
+        let end = |query: &str, allowed| parsed(query, allowed, 60).map(|parsed| parsed.query.end_secs);
+        for allowed in [AllowedParams::Metrics, AllowedParams::Series] {
+            assert_eq!(end("", allowed), Ok(None));
+            for (value, secs) in [
+                ("1759926896", 1_759_926_896),
+                ("0", 0),
+                ("0001759926896", 1_759_926_896),
+                ("9223372036854775807", i64::MAX),
+                ("2025-10-08T12:34:56Z", 1_759_926_896),
+                ("2025-10-08T12:34:56.999999Z", 1_759_926_896),
+                ("2025-10-08t14:34:56.001%2B02:00", 1_759_926_896),
+                ("2025-10-08T12:34:60Z", 1_759_926_899),
+                ("1969-12-31T23:59:59.5Z", -1),
+            ] {
+                assert_eq!(end(&format!("end={value}"), allowed), Ok(Some(secs)), "{value}");
+            }
+            for value in [
+                "",
+                "-1",
+                "%2B1",
+                "+1",
+                "1.0",
+                "1e9",
+                "%20",
+                "1%20",
+                "%ff",
+                "%D9%A1",
+                "now",
+                "9223372036854775808",
+                "2025-10-08",
+                "2025-10-08T12:34:56",
+                "2025-10-08+12:34:56Z",
+                "2025-10-08T14:34:56+02:00",
+                "2025-02-30T12:34:56Z",
+            ] {
+                assert_eq!(end(&format!("end={value}"), allowed), Err("invalid_parameter"), "{value}");
+            }
+            assert_eq!(end("end", allowed), Err("invalid_parameter"));
+            assert_eq!(
+                end("end=x&window=0", allowed),
+                Err("invalid_parameter"),
+                "the end is checked before the window"
+            );
         }
     }
 
     #[test]
     fn a_step_divides_the_window() {
-        let step = |query: &str| parsed(query, AllowedParams::Step, 1_800).map(|parsed| parsed.step_secs);
+        let step = |query: &str| parsed(query, AllowedParams::Series, 1_800).map(|parsed| parsed.step_secs);
         assert_eq!(["", "step=1", "step=300", "step=7&window=21"].map(step), [Ok(1), Ok(1), Ok(300), Ok(7)]);
         for query in ["step=", "step=0", "step=7", "step=301", "step=600", "step=-1", "step=1.0", "step=%ff"] {
             assert_eq!(step(query), Err("invalid_parameter"), "{query}");
@@ -178,18 +246,18 @@ mod tests {
     #[test]
     fn filters_collect_their_values() {
         let Query { filter, .. } =
-            parsed("type=a&region=eu&type=b&type=a&region=e+u", AllowedParams::Step, 60).unwrap().query;
+            parsed("type=a&region=eu&type=b&type=a&region=e+u", AllowedParams::Series, 60).unwrap().query;
         let set = |values: &[&str]| values.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
         assert_eq!(filter.types, Some(set(&["a", "b"])));
         assert_eq!(filter.attributes.into_iter().collect::<Vec<_>>(), [(1, set(&["eu", "e u"]))]);
         for query in ["type=", "type", "plan=", "plan=%ff", "type=%c3%28", "type=a&type="] {
-            assert_eq!(parsed(query, AllowedParams::GroupBy, 60).err(), Some("invalid_parameter"), "{query}");
+            assert_eq!(parsed(query, AllowedParams::Metrics, 60).err(), Some("invalid_parameter"), "{query}");
         }
     }
 
     #[test]
     fn groups_are_by_configured_attributes_in_the_given_order() {
-        let groups = |query: &str| parsed(query, AllowedParams::GroupBy, 60).map(|parsed| parsed.query.group_by);
+        let groups = |query: &str| parsed(query, AllowedParams::Metrics, 60).map(|parsed| parsed.query.group_by);
         assert_eq!(groups("group_by=plan"), Ok(vec![0]));
         assert_eq!(groups("group_by=region%2Cplan"), Ok(vec![1, 0]));
         for query in ["group_by=", "group_by=type", "group_by=plan,", "group_by=plan,plan", "group_by=plan, region"] {

@@ -1,6 +1,8 @@
 //! The promises of the engine, one at a time, with a clock that the test controls.
 #![allow(clippy::unwrap_used, reason = "an unwrap in a test is an assertion")]
 
+mod moments;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

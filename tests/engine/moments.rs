@@ -1,0 +1,191 @@
+//! Windows that ended before now.
+
+use crate::{SKEW_MS, START_MS, engine_with, ndjson, post, put};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use weir::{EndOutOfRange, Engine, Filter, Format, ManualClock, Metrics, Query, second_of};
+
+const START_SECS: i64 = START_MS / 1_000;
+
+fn engine_of(retention_secs: u32) -> (Engine, Arc<ManualClock>) {
+    engine_with(|config| config.retention_secs = retention_secs)
+}
+
+/// A window that ended with second `end_secs`.
+fn query(window_secs: u32, end_secs: i64) -> Query {
+    Query { end_secs: Some(end_secs), ..Query::window(window_secs) }
+}
+
+/// The events and the distinct users of a window that ended with second `end_secs`.
+fn moment(engine: &Engine, window_secs: u32, end_secs: i64) -> Result<(u64, u64), EndOutOfRange> {
+    engine.query(&query(window_secs, end_secs)).map(|metrics| (metrics.stats.events, metrics.stats.unique_users))
+}
+
+/// Asks for windows of many lengths that end with each second of the retention, and a little beyond on both sides.
+/// Compares the answers with a list of events, each with its user and its second.
+fn check_all_moments(engine: &Engine, retention_secs: u32, events: &[(i64, i64)]) {
+    let now = second_of(engine.now_ms());
+    let oldest = now - i64::from(retention_secs) + 1;
+    for window_secs in [1, 2, 60, 120, 121, 240, 241, retention_secs - 1, retention_secs] {
+        let earliest_secs = oldest + i64::from(window_secs) - 1;
+        for end in oldest - 2..=now + 2 {
+            let start = end - i64::from(window_secs) + 1;
+            let in_window = events.iter().filter(|(_, secs)| (start..=end).contains(secs));
+            let users: BTreeSet<_> = in_window.clone().map(|(user, _)| user).collect();
+            let expected = match end {
+                end if end < earliest_secs || end > now => Err(EndOutOfRange { earliest_secs, latest_secs: now }),
+                _ => Ok((in_window.count() as u64, users.len() as u64)),
+            };
+            assert_eq!(moment(engine, window_secs, end), expected, "{window_secs} s to {end}");
+        }
+    }
+}
+
+#[test]
+fn every_window_within_the_retention_is_exact_at_every_moment() {
+    const RETENTION_SECS: u32 = 300;
+    let (engine, clock) = engine_of(RETENTION_SECS);
+    let mut events = vec![];
+    // The ring has 512 slots here. Each round moves the clock by 201 s, so ten rounds wrap the ring several times.
+    for round in 0..10_i64 {
+        let now_ms = engine.now_ms();
+        // One event for every other second from the latest that is accepted to the earliest, both included.
+        let offsets_ms = (-SKEW_MS..=SKEW_MS).step_by(2_000);
+        let batch = offsets_ms.map(|offset_ms| (round * 7 + offset_ms / 2_000 % 11, offset_ms));
+        let batch: Vec<(i64, i64)> = batch.collect();
+        let lines = batch.iter().map(|(user, ms)| (format!("{round}/{ms}"), format!("u{user}"), *ms));
+        let mut ingested = engine.decode(ndjson(lines, now_ms), Format::Ndjson).unwrap();
+        assert_eq!(engine.ingest(&mut ingested, now_ms).unwrap().accepted, batch.len());
+        events.extend(batch.iter().map(|(user, offset_ms)| (*user, second_of(now_ms + offset_ms))));
+        check_all_moments(&engine, RETENTION_SECS, &events);
+        clock.advance(201_000);
+        check_all_moments(&engine, RETENTION_SECS, &events);
+    }
+}
+
+#[test]
+fn the_window_must_lie_within_the_retention() {
+    let (engine, clock) = engine_of(10);
+    post(&engine, &[("a", "u", 0)]);
+    clock.advance(9_999);
+    let now = START_SECS + 9;
+    assert_eq!(moment(&engine, 1, START_SECS), Ok((1, 1)), "the oldest second of the retention");
+    assert_eq!(moment(&engine, 10, now), Ok((1, 1)));
+    let refused = |earliest_secs| Err(EndOutOfRange { earliest_secs, latest_secs: now });
+    for end in [START_SECS - 1, now + 1, i64::MIN, i64::MAX] {
+        assert_eq!(moment(&engine, 1, end), refused(START_SECS), "{end}");
+        assert_eq!(engine.series(&query(1, end), 1).err(), refused(START_SECS).err(), "{end}");
+    }
+    assert_eq!(moment(&engine, 10, now - 1), refused(now));
+    assert_eq!(moment(&engine, 11, now), Ok((1, 1)), "a longer window is limited to the retention first");
+    clock.advance(1);
+    let error = moment(&engine, 1, START_SECS).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the end of this window must be from 2025-10-09T08:53:21.000Z to 2025-10-09T08:53:30.000Z, so that the window \
+         is in the retention"
+    );
+}
+
+#[test]
+fn the_current_second_as_the_end_gives_the_figures_of_now() {
+    let (engine, clock) = engine_of(60);
+    put(&engine, r#"{"u1":{"plan":"pro","region":"eu"},"u2":{"plan":"free","region":"us"}}"#, START_MS);
+    post(&engine, &[("a", "u1", 0), ("b", "u2", -1_000), ("c", "u2", -5_000), ("d", "u3", 0), ("e", "u1", 1_000)]);
+    clock.advance(500);
+    let filter = |types: Option<&str>, plans: Option<&str>| Filter {
+        types: types.map(|name| [name.to_owned()].into()),
+        attributes: plans.map(|plan| (0, [plan.to_owned()].into())).into_iter().collect(),
+    };
+    for (types, plans) in [(None, None), (Some("click"), None), (None, Some("pro")), (Some("view"), Some("free"))] {
+        for group_by in [vec![], vec![1], vec![1, 0]] {
+            let now = Query { filter: filter(types, plans), group_by, ..Query::window(10) };
+            let end = Query { end_secs: Some(START_SECS), ..now.clone() };
+            let expected = Metrics { end_secs: Some(START_SECS), ..engine.query(&now).unwrap() };
+            assert_eq!(engine.query(&end), Ok(expected));
+            let points = |query| engine.series(query, 3).unwrap().points().collect::<Vec<_>>();
+            assert_eq!(points(&end), points(&now));
+        }
+    }
+}
+
+#[test]
+fn an_event_that_arrives_late_is_counted_in_the_past() {
+    let (engine, clock) = engine_of(300);
+    post(&engine, &[("a", "u1", 0)]);
+    clock.advance(SKEW_MS);
+    engine.tick();
+    assert_eq!(moment(&engine, 5, START_SECS), Ok((1, 1)));
+    let held = engine.series(&query(5, START_SECS), 5).unwrap();
+    post(&engine, &[("b", "u2", -SKEW_MS), ("c", "u1", -SKEW_MS), ("d", "u3", -SKEW_MS + 1_000)]);
+    assert_eq!(moment(&engine, 5, START_SECS), Ok((3, 2)));
+    assert_eq!(moment(&engine, 5, START_SECS + 1), Ok((4, 3)));
+    assert_eq!(held.points().next().unwrap().stats.events, 1, "the series is of the moment of its query");
+}
+
+#[test]
+fn the_past_is_told_with_the_clock_and_the_table_of_the_query() {
+    let (engine, clock) = engine_of(60);
+    put(&engine, r#"{"u1":{"plan":"free","region":"eu"}}"#, START_MS);
+    post(&engine, &[("a", "u1", 0), ("b", "u2", 0)]);
+    clock.advance(10_123);
+    put(&engine, r#"{"u1":{"plan":"pro","region":"eu"}}"#, START_MS + 1);
+    post(&engine, &[("c", "u1", 0)]);
+    let metrics = engine.query(&Query { group_by: vec![0], ..query(2, START_SECS + 1) }).unwrap();
+    assert_eq!((metrics.generation, metrics.as_of_ms), (2, START_MS + 10_123));
+    assert_eq!((metrics.window_secs, metrics.end_secs), (2, Some(START_SECS + 1)));
+    assert_eq!((metrics.stats.events, metrics.stats.unique_users, metrics.stats.unknown), (2, 2, 1));
+    assert_eq!(metrics.stats.by_attribute[0].1, [("pro".to_owned(), 1)].into());
+    let groups: Vec<_> = metrics.groups.unwrap().groups.into_iter().map(|group| (group.values, group.events)).collect();
+    assert_eq!(groups, [(Some(vec!["pro".to_owned()]), 1), (None, 1)]);
+}
+
+/// A clock races with readers at the edge of the retention. Each second has one event, so a window that lost a second
+/// between its check and its sum would have too few.
+#[test]
+fn no_second_expires_between_the_check_of_the_end_and_the_sum() {
+    const RETENTION_SECS: u32 = 3;
+    let (engine, clock) = engine_of(RETENTION_SECS);
+    let now_ms = engine.now_ms();
+    let seconds = (-2..=120_i64).map(|secs| (format!("e{secs}"), format!("u{secs}"), secs * 1_000));
+    let mut batch = engine.decode(ndjson(seconds, now_ms), Format::Ndjson).unwrap();
+    assert_eq!(engine.ingest(&mut batch, now_ms).unwrap().accepted, 123);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (mut answers, mut refusals) = (0, 0);
+                    while !done.load(Ordering::Acquire) {
+                        let end = second_of(engine.now_ms());
+                        match engine.query(&query(RETENTION_SECS, end)) {
+                            Ok(metrics) => {
+                                answers += 1;
+                                assert_eq!((metrics.stats.events, metrics.stats.unique_users), (3, 3), "{metrics:?}");
+                                assert_eq!(second_of(metrics.as_of_ms), end);
+                            }
+                            Err(error) => {
+                                refusals += 1;
+                                assert!(error.earliest_secs > end && error.latest_secs == error.earliest_secs);
+                            }
+                        }
+                    }
+                    (answers, refusals)
+                })
+            })
+            .collect();
+        for _ in 0..120 {
+            clock.advance(1_000);
+            // Answers come at this pace, so the clock moves while the readers are at work.
+            for _ in 0..100 {
+                engine.metrics(1);
+            }
+        }
+        done.store(true, Ordering::Release);
+        for reader in readers {
+            let (answers, _) = reader.join().unwrap();
+            assert!(answers > 0);
+        }
+    });
+}
