@@ -7,6 +7,9 @@ use weir::{EngineConfig, parse_ms};
 
 const DASHBOARD: &str = include_str!("../../deploy/grafana-events.json");
 
+/// What the plugin accepts unless a query says otherwise. By weight, it prefers text to JSON.
+const PLUGIN_ACCEPT: &str = "application/json;q=0.9,text/plain";
+
 /// Grafana's variable for the end of the time range of the dashboard.
 const RANGE_END: &str = "${__to:date:seconds}";
 
@@ -46,6 +49,13 @@ fn with_variables(url: &str, dashboard: &Value) -> Vec<String> {
 /// How far the dashboard keeps the end of its time range behind the browser's clock, in seconds.
 fn delay_secs(dashboard: &Value) -> i64 {
     text(&dashboard["timepicker"], "nowDelay").strip_suffix('s').unwrap().parse().unwrap()
+}
+
+/// The `Accept` field of a query.
+fn accept(target: &Value) -> &str {
+    let fields = list(&target["url_options"], "headers").iter();
+    let accept = fields.filter(|field| text(field, "key") == "Accept").map(|field| text(field, "value"));
+    accept.last().unwrap_or(PLUGIN_ACCEPT)
 }
 
 fn is_of_type(value: &Value, kind: &str) -> bool {
@@ -99,7 +109,7 @@ fn every_query_of_the_dashboard_is_answered_with_what_it_selects() {
             assert!(url.contains(RANGE_END) && url.contains("${window}"), "{url}");
             for url in with_variables(&url.replace(RANGE_END, &end), &dashboard) {
                 assert!(!url.contains('$'), "{url}");
-                let reply = server.get(&url);
+                let reply = server.get_with(&[("accept", accept(target))], &url);
                 assert_eq!(reply.status, 200, "{url}: {reply:?}");
                 assert_eq!(reply.json()["end"], NOON);
                 assert_selected(target, &reply.json());

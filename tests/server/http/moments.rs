@@ -137,7 +137,7 @@ fn the_window_must_lie_within_the_retention() {
     refusal(&format!("window=2&end={oldest}"));
     refusal(&format!("window=60&end={}", now - 1));
     refusal(&format!("window=1&end={}", now + 1));
-    refusal(&format!("window=1&end={}000", now));
+    refusal(&format!("window=1&end={now}000"));
     refusal("end=0");
     refusal("end=9223372036854775807");
     refusal("end=0000-01-01T00:00:00Z");
