@@ -51,12 +51,23 @@ fn compressed_files_are_recognized_by_their_bytes() {
         let output = run(&mut send(server.address, &[&scratch.file(name, bytes)]));
         assert_eq!(success(&output), "30 accepted, 0 duplicates, 0 rejected\n");
     }
+    let skip = b"\x50\x2a\x4d\x18\x04\0\0\0size";
+    let frames = [&skip[..], &zstd(lines("pzstd-", 15)), skip, &zstd(lines("more-", 15)), skip].concat();
+    let padded = [&gzip(lines("padded-", 15))[..], &[0; 512], &gzip(lines("after-", 15)), &[0; 512]].concat();
+    for (name, bytes) in [("c", frames), ("d", padded)] {
+        let output = run(&mut send(server.address, &[&scratch.file(name, bytes)]));
+        assert_eq!(success(&output), "30 accepted, 0 duplicates, 0 rejected\n");
+    }
+    let utf_16 = scratch.file("e", b"\xff\xfe{\0");
+    let output = run(&mut send(server.address, &[&utf_16]));
+    let expected = format!("cannot read {utf_16}: it is UTF-16 or binary, which weir does not read; save it as UTF-8");
+    assert_eq!(failure(&output), expected);
     // Cut in the trailer (RFC 1952): all lines are there, but the stream is incomplete.
     let mut cut = gzip(lines("cut-", 3));
     cut.truncate(cut.len() - 4);
     let output = with_input(&mut send(server.address, &["-"]), cut);
     assert!(failure(&output).starts_with("standard input: reading failed after line "), "{output:?}");
-    assert_eq!(server.total_events(), 63, "lines before the fault are sent");
+    assert_eq!(server.total_events(), 123, "lines before the fault are sent");
 }
 
 #[test]
@@ -220,8 +231,10 @@ fn a_token_is_taken_from_the_environment_or_a_file() {
     let output = with_input(send(server.address, &["-"]).env("WEIR_INGEST_TOKEN", "other"), line("e-1"));
     assert!(failure(&output).contains("rejected the token for ingest (403)"), "{output:?}");
     success(&with_input(send(server.address, &["-"]).env("WEIR_INGEST_TOKEN", "s3cret"), line("e-1")));
-    let file = scratch.file("token", "# mine\ns3cret\n");
+    let file = scratch.file("token", "\u{feff}# mine\ns3cret\n");
     success(&with_input(&mut send(server.address, &["-", "--token-file", &file]), line("e-2")));
+    let file = scratch.file("token", "\u{feff}s3cret\r\n");
+    success(&with_input(&mut send(server.address, &["-", "--token-file", &file]), line("e-3")));
 }
 
 #[test]

@@ -14,7 +14,6 @@
 mod backoff;
 mod batch;
 mod batch_queue;
-mod input;
 mod input_error;
 mod lines;
 mod options;
@@ -23,13 +22,13 @@ mod summary;
 
 pub(crate) use options::SendOptions;
 
+use crate::client::input::{self, Text};
 use crate::client::{Client, Source};
 use crate::limits;
 use crate::output;
 use crate::signals::stop_on_signals;
 use batch_queue::{BatchLimits, BatchQueue, Next};
 use indicatif::{ProgressBar, ProgressStyle};
-use input::Input;
 use sender::Sender;
 use std::error::Error;
 use std::io;
@@ -85,13 +84,13 @@ fn interrupt_on_signal(queue: Arc<BatchQueue>) -> io::Result<()> {
 }
 
 /// The text of the source, and a progress bar that follows its bytes.
-fn open(source: &Source) -> io::Result<(ProgressBar, Input)> {
+fn open(source: &Source) -> io::Result<(ProgressBar, Text)> {
     let (bytes, length) = input::open(source)?;
     let (bar, template) = match length {
         Some(length) => (ProgressBar::new(length), "{elapsed} {bar:32} {bytes}/{total_bytes} {msg}"),
         None => (ProgressBar::new_spinner(), "{elapsed} {spinner} {bytes} {msg}"),
     };
     bar.set_style(ProgressStyle::with_template(template).expect("the templates are well-formed"));
-    let input = input::decompressed(bar.wrap_read(bytes))?;
-    Ok((bar, input))
+    let text = input::decompressed(bar.wrap_read(bytes))?;
+    Ok((bar, text))
 }
