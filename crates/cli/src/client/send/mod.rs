@@ -17,8 +17,10 @@ mod batch_queue;
 mod input_error;
 mod lines;
 mod options;
+mod refused_file;
 mod sender;
 mod summary;
+mod verdicts;
 
 pub(crate) use options::SendOptions;
 
@@ -29,6 +31,7 @@ use crate::output;
 use crate::signals::stop_on_signals;
 use batch_queue::{BatchLimits, BatchQueue, Next};
 use indicatif::{ProgressBar, ProgressStyle};
+use refused_file::RefusedFile;
 use sender::Sender;
 use std::error::Error;
 use std::io;
@@ -45,6 +48,7 @@ use std::thread;
 pub(crate) fn run(options: &SendOptions) -> Result<(), Box<dyn Error>> {
     let client = Client::new(&options.client)?;
     let (bar, input) = open(&options.source).map_err(|error| format!("cannot read {}: {error}", options.source))?;
+    let refused = options.refused.as_deref().map(RefusedFile::create).transpose()?;
     let limits = BatchLimits { events: options.batch_events, bytes: options.batch_bytes, linger: options.linger };
     let queue = Arc::new(BatchQueue::new(limits));
     let lines = Arc::clone(&queue);
@@ -52,7 +56,7 @@ pub(crate) fn run(options: &SendOptions) -> Result<(), Box<dyn Error>> {
     thread::Builder::new().name("weir-lines".to_owned()).spawn(move || lines::read(input, &lines))?;
     interrupt_on_signal(Arc::clone(&queue))?;
 
-    let mut sender = Sender::new(client, options, bar);
+    let mut sender = Sender::new(client, options, refused, bar);
     let ended = send_all(&queue, &mut sender, &options.source);
     let summary = sender.finish();
     let has_summary = ended.is_ok() || summary.events() > 0;
