@@ -135,7 +135,6 @@ fn a_server_with_tls_is_loaded_if_its_certificate_is_trusted() {
     let load = |ca| run(weir(&["load", "--url", &url, "--ca", ca]).args(shape));
     let printed = success(&load(&certificate.path)).to_owned();
     assert!(printed.starts_with(&format!("{url}/events: max events/s")), "{printed}");
-    assert!(server.total_events() >= 2_000);
     let output = load(&other.path);
     let line = failure(&output);
     assert!(line.starts_with(&format!("cannot trust {url}/events: ")) && line.contains("set --ca"), "{line}");

@@ -53,7 +53,7 @@ fn compressed_files_have_the_format_of_their_names() {
     cut.truncate(cut.len() - 4);
     for (name, bytes, error) in [
         ("cut.csv.gz", cut, "cannot read "),
-        ("utf-16.csv", b"\xff\xfeu\0s\0".to_vec(), "it is UTF-16 or binary, which weir does not read"),
+        ("utf-16.csv", b"\xff\xfeu\0s\0".to_vec(), "it is UTF-16, which weir does not read"),
         ("latin-1.csv", b"user_id,plan,region\nu-1,pro,\xe9u\n".to_vec(), ": line 2 is not UTF-8"),
         ("users.xlsx", b"PK\x03\x04\x14\0".to_vec(), "a spreadsheet"),
     ] {

@@ -60,7 +60,7 @@ fn compressed_files_are_recognized_by_their_bytes() {
     }
     let utf_16 = scratch.file("e", b"\xff\xfe{\0");
     let output = run(&mut send(server.address, &[&utf_16]));
-    let expected = format!("cannot read {utf_16}: it is UTF-16 or binary, which weir does not read; save it as UTF-8");
+    let expected = format!("cannot read {utf_16}: it is UTF-16, which weir does not read; save it as UTF-8");
     assert_eq!(failure(&output), expected);
     // Cut in the trailer (RFC 1952): all lines are there, but the stream is incomplete.
     let mut cut = gzip(lines("cut-", 3));

@@ -16,6 +16,8 @@ pub(super) enum Format {
 /// The number of bytes that tell the format.
 pub(super) const HEAD_BYTES: u64 = 6;
 
+const UTF_16: &str = "it is UTF-16, which weir does not read; save it as UTF-8";
+
 impl Format {
     /// The format of an input that begins with these bytes. Plain JSON and CSV begin like no other format.
     ///
@@ -43,9 +45,10 @@ impl Format {
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Self::Unsupported(
                 "it is a zip archive or a spreadsheet, which weir does not read; extract it, or export it as CSV",
             ),
-            // A byte order mark, or a NUL byte: in UTF-16, it is the other half of an ASCII character.
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..] | [_, _, 0, ..] | [_, _, _, 0, ..] => {
-                Self::Unsupported("it is UTF-16 or binary, which weir does not read; save it as UTF-8")
+            // A byte order mark, or ASCII characters, each with a NUL byte.
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Self::Unsupported(UTF_16),
+            [first, 0, second, 0, ..] | [0, first, 0, second, ..] if *first != 0 && *second != 0 => {
+                Self::Unsupported(UTF_16)
             }
             _ => Self::Plain,
         }
@@ -58,7 +61,20 @@ mod tests {
 
     #[test]
     fn text_is_plain() {
-        for text in ["", "{", "{}", "[]\n", "{\"user_id\":1}", "user_id,plan", "\u{feff}{}", "(", "P*", "PK", "BZ"] {
+        for text in [
+            "",
+            "{",
+            "{}",
+            "[]\n",
+            "{\"user_id\":1}",
+            "user_id,plan",
+            "\u{feff}{}",
+            "(",
+            "P*",
+            "PK",
+            "BZ",
+            "\0\0\0\0{}",
+        ] {
             assert_eq!(Format::of(text.as_bytes()), Format::Plain, "{text}");
         }
         // The first two bytes are those of a zstd frame.

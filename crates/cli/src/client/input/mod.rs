@@ -1,11 +1,14 @@
 //! The input of a command: a file or a pipe, plain or compressed.
 
+mod decoder_errors;
 mod format;
 mod gzip_members;
 #[cfg(test)]
 mod testing;
 
 use crate::client::Source;
+use crate::limits;
+use decoder_errors::DecoderErrors;
 use format::{Format, HEAD_BYTES};
 use gzip_members::GzipMembers;
 use std::fs::File;
@@ -38,8 +41,12 @@ pub(super) fn decompressed(bytes: impl Read + Send + 'static) -> io::Result<Text
     let (format, bytes) = recognize(BufReader::new(bytes))?;
     let text: Text = match format {
         Format::Plain => return Ok(bytes),
-        Format::Gzip => Box::new(BufReader::new(GzipMembers::new(bytes))),
-        Format::Zstd => Box::new(BufReader::new(zstd::Decoder::with_buffer(bytes)?)),
+        Format::Gzip => Box::new(BufReader::new(DecoderErrors(GzipMembers::new(bytes)))),
+        Format::Zstd => {
+            let mut decoder = zstd::Decoder::with_buffer(bytes)?;
+            decoder.window_log_max(limits::CLIENT_ZSTD_WINDOW_LOG_MAX)?;
+            Box::new(BufReader::new(DecoderErrors(decoder)))
+        }
         Format::Unsupported(reason) => return Err(unsupported(reason)),
     };
     match recognize(text)? {
@@ -130,6 +137,24 @@ mod tests {
             let error = text(&bytes).unwrap_err().to_string();
             assert!(error.starts_with(reason) && error.contains("; "), "{error}");
         }
+    }
+
+    #[test]
+    fn errors_of_the_decoders_say_what_to_do() {
+        for compressed in [gzip("a\n"), zstd("a\n")] {
+            for length in 2..compressed.len() {
+                let error = text(&compressed[..length]).unwrap_err().to_string();
+                assert_eq!(error, "the compressed data ends early; create or copy the file again", "{length}");
+            }
+        }
+        // A frame with a window of 2^(10 + exponent) bytes, and an empty block (RFC 8878, 3.1.1).
+        let with_window = |log: u32| {
+            let exponent = u8::try_from(log - 10).unwrap();
+            text(&[0x28, 0xb5, 0x2f, 0xfd, 0, exponent << 3, 1, 0, 0])
+        };
+        assert_eq!(with_window(limits::CLIENT_ZSTD_WINDOW_LOG_MAX).unwrap(), "");
+        let error = with_window(limits::CLIENT_ZSTD_WINDOW_LOG_MAX + 1).unwrap_err().to_string();
+        assert!(error.ends_with("; decompress it first, with zstd -dc --long=31"), "{error}");
     }
 
     #[test]
