@@ -243,7 +243,8 @@ fn too_large(code: &str) -> Step {
 
 #[test]
 fn a_batch_that_is_too_large_is_sent_in_halves() {
-    // The third step leaves a single event, which is rejected. After the second step, a batch of 4 bytes is halved at once.
+    // The third step is for a single event, which is rejected. After the second step, a batch of 4 bytes is halved at
+    // once.
     let refused = ["payload_too_large"; 3].map(too_large);
     let script = Script::start(refused.into_iter().chain((0..3).map(|_| counts(1, 0))));
     let output = with_input(&mut send(script.address, &["-"]), "a\nb\n\nc\nd\n");

@@ -188,8 +188,8 @@ mod tests {
 
     #[test]
     fn each_option_is_used() {
-        let args = "--url https://[::1]:81 --ca ca.pem --rate max --batch 7 --connections 3 --duration 2m --users 9 --zipf 1.2 \
-                    --duplicates 0.25 --late 0.5 --format ndjson --minimal --seed 5 --report out/run";
+        let args = "--url https://[::1]:81 --ca ca.pem --rate max --batch 7 --connections 3 --duration 2m --users 9 \
+                    --zipf 1.2 --duplicates 0.25 --late 0.5 --format ndjson --minimal --seed 5 --report out/run";
         let settings = load(&args.split_whitespace().collect::<Vec<_>>()).unwrap();
         let workload = Workload {
             users: 9,

@@ -29,8 +29,8 @@ Examples:
 A JSON file is the whole body of PUT /reference/users, {\"user_metadata\":{…},\"ts\":\"…\"}, or just the map of users \
 to attributes. An object with a member user_metadata is a whole body. A CSV file has a header. Its first column is \
 user_id, and the other columns are attributes. A field that has a comma, a line end or a quote is in quotes, and its \
-quotes are doubled (RFC 4180). A file that breaks these rules is not uploaded. The server accepts a table only if its ts is not older than the ts of \
-the current table.
+quotes are doubled (RFC 4180). A file that breaks these rules is not uploaded. The server accepts a \
+table only if its ts is not older than the ts of the current table.
 
 Environment:
   WEIR_URL          the URL of the server

@@ -19,10 +19,11 @@ Examples:
   tail -F app.log | jq -c --unbuffered .event | weir send -
 
 Each event gets one of three verdicts. It is accepted; or it is a duplicate, because its id was accepted before; or it \
-is rejected, because it is invalid, too late or too early. The summary lists the first rejected events with their lines. \
-With --refused, each rejected event is a line of a file: {\"line\":7,\"code\":\"too_late\",\"message\":\"…\",\"event\":{…}}. \
-The event is as it was sent, or a string if its line is not JSON. A file with content is not overwritten, because its \
-events may not be fixed yet.
+is rejected, because it is invalid, too late or too early. The summary lists the first rejected events with their lines.
+
+With --refused, each rejected event is a line of a file: \
+{\"line\":7,\"code\":\"too_late\",\"message\":\"…\",\"event\":{…}}. The event is as it was sent, or a string if its line is \
+not JSON. A file with content is not overwritten, because its events may not be fixed yet.
 
 A batch that is too large for the server (413) is sent in halves. An event that is too large by itself is rejected.
 
@@ -72,8 +73,8 @@ pub(super) struct SendArgs {
     #[arg(long)]
     gzip: bool,
 
-    /// Write each rejected event to this file, as a line of JSON with the line, the code, the message and the event. The
-    /// file must be new or empty.
+    /// Write each rejected event to this file, as a line of JSON with the line number, the code, the message and the
+    /// event. The file must be new or empty.
     #[arg(long, value_name = "FILE", value_parser = refused)]
     refused: Option<PathBuf>,
 

@@ -71,8 +71,8 @@ fn tokens_in(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim_ascii).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// The text of a file, if it is not too large. Some editors start a file with a byte order mark, which is no part of the
-/// first token.
+/// The text of a file, if it is not too large. Some editors start a file with a byte order mark, which is no part of
+/// the first token.
 fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limits::TOKEN_FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;

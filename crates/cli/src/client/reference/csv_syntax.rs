@@ -49,8 +49,8 @@ fn next_state(state: State, byte: u8, line: u64) -> Result<State, String> {
         (_, b'\r') => State::CarriageReturn,
         (State::QuoteInQuoted { opened }, _) => {
             return Err(format!(
-                "line {opened}: a quote opens a field here, and the quote on line {line} that closes it is not followed \
-                 by a comma or a line end"
+                "line {opened}: a quote opens a field here, and the quote on line {line} that closes it is not \
+                 followed by a comma or a line end"
             ));
         }
         (State::FieldStart, b'"') => State::Quoted { opened: line },

@@ -37,8 +37,8 @@ impl RefusedFile {
         let metadata = file.metadata().map_err(cannot_write)?;
         if metadata.is_file() && metadata.len() > 0 {
             return Err(format!(
-                "{} is not empty, and may have the rejected events of another run; move it, or set --refused to another \
-                 file",
+                "{} is not empty, and may have the rejected events of another run; move it, or set --refused to \
+                 another file",
                 path.display()
             ));
         }
