@@ -22,8 +22,8 @@ Each event gets one of three verdicts. It is accepted; or it is a duplicate, bec
 is rejected, because it is invalid, too late or too early. The summary lists the first rejected events with their lines.
 
 With --refused, each rejected event is a line of a file: \
-{\"line\":7,\"code\":\"too_late\",\"message\":\"…\",\"event\":{…}}. The event is as it was sent, or a string if its line \
-is not JSON. A file with content is not overwritten, because its events may not be fixed yet.
+{\"line\":7,\"code\":\"too_late\",\"message\":\"…\",\"event\":{…}}. The event is as it was sent, or a string if its \
+line is not JSON. A file with content is not overwritten, because its events may not be fixed yet.
 
 A batch that is too large for the server (413) is sent in halves. An event that is too large by itself is rejected.
 

@@ -77,10 +77,9 @@ pub(crate) fn run(options: &LoadOptions) -> Result<Report, Box<dyn Error>> {
         drop((running, preparing));
         // Nothing is sent on this channel: `recv` returns when all workers have dropped their ends.
         let _ = ready.recv();
-        let start = Instant::now();
+        let stop = stop_on_signals()?;
         let LoadOptions { duration, rate, batch_events, .. } = *options;
-        let schedule = Schedule::new(start, duration, rate, batch_events, stop_on_signals()?);
-        *opening = Some(schedule);
+        *opening = Some(Schedule::new(Instant::now(), duration, rate, batch_events, stop));
         drop(opening);
         if let Some(schedule) = &*gate.read().expect(NO_PANIC) {
             show_progress(duration, schedule, &recorder, &ended);

@@ -43,8 +43,7 @@ impl<'a> TableUpload<'a> {
         if !text.trim_ascii_start().starts_with('{') {
             return Err("not a table in JSON: it must be an object".to_owned());
         }
-        let table: RawTable<'a> =
-            serde_json::from_str(text).map_err(|error| format!("not a table in JSON: {error}"))?;
+        let table: RawTable<'a> = serde_json::from_str(text).map_err(|error| not_a_table(&error))?;
         let (users, ts) = match table.user_metadata {
             Some(users) => {
                 reject_users_outside(text)?;
@@ -77,11 +76,15 @@ impl<'a> TableUpload<'a> {
     }
 }
 
+fn not_a_table(error: &serde_json::Error) -> String {
+    format!("not a table in JSON: {error}")
+}
+
 /// Checks the other members of a whole body. The server ignores them, so a user among them would be lost.
 fn reject_users_outside(text: &str) -> Result<(), String> {
-    let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
-    let is_user = |(name, value): &(&String, &&RawValue)| *name != "user_metadata" && value.get().starts_with('{');
-    match members.iter().find(is_user) {
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(|error| not_a_table(&error))?;
+    let is_known = |name: &str| ["user_metadata", "ts"].contains(&name);
+    match members.iter().find(|(name, value)| !is_known(name) && value.get().starts_with('{')) {
         Some((name, _)) => Err(format!("the member {name:?} is outside user_metadata; move it there, or remove it")),
         None => Ok(()),
     }
