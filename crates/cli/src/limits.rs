@@ -61,6 +61,9 @@ pub(crate) const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The maximum number of bytes in the body of a response to a client command: see [`LOAD_RESPONSE_BODY_BYTES_MAX`].
 pub(crate) const CLIENT_RESPONSE_BYTES_MAX: u64 = LOAD_RESPONSE_BODY_BYTES_MAX;
 
+/// The logarithm of the largest window of a zstd file: 128 MiB of memory, the default of the program zstd.
+pub(crate) const CLIENT_ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
 /// Events in a request of `weir send`.
 pub(crate) const SEND_BATCH_EVENTS: RangeInclusive<usize> = 1..=100_000;
 

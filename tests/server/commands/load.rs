@@ -1,7 +1,8 @@
 //! `weir load`: its counts, its report, and its check of the counts of the server.
 
-use crate::common::{Scratch, Script, Server, failure, run, success, weir};
+use crate::common::{Certificate, Process, Scratch, Script, Server, eventually, failure, run, success, weir};
 use serde_json::Value;
+use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
 use std::process::Output;
 use weir::SystemClock;
@@ -122,6 +123,61 @@ fn failed_requests_are_reported_by_kind_and_fail_the_run() {
 fn a_run_without_an_acknowledged_request_fails() {
     let output = load(Script::repeat("503 Service Unavailable", "{}").address, &QUICK);
     assert_eq!(failure(&output), "no request was acknowledged");
+}
+
+#[test]
+fn a_server_with_tls_is_loaded_if_its_certificate_is_trusted() {
+    let (certificate, other) = (Certificate::new(), Certificate::new());
+    let server = Server::builder().clock(SystemClock).tls(certificate.tls()).start();
+    let url = format!("https://localhost:{}", server.address.port());
+    // A request is larger than the write buffer of a TLS connection.
+    let shape = ["--rate", "max", "--duration", "300ms", "--batch", "2000", "--connections", "2"];
+    let load = |ca| run(weir(&["load", "--url", &url, "--ca", ca]).args(shape));
+    let printed = success(&load(&certificate.path)).to_owned();
+    assert!(printed.starts_with(&format!("{url}/events: max events/s")), "{printed}");
+    let output = load(&other.path);
+    let line = failure(&output);
+    assert!(line.starts_with(&format!("cannot trust {url}/events: ")) && line.contains("set --ca"), "{line}");
+    let plain = Server::start();
+    let url = format!("https://{}", plain.address);
+    let output = run(weir(&["load", "--url", &url, "--ca", &certificate.path]).args(QUICK));
+    assert!(failure(&output).starts_with(&format!("{url}/events does not respond as a weir server: ")), "{output:?}");
+}
+
+#[test]
+fn a_signal_ends_the_run_with_a_report() {
+    for signal in ["INT", "TERM"] {
+        let (server, scratch) = (server(), Scratch::new());
+        let url = format!("http://{}", server.address);
+        let args = ["load", "--url", &url, "--rate", "100", "--batch", "1", "--duration", "1h"];
+        let process = Process::start(weir(&args).args(["--report", &scratch.path("out")]));
+        eventually("the first events", || server.total_events() > 0);
+        process.signal(signal);
+        let output = process.output();
+        assert!(failure(&output).starts_with("a signal ended the run after "), "{output:?}");
+        assert!(str::from_utf8(&output.stdout).unwrap().contains("\ninterrupted after "), "{output:?}");
+        let json: Value = serde_json::from_str(&scratch.read("out/report.json")).unwrap();
+        assert!(json["interrupted_after_sec"].as_f64().unwrap() > 0.0);
+        assert_eq!((&json["told"], &json["duration_sec"]), (&json["expected"], &3_600.0.into()));
+        assert_eq!(json["told"]["accepted"], server.total_events());
+        assert!(scratch.read("out/report.html").contains("interrupted after"));
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_run_at_once() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let process = Process::start(weir(&["load", "--url", &url, "--connections", "1"]).args(QUICK));
+    // The first connection only shows that the server is there.
+    drop(silent.accept().unwrap());
+    let (mut connection, _) = silent.accept().unwrap();
+    connection.read_exact(&mut [0]).unwrap();
+    process.signal("INT");
+    process.signal("TERM");
+    // No response comes, so the first signal ends nothing.
+    let output = process.output();
+    assert!(matches!(output.status.code(), Some(130 | 143)) && output.stdout.is_empty(), "{output:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `weir reference`.
 
-use crate::common::{NOON, Scratch, Script, Server, Step, failure, run, success, table, weir, with_input};
+use crate::common::{NOON, Scratch, Script, Server, Step, failure, gzip, run, success, table, weir, with_input, zstd};
 use std::process::{Command, Output};
 use weir_api::Role;
 
@@ -32,6 +32,59 @@ fn csv_and_json_make_the_same_table() {
     let output = run(&mut reference(&server, &["put", &file]));
     assert_eq!(success(&output), "generation 1, 2 users\n");
     assert_eq!(success(&put(&server, &["--format", "csv"], CSV)), "generation 1, 2 users\n");
+}
+
+#[test]
+fn compressed_files_have_the_format_of_their_names() {
+    let (server, scratch) = (Server::start(), Scratch::new());
+    let json = r#"{"u-1":{"plan":"pro","region":"eu"},"u,2":{"plan":"free","region":"us"}}"#;
+    let skip = b"\x50\x2a\x4d\x18\x04\0\0\0size";
+    for (name, bytes) in [
+        ("users.csv.gz", gzip(CSV)),
+        ("users.csv.zst", zstd(CSV)),
+        ("users.json.gz", gzip(json)),
+        ("users.json.zst", [&skip[..], &zstd(json)].concat()),
+        ("users", [&gzip(json)[..], &[0; 512]].concat()),
+    ] {
+        let output = run(&mut reference(&server, &["put", &scratch.file(name, bytes), "--ts", NOON]));
+        assert_eq!(success(&output), "generation 1, 2 users\n", "{name}");
+    }
+    let mut cut = gzip(CSV);
+    cut.truncate(cut.len() - 4);
+    for (name, bytes, error) in [
+        ("cut.csv.gz", cut, "cannot read "),
+        ("utf-16.csv", b"\xff\xfeu\0s\0".to_vec(), "it is UTF-16, which weir does not read"),
+        ("latin-1.csv", b"user_id,plan,region\nu-1,pro,\xe9u\n".to_vec(), ": line 2 is not UTF-8"),
+        ("users.xlsx", b"PK\x03\x04\x14\0".to_vec(), "a spreadsheet"),
+    ] {
+        let output = run(&mut reference(&server, &["put", &scratch.file(name, bytes), "--ts", NOON]));
+        assert!(failure(&output).contains(error), "{name}: {output:?}");
+    }
+    assert_eq!(server.get("/reference/users").json()["generation"], 1);
+}
+
+#[test]
+fn no_user_is_lost_in_a_file_with_a_stray_quote_or_a_repeated_user() {
+    let server = Server::start();
+    success(&put(&server, &["--format", "csv"], CSV));
+    for (rows, error) in [
+        ("u-1,pro,\"eu\nu-2,free,us\nu-3,free,us\n", "line 2: a quote opens a field here"),
+        ("u-1,pro,\"eu\nu-2,free,\"us\"\nu-3,free,us\n", "line 2: a quote opens a field here"),
+        ("u-1,\"pro\"x,eu\n", "line 2: a quote opens a field here"),
+        ("u-1,pro,e\"u\n", "line 2: a quote within a field"),
+        ("u-1,pro,eu\ru-2,free,us\n", "line 2: a carriage return without a line feed"),
+        ("u-1,pro,eu\nu-1,free,us\n", "line 3: user \"u-1\" is already on line 2"),
+    ] {
+        let output = put(&server, &["--format", "csv"], &format!("user_id,plan,region\n{rows}"));
+        assert!(failure(&output).starts_with(&format!("standard input: {error}")), "{output:?}");
+    }
+    let user = r#""u-1":{"plan":"pro","region":"eu"}"#;
+    for json in [format!("{{{user},{user}}}"), format!(r#"{{"user_metadata":{{{user},{user}}},"ts":"{NOON}"}}"#)] {
+        let output = put(&server, &[], &json);
+        assert!(failure(&output).ends_with("(422 invalid_reference), at /user_metadata/u-1"), "{output:?}");
+    }
+    let table = server.get("/reference/users").json();
+    assert_eq!((&table["generation"], &table["users"]), (&1.into(), &2.into()));
 }
 
 #[test]

@@ -51,12 +51,23 @@ fn compressed_files_are_recognized_by_their_bytes() {
         let output = run(&mut send(server.address, &[&scratch.file(name, bytes)]));
         assert_eq!(success(&output), "30 accepted, 0 duplicates, 0 rejected\n");
     }
+    let skip = b"\x50\x2a\x4d\x18\x04\0\0\0size";
+    let frames = [&skip[..], &zstd(lines("pzstd-", 15)), skip, &zstd(lines("more-", 15)), skip].concat();
+    let padded = [&gzip(lines("padded-", 15))[..], &[0; 512], &gzip(lines("after-", 15)), &[0; 512]].concat();
+    for (name, bytes) in [("c", frames), ("d", padded)] {
+        let output = run(&mut send(server.address, &[&scratch.file(name, bytes)]));
+        assert_eq!(success(&output), "30 accepted, 0 duplicates, 0 rejected\n");
+    }
+    let utf_16 = scratch.file("e", b"\xff\xfe{\0");
+    let output = run(&mut send(server.address, &[&utf_16]));
+    let expected = format!("cannot read {utf_16}: it is UTF-16, which weir does not read; save it as UTF-8");
+    assert_eq!(failure(&output), expected);
     // Cut in the trailer (RFC 1952): all lines are there, but the stream is incomplete.
     let mut cut = gzip(lines("cut-", 3));
     cut.truncate(cut.len() - 4);
     let output = with_input(&mut send(server.address, &["-"]), cut);
     assert!(failure(&output).starts_with("standard input: reading failed after line "), "{output:?}");
-    assert_eq!(server.total_events(), 63, "lines before the fault are sent");
+    assert_eq!(server.total_events(), 123, "lines before the fault are sent");
 }
 
 #[test]
@@ -220,20 +231,98 @@ fn a_token_is_taken_from_the_environment_or_a_file() {
     let output = with_input(send(server.address, &["-"]).env("WEIR_INGEST_TOKEN", "other"), line("e-1"));
     assert!(failure(&output).contains("rejected the token for ingest (403)"), "{output:?}");
     success(&with_input(send(server.address, &["-"]).env("WEIR_INGEST_TOKEN", "s3cret"), line("e-1")));
-    let file = scratch.file("token", "# mine\ns3cret\n");
+    let file = scratch.file("token", "\u{feff}# mine\ns3cret\n");
     success(&with_input(&mut send(server.address, &["-", "--token-file", &file]), line("e-2")));
+    let file = scratch.file("token", "\u{feff}s3cret\r\n");
+    success(&with_input(&mut send(server.address, &["-", "--token-file", &file]), line("e-3")));
+}
+
+fn too_large(code: &str) -> Step {
+    Step::Answer("413 Payload Too Large", "", format!(r#"{{"code":"{code}","detail":"it is too large"}}"#))
 }
 
 #[test]
-fn lines_beyond_the_bounds_of_the_server_are_named() {
-    let server = Server::builder().clock(SystemClock).engine(|engine| engine.max_batch_events = 10).start();
-    let output = with_input(&mut send(server.address, &["-", "--batch", "20"]), lines("e-", 30));
-    let line = failure(&output);
-    assert!(
-        line.starts_with("lines 1 to 20: ") && line.contains("too_many_events") && line.contains("--batch"),
-        "{line}"
+fn a_batch_that_is_too_large_is_sent_in_halves() {
+    // The third step is for a single event, which is rejected. After the second step, a batch of 4 bytes is halved at
+    // once.
+    let refused = ["payload_too_large"; 3].map(too_large);
+    let script = Script::start(refused.into_iter().chain((0..3).map(|_| counts(1, 0))));
+    let output = with_input(&mut send(script.address, &["-"]), "a\nb\n\nc\nd\n");
+    assert!(failure(&output).starts_with("1 of 4 events were rejected"), "{output:?}");
+    assert_eq!(
+        str::from_utf8(&output.stdout).unwrap(),
+        "3 accepted, 0 duplicates, 1 rejected\n  1 payload_too_large\nline 1, -: it is too large (payload_too_large)\n"
     );
-    success(&with_input(&mut send(server.address, &["-", "--batch", "10"]), lines("e-", 30)));
+    let bodies: Vec<_> = script.bodies.try_iter().collect();
+    assert_eq!(bodies, ["a\nb\nc\nd\n", "a\nb\n", "a\n", "b\n", "c\n", "d\n"]);
+}
+
+#[test]
+fn duplicates_of_a_half_may_come_from_a_lost_response_of_the_whole() {
+    let script = Script::start([Step::Hangup, too_large("too_many_events"), counts(0, 1), counts(1, 0)]);
+    let output = with_input(&mut send(script.address, &["-", "--fail-on-duplicates"]), "a\nb\n");
+    assert!(success(&output).contains("1 of the duplicates may come from a retry"), "{output:?}");
+    assert_eq!(script.bodies.try_iter().collect::<Vec<_>>(), ["a\nb\n", "a\nb\n", "a\n", "b\n"]);
+}
+
+#[test]
+fn the_limits_of_a_server_end_no_run() {
+    let server = Server::builder().clock(SystemClock).engine(|engine| engine.max_batch_events = 10).start();
+    let output = with_input(&mut send(server.address, &["-", "--batch", "25"]), lines("e-", 60));
+    assert_eq!(success(&output), "60 accepted, 0 duplicates, 0 rejected\n");
+
+    let server = Server::builder().clock(SystemClock).http(|http| http.max_body_bytes = 4_000).start();
+    let padding = "x".repeat(5_000);
+    let long = line("long").replace("{\"", &format!("{{\"padding\":\"{padding}\",\""));
+    let input = [lines("first-", 2_000), long, lines("last-", 2_000)].concat();
+    for gzip in [&[][..], &["--gzip"]] {
+        let output = with_input(send(server.address, &["-", "--batch", "4001"]).args(gzip), &input);
+        assert!(failure(&output).starts_with("1 of 4001 events were rejected"), "{output:?}");
+        let printed = str::from_utf8(&output.stdout).unwrap();
+        assert!(printed.contains("\nline 2001, -: ") && printed.ends_with(" (payload_too_large)\n"), "{printed}");
+        assert_eq!(server.total_events(), 4_000);
+    }
+}
+
+#[test]
+fn rejected_events_are_written_to_a_file() {
+    let (server, scratch) = (server(), Scratch::new());
+    let path = scratch.path("refused.ndjson");
+    let late = event("late").at_ms(0).to_string();
+    let input = format!("{}{late}\n{{oops\n\n7\n", line("e-1"));
+    let output = with_input(&mut send(server.address, &["-", "--refused", &path, "--batch", "2"]), &input);
+    assert!(failure(&output).starts_with("3 of 4 events were rejected"), "{output:?}");
+    let text = scratch.read("refused.ndjson");
+    let refused: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let found: Vec<_> = refused.iter().map(|line| (line["line"].as_u64(), line["code"].as_str())).collect();
+    let expected = [(2, "too_late"), (3, "malformed_json"), (5, "invalid_event")];
+    assert_eq!(found, expected.map(|(line, code)| (Some(line), Some(code))));
+    assert!(text.lines().next().unwrap().ends_with(&format!(r#","event":{late}}}"#)), "{text}");
+    assert_eq!((&refused[1]["event"], &refused[2]["event"]), (&"{oops".into(), &7.into()));
+    assert!(refused.iter().all(|line| line["message"].as_str().is_some_and(|message| !message.is_empty())));
+
+    // The events in the file may not be fixed yet.
+    let output = with_input(&mut send(server.address, &["-", "--refused", &path]), line("e-2"));
+    assert!(failure(&output).contains("refused.ndjson is not empty"), "{output:?}");
+    assert_eq!((scratch.read("refused.ndjson"), server.total_events()), (text, 1));
+
+    let output = with_input(&mut send(server.address, &["-", "--refused", "/dev/null"]), format!("7\n{}", line("e-2")));
+    assert!(failure(&output).starts_with("1 of 2 events were rejected"), "{output:?}");
+    let output = with_input(&mut send(server.address, &["-", "--refused", "/dev/full", "--batch", "1"]), "7\n8\n");
+    let line = failure(&output);
+    assert!(line.starts_with("line 1: cannot write /dev/full: ") && line.ends_with("were not sent"), "{line}");
+}
+
+#[test]
+fn the_url_of_a_resource_has_a_hint() {
+    let server = server();
+    let url = format!("http://{}/events", server.address);
+    let output = with_input(&mut weir(&["send", "-", "--url", &url]), line("e-1"));
+    let expected = format!(
+        "line 1: {url} does not have the resource (404); --url is the address of the server, without the path of a \
+         resource such as /events"
+    );
+    assert_eq!(failure(&output), expected);
 }
 
 #[test]

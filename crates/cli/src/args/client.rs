@@ -44,13 +44,7 @@ impl ClientArgs {
 }
 
 /// The first token in the variable of the role.
-///
-/// # Errors
-/// One line, if the variable holds no valid token.
-pub(super) fn token_of(
-    role: Role,
-    variable: impl Fn(&str) -> Result<Option<String>, String>,
-) -> Result<Option<Token>, String> {
+fn token_of(role: Role, variable: impl Fn(&str) -> Result<Option<String>, String>) -> Result<Option<Token>, String> {
     let name = role.token_variable();
     let token = variable(name)?.map(|list| Token::first_of(&list)).transpose();
     token.map_err(|error| format!("{name}: {error}"))

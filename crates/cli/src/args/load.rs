@@ -1,6 +1,6 @@
 //! The arguments of `weir load`.
 
-use crate::args::client::token_of;
+use crate::args::client::ClientArgs;
 use crate::args::values::{check_range, duration};
 use crate::limits;
 use crate::load::{LoadOptions, Rate, Target, Workload};
@@ -14,17 +14,21 @@ use weir_api::Role;
 pub(super) const AFTER_HELP: &str = "\
 Examples:
   weir load --rate max --duration 10s
+  weir load --url https://weir.example --ca ca.pem --duration 1m
   weir load --rate 100000 --batch 1000 --users 100000 --zipf 1.1 --duplicates 0.05 --late 0.01 --report out
 
 Environment:
   WEIR_URL           the URL of the server
   WEIR_INGEST_TOKEN  the token, if the server needs one
 
+Signals:
+SIGINT or SIGTERM ends the run early. Requests that were sent are awaited, and the report is of the time before the \
+signal. A second signal ends the process at once, without a report.
+
 Exit codes:
   0  the server's counts match the events that were sent
-  1  the counts do not match, a request failed, or nothing could be sent
-
-A signal ends the run at once, without a report.";
+  1  the counts do not match, a request failed, nothing could be sent, or a signal ended the run
+130, 143  a second SIGINT or SIGTERM ended the process at once";
 
 /// The validated settings of a run of the load generator.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,9 +42,8 @@ pub(crate) struct LoadSettings {
 /// The arguments as typed.
 #[derive(Debug, Args)]
 pub(super) struct LoadArgs {
-    /// The URL of the server: http://HOST[:PORT][/PREFIX].
-    #[arg(long, env = "WEIR_URL", default_value = "http://127.0.0.1:3000")]
-    url: Target,
+    #[command(flatten)]
+    client: ClientArgs,
 
     /// Events per second, sent on a schedule that does not wait for responses; or "max": each connection sends its next
     /// request when it has a response.
@@ -110,10 +113,9 @@ impl LoadArgs {
         variable: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<LoadSettings, String> {
         self.check_ranges()?;
-        let token = token_of(Role::Ingest, variable)?;
         let options = LoadOptions {
             workload: self.workload()?,
-            target: self.url.with_token(token),
+            target: Target::new(self.client.validate(Role::Ingest, variable)?),
             rate: self.rate,
             batch_events: self.batch,
             connections: self.connections,
@@ -169,6 +171,7 @@ mod tests {
     use super::*;
     use crate::args::environment::variable;
     use crate::args::testing::{assert_is_one_line, parse};
+    use crate::client::{ClientConfig, Trust};
 
     fn load(args: &[&str]) -> Result<LoadSettings, String> {
         parse::<LoadArgs>(args)?.validate(variable)
@@ -185,8 +188,8 @@ mod tests {
 
     #[test]
     fn each_option_is_used() {
-        let args = "--url http://[::1]:81 --rate max --batch 7 --connections 3 --duration 2m --users 9 --zipf 1.2 \
-                    --duplicates 0.25 --late 0.5 --format ndjson --minimal --seed 5 --report out/run";
+        let args = "--url https://[::1]:81 --ca ca.pem --rate max --batch 7 --connections 3 --duration 2m --users 9 \
+                    --zipf 1.2 --duplicates 0.25 --late 0.5 --format ndjson --minimal --seed 5 --report out/run";
         let settings = load(&args.split_whitespace().collect::<Vec<_>>()).unwrap();
         let workload = Workload {
             users: 9,
@@ -198,7 +201,12 @@ mod tests {
             seed: 5,
         };
         let options = LoadOptions {
-            target: "http://[::1]:81".parse().unwrap(),
+            target: Target::new(ClientConfig {
+                url: "https://[::1]:81".parse().unwrap(),
+                role: Role::Ingest,
+                token: None,
+                trust: Trust::File("ca.pem".into()),
+            }),
             rate: Rate::Max,
             batch_events: 7,
             connections: 3,
@@ -218,7 +226,7 @@ mod tests {
     #[test]
     fn an_error_is_one_line_that_names_the_option() {
         for (args, named) in [
-            (&["--url", "https://x"][..], "--url"),
+            (&["--url", "ftp://x"][..], "--url"),
             (&["--rate", "0"], "must be 1 to 1000000000, or \"max\""),
             (&["--rate", "-5"], "--rate"),
             (&["--batch", "0"], "batch must be 1 to 100000, not 0"),

@@ -5,6 +5,7 @@ use crate::args::values::source;
 use crate::client::Source;
 use crate::client::reference::{PutOptions, ShowOptions, TableFormat};
 use clap::{Args, Subcommand};
+use std::path::Path;
 use weir::parse_ms;
 use weir_api::Role;
 
@@ -27,8 +28,9 @@ Examples:
 
 A JSON file is the whole body of PUT /reference/users, {\"user_metadata\":{…},\"ts\":\"…\"}, or just the map of users \
 to attributes. An object with a member user_metadata is a whole body. A CSV file has a header. Its first column is \
-user_id, and the other columns are attributes. The server accepts a table only if its ts is not older than the ts of \
-the current table.
+user_id, and the other columns are attributes. A field that has a comma, a line end or a quote is in quotes, and its \
+quotes are doubled (RFC 4180). A file that breaks these rules is not uploaded. The server accepts a \
+table only if its ts is not older than the ts of the current table.
 
 Environment:
   WEIR_URL          the URL of the server
@@ -52,6 +54,9 @@ Exit codes:
   0  the table or the user was shown
   1  the request failed, or the table does not have the user";
 
+/// The endings of the names of compressed files.
+const COMPRESSED_EXTENSIONS: &[&str] = &["gz", "zst"];
+
 /// The subcommands of `weir reference`.
 #[derive(Debug, Subcommand)]
 pub(super) enum ReferenceArgs {
@@ -66,14 +71,14 @@ pub(super) enum ReferenceArgs {
 /// The arguments of `weir reference put`, as typed.
 #[derive(Debug, Args)]
 pub(super) struct PutArgs {
-    /// The file; "-" is standard input.
+    /// The file: plain, gzip or zstd. "-" is standard input.
     #[arg(value_name = "FILE|-")]
     file: String,
 
     #[command(flatten)]
     client: ClientArgs,
 
-    /// The format of the file [default: csv if the file name ends with .csv, else json].
+    /// The format of the file [default: csv if the file name ends with .csv, .csv.gz or .csv.zst, else json].
     #[arg(long, value_enum)]
     format: Option<TableFormat>,
 
@@ -129,14 +134,17 @@ impl ShowArgs {
     }
 }
 
-/// The format of a file by its name.
+/// The format of a file by its name, without the ending of a compressed file.
 fn format_of(source: &Source) -> TableFormat {
-    match source {
-        Source::File(path) if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) => {
-            TableFormat::Csv
-        }
-        Source::File(_) | Source::Stdin => TableFormat::Json,
-    }
+    let Source::File(path) = source else { return TableFormat::Json };
+    let has_extension = |path: &Path, names: &[&str]| {
+        path.extension().is_some_and(|extension| names.iter().any(|name| extension.eq_ignore_ascii_case(name)))
+    };
+    let path = match has_extension(path, COMPRESSED_EXTENSIONS) {
+        true => &path.with_extension(""),
+        false => path,
+    };
+    if has_extension(path, &["csv"]) { TableFormat::Csv } else { TableFormat::Json }
 }
 
 fn time(text: &str) -> Result<String, String> {
@@ -162,6 +170,11 @@ mod tests {
             (&["users.json"], TableFormat::Json),
             (&["users"], TableFormat::Json),
             (&["users.CSV"], TableFormat::Csv),
+            (&["users.csv.gz"], TableFormat::Csv),
+            (&["users.csv.ZST"], TableFormat::Csv),
+            (&["users.json.zst"], TableFormat::Json),
+            (&["csv.gz"], TableFormat::Json),
+            (&["users.gz.csv"], TableFormat::Csv),
             (&["-", "--format", "csv"], TableFormat::Csv),
             (&["users.csv", "--format", "json"], TableFormat::Json),
         ] {

@@ -5,6 +5,7 @@ use crate::args::values::{check_range, duration, size_bytes, source};
 use crate::client::send::SendOptions;
 use crate::limits;
 use clap::Args;
+use std::path::PathBuf;
 use std::time::Duration;
 use weir_api::Role;
 
@@ -13,10 +14,18 @@ pub(super) const AFTER_HELP: &str = "\
 Examples:
   weir send events.ndjson
   weir send --gzip --url https://weir.example archive.ndjson.gz
+  weir send --refused refused.ndjson events.ndjson
+  jq -c .event refused.ndjson | weir send -
   tail -F app.log | jq -c --unbuffered .event | weir send -
 
 Each event gets one of three verdicts. It is accepted; or it is a duplicate, because its id was accepted before; or it \
 is rejected, because it is invalid, too late or too early. The summary lists the first rejected events with their lines.
+
+With --refused, each rejected event is a line of a file: \
+{\"line\":7,\"code\":\"too_late\",\"message\":\"…\",\"event\":{…}}. The event is as it was sent, or a string if its \
+line is not JSON. A file with content is not overwritten, because its events may not be fixed yet.
+
+A batch that is too large for the server (413) is sent in halves. An event that is too large by itself is rejected.
 
 Temporary failures are retried: a lost connection, a 503 (after the time in Retry-After), and an event that alone was \
 overloaded. No event of a batch that is sent again is counted twice. If a response was lost, duplicates of its batch \
@@ -64,6 +73,11 @@ pub(super) struct SendArgs {
     #[arg(long)]
     gzip: bool,
 
+    /// Write each rejected event to this file, as a line of JSON with the line number, the code, the message and the
+    /// event. The file must be new or empty.
+    #[arg(long, value_name = "FILE", value_parser = refused)]
+    refused: Option<PathBuf>,
+
     /// Fail if an event is a duplicate.
     #[arg(long)]
     fail_on_duplicates: bool,
@@ -88,8 +102,16 @@ impl SendArgs {
             linger: self.linger,
             retry_for: self.retry_for,
             gzip: self.gzip,
+            refused: self.refused,
             fail_on_duplicates: self.fail_on_duplicates,
         })
+    }
+}
+
+fn refused(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "-" => Err("must be a file, because standard output has the summary".to_owned()),
+        path => Ok(path.into()),
     }
 }
 
@@ -124,12 +146,13 @@ mod tests {
     #[test]
     fn each_option_is_used() {
         let args = "events.ndjson --url https://x/y --ca ca.pem --batch 7 --batch-bytes 2KiB --linger 0s --retry-for \
-                    2h --gzip --fail-on-duplicates";
+                    2h --gzip --fail-on-duplicates --refused out.ndjson";
         let options = send(&args.split_whitespace().collect::<Vec<_>>()).unwrap();
         assert_eq!(options.source, Source::File("events.ndjson".into()));
         assert_eq!((options.batch_events, options.batch_bytes), (7, 2_048));
         assert_eq!((options.linger, options.retry_for), (Duration::ZERO, Duration::from_secs(7_200)));
         assert_eq!((options.gzip, options.fail_on_duplicates), (true, true));
+        assert_eq!(options.refused, Some("out.ndjson".into()));
         assert_eq!(options.client.trust, crate::client::Trust::File("ca.pem".into()));
     }
 
@@ -141,6 +164,7 @@ mod tests {
             (&["-", "--url", "ftp://x"], "--url"),
             (&["-", "--batch", "0"], "batch must be 1 to 100000, not 0"),
             (&["-", "--batch-bytes", "1"], "batch-bytes must be 1024 to 16777216, not 1"),
+            (&["-", "--refused", "-"], "must be a file, because standard output has the summary"),
             (&["-", "--linger", "2m"], "must be 0s to 1m"),
             (&["-", "--retry-for", "forever"], "must be a duration such as"),
         ] {

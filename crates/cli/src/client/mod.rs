@@ -3,6 +3,7 @@
 mod base_url;
 mod escape_control;
 mod http;
+mod input;
 pub(crate) mod reference;
 mod request_error;
 pub(crate) mod send;

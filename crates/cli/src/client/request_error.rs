@@ -71,7 +71,8 @@ impl RequestError {
         }
     }
 
-    fn from_io(url: String, error: &io::Error) -> Self {
+    /// The error of a connection attempt, or of a connection.
+    pub(crate) fn from_io(url: String, error: &io::Error) -> Self {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match (error.kind(), tls) {
             (_, Some(tls @ rustls::Error::InvalidCertificate(_))) => {
@@ -159,6 +160,13 @@ impl fmt::Display for ErrorResponse {
                 let role = role.name();
                 return write!(f, "{url} rejected the token for {role} (403): set {variable} or --token-file");
             }
+            404 | 405 if has_path(url) && ["", "not_found", "method_not_allowed"].contains(&code.as_str()) => {
+                return write!(
+                    f,
+                    "{url} does not have the resource ({status}); --url is the address of the server, without the path \
+                     of a resource such as /events"
+                );
+            }
             _ if code.is_empty() => {
                 return write!(f, "{url} does not respond as a weir server: status {status}; check the URL");
             }
@@ -172,6 +180,11 @@ impl fmt::Display for ErrorResponse {
         }
         Ok(())
     }
+}
+
+/// Whether the URL of a server has a path: the prefix of a proxy, or by mistake the path of a resource.
+fn has_path(url: &str) -> bool {
+    url.split_once("://").is_some_and(|(_, rest)| rest.contains('/'))
 }
 
 impl std::error::Error for RequestError {}
@@ -202,6 +215,24 @@ mod tests {
         ] {
             let line = error.to_string();
             assert!(line.contains(hint) && !line.contains('\n'), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_missing_resource_below_a_path_has_a_hint() {
+        let hint = "--url is the address of the server, without the path of a resource such as /events";
+        for (url, status, code, has_hint) in [
+            ("http://weir.example/events", 404, "not_found", true),
+            ("http://weir.example/events", 404, "", true),
+            ("http://weir.example/reference/users", 405, "method_not_allowed", true),
+            ("http://weir.example/prefix", 404, "unknown_user", false),
+            ("http://weir.example", 404, "not_found", false),
+            ("http://weir.example/prefix", 503, "overloaded", false),
+        ] {
+            let RequestError::Rejected(mut response) = rejected(status, code) else { panic!() };
+            response.url = url.to_owned();
+            let line = RequestError::Rejected(response).to_string();
+            assert!(line.starts_with(url) && line.contains(hint) == has_hint, "{line}");
         }
     }
 

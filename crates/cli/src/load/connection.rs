@@ -3,8 +3,8 @@
 use crate::limits;
 use crate::load::exchange_error::ExchangeError;
 use crate::load::http_response::HttpResponse;
-use std::io::{self, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use crate::load::stream::{Connector, Stream};
+use std::io::{BufReader, Write};
 use std::thread;
 use weir_api::IngestCounts;
 
@@ -14,8 +14,8 @@ const READ_BYTES: usize = 64 << 10;
 /// A connection that is opened when it is needed.
 #[derive(Debug)]
 pub(super) struct Connection {
-    address: SocketAddr,
-    stream: Option<BufReader<TcpStream>>,
+    connector: Connector,
+    stream: Option<BufReader<Stream>>,
     response: HttpResponse,
 }
 
@@ -29,8 +29,8 @@ pub(super) enum IngestOutcome {
 }
 
 impl Connection {
-    pub(super) fn new(address: SocketAddr) -> Self {
-        Self { address, stream: None, response: HttpResponse::default() }
+    pub(super) fn new(connector: Connector) -> Self {
+        Self { connector, stream: None, response: HttpResponse::default() }
     }
 
     /// Opens the connection if it is not open.
@@ -51,7 +51,7 @@ impl Connection {
     pub(super) fn exchange(&mut self, request: &[u8]) -> Result<IngestOutcome, ExchangeError> {
         // The stream is put back only if another exchange can follow.
         let mut stream = self.take_stream()?;
-        let sent = stream.get_mut().write_all(request);
+        let sent = stream.get_mut().write_all(request).and_then(|()| stream.get_mut().flush());
         // A server that rejects a request may respond before it has read the whole request.
         self.response.read(&mut stream).map_err(|error| sent.err().map_or(error, ExchangeError::from))?;
         let outcome = self.outcome()?;
@@ -77,11 +77,11 @@ impl Connection {
         }
     }
 
-    fn take_stream(&mut self) -> Result<BufReader<TcpStream>, ExchangeError> {
+    fn take_stream(&mut self) -> Result<BufReader<Stream>, ExchangeError> {
         if let Some(stream) = self.stream.take() {
             return Ok(stream);
         }
-        match connect(self.address) {
+        match self.connector.connect() {
             Ok(stream) => Ok(BufReader::with_capacity(READ_BYTES, stream)),
             Err(error) => {
                 // Without a pause, the worker would try to connect in a busy loop.
@@ -92,19 +92,11 @@ impl Connection {
     }
 }
 
-fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, limits::LOAD_CONNECT_TIMEOUT)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(limits::LOAD_STALL_TIMEOUT))?;
-    stream.set_write_timeout(Some(limits::LOAD_STALL_TIMEOUT))?;
-    Ok(stream)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::{ErrorKind, Read};
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener};
 
     const COUNTS: &str = r#"{"results":[],"accepted":1,"duplicates":2,"rejected":3}"#;
 
@@ -124,13 +116,17 @@ mod tests {
         address
     }
 
+    fn connection(address: SocketAddr) -> Connection {
+        Connection::new(Connector { address, tls: None })
+    }
+
     fn response(status: u16, fields: &str, body: &str) -> String {
         format!("HTTP/1.1 {status} S\r\n{fields}content-length: {}\r\n\r\n{body}", body.len())
     }
 
     #[test]
     fn responses_are_counts_or_overload_and_the_connection_stays_open() {
-        let mut connection = Connection::new(server(vec![vec![
+        let mut connection = connection(server(vec![vec![
             response(200, "", COUNTS),
             response(503, "retry-after: 1\r\n", "{}"),
             response(200, "", COUNTS),
@@ -143,7 +139,7 @@ mod tests {
 
     #[test]
     fn an_error_or_connection_close_leads_to_a_new_connection() {
-        let mut connection = Connection::new(server(vec![
+        let mut connection = connection(server(vec![
             vec![response(404, "", "")],
             vec![response(200, "", "[]")],
             vec![response(200, "", COUNTS) + "HTTP"],
@@ -163,7 +159,7 @@ mod tests {
     #[test]
     fn a_closed_port_is_a_connect_error() {
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let outcome = Connection::new(closed).exchange(b"x");
+        let outcome = connection(closed).exchange(b"x");
         assert_eq!(outcome, Err(ExchangeError::Connect(ErrorKind::ConnectionRefused)));
     }
 }

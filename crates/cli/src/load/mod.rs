@@ -20,6 +20,7 @@ mod recorder;
 mod report;
 mod request;
 mod schedule;
+mod stream;
 mod target;
 mod user_sampler;
 mod worker;
@@ -29,6 +30,7 @@ pub(crate) use report::Report;
 pub(crate) use target::Target;
 pub(crate) use user_sampler::UserSampler;
 
+use crate::signals::stop_on_signals;
 use indicatif::{ProgressBar, ProgressStyle};
 use recorder::Recorder;
 use schedule::Schedule;
@@ -45,7 +47,8 @@ const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
 /// Stack bytes of a worker thread, whose calls are not deep.
 const STACK_BYTES: usize = 256 << 10;
 
-/// Sends the load, with a progress bar on stderr if stderr is a terminal.
+/// Sends the load, with a progress bar on stderr if stderr is a terminal. A signal ends the run early: requests that
+/// were sent are still awaited. A second signal ends the process at once.
 ///
 /// # Errors
 /// Nothing can be sent: the server cannot be reached, or a thread cannot be started. Later errors are in the report.
@@ -74,24 +77,30 @@ pub(crate) fn run(options: &LoadOptions) -> Result<Report, Box<dyn Error>> {
         drop((running, preparing));
         // Nothing is sent on this channel: `recv` returns when all workers have dropped their ends.
         let _ = ready.recv();
-        let start = Instant::now();
-        *opening = Some(Schedule::new(start, options.duration, options.rate, options.batch_events));
+        let stop = stop_on_signals()?;
+        let LoadOptions { duration, rate, batch_events, .. } = *options;
+        *opening = Some(Schedule::new(Instant::now(), duration, rate, batch_events, stop));
         drop(opening);
-        show_progress(options.duration, start, &recorder, &ended);
+        if let Some(schedule) = &*gate.read().expect(NO_PANIC) {
+            show_progress(duration, schedule, &recorder, &ended);
+        }
         Ok(())
     })?;
-    Ok(Report::new(options.clone(), recorder.finish()))
+    let interrupted_after = gate.into_inner().expect(NO_PANIC).and_then(|schedule| schedule.interrupted_after());
+    Ok(Report::new(options.clone(), recorder.finish(), interrupted_after))
 }
 
 const NO_PANIC: &str = "no thread panics while it holds the gate";
 
 /// Draws the progress until all workers have ended.
-fn show_progress(duration: Duration, start: Instant, recorder: &Recorder, ended: &Receiver<()>) {
+fn show_progress(duration: Duration, schedule: &Schedule, recorder: &Recorder, ended: &Receiver<()>) {
     let bar = ProgressBar::new(duration.as_millis() as u64);
     let style = ProgressStyle::with_template("{elapsed} {bar:32} {percent}% {msg}");
     bar.set_style(style.expect("the template is well-formed"));
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(PROGRESS_PERIOD) {
-        let elapsed = start.elapsed();
+        // If all workers wait for responses, this thread is the first to see a signal.
+        schedule.is_stopped();
+        let elapsed = schedule.start.elapsed();
         bar.set_position(elapsed.min(duration).as_millis() as u64);
         bar.set_message(match recorder.progress() {
             (_, Some(last)) => format!("{} events/s, p99 {:.3} ms", last.events, last.p99_ms),

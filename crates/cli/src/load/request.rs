@@ -111,7 +111,7 @@ impl Request {
 }
 
 fn head(target: &Target, workload: &Workload, body_bytes: usize) -> Vec<u8> {
-    let Target { authority, path, .. } = target;
+    let (authority, path) = (target.url().authority(), target.path());
     let media_type = match workload.format {
         Format::Ndjson => headers::NDJSON,
         _ => headers::JSON,

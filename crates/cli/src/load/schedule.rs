@@ -1,7 +1,9 @@
 //! The schedule of requests.
 
+use crate::limits;
 use crate::load::options::Rate;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +18,10 @@ pub(super) struct Schedule {
     rate: Rate,
     batch_events: usize,
     next_number: AtomicU64,
+    /// Set by a signal.
+    stop: Arc<AtomicBool>,
+    /// When a thread first saw that `stop` was set.
+    stopped_at: OnceLock<Instant>,
 }
 
 /// One request of the schedule.
@@ -27,28 +33,26 @@ pub(super) struct ScheduledRequest {
     pub(super) due: Option<Instant>,
 }
 
-impl ScheduledRequest {
-    /// Sleeps until the request is due, and returns the time from which its latency counts.
-    pub(super) fn wait(self) -> Instant {
-        let now = Instant::now();
-        let due = self.due.unwrap_or(now);
-        if due > now {
-            thread::sleep(due - now);
-        }
-        due
-    }
-}
-
 impl Schedule {
-    /// A schedule that starts at `start` and lasts for `duration`.
-    pub(super) fn new(start: Instant, duration: Duration, rate: Rate, batch_events: usize) -> Self {
-        Self { start, end: start + duration, rate, batch_events, next_number: AtomicU64::new(0) }
+    /// A schedule that starts at `start` and lasts for `duration`, or until `stop` is set.
+    pub(super) fn new(
+        start: Instant,
+        duration: Duration,
+        rate: Rate,
+        batch_events: usize,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        let (end, stopped_at) = (start + duration, OnceLock::new());
+        Self { start, end, rate, batch_events, next_number: AtomicU64::new(0), stop, stopped_at }
     }
 
-    /// The next request. None if the run is over at `now`, even if the schedule has more requests.
+    /// The next request. None if the run is over at `now`, even if the schedule has more requests, or if it is stopped.
     ///
     /// With a rate, request n is due n batches after the start. That time can be in the past or in the future.
     pub(super) fn next(&self, now: Instant) -> Option<ScheduledRequest> {
+        if self.is_stopped() {
+            return None;
+        }
         // Relaxed: the number is the only shared data. The operation is atomic with itself: whichever thread comes
         // first gets the lower number, and no two threads get the same.
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
@@ -57,6 +61,36 @@ impl Schedule {
             Rate::Max => None,
         };
         (now.max(due.unwrap_or(now)) < self.end).then_some(ScheduledRequest { number, due })
+    }
+
+    /// Sleeps until the request is due, and returns the time from which its latency counts. None if the run was stopped
+    /// before.
+    pub(super) fn wait(&self, request: ScheduledRequest) -> Option<Instant> {
+        let due = request.due.unwrap_or_else(Instant::now);
+        while !self.is_stopped() {
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Some(due);
+            }
+            thread::sleep(left.min(limits::SIGNAL_POLL_PERIOD));
+        }
+        None
+    }
+
+    /// Whether a signal stopped the run.
+    pub(super) fn is_stopped(&self) -> bool {
+        // Relaxed: the flag orders nothing else. A load that misses the signal is followed by another load.
+        let is_stopped = self.stop.load(Ordering::Relaxed);
+        if is_stopped {
+            self.stopped_at.get_or_init(Instant::now);
+        }
+        is_stopped
+    }
+
+    /// The time from the start until a signal stopped the run. None if no signal came before its end.
+    pub(super) fn interrupted_after(&self) -> Option<Duration> {
+        let stopped_at = self.stopped_at.get().filter(|at| **at < self.end)?;
+        Some(stopped_at.saturating_duration_since(self.start))
     }
 
     /// The time from the start until a request is due, rounded down to nanoseconds. The rounding errors do not add up.
@@ -91,7 +125,7 @@ mod tests {
 
     fn schedule(rate: Rate, batch_events: usize, duration: Duration) -> (Instant, Schedule) {
         let start = Instant::now();
-        (start, Schedule::new(start, duration, rate, batch_events))
+        (start, Schedule::new(start, duration, rate, batch_events, Arc::default()))
     }
 
     #[test]
@@ -140,19 +174,43 @@ mod tests {
         let (start, schedule) = schedule(Rate::Max, 10, Duration::from_secs(1));
         let request = schedule.next(start + Duration::from_millis(700)).unwrap();
         assert_eq!(request, ScheduledRequest { number: 0, due: None });
-        assert!(request.wait() >= start);
+        assert!(schedule.wait(request).unwrap() >= start);
         assert_eq!(schedule.next(start + Duration::from_secs(2)), None);
         assert_eq!(scheduled_requests(Rate::Max, Duration::from_secs(1), 10), None);
     }
 
     #[test]
     fn latency_counts_from_when_a_request_was_due() {
-        let start = Instant::now();
+        let (start, schedule) = schedule(Rate::Max, 1, DAY);
         let past = start - Duration::from_millis(5);
-        assert_eq!(ScheduledRequest { number: 0, due: Some(past) }.wait(), past);
-        let due = start + Duration::from_millis(5);
-        assert_eq!(ScheduledRequest { number: 0, due: Some(due) }.wait(), due);
+        assert_eq!(schedule.wait(ScheduledRequest { number: 0, due: Some(past) }), Some(past));
+        let due = start + limits::SIGNAL_POLL_PERIOD + Duration::from_millis(5);
+        assert_eq!(schedule.wait(ScheduledRequest { number: 0, due: Some(due) }), Some(due));
         assert!(Instant::now() >= due);
+    }
+
+    #[test]
+    fn a_stopped_schedule_has_no_more_requests() {
+        let (start, schedule) = schedule(Rate::EventsPerSec(1), 1, DAY);
+        let request = schedule.next(start).unwrap();
+        assert_eq!((schedule.wait(request), schedule.interrupted_after()), (Some(start), None));
+        let later = ScheduledRequest { number: 1, due: Some(start + DAY) };
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| schedule.wait(later));
+            schedule.stop.store(true, Ordering::Relaxed);
+            assert_eq!(waiting.join().unwrap(), None, "a wait of a day ends");
+        });
+        assert_eq!(schedule.next(start), None);
+        assert!(schedule.interrupted_after().unwrap() < DAY);
+    }
+
+    #[test]
+    fn a_signal_after_the_end_interrupts_nothing() {
+        let start = Instant::now() - Duration::from_secs(2);
+        let stop = Arc::new(AtomicBool::new(true));
+        let schedule = Schedule::new(start, Duration::from_secs(1), Rate::Max, 1, stop);
+        assert!(schedule.is_stopped());
+        assert_eq!(schedule.interrupted_after(), None);
     }
 
     #[test]

@@ -71,14 +71,17 @@ fn tokens_in(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim_ascii).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// The text of a file, if it is not too large.
+/// The text of a file, if it is not too large. Some editors start a file with a byte order mark, which is no part of
+/// the first token.
 fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(limits::TOKEN_FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > limits::TOKEN_FILE_BYTES_MAX {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limits::TOKEN_FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limits::TOKEN_FILE_BYTES_MAX {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the token file is too large"));
     }
-    Ok(text)
+    let text = str::from_utf8(&bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the token file is not UTF-8; save it as UTF-8"))?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned())
 }
 
 #[cfg(test)]
@@ -115,6 +118,11 @@ mod tests {
         };
         assert_eq!(read(b"a"), Ok(expected(&[(Role::Admin, "given"), (Role::Admin, "a")])));
         let two = expected(&[(Role::Admin, "given"), (Role::Admin, "a"), (Role::Admin, "b")]);
+        assert_eq!(read(b"\xef\xbb\xbfa"), Ok(expected(&[(Role::Admin, "given"), (Role::Admin, "a")])));
+        assert_eq!(TokenSources::first_of_file(&path).as_deref(), Ok("a"));
+        assert_eq!(read(b"\xef\xbb\xbf# rotated\n\na\n"), Ok(expected(&[(Role::Admin, "given"), (Role::Admin, "a")])));
+        assert!(read(b"\xff\xfea\0").unwrap_err().contains("save it as UTF-8"));
+        assert!(read(b"a\n\xef\xbb\xbfb").is_err(), "a byte order mark only starts a file");
         assert_eq!(read(b"# rotated\r\n a \r\n\nb\n"), Ok(two));
         for text in [&b""[..], b"# none\n", b"a\nb c\n", b"\xff", &vec![b'\n'; 200_000]] {
             let error = read(text).unwrap_err();

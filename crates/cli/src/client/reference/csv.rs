@@ -1,5 +1,6 @@
 //! A reference table from CSV (RFC 4180).
 
+use crate::client::reference::csv_syntax;
 use crate::client::reference::upload::TableUpload;
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use serde_json::{Map, Value};
@@ -11,6 +12,9 @@ use std::collections::hash_map::Entry;
 /// # Errors
 /// One line that names the line of the text.
 pub(super) fn parse(text: &str) -> Result<TableUpload<'static>, String> {
+    // Some editors start a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    csv_syntax::check(text)?;
     let mut reader = ReaderBuilder::new().from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| describe(&error))?.clone();
     let attributes = attribute_names(&header)?;
@@ -33,6 +37,9 @@ pub(super) fn parse(text: &str) -> Result<TableUpload<'static>, String> {
 
 /// The columns after `user_id`.
 fn attribute_names(header: &StringRecord) -> Result<Vec<&str>, String> {
+    if let Some(name) = header.iter().find(|name| name.trim() != *name) {
+        return Err(format!("line 1: the column name {name:?} begins or ends with a blank; remove the blank"));
+    }
     if header.get(0) != Some("user_id") {
         let first = header.get(0).unwrap_or_default();
         return Err(format!("line 1: the first column must be user_id, not {first:?}"));
@@ -79,6 +86,7 @@ mod tests {
     #[test]
     fn names_do_not_include_carriage_returns_and_a_byte_order_mark() {
         assert_eq!(parse("\u{feff}user_id,plan\r\nu,p\r\n").unwrap().users, r#"{"u":{"plan":"p"}}"#);
+        assert_eq!(parse("\u{feff}\"user_id\",plan\nu,p").unwrap().users, r#"{"u":{"plan":"p"}}"#);
         assert_eq!(parse("user_id\n").unwrap().users, "{}");
     }
 
@@ -87,6 +95,9 @@ mod tests {
         for (text, error) in [
             ("", "line 1: the first column must be user_id, not \"\""),
             ("plan,user_id\n", "line 1: the first column must be user_id, not \"plan\""),
+            ("user_id, plan\n", "line 1: the column name \" plan\" begins or ends with a blank; remove the blank"),
+            ("user_id ,plan\n", "line 1: the column name \"user_id \" begins or ends with a blank; remove the blank"),
+            ("user_id,plan\nu,\"p\nv,q\n", "line 2: a quote opens a field here, and no quote closes it"),
             ("user_id,a,b,a\n", "line 1: \"a\" is the name of two columns"),
             ("user_id,plan\nu,p\nv,p,q\n", "line 3: 3 columns, but the header has 2"),
             ("user_id,plan\nu,p\nv,p\nu,q\n", "line 4: user \"u\" is already on line 2"),

@@ -2,11 +2,10 @@
 
 use crate::client::reference::csv;
 use crate::client::reference::upload::TableUpload;
-use crate::client::{Client, ClientConfig, Source};
+use crate::client::{Client, ClientConfig, Source, input};
 use crate::output;
 use clap::ValueEnum;
 use std::error::Error;
-use std::fs::File;
 use std::io::{self, Read as _};
 use ureq::http::Method;
 use ureq::http::header::{CONTENT_TYPE, IF_MATCH};
@@ -76,16 +75,18 @@ fn upload(client: &Client, table: &TableUpload<'_>, options: &PutOptions) -> Res
     Ok(serde_json::from_slice(&response).map_err(|error| client.invalid_response(&error))?)
 }
 
-/// The text of the source. It must not be longer than the largest body that a server can accept.
+/// The decompressed text of the source. It must not be longer than the largest body that a server can accept.
 fn read(source: &Source) -> io::Result<String> {
-    let mut text = String::new();
     let bytes_max = *weir_server::limits::BODY_BYTES.end() as u64;
-    let read = match source {
-        Source::Stdin => io::stdin().take(bytes_max + 1).read_to_string(&mut text),
-        Source::File(path) => File::open(path)?.take(bytes_max + 1).read_to_string(&mut text),
-    }?;
+    let (bytes, _) = input::open(source)?;
+    let mut text = Vec::new();
+    let read = input::decompressed(bytes)?.take(bytes_max + 1).read_to_end(&mut text)?;
     if read as u64 > bytes_max {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large for a reference table"));
     }
-    Ok(text)
+    String::from_utf8(text).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8; save the file as UTF-8"))
+    })
 }

@@ -5,7 +5,7 @@ use crate::client::RequestError;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A reference table, with the lines of its users in the file.
 #[derive(Debug)]
@@ -43,10 +43,12 @@ impl<'a> TableUpload<'a> {
         if !text.trim_ascii_start().starts_with('{') {
             return Err("not a table in JSON: it must be an object".to_owned());
         }
-        let table: RawTable<'a> =
-            serde_json::from_str(text).map_err(|error| format!("not a table in JSON: {error}"))?;
+        let table: RawTable<'a> = serde_json::from_str(text).map_err(|error| not_a_table(&error))?;
         let (users, ts) = match table.user_metadata {
-            Some(users) => (users.get(), table.ts.map(RawValue::get)),
+            Some(users) => {
+                reject_users_outside(text)?;
+                (users.get(), table.ts.map(RawValue::get))
+            }
             None => (text.trim_ascii(), None),
         };
         Ok(Self { users: users.into(), ts, lines: HashMap::new() })
@@ -71,6 +73,20 @@ impl<'a> TableUpload<'a> {
         // The order matters (RFC 6901, 4).
         let user = user.replace("~1", "/").replace("~0", "~");
         self.lines.get(&user).copied()
+    }
+}
+
+fn not_a_table(error: &serde_json::Error) -> String {
+    format!("not a table in JSON: {error}")
+}
+
+/// Checks the other members of a whole body. The server ignores them, so a user among them would be lost.
+fn reject_users_outside(text: &str) -> Result<(), String> {
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(|error| not_a_table(&error))?;
+    let is_known = |name: &str| ["user_metadata", "ts"].contains(&name);
+    match members.iter().find(|(name, value)| !is_known(name) && value.get().starts_with('{')) {
+        Some((name, _)) => Err(format!("the member {name:?} is outside user_metadata; move it there, or remove it")),
+        None => Ok(()),
     }
 }
 
@@ -107,6 +123,13 @@ mod tests {
             let error = TableUpload::from_json(text).unwrap_err();
             assert!(error.starts_with("not a table in JSON: ") && error.contains("line 1"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_user_outside_of_the_map_is_not_lost() {
+        let error = TableUpload::from_json(r#"{"user_metadata":{},"u-2":{"plan":"pro"}}"#).unwrap_err();
+        assert_eq!(error, "the member \"u-2\" is outside user_metadata; move it there, or remove it");
+        assert!(TableUpload::from_json(r#"{"user_metadata":{},"note":"{}","version":[{}]}"#).is_ok());
     }
 
     #[test]

@@ -41,15 +41,28 @@ impl Batch {
         Some(self.lines.get(index)?.number)
     }
 
-    /// A batch of the lines at these indexes. All indexes must exist.
+    /// The line at an index, without its line feed.
+    pub(super) fn line(&self, index: usize) -> Option<&[u8]> {
+        let end = self.lines.get(index)?.end;
+        let start = index.checked_sub(1).map_or(0, |previous| self.lines[previous].end);
+        Some(&self.bytes[start..end - 1])
+    }
+
+    /// A batch of the lines at these indexes.
     pub(super) fn part(&self, indexes: &[usize]) -> Self {
         let mut part = Self::default();
         for &index in indexes {
-            let start = index.checked_sub(1).map_or(0, |previous| self.lines[previous].end);
-            let line = self.lines[index];
-            part.push(line.number, &self.bytes[start..line.end - 1]);
+            if let (Some(number), Some(line)) = (self.line_number(index), self.line(index)) {
+                part.push(number, line);
+            }
         }
         part
+    }
+
+    /// The first and the second half of the lines.
+    pub(super) fn halves(&self) -> [Self; 2] {
+        let middle = self.len().div_ceil(2);
+        [0..middle, middle..self.len()].map(|indexes| self.part(&indexes.collect::<Vec<_>>()))
     }
 }
 
@@ -68,5 +81,9 @@ mod tests {
         assert_eq!(part.bytes(), b"one\nnine\n");
         assert_eq!([0, 1, 2].map(|index| part.line_number(index)), [Some(1), Some(9), None]);
         assert!(batch.part(&[]).is_empty());
+        assert_eq!([0, 2, 3, 4].map(|index| batch.line(index)), [Some(&b"one"[..]), Some(b""), Some(b"nine"), None]);
+        let [first, second] = part.halves();
+        assert_eq!((first.bytes(), second.bytes(), second.line_number(0)), (&b"one\n"[..], &b"nine\n"[..], Some(9)));
+        assert_eq!(batch.part(&[0, 1, 2]).halves().map(|half| half.len()), [2, 1]);
     }
 }

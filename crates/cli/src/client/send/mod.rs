@@ -14,22 +14,24 @@
 mod backoff;
 mod batch;
 mod batch_queue;
-mod input;
 mod input_error;
 mod lines;
 mod options;
+mod refused_file;
 mod sender;
 mod summary;
+mod verdicts;
 
 pub(crate) use options::SendOptions;
 
+use crate::client::input::{self, Text};
 use crate::client::{Client, Source};
 use crate::limits;
 use crate::output;
 use crate::signals::stop_on_signals;
 use batch_queue::{BatchLimits, BatchQueue, Next};
 use indicatif::{ProgressBar, ProgressStyle};
-use input::Input;
+use refused_file::RefusedFile;
 use sender::Sender;
 use std::error::Error;
 use std::io;
@@ -46,6 +48,7 @@ use std::thread;
 pub(crate) fn run(options: &SendOptions) -> Result<(), Box<dyn Error>> {
     let client = Client::new(&options.client)?;
     let (bar, input) = open(&options.source).map_err(|error| format!("cannot read {}: {error}", options.source))?;
+    let refused = options.refused.as_deref().map(RefusedFile::create).transpose()?;
     let limits = BatchLimits { events: options.batch_events, bytes: options.batch_bytes, linger: options.linger };
     let queue = Arc::new(BatchQueue::new(limits));
     let lines = Arc::clone(&queue);
@@ -53,7 +56,7 @@ pub(crate) fn run(options: &SendOptions) -> Result<(), Box<dyn Error>> {
     thread::Builder::new().name("weir-lines".to_owned()).spawn(move || lines::read(input, &lines))?;
     interrupt_on_signal(Arc::clone(&queue))?;
 
-    let mut sender = Sender::new(client, options, bar);
+    let mut sender = Sender::new(client, options, refused, bar);
     let ended = send_all(&queue, &mut sender, &options.source);
     let summary = sender.finish();
     let has_summary = ended.is_ok() || summary.events() > 0;
@@ -85,13 +88,13 @@ fn interrupt_on_signal(queue: Arc<BatchQueue>) -> io::Result<()> {
 }
 
 /// The text of the source, and a progress bar that follows its bytes.
-fn open(source: &Source) -> io::Result<(ProgressBar, Input)> {
+fn open(source: &Source) -> io::Result<(ProgressBar, Text)> {
     let (bytes, length) = input::open(source)?;
     let (bar, template) = match length {
         Some(length) => (ProgressBar::new(length), "{elapsed} {bar:32} {bytes}/{total_bytes} {msg}"),
         None => (ProgressBar::new_spinner(), "{elapsed} {spinner} {bytes} {msg}"),
     };
     bar.set_style(ProgressStyle::with_template(template).expect("the templates are well-formed"));
-    let input = input::decompressed(bar.wrap_read(bytes))?;
-    Ok((bar, input))
+    let text = input::decompressed(bar.wrap_read(bytes))?;
+    Ok((bar, text))
 }

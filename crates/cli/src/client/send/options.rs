@@ -1,6 +1,7 @@
 //! The options of `weir send`.
 
 use crate::client::{ClientConfig, Source};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What to send, and how.
@@ -20,6 +21,8 @@ pub(crate) struct SendOptions {
     pub retry_for: Duration,
     /// Whether requests are compressed.
     pub gzip: bool,
+    /// The file for the rejected events, if it is wanted.
+    pub refused: Option<PathBuf>,
     /// Whether duplicates fail the run.
     pub fail_on_duplicates: bool,
 }

@@ -1,9 +1,12 @@
 //! Sends batches, with retries, until each event has a verdict.
 
+use crate::client::request_error::ErrorResponse;
 use crate::client::send::backoff::Backoff;
 use crate::client::send::batch::Batch;
 use crate::client::send::options::SendOptions;
+use crate::client::send::refused_file::RefusedFile;
 use crate::client::send::summary::SendSummary;
+use crate::client::send::verdicts::Verdicts;
 use crate::client::{Client, RequestError};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -16,7 +19,37 @@ use std::thread;
 use std::time::Duration;
 use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use ureq::http::{HeaderName, Method};
-use weir_api::{IngestResponse, headers};
+use weir_api::{IngestResponse, ProblemCode, headers};
+
+/// A part of a batch, or a whole batch.
+struct Part {
+    batch: Batch,
+    /// Whether the server may have processed an earlier attempt whose response was lost.
+    may_be_processed: bool,
+}
+
+impl Part {
+    fn halves(&self) -> [Self; 2] {
+        self.batch.halves().map(|batch| Self { batch, may_be_processed: self.may_be_processed })
+    }
+}
+
+/// The smallest sizes of a batch of several events that the server refused with status 413. Larger batches are halved
+/// before they are sent, so a large input is not uploaded several times.
+struct RefusedSizes {
+    events: usize,
+    bytes: usize,
+}
+
+impl RefusedSizes {
+    fn add(&mut self, batch: &Batch, response: &ErrorResponse) {
+        if response.problem.known_code() == Some(ProblemCode::TooManyEvents) {
+            self.events = self.events.min(batch.len());
+        } else {
+            self.bytes = self.bytes.min(batch.bytes().len());
+        }
+    }
+}
 
 /// Sends one batch after the other on one connection.
 pub(super) struct Sender {
@@ -27,55 +60,102 @@ pub(super) struct Sender {
     rng: SmallRng,
     /// Whether the server was ever reachable. Until then, a wrong URL is more likely than a restart of the server.
     was_reachable: bool,
+    too_large: RefusedSizes,
+    refused: Option<RefusedFile>,
     summary: SendSummary,
 }
 
 impl Sender {
-    pub(super) fn new(client: Client, options: &SendOptions, bar: ProgressBar) -> Self {
+    pub(super) fn new(client: Client, options: &SendOptions, refused: Option<RefusedFile>, bar: ProgressBar) -> Self {
         // The seed must only differ from one process to the next.
         let rng = SmallRng::seed_from_u64(getrandom::u64().unwrap_or_default());
         let SendOptions { gzip, retry_for, .. } = *options;
-        Self { client, gzip, retry_for, bar, rng, was_reachable: false, summary: SendSummary::default() }
+        let too_large = RefusedSizes { events: usize::MAX, bytes: usize::MAX };
+        let summary = SendSummary::default();
+        Self { client, gzip, retry_for, bar, rng, was_reachable: false, too_large, refused, summary }
     }
 
-    /// Sends a batch, and retries temporary failures. Overloaded events are sent again without the others.
+    /// Sends a batch, and retries temporary failures. Overloaded events are sent again without the others. A batch that
+    /// is too large for the server is sent in halves, and an event that is too large by itself is rejected.
     ///
     /// # Errors
     /// One line that names the lines of the batch, if the server did not accept them.
-    pub(super) fn send(&mut self, mut batch: Batch) -> Result<(), String> {
+    pub(super) fn send(&mut self, batch: Batch) -> Result<(), String> {
+        // The part to send next is the last.
+        let mut parts = vec![Part { batch, may_be_processed: false }];
+        while let Some(part) = parts.pop() {
+            let halves = self.send_part(part)?;
+            parts.extend(halves.into_iter().flatten().rev());
+        }
+        Ok(())
+    }
+
+    /// Sends a part of a batch until each event has a verdict. Returns its halves if it is too large for the server,
+    /// which accepted none of it.
+    fn send_part(&mut self, mut part: Part) -> Result<Option<[Part; 2]>, String> {
         let mut backoff = Backoff::new(self.retry_for);
-        // Whether the server may have processed an earlier attempt whose response was lost.
-        let mut may_be_processed = false;
         loop {
-            let error = match self.post(&batch) {
+            if self.is_too_large(&part.batch) {
+                return Ok(Some(part.halves()));
+            }
+            let error = match self.post(&part.batch) {
                 Ok(response) => {
-                    let overloaded = self.summary.add(&batch, response, may_be_processed);
-                    let overloaded =
-                        overloaded.map_err(|reason| describe(&batch, &self.client.invalid_response(&reason)))?;
-                    self.show_counts();
-                    if overloaded.is_empty() {
-                        return Ok(());
+                    let verdicts = Verdicts::of_response(&part.batch, response);
+                    let verdicts =
+                        verdicts.map_err(|reason| describe(&part.batch, &self.client.invalid_response(&reason)))?;
+                    self.record(&part, &verdicts)?;
+                    if verdicts.overloaded.is_empty() {
+                        return Ok(None);
                     }
-                    if overloaded.len() < batch.len() {
+                    if verdicts.overloaded.len() < part.batch.len() {
                         backoff.reset();
                     }
-                    batch = overloaded;
+                    part.batch = verdicts.overloaded;
                     None
                 }
                 Err(error) if self.is_retryable(&error) => {
-                    may_be_processed |= error.may_be_processed();
+                    part.may_be_processed |= error.may_be_processed();
                     Some(error)
                 }
-                Err(error) => return Err(describe(&batch, &error)),
+                Err(RequestError::Rejected(response)) if response.status == 413 => {
+                    if part.batch.len() > 1 {
+                        self.too_large.add(&part.batch, &response);
+                        return Ok(Some(part.halves()));
+                    }
+                    self.record(&part, &Verdicts::of_too_large(&part.batch, &response))?;
+                    return Ok(None);
+                }
+                Err(error) => return Err(describe(&part.batch, &error)),
             };
-            let retry_after = error.as_ref().and_then(RequestError::retry_after);
-            let Some(pause) = backoff.next(retry_after, &mut self.rng) else {
-                return Err(describe_timeout(&batch, backoff.waited(), error.as_ref()));
-            };
-            self.bar.set_message(format!("retrying in {:.1} s", pause.as_secs_f64()));
-            thread::sleep(pause);
-            self.show_counts();
+            self.pause(&part.batch, &mut backoff, error.as_ref())?;
         }
+    }
+
+    /// Waits for the next attempt.
+    fn pause(&mut self, batch: &Batch, backoff: &mut Backoff, error: Option<&RequestError>) -> Result<(), String> {
+        let retry_after = error.and_then(RequestError::retry_after);
+        let Some(pause) = backoff.next(retry_after, &mut self.rng) else {
+            return Err(describe_timeout(batch, backoff.waited(), error));
+        };
+        self.bar.set_message(format!("retrying in {:.1} s", pause.as_secs_f64()));
+        thread::sleep(pause);
+        self.show_counts();
+        Ok(())
+    }
+
+    /// Counts the verdicts, and writes the rejected events to the file.
+    fn record(&mut self, part: &Part, verdicts: &Verdicts) -> Result<(), String> {
+        self.summary.add(verdicts, part.may_be_processed);
+        self.show_counts();
+        let Some(file) = &mut self.refused else { return Ok(()) };
+        let written = file.write(&part.batch, &verdicts.rejected);
+        written.map_err(|error| {
+            format!("{}: {error}; the events after these lines were not sent", line_range(&part.batch))
+        })
+    }
+
+    fn is_too_large(&self, batch: &Batch) -> bool {
+        batch.len() > 1 && (batch.len() >= self.too_large.events || batch.bytes().len() >= self.too_large.bytes)
     }
 
     /// Removes the progress bar, and returns the summary of all batches.
@@ -108,13 +188,9 @@ impl Sender {
 }
 
 fn describe(batch: &Batch, error: &RequestError) -> String {
-    let hint = match error {
-        RequestError::Rejected(response) if response.status == 413 => "; set a smaller --batch or --batch-bytes",
-        _ => "",
-    };
     match error {
         RequestError::Unreachable { .. } | RequestError::Untrusted { .. } => error.to_string(),
-        _ => format!("{}: {error}{hint}", line_range(batch)),
+        _ => format!("{}: {error}", line_range(batch)),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::load::options::{LoadOptions, Rate};
 use crate::load::recorder::{Records, ms};
 use crate::load::schedule::scheduled_requests;
 use std::fmt;
+use std::time::Duration;
 use weir::Format;
 use weir_api::IngestCounts;
 
@@ -21,6 +22,8 @@ pub(crate) struct Report {
     pub options: LoadOptions,
     /// The records of the run.
     pub records: Records,
+    /// The time from the start until a signal ended the run. None if the run was complete.
+    pub interrupted_after: Option<Duration>,
 }
 
 /// Why a run failed.
@@ -39,6 +42,8 @@ pub(crate) enum RunFailure {
     },
     /// This number of requests failed. Overload is not a failure.
     RequestsFailed(u64),
+    /// A signal ended the run after this time.
+    Interrupted(Duration),
     /// No request was acknowledged, so nothing was checked.
     Unchecked,
 }
@@ -55,20 +60,23 @@ impl fmt::Display for RunFailure {
             Self::RequestsFailed(requests) => write!(
                 f,
                 "{requests} requests failed, see the report; if the status is 401 or 403, set WEIR_INGEST_TOKEN to a \
-                 valid token"
+                 valid token; if it is 404, check --url, which is the address of the server without the path /events"
             ),
+            Self::Interrupted(after) => {
+                write!(f, "a signal ended the run after {after:.3?}; the report is of the requests before it")
+            }
             Self::Unchecked => f.write_str("no request was acknowledged"),
         }
     }
 }
 
 impl Report {
-    pub(crate) fn new(options: LoadOptions, records: Records) -> Self {
-        Self { options, records }
+    pub(crate) fn new(options: LoadOptions, records: Records, interrupted_after: Option<Duration>) -> Self {
+        Self { options, records, interrupted_after }
     }
 
-    /// Whether the run succeeded: the server's counts match the events that were sent, and no request failed. A 503 is
-    /// not a failure, because the server accepted nothing of that request.
+    /// Whether the run succeeded: the server's counts match the events that were sent, no request failed, and no signal
+    /// ended the run. A 503 is not a failure, because the server accepted nothing of that request.
     ///
     /// The counts of each response are compared with the expected counts of its request, so errors cannot cancel out.
     /// The totals of the server are not compared: other clients may send to it, and it is unknown whether it accepted a
@@ -78,13 +86,14 @@ impl Report {
     /// The most serious failure.
     pub(crate) fn check(&self) -> Result<(), RunFailure> {
         let Records { mismatches, acknowledged, .. } = self.records;
-        match (self.records.first_mismatch, self.records.failed(), acknowledged) {
-            (Some([expected, reported]), ..) => {
-                Err(RunFailure::Mismatch { mismatches, responses: acknowledged, expected, reported })
-            }
-            (None, 0, 0) => Err(RunFailure::Unchecked),
-            (None, 0, _) => Ok(()),
-            (None, failed, _) => Err(RunFailure::RequestsFailed(failed)),
+        if let Some([expected, reported]) = self.records.first_mismatch {
+            return Err(RunFailure::Mismatch { mismatches, responses: acknowledged, expected, reported });
+        }
+        match (self.records.failed(), self.interrupted_after, acknowledged) {
+            (failed @ 1.., ..) => Err(RunFailure::RequestsFailed(failed)),
+            (0, Some(after), _) => Err(RunFailure::Interrupted(after)),
+            (0, None, 0) => Err(RunFailure::Unchecked),
+            (0, None, _) => Ok(()),
         }
     }
 
@@ -92,15 +101,21 @@ impl Report {
     #[must_use]
     pub(crate) fn events_per_sec(&self) -> f64 {
         // The last response of a schedule can come before the end of the schedule.
-        let elapsed = self.records.elapsed.max(self.options.duration);
+        let elapsed = self.records.elapsed.max(self.scheduled_duration());
         self.records.expected.events() as f64 / elapsed.as_secs_f64()
     }
 
     /// Requests that were due before the end of the run, but for which no connection was free.
     #[must_use]
     pub(crate) fn unsent(&self) -> u64 {
-        let LoadOptions { rate, duration, batch_events, .. } = self.options;
-        scheduled_requests(rate, duration, batch_events).map_or(0, |scheduled| scheduled - self.records.requests)
+        let LoadOptions { rate, batch_events, .. } = self.options;
+        let scheduled = scheduled_requests(rate, self.scheduled_duration(), batch_events);
+        scheduled.map_or(0, |scheduled| scheduled.saturating_sub(self.records.requests))
+    }
+
+    /// The duration of the schedule, up to the signal that ended it.
+    fn scheduled_duration(&self) -> Duration {
+        self.interrupted_after.unwrap_or(self.options.duration)
     }
 
     /// The average time to fill an event, in nanoseconds of one core.

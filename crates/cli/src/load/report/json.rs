@@ -13,6 +13,8 @@ struct JsonReport<'a> {
     batch_events: usize,
     connections: usize,
     duration_sec: f64,
+    /// The time until a signal ended the run; null if the run was complete.
+    interrupted_after_sec: Option<f64>,
     users: u32,
     zipf_exponent: Option<f64>,
     duplicates: f64,
@@ -47,7 +49,7 @@ struct RequestCounts {
 }
 
 pub(super) fn text(report: &Report) -> String {
-    let Report { options, records } = report;
+    let Report { options, records, interrupted_after } = report;
     let workload = &options.workload;
     let json = JsonReport {
         url: options.target.to_string(),
@@ -55,6 +57,7 @@ pub(super) fn text(report: &Report) -> String {
         batch_events: options.batch_events,
         connections: options.connections,
         duration_sec: options.duration.as_secs_f64(),
+        interrupted_after_sec: interrupted_after.map(|after| after.as_secs_f64()),
         users: workload.users,
         zipf_exponent: workload.zipf_exponent,
         duplicates: workload.duplicates,

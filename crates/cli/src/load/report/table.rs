@@ -12,6 +12,9 @@ impl fmt::Display for Report {
         let format = self.format_name();
         writeln!(f, "{target}: {rate} events/s for {duration:?}, {connections} connections")?;
         writeln!(f, "{batch_events} events per request ({format}), {} users, seed {}", workload.users, workload.seed)?;
+        if let Some(after) = self.interrupted_after {
+            writeln!(f, "interrupted after {after:.3?}; the figures are of that time")?;
+        }
         writeln!(f, "\nlatency in ms, {}", self.latency_from())?;
         for (name, quantile) in QUANTILES {
             writeln!(f, "  {name:<10} {:>14.3}", self.records.latency_ms(quantile))?;

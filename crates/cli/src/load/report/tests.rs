@@ -14,7 +14,7 @@ use weir_api::IngestCounts;
 const TEN: IngestCounts = IngestCounts { accepted: 8, duplicates: 1, rejected: 1 };
 
 fn options(rate: Rate) -> LoadOptions {
-    let target: Target = "http://weir.example/<b>&".parse().unwrap_or_else(|_| "http://weir.example".parse().unwrap());
+    let target = Target::of_url("http://weir.example", None);
     let workload = Workload {
         users: 5,
         zipf_exponent: Some(1.5),
@@ -36,7 +36,7 @@ fn report(outcomes: &[Result<IngestOutcome, ExchangeError>]) -> Report {
         let refill_time = Duration::from_nanos(500);
         recorder.record(&Exchange { end, latency, refill_time, expected: TEN, outcome: *outcome });
     }
-    Report::new(options(Rate::EventsPerSec(100)), recorder.finish())
+    Report::new(options(Rate::EventsPerSec(100)), recorder.finish(), None)
 }
 
 const MATCH: Result<IngestOutcome, ExchangeError> = Ok(IngestOutcome::Counts(TEN));
@@ -117,6 +117,25 @@ fn the_latency_of_a_closed_loop_is_service_time() {
 }
 
 #[test]
+fn the_report_of_an_interrupted_run_is_of_the_time_before_the_signal() {
+    let interrupted = |outcomes: &[_]| Report { interrupted_after: Some(Duration::from_secs(1)), ..report(outcomes) };
+    let run = interrupted(&[MATCH; 8]);
+    // 10 of 20 requests were due in the first second.
+    assert_eq!((run.unsent(), run.events_per_sec()), (2, 80.0));
+    assert!(run.to_string().contains("\ninterrupted after 1.000s; the figures are of that time\n"), "{run}");
+    assert!(html::page(&run).contains("interrupted after 1.000s"));
+    let json: Value = serde_json::from_str(&json::text(&run)).unwrap();
+    assert_eq!((&json["duration_sec"], &json["interrupted_after_sec"]), (&2.0.into(), &1.0.into()));
+    let error = run.check().unwrap_err();
+    assert_eq!(error, RunFailure::Interrupted(Duration::from_secs(1)));
+    assert!(error.to_string().starts_with("a signal ended the run after 1.000s"), "{error}");
+    let failed = Err(ExchangeError::Status(500));
+    assert_eq!(interrupted(&[failed]).check(), Err(RunFailure::RequestsFailed(1)));
+    assert_eq!(interrupted(&[]).check(), Err(RunFailure::Interrupted(Duration::from_secs(1))));
+    assert_eq!(interrupted(&[MATCH; 11]).unsent(), 0);
+}
+
+#[test]
 fn the_json_has_all_results() {
     let json: Value = serde_json::from_str(&json::text(&report(&[MATCH; 20]))).unwrap();
     assert_eq!(
@@ -125,6 +144,7 @@ fn the_json_has_all_results() {
     );
     assert_eq!(json["expected"], serde_json::json!({"accepted": 160, "duplicates": 20, "rejected": 20}));
     assert_eq!(json["told"], json["expected"]);
+    assert_eq!(json["interrupted_after_sec"], Value::Null);
     assert_eq!(
         json["requests"],
         serde_json::json!({"sent": 20, "answered": 20, "overloaded": 0, "failed": 0, "unsent": 0})

@@ -16,7 +16,7 @@ fn workload(duplicates: f64, late: f64, format: Format) -> Workload {
 fn request(workload: &Workload, batch_events: usize) -> Request {
     let users = UserSampler::new(workload.users, workload.zipf_exponent, workload.seed);
     let rng = SmallRng::seed_from_u64(workload.seed);
-    Request::new(&"http://weir.example:81/x".parse().unwrap(), workload, batch_events, 0xabc, users, rng)
+    Request::new(&Target::of_url("http://weir.example:81/x", None), workload, batch_events, 0xabc, users, rng)
 }
 
 /// The lines of the head, and the body.
