@@ -17,9 +17,6 @@ need curl curl
 need python3 python3
 need dpkg-shlibdeps dpkg-dev
 need mmdebstrap mmdebstrap
-need systemd-analyze systemd
-need man man-db
-need setpriv util-linux
 if [ ${#missing[@]} -gt 0 ]; then
     apt-get update
     apt-get install --yes --no-install-recommends "${missing[@]}"
