@@ -11,4 +11,4 @@ fi
 host=$(rustc -vV | sed -n 's/^host: //p')
 # The paths of the package's files have no target in them.
 ln -sfn "stage/$host" target/artifacts/deb
-cargo deb --locked --no-build --no-strip -p weir-cli --output target/artifacts/
+cargo deb --quiet --locked --no-build --no-strip -p weir-cli --output target/artifacts/
