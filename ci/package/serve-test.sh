@@ -7,6 +7,7 @@ cleanup() {
     [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
     rm -rf "$work"
 }
+set -E
 trap cleanup EXIT
 trap 'echo "$0: line $LINENO failed: $BASH_COMMAND" >&2' ERR
 

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 
 host=$(rustc -vV | sed -n 's/^host: //p')
 target=${1:-$host}
-built=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+built=${CARGO_TARGET_DIR:-target}
 if [ "$target" = "$host" ]; then
     # The same build as that of the tests and the measurements.
     cargo build --release --locked -p weir-cli
