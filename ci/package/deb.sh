@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 version=3.8.0
-if [ "$(cargo deb --version 2>/dev/null)" != "$version" ]; then
+if [ "$(cargo deb --version 2>/dev/null)" != "cargo-deb $version" ]; then
     cargo install --locked --version "$version" cargo-deb
 fi
 host=$(rustc -vV | sed -n 's/^host: //p')
