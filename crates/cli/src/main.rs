@@ -20,7 +20,7 @@ mod telemetry;
 mod top;
 
 use args::{ArgsError, Command, LoadSettings};
-use client::{reference, send};
+use client::{health, reference, send};
 use serve::ServeSettings;
 
 fn main() -> ExitCode {
@@ -49,6 +49,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::ReferencePut(options) => reference::put(&options),
         Command::ReferenceShow(options) => reference::show(&options),
         Command::Top(options) => top::run(&options),
+        Command::Health(options) => health::check(&options),
         Command::Load(settings) => run_load(&settings),
         Command::Completions(shell) => Ok(output::print(args::completions(shell))?),
         Command::Man(None) => Ok(output::print(args::man_page()?)?),

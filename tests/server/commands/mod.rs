@@ -3,6 +3,7 @@
 
 mod demo;
 mod examples;
+mod health;
 mod load;
 mod process;
 mod readme;

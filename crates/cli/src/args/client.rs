@@ -6,20 +6,34 @@ use std::path::PathBuf;
 use weir_api::Role;
 use weir_server::TokenSources;
 
-/// The arguments as typed.
+/// Which server to connect to, as typed.
 #[derive(Debug, Args)]
-pub(super) struct ClientArgs {
+pub(super) struct ServerArgs {
     /// The URL of the server: http://HOST[:PORT][/PREFIX] or https://….
     #[arg(long, env = "WEIR_URL", value_name = "URL", default_value = "http://127.0.0.1:3000")]
     url: BaseUrl,
 
-    /// A file with the token for the server, instead of the variable below.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-
     /// For https: trust the CA certificates in this PEM file instead of the system CA store.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+}
+
+impl ServerArgs {
+    /// The configuration of a client that sends this token.
+    pub(super) fn client(self, role: Role, token: Option<Token>) -> ClientConfig {
+        ClientConfig { url: self.url, role, token, trust: self.ca.map_or(Trust::System, Trust::File) }
+    }
+}
+
+/// The arguments as typed.
+#[derive(Debug, Args)]
+pub(super) struct ClientArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+
+    /// A file with the token for the server, instead of the variable below.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 impl ClientArgs {
@@ -39,7 +53,7 @@ impl ClientArgs {
             }
             None => token_of(role, variable)?,
         };
-        Ok(ClientConfig { url: self.url, role, token, trust: self.ca.map_or(Trust::System, Trust::File) })
+        Ok(self.server.client(role, token))
     }
 }
 
@@ -55,7 +69,8 @@ mod tests {
     use super::*;
 
     fn args() -> ClientArgs {
-        ClientArgs { url: "http://weir.example".parse().unwrap(), token_file: None, ca: None }
+        let server = ServerArgs { url: "http://weir.example".parse().unwrap(), ca: None };
+        ClientArgs { server, token_file: None }
     }
 
     #[test]

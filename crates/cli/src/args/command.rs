@@ -3,11 +3,13 @@
 use crate::args::demo::{self, DemoArgs};
 use crate::args::environment::{variable, without_empty_variables};
 use crate::args::error::ArgsError;
+use crate::args::health::{self, HealthArgs};
 use crate::args::load::{self, LoadArgs, LoadSettings};
 use crate::args::reference::{self, ReferenceArgs};
 use crate::args::send::{self, SendArgs};
 use crate::args::serve::{self, ServeArgs};
 use crate::args::top::{self, TopArgs};
+use crate::client::health::HealthOptions;
 use crate::client::reference::{PutOptions, ShowOptions};
 use crate::client::send::SendOptions;
 use crate::demo::DemoSettings;
@@ -33,6 +35,8 @@ pub(crate) enum Command {
     ReferenceShow(ShowOptions),
     /// Show the live metrics of a server.
     Top(TopOptions),
+    /// Check the health of a server.
+    Health(HealthOptions),
     /// Run a server with generated traffic.
     Demo(DemoSettings),
     /// Print the completions of a shell.
@@ -84,6 +88,9 @@ enum CommandArgs {
     /// Show live metrics in the terminal.
     #[command(after_help = top::AFTER_HELP)]
     Top(TopArgs),
+    /// Check that a server responds, or accepts events, for health checks of containers.
+    #[command(after_help = health::AFTER_HELP)]
+    Health(HealthArgs),
     /// Run a server with generated traffic.
     #[command(after_help = demo::AFTER_HELP)]
     Demo(DemoArgs),
@@ -127,6 +134,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         CommandArgs::Reference(ReferenceArgs::Put(args)) => args.validate(variable).map(Command::ReferencePut),
         CommandArgs::Reference(ReferenceArgs::Show(args)) => args.validate(variable).map(Command::ReferenceShow),
         CommandArgs::Top(args) => args.validate(variable).map(Command::Top),
+        CommandArgs::Health(args) => Ok(Command::Health(args.validate())),
         CommandArgs::Demo(args) => args.validate(variable).map(Command::Demo),
         CommandArgs::Completions { shell } => Ok(Command::Completions(shell)),
         CommandArgs::Man { out } => Ok(Command::Man(out)),
@@ -163,13 +171,14 @@ mod tests {
     #[test]
     fn each_command_has_its_settings() {
         type IsCommand = fn(&Command) -> bool;
-        let commands: [(&[&str], IsCommand); 9] = [
+        let commands: [(&[&str], IsCommand); 10] = [
             (&["serve"], |command| matches!(command, Command::Serve(_))),
             (&["load"], |command| matches!(command, Command::Load(_))),
             (&["send", "-"], |command| matches!(command, Command::Send(_))),
             (&["reference", "put", "-"], |command| matches!(command, Command::ReferencePut(_))),
             (&["reference", "show", "u-1"], |command| matches!(command, Command::ReferenceShow(_))),
             (&["top"], |command| matches!(command, Command::Top(_))),
+            (&["health", "--ready"], |command| matches!(command, Command::Health(HealthOptions { ready: true, .. }))),
             (&["demo"], |command| matches!(command, Command::Demo(_))),
             (&["completions", "zsh"], |command| *command == Command::Completions(Shell::Zsh)),
             (&["man", "--out", "x"], |command| *command == Command::Man(Some("x".into()))),

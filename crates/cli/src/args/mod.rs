@@ -8,6 +8,7 @@ mod demo;
 mod environment;
 mod error;
 mod generate;
+mod health;
 mod load;
 mod memory;
 mod option_name;

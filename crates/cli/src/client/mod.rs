@@ -1,7 +1,8 @@
-//! The clients of a running server: the HTTP client, `weir send` and `weir reference`.
+//! The clients of a running server: the HTTP client, `weir send`, `weir reference` and `weir health`.
 
 mod base_url;
 mod escape_control;
+pub(crate) mod health;
 mod http;
 mod input;
 pub(crate) mod reference;

@@ -26,7 +26,7 @@ struct File {
 /// The file with this name in the folder `dashboard`, served at `$path`.
 macro_rules! file {
     ($path:expr, $name:literal, $media_type:expr) => {
-        File { path: $path, media_type: $media_type, content: include_bytes!(concat!("../../../../dashboard/", $name)) }
+        File { path: $path, media_type: $media_type, content: include_bytes!(concat!("../../dashboard/", $name)) }
     };
 }
 
