@@ -1,5 +1,6 @@
 //! Header fields: lists and parameters, one character at a time (RFC 9110, 5.6), and the results for `Prefer`,
-//! `Content-Type`, `Accept`, `Accept-Encoding` and `Content-Encoding`. The input is the values of one header field, one per line.
+//! `Content-Type`, `Accept`, `Accept-Encoding` and `Content-Encoding`. The input is the values of one header field, one
+//! per line.
 
 use crate::{Target, fields};
 use http::HeaderValue;
@@ -190,8 +191,8 @@ fn thousandths(weight: &str) -> Option<u32> {
     (thousandths <= 1_000).then_some(thousandths)
 }
 
-/// RFC 9110, 12.5.3: the coding with the greater weight, zstd if both have the same, and neither if the response as it is
-/// has a greater weight.
+/// RFC 9110, 12.5.3: the coding with the greater weight, zstd if both have the same, and neither if the response as it
+/// is has a greater weight.
 fn response_coding(readable: &[&str]) -> Option<&'static str> {
     let members: Vec<_> =
         readable.iter().flat_map(|field| split(field, ',')).map(|member| split(&member, ';')).collect();

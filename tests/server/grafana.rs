@@ -53,9 +53,9 @@ fn delay_secs(dashboard: &Value) -> i64 {
 
 /// The `Accept` field of a query.
 fn accept(target: &Value) -> &str {
-    let fields = list(&target["url_options"], "headers").iter();
-    let accept = fields.filter(|field| text(field, "key") == "Accept").map(|field| text(field, "value"));
-    accept.last().unwrap_or(PLUGIN_ACCEPT)
+    let mut fields = list(&target["url_options"], "headers").iter();
+    let accept = fields.rfind(|field| text(field, "key") == "Accept");
+    accept.map_or(PLUGIN_ACCEPT, |field| text(field, "value"))
 }
 
 fn is_of_type(value: &Value, kind: &str) -> bool {

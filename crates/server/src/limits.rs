@@ -27,8 +27,8 @@ pub const CONNECTION_BUFFER_BYTES_MAX: usize = 64 << 10;
 /// The size limit of a request target in bytes: the path and the query.
 pub const TARGET_BYTES_MAX: usize = 16 << 10;
 
-/// The size limit of a request line in bytes. It is larger than the longest target, so that a request line that is cut at
-/// this length still has too long a target.
+/// The size limit of a request line in bytes. It is larger than the longest target, so that a request line that is cut
+/// at this length still has too long a target.
 pub const REQUEST_LINE_BYTES_MAX: usize = 24 << 10;
 
 /// The most header fields of a request.

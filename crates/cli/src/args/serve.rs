@@ -122,9 +122,9 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "WEIR_TLS_KEY", value_name = "FILE")]
     pub(super) tls_key: Option<PathBuf>,
 
-    /// Further host names that requests may have in their Host field, separated by commas, or "*" for all. Requests with
-    /// a token need none. A server on a loopback address accepts loopback names; others accept all names until some are
-    /// listed here.
+    /// Further host names that requests may have in their Host field, separated by commas, or "*" for all. Requests
+    /// with a token need none. A server on a loopback address accepts loopback names; others accept all names until
+    /// some are listed here.
     #[arg(long, env = "WEIR_ALLOWED_HOSTS", value_name = "HOST,…|*", value_delimiter = ',')]
     pub(super) allowed_hosts: Vec<String>,
 

@@ -152,8 +152,8 @@ impl<S> TimeoutIo<S> {
 }
 
 /// The bytes that hyper reads in place of the faulty ones, so that the request is rejected: by hyper with 400, or with
-/// 431 where the head is too large already; by the router with 414 where the request line is cut. They hold the end of a
-/// head, because hyper parses a head in pieces only when it sees the end.
+/// 431 where the head is too large already; by the router with 414 where the request line is cut. They hold the end of
+/// a head, because hyper parses a head in pieces only when it sees the end.
 fn invalid_bytes(error: FramingError) -> &'static [u8] {
     match error {
         FramingError::HeadTooLarge => b"\r\n\r\n",

@@ -103,8 +103,8 @@ fn weaken_tag(headers: &mut HeaderMap) {
     }
 }
 
-/// A body in small pieces, with a pause after each. So the compression of a large response does not keep a worker of the
-/// runtime from other connections. It holds the memory of its encoder.
+/// A body in small pieces, with a pause after each. So the compression of a large response does not keep a worker of
+/// the runtime from other connections. It holds the memory of its encoder.
 struct PacedBody {
     body: Body,
     rest: Bytes,

@@ -25,8 +25,8 @@ pub(crate) static EVENTS: SupportedMediaTypes = SupportedMediaTypes {
     default: Some(headers::JSON),
 };
 
-/// The media types of `POST /events` where web pages of other origins may post. A browser sends text without a preflight,
-/// for example by `navigator.sendBeacon`.
+/// The media types of `POST /events` where web pages of other origins may post. A browser sends text without a
+/// preflight, for example by `navigator.sendBeacon`.
 pub(crate) static EVENTS_OF_PAGES: SupportedMediaTypes = SupportedMediaTypes {
     field: ACCEPT,
     media_types: &[

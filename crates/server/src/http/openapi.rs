@@ -27,9 +27,9 @@ use weir_api::{ATTRIBUTE, EVENT_TYPE, ProblemDocument, Role};
             Every response that is neither 2xx nor 304 is a problem document (RFC 9457) with a stable `code`. \
             If a request head is not valid HTTP/1.1 or HTTP/1.0, the server sends 400 or 431 and closes the \
             connection. `HEAD` works wherever `GET` does. Query strings are parsed like HTML forms: `+` is a space, \
-            and a `%` that starts no escape stands for itself. Responses of more than 4 KiB are compressed with gzip or \
-            zstd if `Accept-Encoding` allows it; streams never are. The server can allow web pages of other origins to \
-            read and to post events. Then it answers their preflights."
+            and a `%` that starts no escape stands for itself. Responses of more than 4 KiB are compressed with gzip \
+            or zstd if `Accept-Encoding` allows it; streams never are. The server can allow web pages of other origins \
+            to read and to post events. Then it answers their preflights."
     ),
     components(schemas(ProblemDocument)),
     tags(
