@@ -42,7 +42,8 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="${emulator[*]}"
 "$RUSTC" --version
 # Emulation is slow, so each property has fewer cases. The tests run one after another: some wait for the grace period of
-# an epoch, which a preempted thread of another test would hold up.
+# an epoch, which a preempted thread of another test would hold up. The skipped tests try millions of
+# texts, or make a million chunks.
 export PROPTEST_CASES=${PROPTEST_CASES:-16}
 cargo test --locked --target "$target" -p weir --lib -- --test-threads=1 \
     --skip all_parsers_agree_on_every_short_text --skip a_million_chunks_are_dropped_without_recursion
