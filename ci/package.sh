@@ -42,7 +42,7 @@ step ci/package/sbom.sh "$host"
 step ci/package/crates.sh
 
 printf '\n%12s  %s\n' bytes file
-find target/artifacts target/package -maxdepth 1 -type f \
+find target/artifacts "${CARGO_TARGET_DIR:-target}/package" -maxdepth 1 -type f \
     \( -name '*.deb' -o -name '*.tar.gz' -o -name '*.json' -o -name '*.crate' \) -printf '%12s  %f\n'
 find "target/artifacts/stage/$host" -maxdepth 1 -type f -name 'weir*' -printf '%12s  stage/%f\n'
 size_max=15000000

@@ -12,7 +12,7 @@ target=${1:-$(rustc -vV | sed -n 's/^host: //p')}
 pkgid=$(cargo pkgid --locked -p weir-cli)
 sbom=target/artifacts/weir-${pkgid##*[@#]}-$target.cdx.json
 mkdir -p target/artifacts
-# The tool writes a file beside the manifest of every member of the workspace.
+# The tool writes a file next to the manifest of every member of the workspace.
 file=weir-sbom-$$
 trap 'find . -path ./target -prune -o -name "$file.json" -exec rm {} +' EXIT
 cargo cyclonedx --manifest-path crates/cli/Cargo.toml --format json --spec-version 1.5 --target "$target" \

@@ -37,9 +37,10 @@ impl Client {
     /// side early.
     pub(crate) async fn gone(&self) {
         let Some(Peer { socket, .. }) = &self.0 else { return pending().await };
-        loop {
+        while let Ok(1..) = socket.peek(&mut [0]).await {
+            // These are bytes of a further request, or the end of a TLS session. The end of the connection may follow
+            // them, and shows only in the readiness.
             match socket.ready(Interest::READABLE).await {
-                // There are bytes of a further request. The end of the connection may come behind them.
                 Ok(ready) if !ready.is_read_closed() => sleep(limits::CLIENT_POLL_PERIOD).await,
                 Ok(_) | Err(_) => return,
             }
@@ -67,6 +68,8 @@ fn network(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::poll_fn;
+    use std::task::Poll;
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
 
@@ -75,6 +78,22 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, address) = listener.accept().await.unwrap();
         (Client::of(Arc::new(socket), address.ip()), client)
+    }
+
+    #[tokio::test]
+    async fn nothing_is_polled_while_the_client_is_silent() {
+        let (client, mut stream) = connected().await;
+        stream.write_all(b"GET").await.unwrap();
+        let Some(Peer { socket, .. }) = &client.0 else { unreachable!() };
+        socket.readable().await.unwrap();
+        // After this read, the readiness of the socket is out of date.
+        assert_eq!(socket.try_read(&mut [0; 8]).unwrap(), 3);
+        let mut gone = Box::pin(client.gone());
+        assert!(poll_fn(|cx| Poll::Ready(gone.as_mut().poll(cx).is_pending())).await);
+        let after = socket.try_io(Interest::READABLE, || Ok(()));
+        assert_eq!(after.unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "the client waits for the socket");
+        drop(stream);
+        gone.await;
     }
 
     #[tokio::test]

@@ -22,7 +22,7 @@ mod tokens;
 pub use http::parsers as internals;
 
 pub use edge::{Endpoint, Tls, TlsError, serve as serve_app};
-pub use http::{AllowedHosts, App, CorsOrigins, HttpConfig, Origin};
+pub use http::{Allowed, AllowedHost, AllowedHosts, App, CorsOrigins, HttpConfig, Origin};
 pub use min_rate::Timeouts;
 pub use serve::{Reloader, Server};
 pub use settings::{Settings, TlsFiles};

@@ -27,8 +27,7 @@ pub const CONNECTION_BUFFER_BYTES_MAX: usize = 64 << 10;
 /// The size limit of a request target in bytes: the path and the query.
 pub const TARGET_BYTES_MAX: usize = 16 << 10;
 
-/// The size limit of a request line in bytes. It is larger than the longest target, so that a request line that is cut
-/// at this length still has too long a target.
+/// The size limit of a request line in bytes. A longer request line is cut, and then the request is rejected.
 pub const REQUEST_LINE_BYTES_MAX: usize = 24 << 10;
 
 /// The most header fields of a request.
@@ -162,7 +161,7 @@ pub const QUERIES_QUEUED_PER_PERMIT: usize = 1_024;
 /// One client holds at most one of this many parts of a queue of queries, and of the distinct queries of live streams.
 pub const CLIENT_PARTS: usize = 2;
 
-/// How often the server looks whether a client is gone that has sent bytes of a further request.
+/// How often the server checks whether a client has gone that has sent bytes of a further request.
 pub const CLIENT_POLL_PERIOD: Duration = Duration::from_millis(250);
 
 /// How long a request may wait for a permit before it is rejected.
@@ -182,11 +181,8 @@ pub const LATE_PROBES: usize = 3;
 /// The smallest adaptive limit: this many batches are always admitted.
 pub const ADAPTIVE_LIMIT_MIN: usize = 4;
 
-/// The most hosts that `--allowed-hosts` can list.
-pub const ALLOWED_HOSTS_MAX: usize = 64;
-
-/// The most origins that `--cors-origins` can list.
-pub const CORS_ORIGINS_MAX: usize = 64;
+/// The most hosts that `--allowed-hosts` can list, and the most origins that `--cors-origins` can list.
+pub const ALLOWED_MAX: usize = 64;
 
 /// How long a browser may keep the response to a preflight. Browsers have limits of their own.
 pub const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7_200);

@@ -73,7 +73,7 @@ fn verdicts_are_compressed_and_a_client_that_accepts_nothing_loses_none() {
 }
 
 #[test]
-fn a_head_answer_tells_that_the_encoding_varies() {
+fn a_response_to_head_says_that_the_encoding_varies() {
     let server = Server::start();
     let reply = server.request("HEAD", "/openapi.json", &[("accept-encoding", "gzip")], None);
     assert_eq!((reply.header("content-encoding"), reply.header("vary")), ("", "accept-encoding"));

@@ -81,15 +81,16 @@ fn an_entity_tag_depends_on_the_content_and_saves_the_transfer() {
         let path = path_of(&file);
         let full = server.get(&path);
         let tag = full.header("etag").to_owned();
-        assert!(tag.len() > 3 && tag.starts_with('"') && tag.ends_with('"'), "{tag}");
-        for known in [tag.as_str(), &format!("W/{tag}"), &format!("\"7\", {tag}"), "*"] {
+        let strong = tag.strip_prefix("W/").expect("compressed files have other bytes");
+        assert!(strong.len() > 3 && strong.starts_with('"') && strong.ends_with('"'), "{tag}");
+        for known in [tag.as_str(), strong, &format!("\"7\", {tag}"), "*"] {
             let reply = server.get_with(&[("if-none-match", known)], &path);
             assert_eq!(
                 (reply.status, reply.body.len(), reply.header("etag")),
                 (304, 0, tag.as_str()),
                 "{path} {known}"
             );
-            assert_eq!(reply.header("cache-control"), "no-cache");
+            assert_eq!((reply.header("cache-control"), reply.header("vary")), ("no-cache", "accept-encoding"));
             assert_eq!(reply.header("content-type"), "");
         }
         let reply = server.get_with(&[("if-none-match", "\"7\"")], &path);

@@ -147,8 +147,12 @@ fn a_target_is_bounded() {
         connection.send(request(target_bytes));
         assert_eq!(connection.reply().problem(), problem(414, "uri_too_long"));
     }
-    let post = request(MIB).replace("GET /healthz", "POST /events");
-    assert_eq!(statuses(&server, post), [414], "a cut request is not executed");
+    for start in ["POST /events?", "GET /metrics#", "GET http://localhost/metrics?", "PUT /reference/users#"] {
+        let cut = request(MIB).replacen("GET /healthz?", start, 1);
+        assert_eq!(statuses(&server, cut), [414], "a cut request is not executed: {start}");
+    }
+    let authority = request(MIB).replacen("GET /healthz?", &format!("GET http://{}/", "x".repeat(9_000)), 1);
+    assert_eq!(statuses(&server, authority), [414]);
     let method = format!("{} / HTTP/1.1\r\nhost: localhost\r\n\r\n", "X".repeat(MIB));
     assert!([400, 431].contains(&statuses(&server, method)[0]));
 }

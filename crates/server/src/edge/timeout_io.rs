@@ -151,13 +151,16 @@ impl<S> TimeoutIo<S> {
     }
 }
 
+/// The end of a request whose target is cut. The router rejects a request with this field.
+const CUT_TARGET: &str = " HTTP/1.1\r\nx-weir-target-cut: 1\r\n\r\n";
+
 /// The bytes that hyper reads in place of the faulty ones, so that the request is rejected: by hyper with 400, or with
 /// 431 where the head is too large already; by the router with 414 where the request line is cut. They hold the end of
 /// a head, because hyper parses a head in pieces only when it sees the end.
 fn invalid_bytes(error: FramingError) -> &'static [u8] {
     match error {
         FramingError::HeadTooLarge => b"\r\n\r\n",
-        FramingError::RequestLineTooLong => b" HTTP/1.1\r\n\r\n",
+        FramingError::RequestLineTooLong => CUT_TARGET.as_bytes(),
         FramingError::Ambiguous => b"\0\n\n",
     }
 }
@@ -463,7 +466,8 @@ mod tests {
         let mut too_long = b"GET /".to_vec();
         too_long.resize(2 * limits::HEAD_BYTES_MAX, b'x');
         let passed = passes(too_long.clone()).await;
-        assert!(passed == [&too_long[..limits::REQUEST_LINE_BYTES_MAX], b" HTTP/1.1\r\n\r\n"].concat());
+        assert!(passed == [&too_long[..limits::REQUEST_LINE_BYTES_MAX], CUT_TARGET.as_bytes()].concat());
+        assert_eq!(CUT_TARGET.split([':', '\n']).nth(1), Some(crate::http::TARGET_CUT));
     }
 
     #[tokio::test]

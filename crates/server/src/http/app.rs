@@ -6,6 +6,7 @@ use crate::http::concurrency_limiter::ConcurrencyLimiter;
 use crate::http::config::HttpConfig;
 use crate::http::live_streams::LiveStreams;
 use crate::http::problem::Overload;
+use crate::http::query_limiter::QueryLimiter;
 use crate::http::reject_log::RejectLog;
 use crate::http::server_metrics::ServerMetrics;
 use crate::limits;
@@ -33,9 +34,9 @@ pub struct App {
     /// Limits batches that are too large for a runtime worker.
     pub(super) ingest_limiter: ConcurrencyLimiter,
     /// Limits queries that add up the totals of seconds.
-    pub(super) query_limiter: ConcurrencyLimiter,
+    pub(super) query_limiter: QueryLimiter,
     /// Limits queries that scan every run of their window.
-    pub(super) scan_limiter: ConcurrencyLimiter,
+    pub(super) scan_limiter: QueryLimiter,
     /// Limits changes of the reference table.
     pub(super) change_limiter: ConcurrencyLimiter,
     pub(super) streams: LiveStreams,
@@ -61,8 +62,8 @@ impl App {
             bodies: BodyMemory::new(config.max_bodies_bytes),
             responses: BodyMemory::new(config.max_responses_bytes()),
             ingest_limiter: ConcurrencyLimiter::new(cores, limits::QUEUED_PER_PERMIT),
-            query_limiter: ConcurrencyLimiter::new(limits::CONCURRENT_QUERIES, limits::QUERIES_QUEUED_PER_PERMIT),
-            scan_limiter: ConcurrencyLimiter::new(limits::CONCURRENT_SCANS, limits::QUEUED_PER_PERMIT),
+            query_limiter: QueryLimiter::new(limits::CONCURRENT_QUERIES, limits::QUERIES_QUEUED_PER_PERMIT),
+            scan_limiter: QueryLimiter::new(limits::CONCURRENT_SCANS, limits::QUEUED_PER_PERMIT),
             change_limiter: ConcurrencyLimiter::new(limits::CONCURRENT_REFERENCE_CHANGES, limits::QUEUED_PER_PERMIT),
             streams: LiveStreams::new(config.max_streams),
             reject_log: RejectLog::default(),

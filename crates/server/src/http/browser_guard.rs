@@ -5,13 +5,12 @@
 //! A role with a token needs no such check: the browser adds no token by itself.
 
 use crate::http::cors::CorsOrigins;
-use crate::http::hosts::HostPolicy;
-use crate::http::origin::{Origin, requested_host};
+use crate::http::hosts::{HostPolicy, requested_host};
+use crate::http::origin::Origin;
 use crate::http::problem::Problem;
 use crate::limits;
 use axum::extract::Request;
 use axum::http::header::ORIGIN;
-use axum::http::uri::Authority;
 
 /// The field in which a browser says how the origins of the page and of the request relate (W3C Fetch Metadata).
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
@@ -33,25 +32,23 @@ impl BrowserGuard {
     /// # Errors
     /// [`Problem::ForbiddenHost`], or else [`Problem::ForbiddenOrigin`].
     pub(super) fn check(&self, request: &Request) -> Result<(), Problem> {
-        let host =
-            requested_host(request).map_err(|field| forbidden_host(&String::from_utf8_lossy(field.as_bytes())))?;
-        if let Some(host) = host.as_ref().filter(|host| !self.hosts.allows(host)) {
-            return Err(forbidden_host(host.as_str()));
-        }
-        let is_allowed = is_same_origin(request, host.as_ref()) || self.cors_origins.allow(request);
+        self.hosts
+            .check(request)
+            .map_err(|host| Problem::ForbiddenHost { host: host.chars().take(limits::HOST_CHARS_SHOWN).collect() })?;
+        let is_allowed = is_same_origin(request) || self.cors_origins.allow(request);
         if is_allowed { Ok(()) } else { Err(Problem::ForbiddenOrigin) }
     }
 }
 
-/// Whether no page of another origin makes the request, as far as its fields show. Only browsers send the fields.
-fn is_same_origin(request: &Request, host: Option<&Authority>) -> bool {
+/// Whether the request does not come from a page of another site, and each origin that it names is its own host. Only
+/// browsers send these fields. A page of the same site and another origin can make a `GET` without an `Origin`, but it
+/// cannot read the response.
+fn is_same_origin(request: &Request) -> bool {
     let is_cross_site = request.headers().get_all(SEC_FETCH_SITE).iter().any(|site| site == "cross-site");
+    let host = requested_host(request).ok().flatten();
     let mut origins = request.headers().get_all(ORIGIN).iter().map(Origin::of_field);
-    !is_cross_site && origins.all(|origin| origin.zip(host).is_some_and(|(origin, host)| origin.is_of(host)))
-}
-
-fn forbidden_host(host: &str) -> Problem {
-    Problem::ForbiddenHost { host: host.chars().take(limits::HOST_CHARS_SHOWN).collect() }
+    let is_own = |origin: Option<Origin>| origin.zip(host.as_ref()).is_some_and(|(origin, host)| origin.is_of(host));
+    !is_cross_site && origins.all(is_own)
 }
 
 #[cfg(test)]

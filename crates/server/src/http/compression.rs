@@ -1,24 +1,21 @@
 //! Compression of large responses, in the content coding that the client prefers.
 //!
-//! The layer of tower-http compresses. It gets only responses for which this file has found a coding and reserved
+//! The layer of tower-http compresses, on the workers of the runtime and in small pieces. It gets only responses for which this file has found a coding and reserved
 //! memory: by itself it answers 406 when it finds no coding, although the request has already taken effect.
 
 use crate::http::app::App;
-use crate::http::body_memory::BodyPermit;
 use crate::http::header;
+use crate::http::paced_body::PacedBody;
 use crate::limits;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG, VARY};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, VARY};
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::Response;
-use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Body as _;
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use tower::{Layer as _, ServiceExt as _};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -74,7 +71,9 @@ fn weight_of(headers: &HeaderMap, coding: &str) -> Option<u16> {
 /// Says that the response to another `Accept-Encoding` may differ, if the response is large enough.
 fn mark_varying(mut response: Response) -> Response {
     let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if response.body().size_hint().exact().max(length).is_some_and(|bytes| bytes > limits::UNCOMPRESSED_BYTES_MAX) {
+    let is_large = |bytes: u64| bytes > limits::UNCOMPRESSED_BYTES_MAX;
+    let is_known = response.headers().get_all(VARY).iter().any(|field| field == ACCEPT_ENCODING.as_str());
+    if response.body().size_hint().exact().max(length).is_some_and(is_large) && !is_known {
         response.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
     }
     response
@@ -91,62 +90,12 @@ fn prepare(app: &App, mut response: Response) -> Response {
         return response;
     }
     response.extensions_mut().insert(Compressible);
-    weaken_tag(response.headers_mut());
-    response.map(|body| Body::new(PacedBody { body, rest: Bytes::new(), paused: false, _permit: permit }))
-}
-
-/// A strong entity tag stands for exact bytes, which differ from one coding to the next (RFC 9110, 8.8.1).
-fn weaken_tag(headers: &mut HeaderMap) {
-    if let Some(tag) = headers.get_mut(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\"")) {
-        let weak = [b"W/", tag.as_bytes()].concat();
-        *tag = HeaderValue::from_bytes(&weak).expect("a tag is a valid field value, and so is its weak form");
-    }
-}
-
-/// A body in small pieces, with a pause after each. So the compression of a large response does not keep a worker of
-/// the runtime from other connections. It holds the memory of its encoder.
-struct PacedBody {
-    body: Body,
-    rest: Bytes,
-    paused: bool,
-    _permit: BodyPermit,
-}
-
-impl HttpBody for PacedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if std::mem::take(&mut self.paused) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        while self.rest.is_empty() {
-            match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.rest = data,
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
-                },
-                end => return Poll::Ready(end),
-            }
-        }
-        let piece_bytes = self.rest.len().min(limits::COMPRESSED_PIECE_BYTES);
-        self.paused = true;
-        let piece = self.rest.split_to(piece_bytes);
-        Poll::Ready(Some(Ok(Frame::data(piece))))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let mut size = self.body.size_hint();
-        size.set_lower(size.lower() + self.rest.len() as u64);
-        size
-    }
+    response.map(|body| Body::new(PacedBody::new(body, permit)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::BodyExt as _;
 
     fn preferred(fields: &[&str]) -> Option<&'static str> {
         let mut headers = HeaderMap::new();
@@ -183,29 +132,5 @@ mod tests {
         ] {
             assert_eq!(preferred(fields), None, "{fields:?}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_paced_body_has_the_same_bytes_in_small_pieces() {
-        let content: Vec<u8> = (0..limits::COMPRESSED_PIECE_BYTES * 2 + 7).map(|i| i as u8).collect();
-        let permit = crate::http::body_memory::BodyMemory::new(1).permit();
-        let mut body = PacedBody { body: content.clone().into(), rest: Bytes::new(), paused: false, _permit: permit };
-        assert_eq!(body.size_hint().exact(), Some(content.len() as u64));
-        let mut pieces = vec![];
-        while let Some(frame) = body.frame().await {
-            pieces.push(frame.unwrap().into_data().unwrap());
-        }
-        assert_eq!(pieces.iter().map(Bytes::len).max(), Some(limits::COMPRESSED_PIECE_BYTES));
-        assert_eq!(pieces.concat(), content);
-    }
-
-    #[test]
-    fn the_tag_of_a_compressed_response_is_weak() {
-        let weakened = |tag: &str| {
-            let mut headers = HeaderMap::from_iter([(ETAG, tag.parse().unwrap())]);
-            weaken_tag(&mut headers);
-            headers[ETAG].to_str().unwrap().to_owned()
-        };
-        assert_eq!([weakened("\"7\""), weakened("W/\"7\"")], ["W/\"7\"", "W/\"7\""]);
     }
 }

@@ -1,7 +1,5 @@
 //! Concurrency limits for work that must not block the workers of the runtime.
 
-use crate::client::Client;
-use crate::http::client_shares::ClientShares;
 use crate::http::problem::{Overload, Problem};
 use crate::limits;
 use std::future::pending;
@@ -14,33 +12,16 @@ use tokio::time::timeout;
 /// bounded FIFO queue. Work beyond the queue is rejected at once: a queue without a bound only adds delay.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimiter {
-    permits: Arc<Semaphore>,
+    pub(super) permits: Arc<Semaphore>,
     /// Bounds the running and the waiting work together.
-    queue: Semaphore,
-    /// Bounds the part of the queue that one client holds.
-    shares: ClientShares,
+    pub(super) queue: Semaphore,
 }
 
 impl ConcurrencyLimiter {
     /// A limiter with `permits` permits, and a queue of `queued_per_permit` for each of them.
     pub(crate) fn new(permits: usize, queued_per_permit: usize) -> Self {
-        let places = permits * (1 + queued_per_permit);
-        let shares = ClientShares::new((places / limits::CLIENT_PARTS).max(1));
-        Self { permits: Arc::new(Semaphore::new(permits)), queue: Semaphore::new(places), shares }
-    }
-
-    /// Runs `work` for a client, as [`run`](Self::run) does. One client holds at most one of [`limits::CLIENT_PARTS`]
-    /// parts of the queue. A client that closes its sending side while it waits gives up its place.
-    ///
-    /// # Errors
-    /// [`Problem::Overloaded`], as of [`run`](Self::run), or when the client holds its part of the queue or is gone.
-    pub(crate) async fn run_for<T: Send + 'static>(
-        &self,
-        client: &Client,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Problem> {
-        let _share = self.shares.try_acquire(client).ok_or(Problem::Overloaded(Overload::QueueFull))?;
-        self.run_unless(client.gone(), work).await
+        let queue = Semaphore::new(permits * (1 + queued_per_permit));
+        Self { permits: Arc::new(Semaphore::new(permits)), queue }
     }
 
     /// Runs `work` once it has a permit. If the caller is dropped before that, the work never starts; started work
@@ -52,8 +33,11 @@ impl ConcurrencyLimiter {
         self.run_unless(pending(), work).await
     }
 
-    /// Runs `work` once it has a permit, unless `given_up` completes before.
-    async fn run_unless<T: Send + 'static>(
+    /// [`run`](Self::run), unless `given_up` completes before there is a permit.
+    ///
+    /// # Errors
+    /// [`Problem::Overloaded`], as of [`run`](Self::run), or when it is given up.
+    pub(crate) async fn run_unless<T: Send + 'static>(
         &self,
         given_up: impl Future<Output = ()>,
         work: impl FnOnce() -> T + Send + 'static,
@@ -84,7 +68,6 @@ mod tests {
     use std::future::poll_fn;
     use std::sync::mpsc;
     use std::task::Poll;
-    use tokio::net::{TcpListener, TcpStream};
 
     #[tokio::test]
     async fn work_waits_for_a_permit_and_never_starts_for_a_dropped_caller() {
@@ -109,50 +92,6 @@ mod tests {
         holder.await.unwrap().unwrap().unwrap();
         assert_eq!(limiter.run(|| 7).await.unwrap(), 7);
         assert!(starts.try_recv().is_err());
-    }
-
-    /// Two sockets, and their clients as the server sees them. The clients have different addresses.
-    async fn connected() -> [(TcpStream, Client); 2] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let connect = async |network: [u8; 4]| {
-            let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            let (socket, _) = listener.accept().await.unwrap();
-            (stream, Client::of(Arc::new(socket), network.into()))
-        };
-        [connect([10, 0, 0, 1]).await, connect([10, 0, 0, 2]).await]
-    }
-
-    #[tokio::test]
-    async fn a_waiting_client_that_goes_gives_up_its_place() {
-        let limiter = ConcurrencyLimiter::new(1, 3);
-        let permit = limiter.permits.acquire().await.unwrap();
-        let [(stream, client), _] = connected().await;
-        let gone = async {
-            tokio::task::yield_now().await;
-            drop(stream);
-        };
-        let (outcome, ()) = tokio::join!(limiter.run_for(&client, || 7), gone);
-        assert!(matches!(outcome, Err(Problem::Overloaded(Overload::QueueFull))));
-        assert_eq!(limiter.queue.available_permits(), 4);
-        drop(permit);
-        assert_eq!(limiter.run_for(&client, || 7).await.unwrap(), 7, "work with a free permit runs all the same");
-    }
-
-    #[tokio::test]
-    async fn one_client_holds_at_most_its_part_of_the_queue() {
-        let limiter = ConcurrencyLimiter::new(1, 3);
-        let _permit = limiter.permits.acquire().await.unwrap();
-        let [(_one, one), (_other, other)] = connected().await;
-        let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(limiter.run_for(&one, || 7))).collect();
-        for work in &mut waiting {
-            assert!(poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx).is_pending())).await);
-        }
-        assert!(matches!(limiter.run_for(&one, || 7).await, Err(Problem::Overloaded(Overload::QueueFull))));
-        let mut theirs = Box::pin(limiter.run_for(&other, || 7));
-        assert!(poll_fn(|cx| Poll::Ready(theirs.as_mut().poll(cx).is_pending())).await);
-        waiting.pop();
-        let mut again = Box::pin(limiter.run_for(&one, || 7));
-        assert!(poll_fn(|cx| Poll::Ready(again.as_mut().poll(cx).is_pending())).await, "a place was given back");
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //! tower-http writes the header fields. It answers every `OPTIONS` request, so it only gets the requests that pages of
 //! other origins may make.
 
+use crate::http::allowed::Allowed;
 use crate::http::origin::Origin;
 use crate::limits;
 use axum::extract::{Request, State};
@@ -18,35 +19,9 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use weir_api::headers;
 
 /// The origins whose pages may post events, and may read what their role allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CorsOrigins {
-    /// These origins.
-    Listed(Vec<Origin>),
-    /// All origins.
-    Any,
-}
-
-impl Default for CorsOrigins {
-    fn default() -> Self {
-        Self::Listed(Vec::new())
-    }
-}
+pub type CorsOrigins = Allowed<Origin>;
 
 impl CorsOrigins {
-    /// Parses a list of origins, such as `https://app.example`; or just `*`.
-    ///
-    /// # Errors
-    /// One line that names the invalid origin.
-    pub fn parse(origins: &[String]) -> Result<Self, String> {
-        if origins == ["*"] {
-            return Ok(Self::Any);
-        }
-        if origins.len() > limits::CORS_ORIGINS_MAX {
-            return Err(format!("at most {} origins can be listed", limits::CORS_ORIGINS_MAX));
-        }
-        origins.iter().map(|origin| origin.parse()).collect::<Result<_, _>>().map(Self::Listed)
-    }
-
     /// Whether no page of another origin may make a request.
     pub(super) fn is_none(&self) -> bool {
         matches!(self, Self::Listed(origins) if origins.is_empty())
@@ -54,7 +29,7 @@ impl CorsOrigins {
 
     /// Whether the page that makes this request may make it.
     pub(super) fn allow(&self, request: &Request) -> bool {
-        is_shared(request) && self.include_all(request.headers().get_all(ORIGIN))
+        may_cross_origins(request) && self.include_all(request.headers().get_all(ORIGIN))
     }
 
     /// Whether there is an origin, and each is one of these.
@@ -89,7 +64,7 @@ impl CorsOrigins {
     }
 }
 
-/// The response fields that a page may read, beside those that every page may read.
+/// The response fields that a page may read, in addition to those that every page may read.
 const EXPOSED: [HeaderName; 7] = [
     ACCEPT,
     ACCEPT_ENCODING,
@@ -102,12 +77,12 @@ const EXPOSED: [HeaderName; 7] = [
 
 /// Whether pages of other origins may make this request, or ask for it in a preflight: reads, and `POST`. The reference
 /// table can only be changed by other clients.
-fn is_shared(request: &Request) -> bool {
-    let asked = match *request.method() {
+fn may_cross_origins(request: &Request) -> bool {
+    let method = match *request.method() {
         Method::OPTIONS => request.headers().get(ACCESS_CONTROL_REQUEST_METHOD).map(HeaderValue::as_bytes),
         ref method => Some(method.as_str().as_bytes()),
     };
-    match asked {
+    match method {
         Some(b"GET" | b"HEAD") => true,
         Some(b"POST") => request.uri().path() == "/events",
         _ => false,
@@ -115,20 +90,20 @@ fn is_shared(request: &Request) -> bool {
 }
 
 /// Answers preflights, and lets pages of the configured origins read the responses.
-pub(super) struct Sharing {
+pub(super) struct Cors {
     /// None if there are no such origins.
     layer: Option<CorsLayer>,
 }
 
-impl Sharing {
+impl Cors {
     pub(super) fn with(origins: &CorsOrigins) -> Arc<Self> {
         Arc::new(Self { layer: (!origins.is_none()).then(|| origins.layer()) })
     }
 }
 
-/// The middleware of a [`Sharing`].
-pub(super) async fn share(State(sharing): State<Arc<Sharing>>, request: Request, next: Next) -> Response {
-    let Some(layer) = sharing.layer.as_ref().filter(|_| is_shared(&request)) else {
+/// The middleware of [`Cors`].
+pub(super) async fn allow_origins(State(cors): State<Arc<Cors>>, request: Request, next: Next) -> Response {
+    let Some(layer) = cors.layer.as_ref().filter(|_| may_cross_origins(&request)) else {
         return next.run(request).await;
     };
     let response: Result<_, Infallible> = layer.layer(next).oneshot(request).await;
@@ -150,10 +125,10 @@ mod tests {
 
     #[test]
     fn pages_may_read_and_post_events() {
-        let preflight = |path, asked| request(Method::OPTIONS, path, &[(ACCESS_CONTROL_REQUEST_METHOD, asked)]);
-        assert!(is_shared(&request(Method::POST, "/events", &[])));
-        assert!(is_shared(&preflight("/events", "POST")) && is_shared(&preflight("/metrics", "GET")));
-        assert!(is_shared(&request(Method::HEAD, "/reference/users", &[])));
+        let preflight = |path, method| request(Method::OPTIONS, path, &[(ACCESS_CONTROL_REQUEST_METHOD, method)]);
+        assert!(may_cross_origins(&request(Method::POST, "/events", &[])));
+        assert!(may_cross_origins(&preflight("/events", "POST")) && may_cross_origins(&preflight("/metrics", "GET")));
+        assert!(may_cross_origins(&request(Method::HEAD, "/reference/users", &[])));
         for request in [
             request(Method::PUT, "/reference/users", &[]),
             request(Method::POST, "/metrics", &[]),
@@ -162,7 +137,7 @@ mod tests {
             preflight("/reference/users", "PATCH"),
             preflight("/metrics", "POST"),
         ] {
-            assert!(!is_shared(&request), "{request:?}");
+            assert!(!may_cross_origins(&request), "{request:?}");
         }
     }
 
@@ -191,6 +166,5 @@ mod tests {
             let origins: Vec<_> = origins.iter().map(ToString::to_string).collect();
             assert!(CorsOrigins::parse(&origins).unwrap_err().contains("is not an origin"), "{origins:?}");
         }
-        assert!(CorsOrigins::parse(&vec!["http://a".to_owned(); limits::CORS_ORIGINS_MAX + 1]).is_err());
     }
 }

@@ -7,7 +7,7 @@ use crate::http::openapi_errors::FileErrors;
 use crate::http::problem::Problem;
 use axum::body::Body;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
@@ -139,7 +139,9 @@ fn show(path: &str, headers: &HeaderMap) -> Result<Response, Problem> {
     let mut response = Response::new(Body::from(Bytes::from_static(file.content)));
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(file.media_type));
-    fields.insert(ETAG, header::value(format!("\"{version}\"")));
+    // The tag is weak, because the bytes of a compressed response are others (RFC 9110, 8.8.1).
+    fields.insert(ETAG, header::value(format!("W/\"{version}\"")));
+    fields.insert(VARY, HeaderValue::from_static("accept-encoding"));
     fields.insert(CACHE_CONTROL, NO_CACHE);
     fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     fields.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

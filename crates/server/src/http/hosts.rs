@@ -2,45 +2,29 @@
 //! rebinding). Then the page and the server have the same origin for the browser, and only the `Host` field shows the
 //! foreign name.
 
-use crate::http::origin::port_of;
-use crate::limits;
+use crate::http::allowed::Allowed;
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 
 /// The hosts that requests may name in addition to those of the listen address.
+pub type AllowedHosts = Allowed<AllowedHost>;
+
+/// A host that requests may name. Without a port, it is allowed with every port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AllowedHosts {
-    /// These hosts. A host without a port is allowed with every port.
-    Listed(Vec<Authority>),
-    /// All hosts.
-    Any,
-}
+pub struct AllowedHost(Authority);
 
-impl Default for AllowedHosts {
-    fn default() -> Self {
-        Self::Listed(Vec::new())
-    }
-}
+impl FromStr for AllowedHost {
+    type Err = String;
 
-impl AllowedHosts {
-    /// Parses a list of hosts, such as `weir.example` or `weir.example:8080`; or just `*`.
-    ///
-    /// # Errors
-    /// One line that names the invalid host.
-    pub fn parse(hosts: &[String]) -> Result<Self, String> {
-        if hosts == ["*"] {
-            return Ok(Self::Any);
-        }
-        if hosts.len() > limits::ALLOWED_HOSTS_MAX {
-            return Err(format!("at most {} hosts can be listed", limits::ALLOWED_HOSTS_MAX));
-        }
-        let host = |text: &String| {
-            let host = text.parse().ok().filter(|host: &Authority| {
-                !host.host().is_empty() && !host.as_str().contains('@') && port_of(host).is_some()
-            });
-            host.ok_or_else(|| format!("{text:?} is not a host such as weir.example or weir.example:3000"))
-        };
-        hosts.iter().map(host).collect::<Result<_, _>>().map(Self::Listed)
+    fn from_str(text: &str) -> Result<Self, String> {
+        let host = text.parse().ok().filter(|host: &Authority| {
+            !host.host().is_empty() && !host.as_str().contains('@') && port_of(host).is_some()
+        });
+        host.map(Self).ok_or_else(|| format!("{text:?} is not a host such as weir.example or weir.example:3000"))
     }
 }
 
@@ -57,18 +41,34 @@ impl HostPolicy {
         Self { listen_ip: listen.ip().to_canonical(), allowed }
     }
 
-    /// Whether a request may name `host`. The names of a server that other machines can reach are unknown, so it allows
-    /// all names until some are listed.
-    pub(crate) fn allows(&self, host: &Authority) -> bool {
-        let listed = match &self.allowed {
-            AllowedHosts::Any => return true,
-            AllowedHosts::Listed(listed) => listed,
-        };
-        if listed.is_empty() && !self.listen_ip.is_loopback() {
-            return true;
+    /// The hosts that are listed, or none if all are allowed. The names of a server that other machines can reach are
+    /// unknown, so it allows all names until some are listed.
+    fn listed(&self) -> Option<&[AllowedHost]> {
+        match &self.allowed {
+            Allowed::Any => None,
+            Allowed::Listed(listed) => (!listed.is_empty() || self.listen_ip.is_loopback()).then_some(listed),
         }
+    }
+
+    /// Checks the host of a request.
+    ///
+    /// # Errors
+    /// The host, if the request may not name it. A request without a host is allowed: a browser always names one.
+    pub(crate) fn check(&self, request: &Request) -> Result<(), String> {
+        if self.listed().is_none() {
+            return Ok(());
+        }
+        match requested_host(request) {
+            Ok(Some(host)) if !self.allows(&host) => Err(host.to_string()),
+            Ok(_) => Ok(()),
+            Err(field) => Err(String::from_utf8_lossy(field.as_bytes()).into_owned()),
+        }
+    }
+
+    fn allows(&self, host: &Authority) -> bool {
+        let Some(listed) = self.listed() else { return true };
         let name = host.host().trim_end_matches('.').to_ascii_lowercase();
-        let is_listed = |listed: &Authority| {
+        let is_listed = |AllowedHost(listed): &AllowedHost| {
             listed.host().trim_end_matches('.').eq_ignore_ascii_case(&name)
                 && listed.port_u16().is_none_or(|port| host.port_u16() == Some(port))
         };
@@ -81,6 +81,27 @@ impl HostPolicy {
         let address = name.trim_matches(['[', ']']).parse::<IpAddr>().map(|address| address.to_canonical());
         address.is_ok_and(|address| address.is_loopback() || address == self.listen_ip && !address.is_unspecified())
     }
+}
+
+/// The host that a request is for: of an absolute target, else of the `Host` field (RFC 9112, 3.2.2). A request of
+/// HTTP/1.0 may have no field, and the field may be empty.
+///
+/// # Errors
+/// The field, if it is not a host.
+pub(super) fn requested_host(request: &Request) -> Result<Option<Authority>, HeaderValue> {
+    if let Some(authority) = request.uri().authority() {
+        return Ok(Some(authority.clone()));
+    }
+    let Some(field) = request.headers().get(HOST).filter(|field| !field.is_empty()) else { return Ok(None) };
+    let host = Authority::try_from(field.as_bytes()).ok().filter(|host| !host.as_str().contains('@'));
+    host.map(Some).ok_or_else(|| field.clone())
+}
+
+/// The port of an authority, if it has one. None if it is not a port number.
+pub(super) fn port_of(authority: &Authority) -> Option<Option<u16>> {
+    // `port_u16` returns None for both a missing and a malformed port.
+    let has_port = authority.as_str().len() > authority.host().len();
+    if has_port { authority.port_u16().map(Some) } else { Some(None) }
 }
 
 /// Whether a name in lower case always means this machine (RFC 6761, 6.3).
@@ -161,6 +182,21 @@ mod tests {
             let error = AllowedHosts::parse(&[host.to_owned()]).unwrap_err();
             assert!(error.starts_with(&format!("{host:?} is not a host")), "{error}");
         }
-        assert!(AllowedHosts::parse(&vec!["a".to_owned(); limits::ALLOWED_HOSTS_MAX + 1]).is_err());
+    }
+
+    #[test]
+    fn the_host_of_an_absolute_target_takes_precedence() {
+        let host = |target: &str, field: Option<&str>| {
+            let mut request = Request::new(axum::body::Body::empty());
+            *request.uri_mut() = target.parse().unwrap();
+            field.map(|field| request.headers_mut().insert(HOST, field.parse().unwrap()));
+            requested_host(&request).map(|host| host.map(|host| host.to_string()))
+        };
+        assert_eq!(host("/", Some("a:1")), Ok(Some("a:1".into())));
+        assert_eq!(host("http://b/", Some("a:1")), Ok(Some("b".into())));
+        assert_eq!([host("/", None), host("/", Some(""))], [Ok(None), Ok(None)]);
+        for field in ["a b", "u@a", "a, b", "a/b"] {
+            assert_eq!(host("/", Some(field)), Err(field.parse().unwrap()), "{field}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The shared state of the live streams: their permits, and the topics that they subscribe to.
 
-use crate::http::client_shares::ClientShares;
+use crate::http::client_permits::ClientPermits;
 use crate::http::problem::{Overload, Problem};
 use crate::limits;
 use bytes::Bytes;
@@ -15,8 +15,8 @@ pub(super) struct LiveStreams {
     /// One permit for each live stream that may be open.
     pub(super) permits: Arc<Semaphore>,
     topics: Mutex<HashMap<Query, Topic>>,
-    /// Bounds the part of the topics that exist because of one client.
-    pub(super) shares: ClientShares,
+    /// Bounds the part of the topics that one client has created.
+    pub(super) client_permits: ClientPermits,
     /// One permit for topics that need a scan, and one for the others. Topics take turns before they enter the
     /// concurrency limiter. So they neither fill its queue at the same moment, nor block single queries.
     slots: [Semaphore; 2],
@@ -42,9 +42,9 @@ pub(super) struct StreamEvent {
 impl LiveStreams {
     /// State for at most `max_streams` live streams.
     pub(super) fn new(max_streams: usize) -> Self {
-        let shares = ClientShares::new(limits::STREAM_QUERIES_MAX / limits::CLIENT_PARTS);
+        let client_permits = ClientPermits::new(limits::STREAM_QUERIES_MAX / limits::CLIENT_PARTS);
         let slots = [const { Semaphore::const_new(1) }; 2];
-        Self { permits: Arc::new(Semaphore::new(max_streams)), topics: Mutex::default(), shares, slots }
+        Self { permits: Arc::new(Semaphore::new(max_streams)), topics: Mutex::default(), client_permits, slots }
     }
 
     /// The topics by query. A panic cannot leave them inconsistent, so a poisoned lock is used.

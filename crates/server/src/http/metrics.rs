@@ -36,8 +36,8 @@ use weir_api::{Breakdowns, GroupCounts, GroupValues, MetricsResponse, parameters
 pub(super) async fn show(State(app): State<Arc<App>>, client: Client, headers: HeaderMap, uri: Uri) -> Response {
     let response = match preferred(&headers, &[exposition::JSON, exposition::OPEN_METRICS, exposition::CLASSIC]) {
         0 => window(&app, &client, &uri).await,
-        1 => exposition::expose(&app, &uri, ExpositionFormat::OpenMetrics).await,
-        _ => exposition::expose(&app, &uri, ExpositionFormat::Classic).await,
+        1 => exposition::expose(&app, &client, &uri, ExpositionFormat::OpenMetrics).await,
+        _ => exposition::expose(&app, &client, &uri, ExpositionFormat::Classic).await,
     };
     exposition::varying(response)
 }
@@ -53,7 +53,7 @@ async fn window(app: &Arc<App>, client: &Client, uri: &Uri) -> Result<Response, 
 pub(super) async fn json(app: &Arc<App>, client: &Client, query: Query) -> Result<Vec<u8>, Problem> {
     let limiter = if query.needs_scan() { &app.scan_limiter } else { &app.query_limiter };
     let engine = Arc::clone(&app.engine);
-    limiter.run_for(client, move || Ok(to_json(&response(engine.query(&query)?)))).await?
+    limiter.run(client, move || Ok(to_json(&response(engine.query(&query)?)))).await?
 }
 
 /// The metrics of the engine as the wire type.
@@ -138,7 +138,7 @@ mod tests {
         // One scan runs for a long time, and the queue behind it is full.
         let scans = (0..limits::CONCURRENT_SCANS * (1 + limits::QUEUED_PER_PERMIT)).map(|_| {
             let (app, (release, released)) = (Arc::clone(&app), std::sync::mpsc::channel::<()>());
-            tokio::spawn(async move { app.scan_limiter.run(move || released.recv()).await });
+            tokio::spawn(async move { app.scan_limiter.run(&Client::default(), move || released.recv()).await });
             release
         });
         let scans: Vec<_> = scans.collect();

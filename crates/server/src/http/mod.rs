@@ -2,12 +2,13 @@
 
 mod accept;
 mod adaptive_limit;
+mod allowed;
 mod app;
 mod auth;
 mod body;
 mod body_memory;
 mod browser_guard;
-mod client_shares;
+mod client_permits;
 mod coding;
 mod compression;
 mod concurrency_limiter;
@@ -27,10 +28,12 @@ mod monitor;
 mod openapi;
 mod openapi_errors;
 mod origin;
+mod paced_body;
 #[cfg(feature = "internals")]
 pub mod parsers;
 mod problem;
 mod query;
+mod query_limiter;
 mod reference;
 mod reject_log;
 mod rejected;
@@ -42,11 +45,14 @@ mod status;
 mod stream;
 mod window_query;
 
+pub use allowed::Allowed;
 pub use app::App;
 pub(crate) use body::RequestBody;
 pub use config::HttpConfig;
 pub use cors::CorsOrigins;
-pub use hosts::AllowedHosts;
+pub use hosts::{AllowedHost, AllowedHosts};
 pub(crate) use monitor::monitor;
 pub use origin::Origin;
+#[cfg(test)]
+pub(crate) use router::TARGET_CUT;
 pub(crate) use router::router;

@@ -5,7 +5,7 @@
 //! for one of each configured attribute. `{event_type}` stands for a configured event type.
 
 use crate::http::auth::role_needed_by;
-use crate::http::openapi_errors::{self, OF_ALL, UNAUTHORIZED};
+use crate::http::openapi_errors::{self, ACCESS_DENIED, OF_ALL};
 use crate::http::response::json_response;
 use axum::Extension;
 use axum::http::HeaderValue;
@@ -81,7 +81,7 @@ fn complete(path: &str, method: &str, operation: &mut Value, config: &EngineConf
         // The empty requirement says that the token is optional: a role without a token is open to everyone.
         operation["security"] = json!([{ role.name(): [] }, {}]);
     }
-    let responses = openapi_errors::responses(if role.is_some() { &UNAUTHORIZED } else { &[] })
+    let responses = openapi_errors::responses(if role.is_some() { &ACCESS_DENIED } else { &[] })
         .into_iter()
         .chain(openapi_errors::responses(&OF_ALL));
     for (status, response) in responses {

@@ -18,8 +18,8 @@ use weir_api::{ProblemDocument, Role};
 /// Functions that make problems, because a problem is not a constant.
 pub(super) type Problems = [fn() -> Problem];
 
-/// The problems of a request that is not authorized.
-pub(super) const UNAUTHORIZED: [fn() -> Problem; 5] = [
+/// The problems of a request that its client may not make.
+pub(super) const ACCESS_DENIED: [fn() -> Problem; 5] = [
     || Problem::Unauthorized { has_token: false },
     || Problem::Unauthorized { has_token: true },
     || Problem::Forbidden(Role::Ingest),

@@ -1,7 +1,6 @@
-//! Web origins: which page a browser sends a request for (RFC 6454), and which host the request is for.
+//! Web origins: which page a browser sends a request for (RFC 6454).
 
-use axum::extract::Request;
-use axum::http::header::HOST;
+use crate::http::hosts::port_of;
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Uri};
 use std::fmt;
@@ -47,33 +46,13 @@ impl Origin {
         value.to_str().ok()?.parse().ok()
     }
 
-    /// Whether a request for `host` stays within this origin. A host without a port has the default port of the
+    /// Whether a request for `host` stays within this origin, which must be one of HTTP. A host without a port has the default port of the
     /// origin's scheme: behind a proxy that ends TLS, the server does not know the scheme.
     pub(super) fn is_of(&self, host: &Authority) -> bool {
-        let port = port_of(host).map(|port| port.or_else(|| default_port(&self.scheme)));
-        host.host().eq_ignore_ascii_case(&self.host) && port == Some(self.port)
+        let Some(default_port) = default_port(&self.scheme) else { return false };
+        let port = port_of(host).map(|port| port.unwrap_or(default_port));
+        host.host().eq_ignore_ascii_case(&self.host) && port == self.port
     }
-}
-
-/// The host that a request is for: of an absolute target, else of the `Host` field (RFC 9112, 3.2.2). HTTP/1.0 needs
-/// no host.
-///
-/// # Errors
-/// The field, if it is not a host.
-pub(super) fn requested_host(request: &Request) -> Result<Option<Authority>, HeaderValue> {
-    if let Some(authority) = request.uri().authority() {
-        return Ok(Some(authority.clone()));
-    }
-    let Some(field) = request.headers().get(HOST) else { return Ok(None) };
-    let host = Authority::try_from(field.as_bytes()).ok().filter(|host| !host.as_str().contains('@'));
-    host.map(Some).ok_or_else(|| field.clone())
-}
-
-/// The port of an authority, if it has one. None if it is not a port number.
-pub(super) fn port_of(authority: &Authority) -> Option<Option<u16>> {
-    // `port_u16` returns None for both a missing and a malformed port.
-    let has_port = authority.as_str().len() > authority.host().len();
-    if has_port { authority.port_u16().map(Some) } else { Some(None) }
 }
 
 fn default_port(scheme: &str) -> Option<u16> {
@@ -137,24 +116,9 @@ mod tests {
             ("http://weir.example.evil", "weir.example"),
             ("https://weir.example", "weir.example:80"),
             ("http://weir.example", "weir.example:x"),
+            ("capacitor://localhost", "localhost"),
         ] {
             assert!(!is_of(origin, host), "{origin} {host}");
-        }
-    }
-
-    #[test]
-    fn the_host_of_an_absolute_target_takes_precedence() {
-        let host = |target: &str, field: Option<&str>| {
-            let mut request = Request::new(axum::body::Body::empty());
-            *request.uri_mut() = target.parse().unwrap();
-            field.map(|field| request.headers_mut().insert(HOST, field.parse().unwrap()));
-            requested_host(&request).map(|host| host.map(|host| host.to_string()))
-        };
-        assert_eq!(host("/", Some("a:1")), Ok(Some("a:1".into())));
-        assert_eq!(host("http://b/", Some("a:1")), Ok(Some("b".into())));
-        assert_eq!(host("/", None), Ok(None));
-        for field in ["", "a b", "u@a", "a, b", "a/b"] {
-            assert_eq!(host("/", Some(field)), Err(field.parse().unwrap()), "{field}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `/reference/users`: the table with the attributes of users, which enriches events.
 
+use crate::client::Client;
 use crate::http::app::App;
 use crate::http::body::{self, BufferedBody};
 use crate::http::coding::ContentEncoding;
@@ -97,7 +98,7 @@ async fn change(
         SummaryErrors
     )
 )]
-pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn show(State(app): State<Arc<App>>, client: Client, headers: HeaderMap) -> Result<Response, Problem> {
     let preconditions = preconditions(&headers);
     let engine = Arc::clone(&app.engine);
     // On the blocking pool, because the last holder of a table frees it, which takes time.
@@ -111,7 +112,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
         let unchanged = preconditions.if_none_match.is_some_and(|generations| generations.matches(current));
         Ok(if unchanged { not_modified(response) } else { response })
     };
-    app.query_limiter.run(work).await?
+    app.query_limiter.run(&client, work).await?
 }
 
 /// The attributes of one user.
@@ -122,7 +123,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
         UserErrors
     )
 )]
-pub(super) async fn show_user(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn show_user(State(app): State<Arc<App>>, client: Client, uri: Uri) -> Result<Response, Problem> {
     let encoded_id = uri.path().rsplit('/').next().unwrap_or_default();
     let Ok(user_id) = percent_decode_str(encoded_id).decode_utf8() else {
         return Err(Problem::InvalidParameter("the user id in the path is not UTF-8".to_owned()));
@@ -136,7 +137,7 @@ pub(super) async fn show_user(State(app): State<Arc<App>>, uri: Uri) -> Result<R
         response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
         Ok(response)
     };
-    app.query_limiter.run(work).await?
+    app.query_limiter.run(&client, work).await?
 }
 
 /// The preconditions of a request. The entity tag of a table is its generation in quotes.

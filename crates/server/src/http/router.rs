@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 /// The whole HTTP API of a server that listens on `listen`. `HEAD` works wherever `GET` does.
 pub(crate) fn router(app: Arc<App>, listen: SocketAddr) -> Router {
     let hosts = HostPolicy::new(listen, app.config.allowed_hosts.clone());
-    let sharing = cors::Sharing::with(&app.config.cors_origins);
+    let origins = cors::Cors::with(&app.config.cors_origins);
     let access = Arc::new(Access::new(Arc::clone(&app), hosts));
     let (router, description) = routes().split_for_parts();
     router
@@ -33,7 +33,7 @@ pub(crate) fn router(app: Arc<App>, listen: SocketAddr) -> Router {
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(access, auth::check))
-        .layer(middleware::from_fn_with_state(sharing, cors::share))
+        .layer(middleware::from_fn_with_state(origins, cors::allow_origins))
         .layer(middleware::from_fn(check_target))
         .layer(CatchPanicLayer::custom(panic_response))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), compression::compress))
@@ -61,10 +61,13 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(dashboard::file))
 }
 
+/// The field of a request whose target was cut at the network edge. The rest of the request is missing.
+pub(crate) const TARGET_CUT: &str = "x-weir-target-cut";
+
 /// Rejects a target that is too long.
 async fn check_target(request: Request, next: Next) -> Response {
     let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if target_bytes > limits::TARGET_BYTES_MAX {
+    if target_bytes > limits::TARGET_BYTES_MAX || request.headers().contains_key(TARGET_CUT) {
         return Problem::UriTooLong.into_response();
     }
     next.run(request).await

@@ -28,7 +28,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, client: Client, uri: Uri) 
     let WindowQuery { query, step_secs } =
         window_query::parse(uri.query(), AllowedParams::Series, app.engine.config())?;
     let engine = Arc::clone(&app.engine);
-    let json = app.scan_limiter.run_for(&client, move || json(&engine.series(&query, step_secs)?)).await??;
+    let json = app.scan_limiter.run(&client, move || json(&engine.series(&query, step_secs)?)).await??;
     Ok(uncached_json(app.responses.charge_response(json)?))
 }
 

@@ -7,7 +7,7 @@
 
 use crate::client::Client;
 use crate::http::app::App;
-use crate::http::client_shares::Share;
+use crate::http::client_permits::ClientPermit;
 use crate::http::live_streams::{StreamEvent, Topic};
 use crate::http::metrics;
 use crate::http::openapi_errors::QueryErrors;
@@ -109,11 +109,11 @@ impl Subscription {
             Some(topic) => (topic.events.subscribe(), topic.started),
             None if topics.len() == limits::STREAM_QUERIES_MAX => return Err(Problem::Overloaded(Overload::Streams)),
             None => {
-                let share = app.streams.shares.try_acquire(&client);
-                let share = share.ok_or(Problem::Overloaded(Overload::Streams))?;
+                let permit = app.streams.client_permits.try_acquire(&client);
+                let client_permit = permit.ok_or(Problem::Overloaded(Overload::Streams))?;
                 let (events, receiver) = watch::channel(StreamEvent::default());
                 topics.insert(query.clone(), Topic { events: events.clone(), started: 0 });
-                tokio::spawn(Publisher { app: Arc::clone(app), query, events, _share: share }.run());
+                tokio::spawn(Publisher { app: Arc::clone(app), query, events, _client_permit: client_permit }.run());
                 (receiver, 0)
             }
         };
@@ -151,8 +151,8 @@ struct Publisher {
     app: Arc<App>,
     query: Query,
     events: watch::Sender<StreamEvent>,
-    /// The place of the client that asked first.
-    _share: Share,
+    /// The permit of the client that created the topic.
+    _client_permit: ClientPermit,
 }
 
 impl Publisher {
@@ -213,6 +213,9 @@ mod tests {
     use super::*;
     use crate::http::config::HttpConfig;
     use futures_util::FutureExt;
+    use std::future::poll_fn;
+    use std::task::Poll;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::time::sleep;
     use weir::{Engine, EngineConfig, Filter, ManualClock};
 
@@ -222,8 +225,8 @@ mod tests {
         (Arc::new(App::new(Arc::new(engine), HttpConfig::default())), clock)
     }
 
-    fn share(app: &App) -> Share {
-        app.streams.shares.try_acquire(&Client::default()).unwrap()
+    fn client_permit(app: &App) -> ClientPermit {
+        app.streams.client_permits.try_acquire(&Client::default()).unwrap()
     }
 
     fn start(app: &Arc<App>, window_secs: u32) -> Subscription {
@@ -253,8 +256,12 @@ mod tests {
         let query = Query::window(60);
         let (events, _receiver) = watch::channel(StreamEvent::default());
         app.streams.topics().insert(query.clone(), Topic { events: events.clone(), started: 0 });
-        let publisher =
-            Publisher { app: Arc::clone(&app), query: query.clone(), events: events.clone(), _share: share(&app) };
+        let publisher = Publisher {
+            app: Arc::clone(&app),
+            query: query.clone(),
+            events: events.clone(),
+            _client_permit: client_permit(&app),
+        };
         let publish = |number, text| events.send_replace(StreamEvent { number, text: Bytes::from_static(text) });
         assert!(publisher.start_result(1));
         publish(1, b"one");
@@ -330,7 +337,7 @@ mod tests {
         // One scan runs for a long time, and the queue behind it is full.
         let holders = (0..limits::CONCURRENT_SCANS * (1 + limits::QUEUED_PER_PERMIT)).map(|_| {
             let (app, (release, released)) = (Arc::clone(&app), std::sync::mpsc::channel::<()>());
-            tokio::spawn(async move { app.scan_limiter.run(move || released.recv()).await });
+            tokio::spawn(async move { app.scan_limiter.run(&Client::default(), move || released.recv()).await });
             release
         });
         let holders: Vec<_> = holders.collect();
@@ -351,7 +358,7 @@ mod tests {
         let mut subscription = start(&app, 60);
         let query = Query::window(60);
         let events = app.streams.topics()[&query].events.clone();
-        let publisher = Publisher { app: Arc::clone(&app), query, events, _share: share(&app) };
+        let publisher = Publisher { app: Arc::clone(&app), query, events, _client_permit: client_permit(&app) };
         subscription.next().await;
         drop(publisher);
         assert!(app.streams.topics().is_empty());
@@ -360,6 +367,23 @@ mod tests {
         app.start_draining();
         assert_eq!([next.next().await, next.next().await], [Some(END), None]);
         assert_eq!([subscription.next().await, subscription.next().await], [Some(END), None]);
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_when_its_client_has_gone_and_needs_no_event_for_that() {
+        let (app, _) = app();
+        // A topic without a publisher: no event comes.
+        let (events, _receiver) = watch::channel(StreamEvent::default());
+        app.streams.topics().insert(Query::window(60), Topic { events, started: 0 });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, address) = listener.accept().await.unwrap();
+        let client = Client::of(Arc::new(socket), address.ip());
+        let mut subscription = Subscription::start(&app, client, Query::window(60)).unwrap();
+        assert_eq!(subscription.next().await, Some(START));
+        assert!(poll_fn(|cx| Poll::Ready(std::pin::pin!(subscription.next()).poll(cx).is_pending())).await);
+        drop(stream);
+        assert_eq!(subscription.next().await, None);
     }
 
     #[tokio::test(start_paused = true)]

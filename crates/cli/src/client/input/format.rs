@@ -3,7 +3,7 @@
 /// The format of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    /// None of the others.
+    /// Uncompressed text.
     Plain,
     /// RFC 1952.
     Gzip,
@@ -13,7 +13,7 @@ pub(super) enum Format {
     Unsupported(&'static str),
 }
 
-/// The number of bytes that tell the format.
+/// The number of bytes that determine the format.
 pub(super) const HEAD_BYTES: u64 = 6;
 
 const UTF_16: &str = "it is UTF-16, which weir does not read; save it as UTF-8";

@@ -150,7 +150,7 @@ impl Sender {
         let Some(file) = &mut self.refused else { return Ok(()) };
         let written = file.write(&part.batch, &verdicts.rejected);
         written.map_err(|error| {
-            format!("{}: {error}; the events after these lines were not sent", line_range(&part.batch))
+            format!("{}: {error}; some of these events and all after them may be missing", line_range(&part.batch))
         })
     }
 

@@ -53,7 +53,8 @@ impl SendSummary {
     pub(super) fn check(&self, fail_on_duplicates: bool) -> Result<(), String> {
         let (rejected, events) = (self.counts().rejected, self.events());
         if rejected > 0 {
-            let hint = match rejected == events {
+            let is_unreadable = |code: &String| ["malformed_json", "invalid_event"].contains(&code.as_str());
+            let hint = match rejected == events && self.rejected.keys().all(is_unreadable) {
                 true => "the reasons are above; check that the input is NDJSON, with one event per line",
                 false => "fix the rejected events and resend the file; duplicates are not counted again",
             };

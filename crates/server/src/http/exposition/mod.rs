@@ -4,6 +4,7 @@
 mod snapshot;
 mod writer;
 
+use crate::client::Client;
 use crate::http::accept::{Form, preferred};
 use crate::http::app::App;
 use crate::http::openapi_errors::ExpositionErrors;
@@ -36,12 +37,12 @@ pub(super) const CLASSIC: Form = Form { media_type: "text/plain", version: Some(
         ExpositionErrors
     )
 )]
-pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
+pub(super) async fn show(State(app): State<Arc<App>>, client: Client, headers: HeaderMap, uri: Uri) -> Response {
     let format = match preferred(&headers, &[CLASSIC, OPEN_METRICS]) {
         0 => ExpositionFormat::Classic,
         _ => ExpositionFormat::OpenMetrics,
     };
-    varying(expose(&app, &uri, format).await)
+    varying(expose(&app, &client, &uri, format).await)
 }
 
 /// Marks a response as one that depends on the `Accept` field of the request.
@@ -52,7 +53,12 @@ pub(super) fn varying(result: Result<Response, Problem>) -> Response {
 }
 
 /// The exposition in `format`. A request for it has no parameters.
-pub(super) async fn expose(app: &Arc<App>, uri: &Uri, format: ExpositionFormat) -> Result<Response, Problem> {
+pub(super) async fn expose(
+    app: &Arc<App>,
+    client: &Client,
+    uri: &Uri,
+    format: ExpositionFormat,
+) -> Result<Response, Problem> {
     if let Some(parameter) = parameters(uri.query()).next() {
         return Err(Problem::InvalidParameter(format!(
             "{:?}: the service's metrics take no parameters; those of a window are at /metrics, as application/json",
@@ -60,7 +66,8 @@ pub(super) async fn expose(app: &Arc<App>, uri: &Uri, format: ExpositionFormat) 
         )));
     }
     let shared = Arc::clone(app);
-    let text = app.query_limiter.run(move || Snapshot::collect(&shared).write(&shared.server_metrics, format)).await?;
+    let collect = move || Snapshot::collect(&shared).write(&shared.server_metrics, format);
+    let text = app.query_limiter.run(client, collect).await?;
     let mut response = Response::new(app.responses.charge_response(text.into_bytes())?.into());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
