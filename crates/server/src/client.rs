@@ -41,7 +41,7 @@ impl Client {
             // These are bytes of a further request, or the end of a TLS session. The end of the connection may follow
             // them, and shows only in the readiness.
             match socket.ready(Interest::READABLE).await {
-                Ok(ready) if !ready.is_read_closed() => sleep(limits::CLIENT_POLL_PERIOD).await,
+                Ok(ready) if !ready.is_read_closed() => sleep(limits::PEER_POLL_PERIOD).await,
                 Ok(_) | Err(_) => return,
             }
         }
@@ -104,7 +104,7 @@ mod tests {
             tokio::select! {
                 biased;
                 () = client.gone() => panic!("the client is there"),
-                () = sleep(limits::CLIENT_POLL_PERIOD) => {}
+                () = sleep(limits::PEER_POLL_PERIOD) => {}
             }
             drop(stream);
             client.gone().await;

@@ -159,10 +159,10 @@ pub const QUEUED_PER_PERMIT: usize = 16;
 pub const QUERIES_QUEUED_PER_PERMIT: usize = 1_024;
 
 /// One client holds at most one of this many parts of a queue of queries, and of the distinct queries of live streams.
-pub const CLIENT_PARTS: usize = 2;
+pub const PEER_PARTS: usize = 2;
 
 /// How often the server checks whether a client has gone that has sent bytes of a further request.
-pub const CLIENT_POLL_PERIOD: Duration = Duration::from_millis(250);
+pub const PEER_POLL_PERIOD: Duration = Duration::from_millis(250);
 
 /// How long a request may wait for a permit before it is rejected.
 pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);

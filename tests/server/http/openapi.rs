@@ -7,6 +7,7 @@ use std::fmt::Display;
 use ureq::http::HeaderName;
 use weir::EngineConfig;
 use weir_api::Role;
+use weir_server::limits;
 
 fn description(server: &Server) -> Value {
     let reply = server.get("/openapi.json");
@@ -214,6 +215,12 @@ fn real_answers_are_as_described_and_every_described_status_occurs() {
     }
     for file in ["main.js", "icon.svg", "nothing.js"] {
         send("get", "/dashboard/{file}", &format!("/dashboard/{file}"), &[], None);
+    }
+    let too_long = format!("?{}", "x".repeat(limits::TARGET_BYTES_MAX));
+    for (path, operations) in members(&description["paths"]) {
+        for (method, _) in members(operations) {
+            send(method, path, &(filled(path) + &too_long), &[], None);
+        }
     }
     server.set_tokens(&[(Role::Ingest, "i"), (Role::Admin, "a"), (Role::Read, "r")]);
     for (path, operations) in members(&description["paths"]) {

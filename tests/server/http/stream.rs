@@ -93,7 +93,7 @@ fn streams_beyond_the_maximum_get_503_until_another_ends() {
 #[test]
 fn one_client_has_at_most_its_part_of_the_distinct_queries() {
     let server = Server::start();
-    let part = limits::STREAM_QUERIES_MAX / limits::CLIENT_PARTS;
+    let part = limits::STREAM_QUERIES_MAX / limits::PEER_PARTS;
     let streams = |source: &str, first: usize| -> Vec<_> {
         let connect = || Raw::connect_from(source.parse().unwrap(), server.address);
         (first..first + part).map(|window_secs| begin(connect(), &format!("window={window_secs}"))).collect()

@@ -42,7 +42,7 @@ pub(super) struct StreamEvent {
 impl LiveStreams {
     /// State for at most `max_streams` live streams.
     pub(super) fn new(max_streams: usize) -> Self {
-        let client_permits = ClientPermits::new(limits::STREAM_QUERIES_MAX / limits::CLIENT_PARTS);
+        let client_permits = ClientPermits::new(limits::STREAM_QUERIES_MAX / limits::PEER_PARTS);
         let slots = [const { Semaphore::const_new(1) }; 2];
         Self { permits: Arc::new(Semaphore::new(max_streams)), topics: Mutex::default(), client_permits, slots }
     }

@@ -6,7 +6,7 @@ use crate::http::concurrency_limiter::ConcurrencyLimiter;
 use crate::http::problem::{Overload, Problem};
 use crate::limits;
 
-/// A [`ConcurrencyLimiter`] whose queue no client can fill: one client holds at most one of [`limits::CLIENT_PARTS`]
+/// A [`ConcurrencyLimiter`] whose queue no client can fill: one client holds at most one of [`limits::PEER_PARTS`]
 /// parts of it. Queries change nothing, so the query of a client that has gone leaves the queue.
 #[derive(Debug)]
 pub(crate) struct QueryLimiter {
@@ -18,7 +18,7 @@ impl QueryLimiter {
     /// A limiter with `permits` permits, and a queue of `queued_per_permit` for each of them.
     pub(crate) fn new(permits: usize, queued_per_permit: usize) -> Self {
         let queue = permits * (1 + queued_per_permit);
-        let clients = ClientPermits::new((queue / limits::CLIENT_PARTS).max(1));
+        let clients = ClientPermits::new((queue / limits::PEER_PARTS).max(1));
         Self { limiter: ConcurrencyLimiter::new(permits, queued_per_permit), clients }
     }
 
