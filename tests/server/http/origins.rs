@@ -148,6 +148,11 @@ fn pages_may_send_json_as_text() {
     let server = sharing(&[]);
     assert_eq!(server.post_with(&beacon, array([event("a"), event("b")])).verdicts(), ["success", "success"]);
     assert_eq!(server.post_with(&beacon, "a,b").problem(), problem(400, "malformed_json"));
+    let text = |server: &Server| {
+        let content = &server.get("/openapi.json").json()["paths"]["/events"]["post"]["requestBody"]["content"];
+        content.get("text/plain").cloned()
+    };
+    assert_eq!((text(&server).is_some(), text(&Server::start())), (true, None), "the description says so");
     let refused = server.post_with(&[("content-type", "text/csv")], "a,b");
     assert_eq!(refused.problem(), problem(415, "unsupported_media_type"));
     assert!(refused.header("accept").ends_with(", text/plain"));

@@ -40,11 +40,10 @@ impl ReturnPreference {
     post, path = "/events", tag = "events", operation_id = "ingest",
     params(parameters::ContentEncodingHeader, parameters::PreferHeader),
     request_body(
-        description = "One event or an array of events. With the NDJSON types: one event per line. A text is JSON, and \
-                       is supported only if the server allows web pages of other origins.",
+        description = "One event or an array of events. With the NDJSON types: one event per line.",
         content(
             (EventOrArray = "application/json"), (String = "application/x-ndjson"), (String = "application/jsonl"),
-            (String = "application/ndjson"), (String = "text/plain")
+            (String = "application/ndjson")
         )
     ),
     responses(

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use weir::EngineConfig;
-use weir_api::{ATTRIBUTE, EVENT_TYPE, ProblemDocument, Role};
+use weir_api::{ATTRIBUTE, EVENT_TYPE, ProblemDocument, Role, headers};
 
 /// The parts of the document that no operation declares.
 #[derive(OpenApi)]
@@ -58,8 +58,8 @@ pub(super) async fn show(Extension(OpenApiText(text)): Extension<OpenApiText>) -
 #[derive(Clone, Debug)]
 pub(super) struct OpenApiText(Bytes);
 
-/// The description of an API whose engine has these settings.
-pub(super) fn describe(document: &Document, config: &EngineConfig) -> OpenApiText {
+/// The description of an API whose engine has these settings. `takes_text` says whether events may be sent as text.
+pub(super) fn describe(document: &Document, config: &EngineConfig, takes_text: bool) -> OpenApiText {
     let mut document = serde_json::to_value(document).expect("a description always serializes");
     expand(&mut document, config);
     let schemes = Role::ALL.map(|role| (role.name().to_owned(), json!({ "type": "http", "scheme": "bearer" })));
@@ -68,6 +68,10 @@ pub(super) fn describe(document: &Document, config: &EngineConfig) -> OpenApiTex
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
             complete(path, method, operation, config);
         }
+    }
+    if takes_text {
+        let content = &mut document["paths"]["/events"]["post"]["requestBody"]["content"];
+        content[headers::TEXT_PLAIN] = content[headers::JSON].clone();
     }
     OpenApiText(serde_json::to_vec(&document).expect("a description always serializes").into())
 }

@@ -29,7 +29,7 @@ pub(crate) fn router(app: Arc<App>, listen: SocketAddr) -> Router {
     let access = Arc::new(Access::new(Arc::clone(&app), hosts));
     let (router, description) = routes().split_for_parts();
     router
-        .layer(Extension(openapi::describe(&description, app.engine.config())))
+        .layer(Extension(openapi::describe(&description, app.engine.config(), !app.config.cors_origins.is_none())))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(access, auth::check))
