@@ -148,7 +148,7 @@ fn documented_limits() -> impl IntoIterator<Item = Row> {
         "--max-memory": BODIES_BYTES_DEFAULT;
         "--max-memory": RESPONSE_BYTES_FREE;
         "": CONCURRENT_QUERIES, CONCURRENT_REFERENCE_CHANGES;
-        "": CONCURRENT_SCANS, QUEUED_PER_PERMIT;
+        "": CONCURRENT_SCANS, SCANS_QUEUED_PER_PERMIT;
         "": SERIES_COUNTERS_MAX, SERIES_BYTES_MAX;
         "--max-streams": STREAMS_DEFAULT, STREAM_QUERIES_MAX;
         "": ; // the part of the queue that one client may hold

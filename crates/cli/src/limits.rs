@@ -58,6 +58,9 @@ pub(crate) const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The timeout of a request of a client command, from the start to the end of the response.
 pub(crate) const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The same for a health check. Container engines end a check after 30 s or less.
+pub(crate) const CLIENT_HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The maximum number of bytes in the body of a response to a client command: see [`LOAD_RESPONSE_BODY_BYTES_MAX`].
 pub(crate) const CLIENT_RESPONSE_BYTES_MAX: u64 = LOAD_RESPONSE_BODY_BYTES_MAX;
 

@@ -155,7 +155,10 @@ pub const CONCURRENT_REFERENCE_CHANGES: usize = 2;
 /// rejected at once.
 pub const QUEUED_PER_PERMIT: usize = 16;
 
-/// The same for queries, which take microseconds.
+/// The same for queries that scan. All clients behind one proxy share one part of the queue.
+pub const SCANS_QUEUED_PER_PERMIT: usize = 128;
+
+/// The same for other queries, which take microseconds.
 pub const QUERIES_QUEUED_PER_PERMIT: usize = 1_024;
 
 /// One client holds at most one of this many parts of a queue of queries, and of the distinct queries of live streams.

@@ -1,7 +1,7 @@
 //! `weir send`, to servers that accept all events, some events, or none at first.
 
 use crate::common::{
-    Certificate, Process, Running, Scratch, Script, Server, Step, agent, event, eventually, failure, gzip, run,
+    Certificate, MIB, Process, Running, Scratch, Script, Server, Step, agent, event, eventually, failure, gzip, run,
     success, weir, with_input, zstd,
 };
 use std::io::Write;
@@ -102,10 +102,23 @@ fn duplicates_fail_the_run_on_request_only() {
 #[test]
 fn a_line_that_is_too_long_is_named_and_lines_before_it_are_sent() {
     let server = server();
-    let long = format!("{}{}\n", lines("e-", 3), "x".repeat(5_000));
+    let long = format!("{}{}\n", lines("e-", 3), "x".repeat(16 * MIB));
     let output = with_input(&mut send(server.address, &["-", "--batch-bytes", "4KiB"]), long);
-    assert!(failure(&output).starts_with("standard input: line 4 is longer than 4095 bytes"), "{output:?}");
+    assert!(failure(&output).starts_with("standard input: line 4 is longer than 16777215 bytes"), "{output:?}");
     assert_eq!(server.total_events(), 3);
+}
+
+#[test]
+fn a_line_that_is_larger_than_a_batch_is_sent_by_itself() {
+    let server = server();
+    let large = lines("large-", 1).replacen('{', &format!("{{\"more\":\"{}\",", "x".repeat(2 * MIB)), 1);
+    let input = lines("a-", 2) + &large + &lines("b-", 2);
+    let output = with_input(&mut send(server.address, &["-", "--batch-bytes", "4KiB"]), &input);
+    assert_eq!(success(&output), "5 accepted, 0 duplicates, 0 rejected\n");
+    let server = Server::builder().clock(SystemClock).http(|http| http.max_body_bytes = MIB).start();
+    let output = with_input(&mut send(server.address, &["-"]), &input);
+    assert!(failure(&output).starts_with("1 of 5 events were rejected"), "{output:?}");
+    assert_eq!(server.total_events(), 4);
 }
 
 #[test]

@@ -313,7 +313,7 @@ fn refusals_are_counted_by_reason() {
         });
     };
     let server = Server::builder().http(|http| http.max_bodies_bytes = 100_000).start();
-    for reason in ["admission", "bodies", "turns", "room", "streams", "connections"] {
+    for reason in ["admission", "bodies", "turns", "client", "room", "streams", "connections"] {
         assert_eq!(refused(&server, reason), 0.0, "{reason}");
     }
     // A part of a body is kept until the rest of it arrives.

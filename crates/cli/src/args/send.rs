@@ -57,7 +57,8 @@ pub(super) struct SendArgs {
     #[arg(long, value_name = "EVENTS", default_value_t = 1_000, allow_negative_numbers = true)]
     batch: usize,
 
-    /// The maximum size of a request before compression, and of a line (1KiB to 16MiB).
+    /// The maximum size of a request before compression (1KiB to 16MiB). A line that is larger is sent by itself, up to
+    /// 16MiB.
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size_bytes, allow_negative_numbers = true)]
     batch_bytes: usize,
 

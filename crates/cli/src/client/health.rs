@@ -1,6 +1,7 @@
 //! `weir health`: a check of a server, for containers whose image has no other HTTP client.
 
 use crate::client::{Client, ClientConfig};
+use crate::limits;
 use crate::output;
 use std::error::Error;
 
@@ -18,7 +19,7 @@ pub(crate) struct HealthOptions {
 /// # Errors
 /// One line: the server did not respond, or is not ready.
 pub(crate) fn check(options: &HealthOptions) -> Result<(), Box<dyn Error>> {
-    let client = Client::new(&options.client)?;
+    let client = Client::with_timeout(&options.client, limits::CLIENT_HEALTH_TIMEOUT)?;
     client.get(if options.ready { "/readyz" } else { "/healthz" })?;
     Ok(output::print("ok\n")?)
 }

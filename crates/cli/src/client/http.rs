@@ -39,13 +39,21 @@ impl Client {
     /// # Errors
     /// One line, if the CA certificates cannot be read.
     pub(crate) fn new(config: &ClientConfig) -> Result<Self, String> {
+        Self::with_timeout(config, limits::CLIENT_TIMEOUT)
+    }
+
+    /// [`new`](Self::new), with a limit of the time of each request.
+    ///
+    /// # Errors
+    /// As of [`new`](Self::new).
+    pub(crate) fn with_timeout(config: &ClientConfig, timeout: Duration) -> Result<Self, String> {
         let mut agent = Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
             .max_redirects(0)
             .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
-            .timeout_connect(Some(limits::CLIENT_CONNECT_TIMEOUT))
-            .timeout_global(Some(limits::CLIENT_TIMEOUT));
+            .timeout_connect(Some(timeout.min(limits::CLIENT_CONNECT_TIMEOUT)))
+            .timeout_global(Some(timeout));
         if config.url.has_tls() {
             agent = agent.tls_config(config.trust.tls_config()?);
         }

@@ -63,7 +63,7 @@ impl App {
             responses: BodyMemory::new(config.max_responses_bytes()),
             ingest_limiter: ConcurrencyLimiter::new(cores, limits::QUEUED_PER_PERMIT),
             query_limiter: QueryLimiter::new(limits::CONCURRENT_QUERIES, limits::QUERIES_QUEUED_PER_PERMIT),
-            scan_limiter: QueryLimiter::new(limits::CONCURRENT_SCANS, limits::QUEUED_PER_PERMIT),
+            scan_limiter: QueryLimiter::new(limits::CONCURRENT_SCANS, limits::SCANS_QUEUED_PER_PERMIT),
             change_limiter: ConcurrencyLimiter::new(limits::CONCURRENT_REFERENCE_CHANGES, limits::QUEUED_PER_PERMIT),
             streams: LiveStreams::new(config.max_streams),
             reject_log: RejectLog::default(),

@@ -44,7 +44,11 @@ impl BrowserGuard {
 /// browsers send these fields. A page of the same site and another origin can make a `GET` without an `Origin`, but it
 /// cannot read the response.
 fn is_same_origin(request: &Request) -> bool {
-    let is_cross_site = request.headers().get_all(SEC_FETCH_SITE).iter().any(|site| site == "cross-site");
+    let is_cross_site = request
+        .headers()
+        .get_all(SEC_FETCH_SITE)
+        .iter()
+        .any(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site"));
     let host = requested_host(request).ok().flatten();
     let mut origins = request.headers().get_all(ORIGIN).iter().map(Origin::of_field);
     let is_own = |origin: Option<Origin>| origin.zip(host.as_ref()).is_some_and(|(origin, host)| origin.is_of(host));

@@ -13,6 +13,8 @@ use axum::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, VARY};
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
 use hyper::body::Body as _;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -31,9 +33,12 @@ struct Compressible;
 /// known length, such as a stream of events, is never compressed.
 pub(super) async fn compress(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let is_head = request.method() == Method::HEAD;
-    let Some(coding) = preferred_coding(request.headers()).filter(|_| !is_head) else {
+    let Some(coding) = preferred_coding(request.headers()) else {
         return mark_varying(next.run(request).await);
     };
+    if is_head {
+        return without_length(mark_varying(next.run(request).await));
+    }
     request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(coding));
     let prepared = tower::service_fn(move |request: Request| {
         let (app, next) = (Arc::clone(&app), next.clone());
@@ -75,6 +80,16 @@ fn mark_varying(mut response: Response) -> Response {
     let is_known = response.headers().get_all(VARY).iter().any(|field| field == ACCEPT_ENCODING.as_str());
     if response.body().size_hint().exact().max(length).is_some_and(is_large) && !is_known {
         response.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    response
+}
+
+/// Removes the length from a response to `HEAD` if the response to `GET` may be compressed, and have another length (RFC
+/// 9110, 8.6).
+fn without_length(mut response: Response) -> Response {
+    if response.headers().get_all(VARY).iter().any(|field| field == ACCEPT_ENCODING.as_str()) {
+        response.headers_mut().remove(CONTENT_LENGTH);
+        *response.body_mut() = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
     }
     response
 }

@@ -22,7 +22,8 @@ impl FromStr for AllowedHost {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let host = text.parse().ok().filter(|host: &Authority| {
-            !host.host().is_empty() && !host.as_str().contains('@') && port_of(host).is_some()
+            let is_name = !host.host().trim_matches('.').is_empty() && !host.as_str().contains(['@', '*']);
+            is_name && port_of(host).is_some()
         });
         host.map(Self).ok_or_else(|| format!("{text:?} is not a host such as weir.example or weir.example:3000"))
     }
@@ -67,6 +68,9 @@ impl HostPolicy {
 
     fn allows(&self, host: &Authority) -> bool {
         let Some(listed) = self.listed() else { return true };
+        if port_of(host).is_none() {
+            return false;
+        }
         let name = host.host().trim_end_matches('.').to_ascii_lowercase();
         let is_listed = |AllowedHost(listed): &AllowedHost| {
             listed.host().trim_end_matches('.').eq_ignore_ascii_case(&name)
@@ -147,6 +151,9 @@ mod tests {
             "0.0.0.0",
             "[::]",
             "2130706433",
+            "[::1].evil.example",
+            "localhost:x",
+            "localhost:99999",
         ] {
             assert!(!allows(&own, host), "{host}");
         }
@@ -178,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_invalid_host_is_named() {
-        for host in ["", "http://a", "a/b", "u@a", "a:b", "a b", ":80"] {
+        for host in ["", ".", "*.example", "http://a", "a/b", "u@a", "a:b", "a b", ":80"] {
             let error = AllowedHosts::parse(&[host.to_owned()]).unwrap_err();
             assert!(error.starts_with(&format!("{host:?} is not a host")), "{error}");
         }

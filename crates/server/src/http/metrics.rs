@@ -136,7 +136,7 @@ mod tests {
         let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
         let app = Arc::new(App::new(Arc::new(engine), HttpConfig::default()));
         // One scan runs for a long time, and the queue behind it is full.
-        let scans = (0..limits::CONCURRENT_SCANS * (1 + limits::QUEUED_PER_PERMIT)).map(|_| {
+        let scans = (0..limits::CONCURRENT_SCANS * (1 + limits::SCANS_QUEUED_PER_PERMIT)).map(|_| {
             let (app, (release, released)) = (Arc::clone(&app), std::sync::mpsc::channel::<()>());
             tokio::spawn(async move { app.scan_limiter.run(&Client::default(), move || released.recv()).await });
             release

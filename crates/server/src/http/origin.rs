@@ -23,7 +23,7 @@ impl FromStr for Origin {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(invalid()) };
         let scheme = scheme.to_ascii_lowercase();
         let port = port_of(authority).ok_or_else(invalid)?.or_else(|| default_port(&scheme));
-        if uri.path_and_query().is_some_and(|path| path != "/") || authority.as_str().contains('@') {
+        if uri.path_and_query().is_some_and(|path| path != "/") || authority.as_str().contains(['@', '*']) {
             return Err(invalid());
         }
         Ok(Self { host: authority.host().to_ascii_lowercase(), port, scheme })
@@ -88,6 +88,7 @@ mod tests {
             "http://a/b",
             "http://a?b",
             "http://u@a",
+            "http://*.example",
             "http://a:",
             "http://a:99999",
             "http://a b",

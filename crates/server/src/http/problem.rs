@@ -76,6 +76,8 @@ pub(crate) enum Overload {
     BodyMemory,
     /// The queue of a concurrency limiter is full, or the request waited in it for too long.
     QueueFull,
+    /// The client holds its whole part of a queue.
+    ClientQueueFull,
     /// The engine has no capacity for a batch or a table: memory, the dedup table, or the backlog.
     EngineFull,
     /// As many live streams are open as the server allows.
@@ -86,8 +88,15 @@ pub(crate) enum Overload {
 
 impl Overload {
     /// All kinds, in the order of their discriminants.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::AdaptiveLimit, Self::BodyMemory, Self::QueueFull, Self::EngineFull, Self::Streams, Self::Connections];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::AdaptiveLimit,
+        Self::BodyMemory,
+        Self::QueueFull,
+        Self::ClientQueueFull,
+        Self::EngineFull,
+        Self::Streams,
+        Self::Connections,
+    ];
 
     /// The value of the label `reason` of `weir_overload_rejections_total`.
     pub(crate) const fn name(self) -> &'static str {
@@ -95,6 +104,7 @@ impl Overload {
             Self::AdaptiveLimit => "admission",
             Self::BodyMemory => "bodies",
             Self::QueueFull => "turns",
+            Self::ClientQueueFull => "client",
             Self::EngineFull => "room",
             Self::Streams => "streams",
             Self::Connections => "connections",
@@ -189,6 +199,9 @@ impl Problem {
             Self::InvalidParameter(detail) | Self::NotReady(detail) => detail.clone(),
             Self::Reference(error) => error.to_string(),
             Self::UnknownUser => "the reference table does not contain this user".to_owned(),
+            Self::Overloaded(Overload::ClientQueueFull) => {
+                "the queries of this client's address fill its part of the queue; send fewer at once".to_owned()
+            }
             Self::Overloaded(_) => {
                 "the server has no capacity for this request now; no part of it was applied".to_owned()
             }

@@ -32,7 +32,7 @@ impl QueryLimiter {
         client: &Client,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let _permit = self.clients.try_acquire(client).ok_or(Problem::Overloaded(Overload::QueueFull))?;
+        let _permit = self.clients.try_acquire(client).ok_or(Problem::Overloaded(Overload::ClientQueueFull))?;
         self.limiter.run_unless(client.gone(), work).await
     }
 }
@@ -81,7 +81,7 @@ mod tests {
         for work in &mut waiting {
             assert!(poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx).is_pending())).await);
         }
-        assert!(matches!(limiter.run(&one, || 7).await, Err(Problem::Overloaded(Overload::QueueFull))));
+        assert!(matches!(limiter.run(&one, || 7).await, Err(Problem::Overloaded(Overload::ClientQueueFull))));
         let mut theirs = Box::pin(limiter.run(&other, || 7));
         assert!(poll_fn(|cx| Poll::Ready(theirs.as_mut().poll(cx).is_pending())).await);
         waiting.pop();

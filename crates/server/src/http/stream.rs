@@ -335,7 +335,7 @@ mod tests {
         let clicks = Filter { types: Some(["click".to_owned()].into()), ..Filter::default() };
         let query = Query { filter: clicks, ..Query::window(60) };
         // One scan runs for a long time, and the queue behind it is full.
-        let holders = (0..limits::CONCURRENT_SCANS * (1 + limits::QUEUED_PER_PERMIT)).map(|_| {
+        let holders = (0..limits::CONCURRENT_SCANS * (1 + limits::SCANS_QUEUED_PER_PERMIT)).map(|_| {
             let (app, (release, released)) = (Arc::clone(&app), std::sync::mpsc::channel::<()>());
             tokio::spawn(async move { app.scan_limiter.run(&Client::default(), move || released.recv()).await });
             release

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 pub(super) struct BatchLimits {
     /// The maximum number of lines.
     pub(super) events: usize,
-    /// The maximum number of bytes, line feeds included.
+    /// The maximum number of bytes, line feeds included. A longer line is a batch of its own.
     pub(super) bytes: usize,
+    /// The maximum number of bytes of a line, its line feed included.
+    pub(super) line_bytes: usize,
     /// How long a batch waits for more lines after its first line.
     pub(super) linger: Duration,
 }
@@ -38,7 +40,7 @@ struct PendingBatch {
     batch: Batch,
     /// When the first line was added.
     since: Option<Instant>,
-    /// The batch has the maximum number of lines, or the reader blocks with a line that does not fit.
+    /// The batch has the maximum number of lines or bytes, or the reader blocks with a line that does not fit.
     is_full: bool,
     /// The number of the last line that was added.
     last_line: u64,
@@ -56,7 +58,7 @@ impl BatchQueue {
         self.limits
     }
 
-    /// Adds a line, which must fit into an empty batch. Blocks until the line fits into the pending batch. After the
+    /// Adds a line. Blocks until the line fits into the pending batch. After the
     /// queue was closed, lines are dropped.
     pub(super) fn push(&self, number: u64, line: &[u8]) {
         let mut pending = self.lock();
@@ -72,7 +74,8 @@ impl BatchQueue {
         pending.batch.push(number, line);
         pending.last_line = number;
         pending.since.get_or_insert_with(Instant::now);
-        pending.is_full = pending.batch.len() == self.limits.events;
+        let is_long = pending.batch.bytes().len() >= self.limits.bytes;
+        pending.is_full = is_long || pending.batch.len() == self.limits.events;
         if pending.is_full || pending.batch.len() == 1 {
             self.changed.notify_all();
         }
@@ -165,16 +168,18 @@ mod tests {
 
     #[test]
     fn a_batch_is_as_large_as_its_limits_allow() {
-        let limits = BatchLimits { events: 3, bytes: 8, linger: Duration::MAX };
+        let limits = BatchLimits { events: 3, bytes: 8, line_bytes: 99, linger: Duration::MAX };
         assert_eq!(batches(limits, &["a", "b", "c", "d"]), [&b"a\nb\nc\n"[..], b"d\n"]);
         assert_eq!(batches(limits, &["aaa", "bbb", "c"]), [&b"aaa\nbbb\n"[..], b"c\n"]);
+        assert_eq!(batches(limits, &["a", "123456789", "b"]), [&b"a\n"[..], b"123456789\n", b"b\n"]);
         assert_eq!(batches(limits, &["aaa", "bbbb", "1234567", ""]), [&b"aaa\n"[..], b"bbbb\n", b"1234567\n", b"\n"]);
         assert!(batches(limits, &[]).is_empty());
     }
 
     #[test]
     fn a_batch_that_is_not_full_is_taken_after_the_linger_time() {
-        let queue = BatchQueue::new(BatchLimits { events: 9, bytes: 99, linger: Duration::from_millis(1) });
+        let queue =
+            BatchQueue::new(BatchLimits { events: 9, bytes: 99, line_bytes: 99, linger: Duration::from_millis(1) });
         thread::scope(|scope| {
             // The input does not end, so only the linger time can end the wait.
             scope.spawn(|| queue.push(1, b"a"));
@@ -184,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_full_batch_is_taken_at_once() {
-        let queue = BatchQueue::new(BatchLimits { events: 2, bytes: 99, linger: Duration::MAX });
+        let queue = BatchQueue::new(BatchLimits { events: 2, bytes: 99, line_bytes: 99, linger: Duration::MAX });
         queue.push(1, b"a");
         queue.push(2, b"b");
         assert_eq!(bytes(queue.next()), b"a\nb\n");
@@ -192,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_last_batch_is_taken_before_the_end() {
-        let queue = BatchQueue::new(BatchLimits { events: 9, bytes: 99, linger: Duration::MAX });
+        let queue = BatchQueue::new(BatchLimits { events: 9, bytes: 99, line_bytes: 99, linger: Duration::MAX });
         queue.push(1, b"a");
         queue.close(Err(InputError::LineTooLong { line: 2, bytes_max: 9 }));
         assert_eq!(bytes(queue.next()), b"a\n");

@@ -20,7 +20,7 @@ impl fmt::Display for InputError {
             Self::LineTooLong { line, bytes_max } => write!(
                 f,
                 "line {line} is longer than {bytes_max} bytes; the lines before it were sent; check that the input is \
-                 NDJSON, with one event per line, or set a larger --batch-bytes"
+                 NDJSON, with one event per line"
             ),
             Self::Read { line, error } => write!(f, "reading failed after line {line}: {error}"),
             Self::Interrupted { line } => write!(f, "interrupted after line {line}; all lines up to it were sent"),

@@ -13,7 +13,7 @@ pub(super) fn read(input: impl BufRead, queue: &BatchQueue) {
 }
 
 fn push_lines(mut input: impl BufRead, queue: &BatchQueue) -> Result<(), InputError> {
-    let bytes_max = queue.limits().bytes - 1;
+    let bytes_max = queue.limits().line_bytes - 1;
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
@@ -54,7 +54,7 @@ mod tests {
 
     /// The bytes and the line numbers of all batches, if a request can have 8 bytes.
     fn read_all(input: impl BufRead + Send) -> (Vec<u8>, Vec<u64>, Result<(), String>) {
-        let queue = BatchQueue::new(BatchLimits { events: 100, bytes: 8, linger: Duration::MAX });
+        let queue = BatchQueue::new(BatchLimits { events: 100, bytes: 8, line_bytes: 8, linger: Duration::MAX });
         std::thread::scope(|scope| {
             scope.spawn(|| read(input, &queue));
             let (mut bytes, mut numbers) = (vec![], vec![]);

@@ -49,7 +49,12 @@ pub(crate) fn run(options: &SendOptions) -> Result<(), Box<dyn Error>> {
     let client = Client::new(&options.client)?;
     let (bar, input) = open(&options.source).map_err(|error| format!("cannot read {}: {error}", options.source))?;
     let refused = options.refused.as_deref().map(RefusedFile::create).transpose()?;
-    let limits = BatchLimits { events: options.batch_events, bytes: options.batch_bytes, linger: options.linger };
+    let limits = BatchLimits {
+        events: options.batch_events,
+        bytes: options.batch_bytes,
+        line_bytes: *limits::SEND_BATCH_BYTES.end(),
+        linger: options.linger,
+    };
     let queue = Arc::new(BatchQueue::new(limits));
     let lines = Arc::clone(&queue);
     // This thread is not joined: if the sending fails, the thread ends with the process.
