@@ -1,7 +1,8 @@
 //! Compression of large responses, in the content coding that the client prefers.
 //!
-//! The layer of tower-http compresses, on the workers of the runtime and in small pieces. It gets only responses for which this file has found a coding and reserved
-//! memory: by itself it answers 406 when it finds no coding, although the request has already taken effect.
+//! The layer of tower-http compresses, on the workers of the runtime and in small pieces. It gets only responses for
+//! which this file has found a coding and reserved memory: by itself it answers 406 when it finds no coding, although
+//! the request has already taken effect.
 
 use crate::http::app::App;
 use crate::http::header;
@@ -84,8 +85,8 @@ fn mark_varying(mut response: Response) -> Response {
     response
 }
 
-/// Removes the length from a response to `HEAD` if the response to `GET` may be compressed, and have another length (RFC
-/// 9110, 8.6).
+/// Removes the length from a response to `HEAD` if the response to `GET` may be compressed, and have another length
+/// (RFC 9110, 8.6).
 fn without_length(mut response: Response) -> Response {
     if response.headers().get_all(VARY).iter().any(|field| field == ACCEPT_ENCODING.as_str()) {
         response.headers_mut().remove(CONTENT_LENGTH);

@@ -46,8 +46,8 @@ impl Origin {
         value.to_str().ok()?.parse().ok()
     }
 
-    /// Whether a request for `host` stays within this origin, which must be one of HTTP. A host without a port has the default port of the
-    /// origin's scheme: behind a proxy that ends TLS, the server does not know the scheme.
+    /// Whether a request for `host` stays within this origin, which must be one of HTTP. A host without a port has the
+    /// default port of the origin's scheme: behind a proxy that ends TLS, the server does not know the scheme.
     pub(super) fn is_of(&self, host: &Authority) -> bool {
         let Some(default_port) = default_port(&self.scheme) else { return false };
         let port = port_of(host).map(|port| port.unwrap_or(default_port));
