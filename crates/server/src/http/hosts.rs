@@ -101,11 +101,13 @@ pub(super) fn requested_host(request: &Request) -> Result<Option<Authority>, Hea
     host.map(Some).ok_or_else(|| field.clone())
 }
 
-/// The port of an authority, if it has one. None if it is not a port number.
+/// The port of an authority without a user, if it has one. None if it is not a port number. A port may be empty (RFC
+/// 3986, 3.2.3).
 pub(super) fn port_of(authority: &Authority) -> Option<Option<u16>> {
-    // `port_u16` returns None for both a missing and a malformed port.
-    let has_port = authority.as_str().len() > authority.host().len();
-    if has_port { authority.port_u16().map(Some) } else { Some(None) }
+    match authority.as_str().strip_prefix(authority.host())? {
+        "" | ":" => Some(None),
+        _ => authority.port_u16().map(Some),
+    }
 }
 
 /// Whether a name in lower case always means this machine (RFC 6761, 6.3).
@@ -133,6 +135,7 @@ mod tests {
             "localhost",
             "LOCALHOST.",
             "localhost:3000",
+            "localhost:",
             "app.localhost",
             "127.0.0.1",
             "127.9.9.9:1",
