@@ -1,6 +1,6 @@
 //! Single stages of the engine, for the benchmarks and the fuzz targets. They are not part of the public interface.
 
-use crate::dedup::{Claim, Dedup, Elastic, Preallocated};
+use crate::dedup::{Claim, Dedup, Elastic, Lines, Preallocated};
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema};
 use crate::key::EventKey;
 use crate::window::{Window, WindowConsumer};
@@ -74,6 +74,32 @@ impl Claims {
         Self { dedup: Box::new(dedup), claims: Vec::new() }
     }
 
+    /// No claims yet, in lines that grow and shrink.
+    ///
+    /// # Panics
+    /// If there is no memory for the first table.
+    #[must_use]
+    pub fn lines(horizon_secs: Option<u64>) -> Self {
+        let dedup = Lines::new(horizon_secs).expect("a benchmark has memory");
+        Self { dedup: Box::new(dedup), claims: Vec::new() }
+    }
+
+    /// No claims yet, in lines for `capacity` ids in a horizon.
+    ///
+    /// # Panics
+    /// If there is no memory for the table.
+    #[must_use]
+    pub fn lines_with_capacity(horizon_secs: Option<u64>, capacity: usize) -> Self {
+        let dedup = Lines::with_capacity(horizon_secs, capacity).expect("a benchmark has memory");
+        Self { dedup: Box::new(dedup), claims: Vec::new() }
+    }
+
+    /// The number of remembered ids, and their memory in bytes.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.dedup.ids(), self.dedup.bytes())
+    }
+
     /// Claims the keys, and returns how many of them were inserted.
     pub fn claim(&mut self, keys: &[EventKey], now_ms: i64) -> usize {
         self.claims.clear();
@@ -83,7 +109,7 @@ impl Claims {
 
     /// Forgets expired ids.
     pub fn sweep(&self, now_ms: i64) {
-        self.dedup.sweep(now_ms);
+        self.dedup.sweep(now_ms, &|_| true);
     }
 }
 

@@ -54,8 +54,41 @@ pub const REFERENCE_USERS_MAX: usize = 10_000_000;
 /// Live ids in the elastic dedup table; about 12 GB.
 pub const DEDUP_IDS_MAX: usize = 1 << 27;
 
-/// The range of the capacity of preallocated dedup tables, in ids of a horizon; about 32 bytes for each id.
+/// The range of the dedup capacity, in ids of a horizon; about 40 bytes for each id.
 pub const DEDUP_CAPACITY: RangeInclusive<usize> = 1..=1 << 32;
+
+/// The ids of a generation for which 16 lines of a dedup table are made; a line has 64 bytes. With more ids, more of
+/// them find no cell in their line.
+pub const DEDUP_IDS_PER_16_LINES: usize = 28;
+
+/// The smallest dedup table that grows and shrinks, in bytes.
+pub const DEDUP_TABLE_BYTES_MIN: usize = 2 << 20;
+
+/// A dedup table smaller than this is followed by one of four times its size, and a larger one by one of twice its
+/// size, in bytes.
+pub const DEDUP_FOURFOLD_BYTES_MAX: usize = 64 << 20;
+
+/// From this number of older dedup tables on, a table of any size is followed by one of four times its size. So few
+/// tables are looked at.
+pub const DEDUP_TABLES_SMALL_STEPS_MAX: usize = 4;
+
+/// A larger dedup table is prepared when the current one will be full after this number of sweeps at the present rate.
+pub const DEDUP_LEAD_SWEEPS: usize = 20;
+
+/// The lines of a dedup table that are wiped under one hold of the lock; 64 bytes each.
+pub const DEDUP_WIPE_LINES: usize = 1 << 12;
+
+/// The most memory of an id that found no cell in a dedup table: 18 bytes in a set that may be doubling.
+pub const DEDUP_OVERFLOW_ID_BYTES: usize = 72;
+
+/// With a dedup capacity, memory is set aside for one of so many ids to find no cell, and for some ids more.
+pub const DEDUP_OVERFLOW_PART: usize = 64;
+
+/// The least number of ids without a cell that memory is set aside for.
+pub const DEDUP_OVERFLOW_IDS_MIN: usize = 1 << 10;
+
+/// Phases of the dedup that wait for a sweep to be freed. Beyond it, a claimant frees them.
+pub const DEDUP_RETIRED_PHASES_MAX: usize = 16;
 
 /// Nodes that a thread's JSON tape may keep room for from one body to the next, 24 bytes each.
 pub const TAPE_NODES_KEPT_MAX: usize = 1 << 18;

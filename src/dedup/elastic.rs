@@ -136,11 +136,11 @@ impl Dedup for Elastic {
         debug_assert_eq!(claims.len() - claims_before, keys.len(), "each key has one result");
     }
 
-    fn has_capacity(&self, ids: usize) -> bool {
+    fn has_capacity(&self, ids: usize, _: i64) -> bool {
         self.ids().saturating_add(ids) <= self.ids_max
     }
 
-    fn sweep(&self, now_ms: i64) {
+    fn sweep(&self, now_ms: i64, _: &dyn Fn(usize) -> bool) {
         let capacities: Vec<usize> = self.maps.iter().map(AcceptedMs::capacity).collect();
         self.remove_expired(now_ms);
         // A map that has shrunk keeps both of its tables until all entries are moved, a part of them with each access.

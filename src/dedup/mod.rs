@@ -11,10 +11,12 @@
 
 mod claim;
 pub(crate) mod elastic;
+pub(crate) mod lines;
 pub(crate) mod preallocated;
 mod rotation;
 mod table;
 
 pub(crate) use claim::{Claim, Dedup};
 pub(crate) use elastic::Elastic;
+pub(crate) use lines::Lines;
 pub(crate) use preallocated::Preallocated;

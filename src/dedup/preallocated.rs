@@ -132,12 +132,12 @@ impl Dedup for Preallocated {
         debug_assert_eq!(claims.len() - claims_before, keys.len(), "each key has one result");
     }
 
-    fn has_capacity(&self, ids: usize) -> bool {
+    fn has_capacity(&self, ids: usize, _: i64) -> bool {
         let tables = self.active_tables(self.phase.roles(&reclaim::pin()));
         ids == 0 || !tables.current.permits.is_exhausted()
     }
 
-    fn sweep(&self, now_ms: i64) {
+    fn sweep(&self, now_ms: i64, _: &dyn Fn(usize) -> bool) {
         reclaim::flush();
         if let Ok(mut rotation) = self.rotation.try_lock()
             && let Some(generation_ms) = rotation.generation_ms

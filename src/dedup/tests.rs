@@ -1,6 +1,6 @@
 //! The backends of the dedup on real threads.
 
-use crate::dedup::{Claim, Dedup, Elastic, Preallocated};
+use crate::dedup::{Claim, Dedup, Elastic, Lines, Preallocated};
 use crate::key::EventKey;
 use crate::limits;
 use Claim::{Duplicate, Full, Inserted};
@@ -22,8 +22,13 @@ fn claim(dedup: &dyn Dedup, keys: &[u64], now_ms: i64) -> Vec<Claim> {
 }
 
 /// Every backend, with a capacity of 1,000 ids.
-fn backends(horizon_secs: Option<u64>) -> [Box<dyn Dedup>; 2] {
-    [Box::new(Elastic::with_capacity(horizon_secs, 1_000)), Box::new(Preallocated::new(horizon_secs, 1_000).unwrap())]
+fn backends(horizon_secs: Option<u64>) -> [Box<dyn Dedup>; 4] {
+    [
+        Box::new(Elastic::with_capacity(horizon_secs, 1_000)),
+        Box::new(Preallocated::new(horizon_secs, 1_000).unwrap()),
+        Box::new(Lines::new(horizon_secs).unwrap()),
+        Box::new(Lines::with_capacity(horizon_secs, 1_000).unwrap()),
+    ]
 }
 
 #[test]
@@ -38,10 +43,10 @@ fn the_first_claim_inserts_within_a_batch_and_across_batches() {
 #[test]
 fn an_id_is_remembered_for_exactly_the_horizon_in_spite_of_sweeps() {
     for dedup in backends(Some(10)) {
-        dedup.sweep(0);
+        dedup.sweep(0, &|_| true);
         assert_eq!(claim(&*dedup, &[1], 1_000), [Inserted]);
         for now_ms in (1_000..=11_000).step_by(500) {
-            dedup.sweep(now_ms);
+            dedup.sweep(now_ms, &|_| true);
             assert_eq!(claim(&*dedup, &[1], now_ms), [Duplicate]);
         }
     }
@@ -50,10 +55,10 @@ fn an_id_is_remembered_for_exactly_the_horizon_in_spite_of_sweeps() {
 #[test]
 fn a_sweep_changes_no_result_of_a_claimant_that_may_be_stalled() {
     for dedup in backends(Some(10)) {
-        dedup.sweep(0);
+        dedup.sweep(0, &|_| true);
         claim(&*dedup, &[1], 0);
         for now_ms in (0..=10_000 + SLACK_MS).step_by(1_000) {
-            dedup.sweep(now_ms);
+            dedup.sweep(now_ms, &|_| true);
         }
         assert_eq!(dedup.ids(), 1);
         assert_eq!(claim(&*dedup, &[1], 10_000), [Duplicate]);
@@ -74,7 +79,7 @@ fn an_unbounded_horizon_never_forgets() {
     for dedup in backends(None) {
         assert_eq!(claim(&*dedup, &[1], 0), [Inserted]);
         for now_ms in [1, i64::MAX / 2, i64::MAX] {
-            dedup.sweep(now_ms);
+            dedup.sweep(now_ms, &|_| true);
         }
         assert_eq!(claim(&*dedup, &[1], i64::MAX), [Duplicate]);
     }
@@ -84,7 +89,7 @@ fn an_unbounded_horizon_never_forgets() {
 fn all_ids_are_removed_in_the_end_and_their_capacity_is_free_again() {
     for dedup in backends(Some(10)) {
         let keys: Vec<_> = (0..1_000).collect();
-        dedup.sweep(0);
+        dedup.sweep(0, &|_| true);
         assert!(claim(&*dedup, &keys, 0).iter().all(|claim| *claim == Inserted));
         let mut now_ms = 0;
         for _ in 0..200 {
@@ -133,7 +138,7 @@ mod elastic {
     fn a_sweep_removes_ids_that_no_stalled_claimant_can_need() {
         let dedup = Elastic::new(Some(10));
         claim(&dedup, &[1], 0);
-        dedup.sweep(10_001 + SLACK_MS);
+        dedup.sweep(10_001 + SLACK_MS, &|_| true);
         assert_eq!(dedup.ids(), 0);
         assert_eq!(claim(&dedup, &[1], 10_001 + SLACK_MS), [Inserted]);
     }
@@ -141,11 +146,11 @@ mod elastic {
     #[test]
     fn capacity_is_counted_by_live_ids() {
         let dedup = Elastic::with_capacity(Some(10), 3);
-        assert!(dedup.has_capacity(3) && !dedup.has_capacity(4));
+        assert!(dedup.has_capacity(3, 0) && !dedup.has_capacity(4, 0));
         claim(&dedup, &[1, 2], 0);
-        assert!(dedup.has_capacity(1) && !dedup.has_capacity(2));
-        dedup.sweep(i64::MAX);
-        assert!(dedup.has_capacity(3));
+        assert!(dedup.has_capacity(1, 0) && !dedup.has_capacity(2, 0));
+        dedup.sweep(i64::MAX, &|_| true);
+        assert!(dedup.has_capacity(3, 0));
     }
 
     /// Rounds with one id. Each round is more than a horizon after the round before, so every round is a race across an
@@ -175,16 +180,16 @@ mod preallocated {
     #[test]
     fn ids_beyond_the_capacity_are_not_claimed_and_known_ids_are_still_duplicates() {
         let dedup = Preallocated::new(None, 3).unwrap();
-        assert!(dedup.has_capacity(10));
+        assert!(dedup.has_capacity(10, 0));
         assert_eq!(claim(&dedup, &[1, 1, 2, 3, 4, 2], 0), [Inserted, Duplicate, Inserted, Inserted, Full, Duplicate]);
-        assert!(!dedup.has_capacity(1) && dedup.has_capacity(0));
+        assert!(!dedup.has_capacity(1, 0) && dedup.has_capacity(0, 0));
         assert_eq!((claim(&dedup, &[4, 1], 0), dedup.ids()), (vec![Full, Duplicate], 3));
     }
 
     #[test]
     fn a_full_generation_leaves_capacity_once_it_is_the_previous_one() {
         let dedup = Preallocated::new(Some(10), 3).unwrap();
-        dedup.sweep(0);
+        dedup.sweep(0, &|_| true);
         let ids: Vec<_> = (0..1_000).collect();
         let inserted = claim(&dedup, &ids, 0).iter().filter(|claim| **claim == Inserted).count();
         assert_eq!(inserted, 3 * 7, "three ids for each ten seconds of a generation of seventy");
@@ -226,7 +231,7 @@ mod preallocated {
 /// have unpinned, threads of other tests included. The sleeps let such a thread run if the system has preempted it.
 fn sweep_until_quiescent(dedup: &dyn Dedup, now_ms: i64) {
     for _ in 0..100 {
-        dedup.sweep(now_ms);
+        dedup.sweep(now_ms, &|_| true);
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -245,7 +250,7 @@ fn race(dedup: &dyn Dedup, rounds: i64, id: fn(i64) -> u64, now_ms: fn(i64) -> i
                     barrier.wait();
                     let now_ms = now_ms(round) + thread as i64 * 7;
                     if thread == 0 {
-                        dedup.sweep(now_ms);
+                        dedup.sweep(now_ms, &|_| true);
                     }
                     let id = id(round);
                     let inserted = claim(dedup, &[id, id], now_ms).iter().filter(|claim| **claim == Inserted).count();

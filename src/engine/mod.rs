@@ -12,7 +12,7 @@ pub use observer::{Observer, Stage};
 use crate::clock::{Clock, MonotonicClock};
 use crate::config::EngineConfig;
 use crate::dedup::{Dedup, Elastic, Preallocated};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Overloaded};
 use crate::event::Schema;
 use crate::fair::FairMutex;
 use crate::key::HashKeys;
@@ -24,6 +24,7 @@ use crate::sync::{AtomicI64, MutexGuard, Ordering, reclaim};
 use crate::timeline::{Metrics, Query, Series, Timeline};
 use crate::window::Window;
 use observer::StageTimer;
+use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
@@ -215,7 +216,16 @@ impl Engine {
 
     /// Forgets expired event ids and frees their memory; O(ids). Everything else goes on meanwhile.
     pub fn sweep(&self) {
-        self.dedup.sweep(self.clock.now_ms());
+        // The reservations are released only after the new tables are counted.
+        let reservations = RefCell::new(Vec::new());
+        let may_allocate = |bytes| match self.memory.reserve(bytes, || self.backlog.in_use()) {
+            Ok(reservation) => {
+                reservations.borrow_mut().push(reservation);
+                true
+            }
+            Err(Overloaded) => false,
+        };
+        self.dedup.sweep(self.clock.now_ms(), &may_allocate);
         self.refresh_usage();
     }
 

@@ -6,11 +6,20 @@
 //! there is no configuration for it.
 
 pub(crate) mod buckets;
+pub(crate) mod line;
+pub(crate) mod lines;
+pub(crate) mod phases;
 mod published;
 pub(crate) mod reclaim;
+mod step_cell;
 mod thread_number;
+pub(crate) mod vector;
 
 pub(crate) use published::Published;
 pub(crate) use std::sync::atomic::{AtomicI64, AtomicIsize, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
+pub(crate) use step_cell::StepCell;
 pub(crate) use thread_number::thread_number;
+
+/// The cells of a half of a line; a whole line fills a cache line.
+pub(crate) const HALF_CELLS: usize = 4;
