@@ -72,8 +72,11 @@ pub const DEDUP_FOURFOLD_BYTES_MAX: usize = 64 << 20;
 /// tables are looked at.
 pub const DEDUP_TABLES_SMALL_STEPS_MAX: usize = 4;
 
-/// A larger dedup table is prepared when the current one will be full after this number of sweeps at the present rate.
-pub const DEDUP_LEAD_SWEEPS: usize = 20;
+/// A larger dedup table is made when the current one will be full in this time at the present rate, in milliseconds.
+pub const DEDUP_LEAD_MS: i64 = 1_000;
+
+/// The ids of that time are at most this number of times the ids since the last sweep.
+pub const DEDUP_LEAD_TIMES_MAX: usize = 20;
 
 /// The lines of a dedup table that are wiped under one hold of the lock; 64 bytes each.
 pub const DEDUP_WIPE_LINES: usize = 1 << 12;

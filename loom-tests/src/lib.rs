@@ -19,6 +19,8 @@ mod key;
 #[path = "../../src/limits.rs"]
 mod limits;
 #[cfg(test)]
+mod lines_models;
+#[cfg(test)]
 mod lock_models;
 #[path = "../../src/permits.rs"]
 mod permits;

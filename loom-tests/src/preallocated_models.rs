@@ -25,7 +25,7 @@ const X: EventKey = key(1);
 fn preallocated() -> Arc<Preallocated> {
     reclaim::track_unpins();
     let dedup = Preallocated::new(Some(HORIZON_SECS), 1).unwrap();
-    dedup.sweep(0);
+    dedup.sweep(0, &|_| true);
     Arc::new(dedup)
 }
 
@@ -75,8 +75,8 @@ fn two_claims_across_a_rotation() {
     check("two_claims_across_a_rotation", Some(3), || {
         let dedup = preallocated();
         let before = spawn_claim(&dedup, X, GENERATION_MS);
-        dedup.sweep(GENERATION_MS + 1);
-        dedup.sweep(GENERATION_MS + 1);
+        dedup.sweep(GENERATION_MS + 1, &|_| true);
+        dedup.sweep(GENERATION_MS + 1, &|_| true);
         let after = claim(&dedup, X, GENERATION_MS + 1);
         assert_eq!(insertions([before.join().unwrap(), after]), 1);
         assert_eq!(claim(&dedup, X, GENERATION_MS + 1), Duplicate);
@@ -89,8 +89,8 @@ fn two_claims_during_a_rotation() {
     check("two_claims_during_a_rotation", Some(2), || {
         let dedup = preallocated();
         let claims = [spawn_claim(&dedup, X, GENERATION_MS), spawn_claim(&dedup, X, GENERATION_MS + 1)];
-        dedup.sweep(GENERATION_MS + 1);
-        dedup.sweep(GENERATION_MS + 1);
+        dedup.sweep(GENERATION_MS + 1, &|_| true);
+        dedup.sweep(GENERATION_MS + 1, &|_| true);
         assert_eq!(insertions(claims.map(|claim| claim.join().unwrap())), 1);
         assert_eq!(claim(&dedup, X, GENERATION_MS + 1), Duplicate);
     });
@@ -104,10 +104,10 @@ fn a_stalled_claimant_at_the_end_of_a_generation() {
         const START_MS: i64 = GENERATION_MS + 1;
         let dedup = preallocated();
         claim(&dedup, X, START_MS);
-        dedup.sweep(START_MS);
+        dedup.sweep(START_MS, &|_| true);
         let stalled = spawn_claim(&dedup, X, START_MS + HORIZON_MS);
-        dedup.sweep(START_MS + GENERATION_MS);
-        dedup.sweep(START_MS + GENERATION_MS);
+        dedup.sweep(START_MS + GENERATION_MS, &|_| true);
+        dedup.sweep(START_MS + GENERATION_MS, &|_| true);
         assert_eq!(stalled.join().unwrap(), Duplicate);
     });
 }

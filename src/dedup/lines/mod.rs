@@ -108,8 +108,13 @@ impl Lines {
         }
         // Whoever steps is not pinned.
         drop(phase);
-        rotate(&mut self.steps.lock(), log_ms);
+        self.rotate(log_ms);
         self.steps.pin()
+    }
+
+    /// Makes every step that is due at this log time, as far as no claimant is in the way.
+    pub(crate) fn rotate(&self, log_ms: i64) {
+        rotate(&mut self.steps.lock(), log_ms);
     }
 
     /// Advances log time to this time, unless it is later already; returns log time.

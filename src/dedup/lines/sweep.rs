@@ -7,15 +7,22 @@ use super::phase::{Kind, Phase};
 use super::rotation::{Rotation, Steps, grow, rotate, take_retired};
 use super::sizing::{bytes_for, ids_for, larger_lines, suitable_lines};
 use super::table::Table;
-use crate::limits::DEDUP_LEAD_SWEEPS;
+use crate::limits::{DEDUP_LEAD_MS, DEDUP_LEAD_TIMES_MAX};
 use crate::sync::AtomicUsize;
 use std::sync::Arc;
 
 /// What a sweep remembers until the next one.
 #[derive(Default)]
 pub(crate) struct Sweeper {
-    /// The generation and the number of its ids at the last sweep.
-    seen: (u64, usize),
+    seen: Seen,
+}
+
+/// The current generation at one sweep.
+#[derive(Default)]
+struct Seen {
+    generation: u64,
+    ids: usize,
+    log_ms: i64,
 }
 
 /// Makes tables.
@@ -42,7 +49,7 @@ impl Sweeper {
         let (larger, for_next) = {
             let mut stepper = steps.lock();
             let (phase, rotation) = stepper.parts();
-            (self.larger_table(phase, rotation), table_for_next_generation(phase, rotation, log_ms))
+            (self.larger_table(phase, rotation, log_ms), table_for_next_generation(phase, rotation, log_ms))
         };
         // Without the lock, because it takes long to make memory resident.
         let larger = larger.into_iter().flatten().find_map(|lines| maker.make(lines));
@@ -56,15 +63,35 @@ impl Sweeper {
         }
     }
 
-    /// The sizes of a table that should take over from the current one, the best first.
-    fn larger_table(&mut self, phase: &Phase, rotation: &Rotation) -> Option<impl Iterator<Item = usize> + use<>> {
-        let seen = (phase.current.generation.number(), phase.current.generation.ids.in_use());
-        let before = std::mem::replace(&mut self.seen, seen);
-        let added = if before.0 == seen.0 { seen.1.saturating_sub(before.1) } else { seen.1 };
-        let soon = seen.1.saturating_sub(rotation.ids_before_table).saturating_add(added * DEDUP_LEAD_SWEEPS);
+    /// The sizes of a table that should take over from the current one, the best first: if the current one would be
+    /// full a short time ahead, at the rate since the last sweep.
+    fn larger_table(
+        &mut self,
+        phase: &Phase,
+        rotation: &Rotation,
+        log_ms: i64,
+    ) -> Option<impl Iterator<Item = usize> + use<>> {
+        let generation = &phase.current.generation;
+        let seen = Seen { generation: generation.number(), ids: generation.ids.in_use(), log_ms };
+        let in_table = seen.ids.saturating_sub(rotation.ids_before_table);
+        let lead_ms = phase.ends_ms.saturating_sub(log_ms).clamp(0, DEDUP_LEAD_MS);
+        let soon = in_table.saturating_add(seen.added_within(&self.seen, lead_ms));
+        self.seen = seen;
         let lines = phase.current.table.lines();
         let is_wanted = matches!(phase.kind, Kind::Steady | Kind::Emptied) && soon > ids_for(lines);
         is_wanted.then(|| larger_lines(lines, phase.older.len()))
+    }
+}
+
+impl Seen {
+    /// The ids that `lead_ms` will add at the rate since `before`.
+    fn added_within(&self, before: &Self, lead_ms: i64) -> usize {
+        let is_same = before.generation == self.generation;
+        let added = if is_same { self.ids.saturating_sub(before.ids) } else { self.ids };
+        let elapsed_ms = self.log_ms.saturating_sub(before.log_ms).max(1);
+        // Without the bound, a clock that stands still would look like an immense rate.
+        let most = added.saturating_mul(DEDUP_LEAD_TIMES_MAX);
+        usize::try_from(added as i128 * i128::from(lead_ms) / i128::from(elapsed_ms)).unwrap_or(most).min(most)
     }
 }
 
