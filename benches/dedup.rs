@@ -36,8 +36,7 @@ impl Backend {
         let claims = match name.as_str() {
             "lines" => Claims::lines(Some(HORIZON_SECS)),
             "lines-with-capacity" => Claims::lines_with_capacity(Some(HORIZON_SECS), capacity),
-            "scc" => Claims::elastic(Some(HORIZON_SECS)),
-            "preallocated" => Claims::preallocated(Some(HORIZON_SECS), capacity),
+            "scc" => Claims::scc(Some(HORIZON_SECS)),
             other => panic!("no backend {other:?}"),
         };
         Self {

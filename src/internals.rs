@@ -1,6 +1,6 @@
 //! Single stages of the engine, for the benchmarks and the fuzz targets. They are not part of the public interface.
 
-use crate::dedup::{Claim, Dedup, Elastic, Lines, Preallocated};
+use crate::dedup::{Claim, Dedup, Lines, SccMap};
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema};
 use crate::key::EventKey;
 use crate::window::{Window, WindowConsumer};
@@ -58,20 +58,10 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// No claims yet, with an elastic table.
+    /// No claims yet, in maps of scc.
     #[must_use]
-    pub fn elastic(horizon_secs: Option<u64>) -> Self {
-        Self { dedup: Box::new(Elastic::new(horizon_secs)), claims: Vec::new() }
-    }
-
-    /// No claims yet, with preallocated tables for `capacity` ids in a horizon.
-    ///
-    /// # Panics
-    /// If there is no memory for the tables.
-    #[must_use]
-    pub fn preallocated(horizon_secs: Option<u64>, capacity: usize) -> Self {
-        let dedup = Preallocated::new(horizon_secs, capacity).expect("a benchmark has memory");
-        Self { dedup: Box::new(dedup), claims: Vec::new() }
+    pub fn scc(horizon_secs: Option<u64>) -> Self {
+        Self { dedup: Box::new(SccMap::new(horizon_secs)), claims: Vec::new() }
     }
 
     /// No claims yet, in lines that grow and shrink.

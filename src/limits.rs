@@ -51,9 +51,6 @@ pub const GROUPS_MAX: usize = 16_384;
 /// Users in a reference table. With merge patches a table can be larger than one body.
 pub const REFERENCE_USERS_MAX: usize = 10_000_000;
 
-/// Live ids in the elastic dedup table; about 12 GB.
-pub const DEDUP_IDS_MAX: usize = 1 << 27;
-
 /// The range of the dedup capacity, in ids of a horizon; about 40 bytes for each id.
 pub const DEDUP_CAPACITY: RangeInclusive<usize> = 1..=1 << 32;
 
@@ -114,7 +111,7 @@ pub const SPARSE_COUNTER_BYTES_MAX: usize = 96;
 /// of:
 ///
 /// - its record, [`RECORD_BYTES_MAX`];
-/// - its id in a map that is doubling, 104: the slots of three tables, 26 bytes each, of which the smallest is 13/16
+/// - its id in a map that is doubling, 104 (in lines it takes at most [`DEDUP_OVERFLOW_ID_BYTES`]): the slots of three tables, 26 bytes each, of which the smallest is 13/16
 ///   full, and some bytes for buckets that overflow;
 /// - a new user, 64: 36 bytes, and a cell of 8 bytes in an index whose size counts twice at a load of 3/4;
 /// - an entry of a list that is doubling, or the cells of a grid that replaces the list, 64;

@@ -10,13 +10,9 @@
 //! - A claim is atomic. When it returns, it has inserted the key or changed nothing.
 
 mod claim;
-pub(crate) mod elastic;
 pub(crate) mod lines;
-pub(crate) mod preallocated;
-mod rotation;
-mod table;
+pub(crate) mod scc_map;
 
 pub(crate) use claim::{Claim, Dedup};
-pub(crate) use elastic::Elastic;
 pub(crate) use lines::Lines;
-pub(crate) use preallocated::Preallocated;
+pub(crate) use scc_map::SccMap;

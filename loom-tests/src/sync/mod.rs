@@ -1,7 +1,6 @@
 //! `crate::sync` as the shipped source expects it, made of loom's types.
 
 mod atomics;
-pub(crate) mod buckets;
 #[path = "../../../src/sync/line.rs"]
 pub(crate) mod line;
 pub(crate) mod lines;

@@ -1,8 +1,6 @@
 //! `crate::sync` as the shipped source expects it, made of shuttle's types: every access is a point where another
 //! thread may go on. Every ordering is sequentially consistent here; weak ones are loom's to check.
 
-#[path = "../../../loom-tests/src/sync/buckets.rs"]
-pub(crate) mod buckets;
 #[path = "../../../src/sync/line.rs"]
 pub(crate) mod line;
 #[path = "../../../loom-tests/src/sync/lines.rs"]
