@@ -104,9 +104,12 @@ fn table_for_next_generation(phase: &Phase, rotation: &Rotation, log_ms: i64) ->
     if !is_late || !is_possible {
         return None;
     }
+    // No id for a whole stretch means that none is expected.
+    let is_idle = log_ms > phase.ends_ms.saturating_add(length_ms);
+    let ids = if is_idle { 0 } else { phase.current.generation.ids.in_use() };
     let elapsed_ms = log_ms.min(phase.ends_ms).saturating_sub(rotation.began_ms).max(length_ms / 8).max(1);
-    let ids = phase.current.generation.ids.in_use() as u128 * length_ms as u128 / elapsed_ms as u128;
-    suitable_lines(phase.current.table.lines(), usize::try_from(ids).unwrap_or(usize::MAX))
+    let expected = ids as u128 * length_ms as u128 / elapsed_ms as u128;
+    suitable_lines(phase.current.table.lines(), usize::try_from(expected).unwrap_or(usize::MAX))
 }
 
 /// Wipes the current table as far as it is wanted, a few lines under each hold of the lock.
