@@ -32,7 +32,7 @@ fn fixed(ids_max: usize) -> Arc<Lines> {
 
 /// The same, and its tables grow.
 fn growing() -> Arc<Lines> {
-    let dedup = Lines::with_lines(Some(HORIZON_SECS), 2, usize::MAX, None).unwrap();
+    let dedup = Lines::new(Some(HORIZON_SECS)).unwrap();
     dedup.rotate(0);
     Arc::new(dedup)
 }

@@ -3,9 +3,13 @@
 
 use super::Ordering;
 use super::line::Line;
+use crate::limits::DEDUP_TABLE_BYTES_MIN;
 use crate::prefetch::prefetch;
 use memmap2::MmapRaw;
 use std::io;
+
+/// The number of lines of the smallest array that grows and shrinks.
+pub(crate) const LINES_MIN: usize = DEDUP_TABLE_BYTES_MIN / size_of::<Line>();
 
 /// An array of lines whose cells are zero at start. The system provides the memory of a page when the page is first
 /// accessed.

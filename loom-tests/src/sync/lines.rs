@@ -6,6 +6,9 @@ use super::AtomicU64;
 use super::line::Line;
 use std::io;
 
+/// Small, so that a model reaches the limits of a table.
+pub(crate) const LINES_MIN: usize = 2;
+
 pub(crate) struct Lines(Vec<Line>);
 
 impl Lines {

@@ -23,6 +23,7 @@ mod wipe;
 use crate::dedup::{Claim, Dedup};
 use crate::key::EventKey;
 use crate::limits;
+use crate::sync::lines::LINES_MIN;
 use crate::sync::{AtomicI64, AtomicUsize, Mutex, Ordering, vector};
 use claimant::Claims;
 use generation::Generation;
@@ -52,7 +53,7 @@ impl Lines {
     /// # Errors
     /// If the system has no memory for the first table.
     pub(crate) fn new(horizon_secs: Option<u64>) -> io::Result<Self> {
-        Self::with_lines(horizon_secs, sizing::LINES_MIN, usize::MAX, None)
+        Self::with_lines(horizon_secs, LINES_MIN, usize::MAX, None)
     }
 
     /// Remembers `capacity` ids for each `horizon_secs`, or `capacity` ids without expiry, in memory of a fixed size.

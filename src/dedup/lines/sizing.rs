@@ -1,12 +1,8 @@
 //! How many lines a table needs.
 
-use crate::limits::{
-    DEDUP_FOURFOLD_BYTES_MAX, DEDUP_IDS_PER_16_LINES, DEDUP_TABLE_BYTES_MIN, DEDUP_TABLES_SMALL_STEPS_MAX,
-};
+use crate::limits::{DEDUP_FOURFOLD_BYTES_MAX, DEDUP_IDS_PER_16_LINES, DEDUP_TABLES_SMALL_STEPS_MAX};
 use crate::sync::line::Line;
-
-/// The number of lines of the smallest table.
-pub(crate) const LINES_MIN: usize = DEDUP_TABLE_BYTES_MIN / size_of::<Line>();
+use crate::sync::lines::LINES_MIN;
 
 /// The ids of a generation for which a table of so many lines is made.
 pub(crate) fn ids_for(lines: usize) -> usize {
