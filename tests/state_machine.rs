@@ -349,7 +349,7 @@ fn run(config: EngineConfig, steps: Vec<ModelStep>) {
                 if oracle.config.dedup == DedupBackend::Scc {
                     assert_eq!(ids, oracle.ids(now_ms - STALL_MS));
                 } else {
-                    let remembered = oracle.ids(now_ms - STALL_MS)..=2 * oracle.accepted_ms.len();
+                    let remembered = oracle.ids(now_ms - STALL_MS)..=oracle.accepted_ms.len();
                     assert!(remembered.contains(&ids), "{ids} ids are remembered, not {remembered:?}");
                 }
             }

@@ -158,11 +158,14 @@ fn claims_across_an_expiry_beside_a_sweep() {
         let behind = client.accepted_at(&[("x", "u", HORIZON_MS)], START_MS + HORIZON_MS);
         assert_eq!(behind, 0, "exactly the horizon is still remembered");
         let won = late.map(|claimant| claimant.join().unwrap());
-        assert_eq!(won[0] + won[1], 1, "an expired id is won once");
         sweep.join().unwrap();
-        // An id that is claimed while a generation begins is in two of them.
-        let ids = client.engine.sizes().dedup_ids;
-        assert!((1..=if dedup == DedupBackend::Lines { 2 } else { 1 }).contains(&ids), "{ids} ids");
+        assert!(won[0] + won[1] <= 1, "an expired id is won once");
+        // With lines, a claimant that is in the way of a step makes the generation last longer.
+        let is_delayed = won == [0, 0];
+        assert!(!is_delayed || dedup == DedupBackend::Lines);
+        let last_ms = if is_delayed { 2 * remembered_ms } else { remembered_ms } + 3;
+        assert_eq!(client.accepted_at(&[("x", "u", last_ms)], START_MS + last_ms), u64::from(is_delayed));
+        assert_eq!(client.engine.sizes().dedup_ids, 1);
         won
     });
 }

@@ -27,8 +27,7 @@ pub(crate) trait Dedup: Send + Sync {
     /// Prepares memory ahead of need, if `may_allocate` says that there is memory for so many bytes.
     fn sweep(&self, now_ms: i64, may_allocate: &dyn Fn(usize) -> bool);
 
-    /// The number of remembered ids. Expired ids count until they are removed, and an id that is in two tables counts
-    /// twice.
+    /// The number of remembered ids. Expired ids count until they are removed.
     fn ids(&self) -> usize;
 
     /// The memory of the ids in bytes, unless it is fixed. It includes the memory that the next id may allocate at

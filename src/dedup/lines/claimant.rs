@@ -60,7 +60,7 @@ impl Phase {
             }
             claims.push(self.claim(vector, *key, &mut unused));
         }
-        self.release(&unused);
+        self.release(keys.len(), &unused);
     }
 
     /// Claims a key whose permits are acquired, and adds the permits that are not needed to `unused`. All looks at
@@ -95,7 +95,7 @@ impl Phase {
         }
         let mut unused = UnusedPermits::default();
         let claim = self.claim(vector, key, &mut unused);
-        self.release(&unused);
+        self.release(1, &unused);
         claim
     }
 
@@ -126,10 +126,13 @@ impl Phase {
         is_acquired
     }
 
-    fn release(&self, unused: &UnusedPermits) {
+    /// Releases the unused ones of the permits for `ids` ids.
+    fn release(&self, ids: usize, unused: &UnusedPermits) {
         self.current.generation.ids.release(unused.current);
         if let Some(next) = self.next_generation() {
             next.generation.ids.release(unused.next);
+            // An id that this claimant has not inserted in the next generation was inserted there by another one.
+            next.generation.add_also_in_previous(ids - unused.current);
         }
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct Generation {
     last_ms: AtomicI64,
     /// The ids of this generation in all tables and in the overflow set.
     pub(crate) ids: Permits,
+    /// Those of the ids that the generation before has, too.
+    also_in_previous: AtomicUsize,
     pub(crate) overflow: Overflow,
 }
 
@@ -32,6 +34,7 @@ impl Generation {
             tag: tag(number),
             last_ms: AtomicI64::new(i64::MIN),
             ids: Permits::new(ids_max),
+            also_in_previous: AtomicUsize::new(0),
             overflow: Overflow::new(bytes),
         }
     }
@@ -50,6 +53,16 @@ impl Generation {
     #[inline(always)]
     pub(crate) fn half(&self) -> usize {
         (self.number & 1) as usize
+    }
+
+    /// Records ids that were inserted here and in the generation before.
+    pub(crate) fn add_also_in_previous(&self, ids: usize) {
+        // Relaxed: a gauge.
+        self.also_in_previous.fetch_add(ids, Ordering::Relaxed);
+    }
+
+    pub(crate) fn also_in_previous(&self) -> usize {
+        self.also_in_previous.load(Ordering::Relaxed)
     }
 
     /// The latest time of an id, or the end of the stretch of log time.

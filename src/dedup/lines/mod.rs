@@ -149,7 +149,7 @@ impl Dedup for Lines {
     }
 
     fn ids(&self) -> usize {
-        self.steps.pin().generations().map(|generation| generation.ids.in_use()).sum()
+        self.steps.pin().ids()
     }
 
     fn bytes(&self) -> usize {

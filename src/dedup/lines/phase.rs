@@ -139,8 +139,13 @@ impl Phase {
         phase
     }
 
-    /// The generations whose ids are remembered, without the one that begins.
-    pub(crate) fn generations(&self) -> impl Iterator<Item = &Arc<Generation>> {
-        self.previous.iter().chain([&self.current.generation])
+    /// The number of remembered ids.
+    pub(crate) fn ids(&self) -> usize {
+        let current = &self.current.generation;
+        let of_previous = self
+            .previous
+            .as_ref()
+            .map_or(0, |previous| previous.ids.in_use().saturating_sub(current.also_in_previous()));
+        of_previous + current.ids.in_use()
     }
 }
