@@ -6,6 +6,7 @@ use crate::key::EventKey;
 use crate::window::{Window, WindowConsumer};
 
 pub use crate::key::HashKeys;
+use std::sync::Arc;
 
 /// Decoding of a body, with the fast path or without it.
 pub struct Decode {
@@ -53,7 +54,7 @@ impl Decode {
 
 /// Claims of a batch's ids.
 pub struct Claims {
-    dedup: Box<dyn Dedup>,
+    dedup: Arc<dyn Dedup>,
     claims: Vec<Claim>,
 }
 
@@ -61,7 +62,7 @@ impl Claims {
     /// No claims yet, in maps of scc.
     #[must_use]
     pub fn scc(horizon_secs: Option<u64>) -> Self {
-        Self { dedup: Box::new(SccMap::new(horizon_secs)), claims: Vec::new() }
+        Self { dedup: Arc::new(SccMap::new(horizon_secs)), claims: Vec::new() }
     }
 
     /// No claims yet, in lines that grow and shrink.
@@ -71,7 +72,7 @@ impl Claims {
     #[must_use]
     pub fn lines(horizon_secs: Option<u64>) -> Self {
         let dedup = Lines::new(horizon_secs).expect("a benchmark has memory");
-        Self { dedup: Box::new(dedup), claims: Vec::new() }
+        Self { dedup: Arc::new(dedup), claims: Vec::new() }
     }
 
     /// No claims yet, in lines for `capacity` ids in a horizon.
@@ -81,7 +82,7 @@ impl Claims {
     #[must_use]
     pub fn lines_with_capacity(horizon_secs: Option<u64>, capacity: usize) -> Self {
         let dedup = Lines::with_capacity(horizon_secs, capacity).expect("a benchmark has memory");
-        Self { dedup: Box::new(dedup), claims: Vec::new() }
+        Self { dedup: Arc::new(dedup), claims: Vec::new() }
     }
 
     /// The number of remembered ids, and their memory in bytes.
@@ -100,6 +101,12 @@ impl Claims {
     /// Forgets expired ids.
     pub fn sweep(&self, now_ms: i64) {
         self.dedup.sweep(now_ms, &|_| true);
+    }
+
+    /// Sweeps of the same ids, for another thread.
+    #[must_use]
+    pub fn sweeps(&self) -> Self {
+        Self { dedup: Arc::clone(&self.dedup), claims: Vec::new() }
     }
 }
 

@@ -69,8 +69,13 @@ pub const DEDUP_FOURFOLD_BYTES_MAX: usize = 64 << 20;
 /// tables are looked at.
 pub const DEDUP_TABLES_SMALL_STEPS_MAX: usize = 4;
 
-/// A larger dedup table is made when the current one will be full in this time at the present rate, in milliseconds.
-pub const DEDUP_LEAD_MS: i64 = 1_000;
+/// A larger dedup table is made when the current one will be full in this time at the present rate, in milliseconds. To
+/// this time come [`DEDUP_LEAD_MS_PER_MIB`] for each MiB of the larger table.
+pub const DEDUP_LEAD_MS: i64 = 200;
+
+/// The time in which the memory of a larger dedup table is made resident even on a busy machine, in milliseconds for
+/// each MiB.
+pub const DEDUP_LEAD_MS_PER_MIB: i64 = 4;
 
 /// The ids of that time are at most this number of times the ids since the last sweep.
 pub const DEDUP_LEAD_TIMES_MAX: usize = 20;
@@ -81,7 +86,13 @@ pub const DEDUP_WIPE_LINES: usize = 1 << 12;
 /// The most memory of an id that found no cell in a dedup table: 18 bytes in a set that may be doubling.
 pub const DEDUP_OVERFLOW_ID_BYTES: usize = 72;
 
-/// With a dedup capacity, memory is set aside for one of so many ids to find no cell, and for some ids more.
+/// The sets that the ids of a generation without a cell are spread over.
+pub const DEDUP_OVERFLOW_SETS: usize = 128;
+
+/// The memory of one of these sets with one id, in bytes.
+pub const DEDUP_OVERFLOW_SET_BYTES: usize = 2_048;
+
+/// With a dedup capacity, memory is set aside for ids that find no cell: the ids of a generation divided by this.
 pub const DEDUP_OVERFLOW_PART: usize = 64;
 
 /// The least number of ids without a cell that memory is set aside for.

@@ -24,7 +24,7 @@ pub(crate) trait Dedup: Send + Sync {
 
     /// Removes the ids that are expired for every claimant whose clock is at most
     /// [`STALL_SLACK_SECS`](crate::limits::STALL_SLACK_SECS) behind `now_ms`, and frees their memory.
-    /// Prepares memory ahead of need, if `may_allocate` says that there is memory for so many bytes.
+    /// Prepares memory ahead of need, if `may_allocate` says that there is memory for a number of bytes.
     fn sweep(&self, now_ms: i64, may_allocate: &dyn Fn(usize) -> bool);
 
     /// The number of remembered ids. Expired ids count until they are removed.

@@ -12,6 +12,7 @@
 mod claim;
 pub(crate) mod lines;
 pub(crate) mod scc_map;
+mod spread;
 
 pub(crate) use claim::{Claim, Dedup};
 pub(crate) use lines::Lines;

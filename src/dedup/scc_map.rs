@@ -12,6 +12,7 @@
 //! The lock of a key's entry decides between its claimants. A second map to rotate into would not work: one claimant
 //! could insert into the old map after another claimant has looked there, and both would insert the id.
 
+use crate::dedup::spread::Spread;
 use crate::dedup::{Claim, Dedup};
 use crate::key::EventKey;
 use crate::limits;
@@ -24,9 +25,6 @@ type AcceptedMs = scc::HashMap<EventKey, i64, BuildHasherDefault<IdentityHasher>
 
 /// The number of maps.
 const MAPS: usize = 64;
-
-/// The number of hash bits that select the map.
-const MAP_BITS: u32 = 12;
 
 /// The memory of one entry: the id, its time, and its part of a bucket's 64 bytes (scc 3.8.8).
 const ENTRY_BYTES: usize = 24 + 64 / 32;
@@ -43,8 +41,7 @@ const ID_BYTES_MIN: usize = 52;
 
 pub(crate) struct SccMap {
     maps: Box<[AcceptedMs]>,
-    /// The index of the map for each value of the map bits.
-    map_indices: Box<[u8]>,
+    spread: Spread,
     /// `None`: ids never expire.
     horizon_ms: Option<i64>,
     /// The number of ids in all maps. A bound and a gauge: it orders no other memory, so every access is Relaxed. It is
@@ -62,7 +59,7 @@ impl SccMap {
     pub(crate) fn with_maps(horizon_secs: Option<u64>, maps: usize) -> Self {
         Self {
             maps: (0..maps).map(|_| AcceptedMs::default()).collect(),
-            map_indices: map_indices(maps),
+            spread: Spread::new(maps),
             horizon_ms: horizon_secs.map(|secs| i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1_000)),
             ids: AtomicIsize::new(0),
         }
@@ -93,16 +90,8 @@ impl SccMap {
 
     /// The map of a key, by the half of the key that is not its hash within the map.
     fn map(&self, key: EventKey) -> &AcceptedMs {
-        &self.maps[usize::from(self.map_indices[(key.0[1] >> (u64::BITS - MAP_BITS)) as usize])]
+        &self.maps[self.spread.part(key.0[1])]
     }
-}
-
-/// The index of the map for each value of the map bits. Each of the `maps` maps gets more values than the one before,
-/// by a constant factor; the last gets twice the values of the first.
-pub(crate) fn map_indices(maps: usize) -> Box<[u8]> {
-    debug_assert!((1..=256).contains(&maps), "an index is one byte");
-    let values = 1 << MAP_BITS;
-    (0..values).map(|value| ((1.0 + f64::from(value) / f64::from(values)).log2() * maps as f64) as u8).collect()
 }
 
 impl Dedup for SccMap {

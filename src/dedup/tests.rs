@@ -105,23 +105,13 @@ fn all_ids_are_removed_in_the_end_and_their_capacity_is_free_again() {
 
 mod scc_map {
     use super::*;
-    use crate::dedup::scc_map::{IdentityHasher, map_indices};
+    use crate::dedup::scc_map::IdentityHasher;
     use std::hash::{BuildHasher, BuildHasherDefault};
 
     #[test]
     fn the_hash_of_a_key_is_its_first_word() {
         let [first, _] = key(1).0;
         assert_eq!(BuildHasherDefault::<IdentityHasher>::default().hash_one(key(1)), first);
-    }
-
-    #[test]
-    fn the_maps_differ_in_size_evenly_up_to_a_factor_of_two() {
-        let mut sizes = [0_u32; 64];
-        map_indices(64).iter().for_each(|map| sizes[usize::from(*map)] += 1);
-        assert!((1.9..2.1).contains(&(f64::from(sizes[63]) / f64::from(sizes[0]))), "{sizes:?}");
-        let double = |(of_one, of_next): (&u32, &u32)| f64::from(*of_next) / f64::from(*of_one);
-        assert!(sizes.iter().zip(&sizes[1..]).map(double).all(|factor| (0.9..1.1).contains(&factor)), "{sizes:?}");
-        assert!(map_indices(1).iter().all(|map| *map == 0));
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(crate) use atomics::{AtomicI64, AtomicIsize, AtomicPtr, AtomicU64, AtomicUsi
 pub(crate) use loom::sync::atomic::{Ordering, fence};
 pub(crate) use mutex::{Mutex, MutexGuard};
 pub(crate) use published::Published;
+/// Of the sets for ids without a cell. They are made in one step of a model.
+pub(crate) use std::sync::OnceLock;
 pub(crate) use step_cell::StepCell;
 
 /// The cells of a half of a line. Two are enough for a race for the first free cell and for a full half.

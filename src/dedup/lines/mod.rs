@@ -95,7 +95,9 @@ impl Lines {
             let generations = if horizon_secs.is_some() { 2 } else { 1 };
             let overflow_ids = ids_max / limits::DEDUP_OVERFLOW_PART + limits::DEDUP_OVERFLOW_IDS_MIN;
             let table_bytes = sizing::bytes_for(sizing::lines_for(ids_max)?);
-            overflow_ids.checked_mul(generations * limits::DEDUP_OVERFLOW_ID_BYTES)?.checked_add(table_bytes)
+            let sets_bytes = generations * limits::DEDUP_OVERFLOW_SETS * limits::DEDUP_OVERFLOW_SET_BYTES;
+            let ids_bytes = overflow_ids.checked_mul(generations * limits::DEDUP_OVERFLOW_ID_BYTES)?;
+            table_bytes.checked_add(sets_bytes)?.checked_add(ids_bytes)
         };
         generation_ids(horizon_secs, capacity).and_then(bytes_for).unwrap_or(usize::MAX)
     }
@@ -107,7 +109,7 @@ impl Lines {
         if log_ms <= phase.due_after_ms {
             return phase;
         }
-        // Whoever steps is not pinned.
+        // A thread that steps is not pinned.
         drop(phase);
         self.rotate(log_ms);
         self.steps.pin()

@@ -1,28 +1,44 @@
 //! The ids of a generation that found no cell.
+//!
+//! A set that grows makes its claimants wait. So there are many sets, and they grow one after another.
 
+use crate::dedup::spread::Spread;
 use crate::key::EventKey;
-use crate::limits::DEDUP_OVERFLOW_ID_BYTES;
-use crate::sync::{AtomicUsize, Ordering};
+use crate::limits::{DEDUP_OVERFLOW_ID_BYTES, DEDUP_OVERFLOW_SET_BYTES, DEDUP_OVERFLOW_SETS};
+use crate::sync::{AtomicUsize, OnceLock, Ordering};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
-/// A set that grows. It is dropped together with its generation.
+type Set = scc::HashSet<OverflowId, BuildHasherDefault<KeptHalf>>;
+
+/// Sets that grow. They are dropped together with their generation.
 pub(crate) struct Overflow {
-    ids: scc::HashSet<OverflowId, BuildHasherDefault<KeptHalf>>,
+    /// Made for the first id.
+    sets: OnceLock<Sets>,
     /// The number of ids. A gauge, which orders nothing.
     count: AtomicUsize,
     /// The memory of all tables and sets, in bytes. A gauge.
     bytes: Arc<AtomicUsize>,
 }
 
+struct Sets {
+    sets: Box<[Set]>,
+    spread: Spread,
+}
+
 impl Overflow {
     pub(crate) fn new(bytes: &Arc<AtomicUsize>) -> Self {
-        Self { ids: scc::HashSet::default(), count: AtomicUsize::new(0), bytes: Arc::clone(bytes) }
+        Self { sets: OnceLock::new(), count: AtomicUsize::new(0), bytes: Arc::clone(bytes) }
     }
 
     /// Inserts the key; returns whether it was absent. Of all calls with one key, exactly one returns true.
     pub(crate) fn insert(&self, key: EventKey) -> bool {
-        let is_absent = self.ids.insert_sync(OverflowId(key)).is_ok();
+        let sets = self.sets.get_or_init(|| {
+            self.bytes.fetch_add(DEDUP_OVERFLOW_SETS * DEDUP_OVERFLOW_SET_BYTES, Ordering::Relaxed);
+            let sets = (0..DEDUP_OVERFLOW_SETS).map(|_| Set::default()).collect();
+            Sets { sets, spread: Spread::new(DEDUP_OVERFLOW_SETS) }
+        });
+        let is_absent = sets.of(key).insert_sync(OverflowId(key)).is_ok();
         if is_absent {
             self.count.fetch_add(1, Ordering::Relaxed);
             self.bytes.fetch_add(DEDUP_OVERFLOW_ID_BYTES, Ordering::Relaxed);
@@ -31,13 +47,23 @@ impl Overflow {
     }
 
     pub(crate) fn contains(&self, key: EventKey) -> bool {
-        self.ids.contains_sync(&OverflowId(key))
+        self.sets.get().is_some_and(|sets| sets.of(key).contains_sync(&OverflowId(key)))
     }
 }
 
 impl Drop for Overflow {
     fn drop(&mut self) {
-        self.bytes.fetch_sub(self.count.load(Ordering::Relaxed) * DEDUP_OVERFLOW_ID_BYTES, Ordering::Relaxed);
+        let sets = self.sets.get().map_or(0, |sets| sets.sets.len());
+        let ids_bytes = self.count.load(Ordering::Relaxed) * DEDUP_OVERFLOW_ID_BYTES;
+        self.bytes.fetch_sub(sets * DEDUP_OVERFLOW_SET_BYTES + ids_bytes, Ordering::Relaxed);
+    }
+}
+
+impl Sets {
+    /// The set of a key, by the half of the key that is not its hash within the set. The high bits of that half choose
+    /// the line, so its low bits are used.
+    fn of(&self, key: EventKey) -> &Set {
+        &self.sets[self.spread.part(key.0[0].reverse_bits())]
     }
 }
 

@@ -4,12 +4,12 @@ use crate::limits::{DEDUP_FOURFOLD_BYTES_MAX, DEDUP_IDS_PER_16_LINES, DEDUP_TABL
 use crate::sync::line::Line;
 use crate::sync::lines::LINES_MIN;
 
-/// The ids of a generation for which a table of so many lines is made.
+/// The ids of a generation for which a table of `lines` lines is made.
 pub(crate) fn ids_for(lines: usize) -> usize {
     lines.saturating_mul(DEDUP_IDS_PER_16_LINES) / 16
 }
 
-/// The lines for so many ids of a generation: an even number, at least two. `None` if that exceeds any memory.
+/// The lines for `ids` ids of a generation: an even number, at least two. `None` if that exceeds any memory.
 pub(crate) fn lines_for(ids: usize) -> Option<usize> {
     let lines = ids.checked_mul(16)?.div_ceil(DEDUP_IDS_PER_16_LINES).max(2);
     Some(lines.next_multiple_of(2)).filter(|lines| bytes_for(*lines) < isize::MAX as usize)

@@ -7,7 +7,7 @@ use super::phase::{Kind, Phase};
 use super::rotation::{Rotation, Steps, grow, rotate, take_retired};
 use super::sizing::{bytes_for, ids_for, larger_lines, suitable_lines};
 use super::table::Table;
-use crate::limits::{DEDUP_LEAD_MS, DEDUP_LEAD_TIMES_MAX};
+use crate::limits::{DEDUP_LEAD_MS, DEDUP_LEAD_MS_PER_MIB, DEDUP_LEAD_TIMES_MAX};
 use crate::sync::AtomicUsize;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ struct Seen {
 pub(crate) struct Maker<'a> {
     /// The memory of all tables and sets, in bytes.
     pub(crate) bytes: &'a Arc<AtomicUsize>,
-    /// Whether there is memory for so many bytes.
+    /// Whether there is memory for a number of bytes.
     pub(crate) may_allocate: &'a dyn Fn(usize) -> bool,
 }
 
@@ -74,12 +74,17 @@ impl Sweeper {
         let generation = &phase.current.generation;
         let seen = Seen { generation: generation.number(), ids: generation.ids.in_use(), log_ms };
         let in_table = seen.ids.saturating_sub(rotation.ids_before_table);
-        let lead_ms = phase.ends_ms.saturating_sub(log_ms).clamp(0, DEDUP_LEAD_MS);
+        let lines = phase.current.table.lines();
+        let mut larger = larger_lines(lines, phase.older.len()).peekable();
+        let larger_mib = bytes_for(larger.peek().copied().unwrap_or(0)) >> 20;
+        let lead_ms =
+            phase.ends_ms.saturating_sub(log_ms).clamp(0, DEDUP_LEAD_MS + larger_mib as i64 * DEDUP_LEAD_MS_PER_MIB);
         let soon = in_table.saturating_add(seen.added_within(&self.seen, lead_ms));
         self.seen = seen;
-        let lines = phase.current.table.lines();
-        let is_wanted = matches!(phase.kind, Kind::Steady | Kind::Emptied) && soon > ids_for(lines);
-        is_wanted.then(|| larger_lines(lines, phase.older.len()))
+        let is_possible = matches!(phase.kind, Kind::Steady | Kind::Emptied);
+        // Not long before it is full: a table that takes over early takes memory early.
+        let is_wanted = soon > ids_for(lines) && in_table > ids_for(lines) / 2;
+        (is_possible && is_wanted).then_some(larger)
     }
 }
 
