@@ -67,7 +67,7 @@ pub const DEDUP_FOURFOLD_BYTES_MAX: usize = 64 << 20;
 
 /// From this number of older dedup tables on, a table of any size is followed by one of four times its size. So few
 /// tables are looked at.
-pub const DEDUP_TABLES_SMALL_STEPS_MAX: usize = 4;
+pub const DEDUP_TABLES_SMALL_STEPS_MAX: usize = 6;
 
 /// A larger dedup table is made when the current one will be full in this time at the present rate, in milliseconds. To
 /// this time come [`DEDUP_LEAD_MS_PER_MIB`] for each MiB of the larger table.
