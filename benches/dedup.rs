@@ -124,9 +124,6 @@ fn grow(name: &str, ids: u64, ids_per_sec: u64) {
             let (begin, begin_cpu_ns) = (Instant::now(), cpu_ns());
             assert_eq!(claims.claim(&batch, now_ms()) as u64, BATCH);
             cpu_us.push((cpu_ns() - begin_cpu_ns) / 1_000);
-            if std::env::var_os("DEBUG_LONG").is_some() && *cpu_us.last().unwrap() > 1500 {
-                println!("at {first}: cpu {:?} wall {:?} bytes {}", cpu_us.last(), begin.elapsed(), claims.sizes().1);
-            }
             wall_us.push(begin.elapsed().as_micros() as u64);
             if first >= 100_000 && first.is_multiple_of(100 * BATCH) {
                 let bytes = claims.sizes().1 as f64 / first as f64;

@@ -252,7 +252,7 @@ mod lines {
             most_bytes = most_bytes.max(dedup.bytes());
             if second == 349 {
                 // 2,000 ids a second, each remembered for two stretches at most.
-                let bytes_an_id = dedup.bytes() as f64 / (2_000 * 70) as f64;
+                let bytes_an_id = dedup.bytes() as f64 / (2_000.0 * 70.0);
                 assert!((30.0..120.0).contains(&bytes_an_id), "{bytes_an_id}");
             }
             now_ms += 1_000;

@@ -137,8 +137,11 @@ mod x86_64 {
         use proptest::prelude::*;
         use std::sync::atomic::AtomicU64;
 
-        /// What a claimant can learn from a look.
-        fn answers(look: &Look) -> (bool, [bool; 2], [Option<(usize, u64)>; 2]) {
+        /// What a claimant can learn from a look: whether a cell has the key, and for each half whether it is marked, and
+        /// its first free cell.
+        type Answers = (bool, [bool; 2], [Option<(usize, u64)>; 2]);
+
+        fn answers(look: &Look) -> Answers {
             (look.has_key(), [0, 1].map(|half| look.is_marked(half)), [0, 1].map(|half| look.first_free(half)))
         }
 

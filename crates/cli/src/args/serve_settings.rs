@@ -153,7 +153,7 @@ mod tests {
             (&["--dedup-horizon", "5"], "dedup-horizon must be at least"),
             (&["--dedup-horizon", "soon"], "--dedup-horizon"),
             (&["--dedup", "btree"], "'--dedup <BACKEND>' [possible values: lines, scc]"),
-            (&["--dedup", "scc", "--dedup-capacity", "1"], "--dedup-capacity needs the dedup backend"),
+            (&["--dedup", "scc", "--dedup-capacity", "1"], "dedup-capacity needs the dedup backend"),
             (&["--attributes", "type"], "reserved"),
             (&["--event-types", ""], "event-types"),
             (&["--max-body-bytes", "0"], "max-body-bytes must be 1 to 1073741824, not 0"),
