@@ -201,7 +201,7 @@ fn a_refused_batch_has_claimed_nothing() {
 fn an_engine_over_its_limit_recovers_by_ticks_alone() {
     // Sweeps do not free memory of a table of a fixed size.
     let (clock, engine) =
-        engine(|config| (config.dedup_capacity, config.max_memory_bytes) = (Some(50_000), Some(9 << 20)));
+        engine(|config| (config.dedup_capacity, config.max_memory_bytes) = (Some(50_000), Some(10 << 20)));
     assert!(!engine.is_over_memory());
     fill(&engine);
     assert!(engine.is_over_memory());
