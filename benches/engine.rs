@@ -9,7 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use weir::internals::HashKeys;
 use weir::internals::{Appends, Claims, Decode};
-use weir::{Change, Engine, EngineConfig, Filter, Format, ManualClock, Preconditions, Query, format_ms, second_of};
+use weir::{
+    Change, DedupBackend, Engine, EngineConfig, Filter, Format, ManualClock, Preconditions, Query, format_ms, second_of,
+};
 
 const START_MS: i64 = 1_760_000_000_000;
 const BATCH: u64 = 1_000;
@@ -43,13 +45,13 @@ fn body(format: Format, first: u64, users: u64, now_ms: i64) -> Vec<u8> {
 }
 
 fn engine() -> (Engine, Arc<ManualClock>) {
-    engine_with(None)
+    engine_with(DedupBackend::Lines)
 }
 
-fn engine_with(dedup_capacity: Option<usize>) -> (Engine, Arc<ManualClock>) {
+fn engine_with(dedup: DedupBackend) -> (Engine, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(START_MS));
     let mut config = EngineConfig::default();
-    config.dedup_capacity = dedup_capacity;
+    config.dedup = dedup;
     (Engine::new(config, clock.clone()).expect("the settings are valid"), clock)
 }
 
@@ -127,8 +129,8 @@ fn claim(c: &mut Criterion) {
     let mut group = c.benchmark_group("claim");
     group.throughput(Throughput::Elements(BATCH));
     let horizon_secs = 2_040;
-    claim_new_ids(&mut group, "elastic, new ids", Claims::elastic(Some(horizon_secs)));
-    claim_new_ids(&mut group, "preallocated, new ids", Claims::preallocated(Some(horizon_secs), LIVE_IDS as usize));
+    claim_new_ids(&mut group, "lines, new ids", Claims::lines(Some(horizon_secs)));
+    claim_new_ids(&mut group, "scc, new ids", Claims::scc(Some(horizon_secs)));
     group.finish();
 }
 
@@ -245,14 +247,14 @@ fn query(c: &mut Criterion) {
 fn ingest(c: &mut Criterion) {
     let mut group = c.benchmark_group("ingest");
     group.throughput(Throughput::Elements(BATCH));
-    ingest_one_by_one(&mut group, "elastic, json", Format::Json, None);
-    ingest_one_by_one(&mut group, "elastic, ndjson", Format::Ndjson, None);
-    ingest_one_by_one(&mut group, "preallocated, json", Format::Json, Some(LIVE_IDS as usize));
+    ingest_one_by_one(&mut group, "lines, json", Format::Json, DedupBackend::Lines);
+    ingest_one_by_one(&mut group, "lines, ndjson", Format::Ndjson, DedupBackend::Lines);
+    ingest_one_by_one(&mut group, "scc, json", Format::Json, DedupBackend::Scc);
     group.finish();
 }
 
-fn ingest_one_by_one(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, format: Format, capacity: Option<usize>) {
-    let ((engine, clock), mut stream) = (engine_with(capacity), Stream::new());
+fn ingest_one_by_one(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, format: Format, dedup: DedupBackend) {
+    let ((engine, clock), mut stream) = (engine_with(dedup), Stream::new());
     group.bench_function(name, |b| {
         b.iter_batched(
             || {
@@ -282,8 +284,8 @@ fn ingest_by_threads(c: &mut Criterion) {
     let mut group = c.benchmark_group("ingest by threads");
     for threads in [1, 2] {
         group.throughput(Throughput::Elements(threads * BATCH));
-        for (name, capacity) in [("elastic", None), ("preallocated", Some(LIVE_IDS as usize))] {
-            let ((engine, clock), mut stream) = (engine_with(capacity), Stream::new());
+        for (name, dedup) in [("lines", DedupBackend::Lines), ("scc", DedupBackend::Scc)] {
+            let ((engine, clock), mut stream) = (engine_with(dedup), Stream::new());
             group.bench_function(BenchmarkId::new(name, threads), |b| {
                 b.iter_custom(|iterations| {
                     let rounds = (0..iterations).step_by(ROUND as usize).map(|done| ROUND.min(iterations - done));

@@ -12,6 +12,18 @@ pub enum Horizon {
     Unbounded,
 }
 
+/// Where accepted ids are remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DedupBackend {
+    /// Tables in which a claim looks at one cache line; about 40 bytes for each id of a horizon. An id may be
+    /// remembered for up to two horizons and two minutes.
+    #[default]
+    Lines,
+    /// Concurrent hash maps of the crate scc; 52 to 108 bytes for each id. An id is remembered for exactly the horizon.
+    Scc,
+}
+
 /// An engine's settings. The default is valid; [`Engine::new`](crate::Engine::new) checks any other.
 ///
 /// ```
@@ -29,9 +41,11 @@ pub struct EngineConfig {
     pub max_skew_secs: u32,
     /// How long an accepted id is remembered; none for the minimum, retention + 2 x skew.
     pub dedup_horizon: Option<Horizon>,
-    /// The ids of a horizon that preallocated tables hold, with about 32 bytes for each id; none for elastic tables,
-    /// which grow and shrink with the ids. With preallocated tables, an event whose id does not fit is refused as
-    /// overloaded, and an id may be remembered for two horizons.
+    /// Where accepted ids are remembered.
+    pub dedup: DedupBackend,
+    /// The ids of a horizon that a table of a fixed size holds, with about 40 bytes for each id; none for tables that
+    /// grow and shrink with the ids. An event whose id does not fit is refused as overloaded. Only with
+    /// [`DedupBackend::Lines`].
     pub dedup_capacity: Option<usize>,
     /// The names of the users' attributes, in the order of the answers.
     pub attributes: Vec<String>,
@@ -60,6 +74,7 @@ impl Default for EngineConfig {
             retention_secs: 1_800,
             max_skew_secs: 120,
             dedup_horizon: None,
+            dedup: DedupBackend::default(),
             dedup_capacity: None,
             attributes: names(&["plan", "region"]),
             event_types: names(&["click", "view", "purchase"]),

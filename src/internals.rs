@@ -1,11 +1,12 @@
 //! Single stages of the engine, for the benchmarks and the fuzz targets. They are not part of the public interface.
 
-use crate::dedup::{Claim, Dedup, Elastic, Preallocated};
+use crate::dedup::{Claim, Dedup, Lines, SccMap};
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema};
 use crate::key::EventKey;
 use crate::window::{Window, WindowConsumer};
 
 pub use crate::key::HashKeys;
+use std::sync::Arc;
 
 /// Decoding of a body, with the fast path or without it.
 pub struct Decode {
@@ -53,25 +54,41 @@ impl Decode {
 
 /// Claims of a batch's ids.
 pub struct Claims {
-    dedup: Box<dyn Dedup>,
+    dedup: Arc<dyn Dedup>,
     claims: Vec<Claim>,
 }
 
 impl Claims {
-    /// No claims yet, with an elastic table.
+    /// No claims yet, in maps of scc.
     #[must_use]
-    pub fn elastic(horizon_secs: Option<u64>) -> Self {
-        Self { dedup: Box::new(Elastic::new(horizon_secs)), claims: Vec::new() }
+    pub fn scc(horizon_secs: Option<u64>) -> Self {
+        Self { dedup: Arc::new(SccMap::new(horizon_secs)), claims: Vec::new() }
     }
 
-    /// No claims yet, with preallocated tables for `capacity` ids in a horizon.
+    /// No claims yet, in lines that grow and shrink.
     ///
     /// # Panics
-    /// If there is no memory for the tables.
+    /// If there is no memory for the first table.
     #[must_use]
-    pub fn preallocated(horizon_secs: Option<u64>, capacity: usize) -> Self {
-        let dedup = Preallocated::new(horizon_secs, capacity).expect("a benchmark has memory");
-        Self { dedup: Box::new(dedup), claims: Vec::new() }
+    pub fn lines(horizon_secs: Option<u64>) -> Self {
+        let dedup = Lines::new(horizon_secs).expect("a benchmark has memory");
+        Self { dedup: Arc::new(dedup), claims: Vec::new() }
+    }
+
+    /// No claims yet, in lines for `capacity` ids in a horizon.
+    ///
+    /// # Panics
+    /// If there is no memory for the table.
+    #[must_use]
+    pub fn lines_with_capacity(horizon_secs: Option<u64>, capacity: usize) -> Self {
+        let dedup = Lines::with_capacity(horizon_secs, capacity).expect("a benchmark has memory");
+        Self { dedup: Arc::new(dedup), claims: Vec::new() }
+    }
+
+    /// The number of remembered ids, and their memory in bytes.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.dedup.ids(), self.dedup.bytes())
     }
 
     /// Claims the keys, and returns how many of them were inserted.
@@ -83,7 +100,13 @@ impl Claims {
 
     /// Forgets expired ids.
     pub fn sweep(&self, now_ms: i64) {
-        self.dedup.sweep(now_ms);
+        self.dedup.sweep(now_ms, &|_| true);
+    }
+
+    /// Sweeps of the same ids, for another thread.
+    #[must_use]
+    pub fn sweeps(&self) -> Self {
+        Self { dedup: Arc::clone(&self.dedup), claims: Vec::new() }
     }
 }
 

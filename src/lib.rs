@@ -54,7 +54,7 @@ mod window;
 mod window_tests;
 
 pub use clock::{Clock, ManualClock, SystemClock, second_of};
-pub use config::{EngineConfig, Horizon};
+pub use config::{DedupBackend, EngineConfig, Horizon};
 pub use engine::{Engine, Observer, Sizes, Stage};
 pub use error::{ConfigError, EndOutOfRange, Overloaded};
 pub use event::{Batch, DecodeError, Fault, Field, Format, Tally, Verdict, format_ms, parse_ms};

@@ -51,11 +51,55 @@ pub const GROUPS_MAX: usize = 16_384;
 /// Users in a reference table. With merge patches a table can be larger than one body.
 pub const REFERENCE_USERS_MAX: usize = 10_000_000;
 
-/// Live ids in the elastic dedup table; about 12 GB.
-pub const DEDUP_IDS_MAX: usize = 1 << 27;
-
-/// The range of the capacity of preallocated dedup tables, in ids of a horizon; about 32 bytes for each id.
+/// The range of the dedup capacity, in ids of a horizon; about 40 bytes for each id.
 pub const DEDUP_CAPACITY: RangeInclusive<usize> = 1..=1 << 32;
+
+/// The ids of a generation for which 16 lines of a dedup table are made; a line has 64 bytes. With more ids, more of
+/// them find no cell in their line.
+pub const DEDUP_IDS_PER_16_LINES: usize = 28;
+
+/// The smallest dedup table that grows and shrinks, in bytes.
+pub const DEDUP_TABLE_BYTES_MIN: usize = 2 << 20;
+
+/// A dedup table smaller than this is followed by one of four times its size, and a larger one by one of twice its
+/// size, in bytes.
+pub const DEDUP_FOURFOLD_BYTES_MAX: usize = 64 << 20;
+
+/// From this number of older dedup tables on, a table of any size is followed by one of four times its size. So few
+/// tables are looked at.
+pub const DEDUP_TABLES_SMALL_STEPS_MAX: usize = 6;
+
+/// A larger dedup table is made when the current one will be full in this time at the present rate, in milliseconds. To
+/// this time come [`DEDUP_LEAD_MS_PER_MIB`] for each MiB of the larger table.
+pub const DEDUP_LEAD_MS: i64 = 200;
+
+/// The time in which the memory of a larger dedup table is made resident even on a busy machine, in milliseconds for
+/// each MiB.
+pub const DEDUP_LEAD_MS_PER_MIB: i64 = 4;
+
+/// The ids of that time are at most this number of times the ids since the last sweep.
+pub const DEDUP_LEAD_TIMES_MAX: usize = 20;
+
+/// The lines of a dedup table that are wiped under one hold of the lock; 64 bytes each.
+pub const DEDUP_WIPE_LINES: usize = 1 << 12;
+
+/// The most memory of an id that found no cell in a dedup table: 18 bytes in a set that may be doubling.
+pub const DEDUP_OVERFLOW_ID_BYTES: usize = 72;
+
+/// The sets that the ids of a generation without a cell are spread over.
+pub const DEDUP_OVERFLOW_SETS: usize = 128;
+
+/// The memory of one of these sets with one id, in bytes.
+pub const DEDUP_OVERFLOW_SET_BYTES: usize = 2_048;
+
+/// With a dedup capacity, memory is set aside for ids that find no cell: the ids of a generation divided by this.
+pub const DEDUP_OVERFLOW_PART: usize = 64;
+
+/// The least number of ids without a cell that memory is set aside for.
+pub const DEDUP_OVERFLOW_IDS_MIN: usize = 1 << 10;
+
+/// Phases of the dedup that wait for a sweep to be freed. Beyond it, a claimant frees them.
+pub const DEDUP_RETIRED_PHASES_MAX: usize = 16;
 
 /// Nodes that a thread's JSON tape may keep room for from one body to the next, 24 bytes each.
 pub const TAPE_NODES_KEPT_MAX: usize = 1 << 18;
@@ -78,8 +122,8 @@ pub const SPARSE_COUNTER_BYTES_MAX: usize = 96;
 /// of:
 ///
 /// - its record, [`RECORD_BYTES_MAX`];
-/// - its id in a map that is doubling, 104: the slots of three tables, 26 bytes each, of which the smallest is 13/16
-///   full, and some bytes for buckets that overflow;
+/// - its id in a map that is doubling, 104 (in lines it takes at most [`DEDUP_OVERFLOW_ID_BYTES`]): the slots of three
+/// tables, 26 bytes each, of which the smallest is 13/16   full, and some bytes for buckets that overflow;
 /// - a new user, 64: 36 bytes, and a cell of 8 bytes in an index whose size counts twice at a load of 3/4;
 /// - an entry of a list that is doubling, or the cells of a grid that replaces the list, 64;
 /// - a new counter in the totals of the second and one in its last-seen users, [`SPARSE_COUNTER_BYTES_MAX`] each.

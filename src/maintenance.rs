@@ -1,6 +1,6 @@
 //! The housekeeping threads of an engine.
 
-use crate::config::EngineConfig;
+use crate::config::{DedupBackend, EngineConfig};
 use crate::engine::Engine;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
@@ -12,8 +12,8 @@ const TICK_PERIOD: Duration = Duration::from_millis(50);
 
 /// Runs an engine's housekeeping until it is dropped. The drop waits for the threads to end.
 ///
-/// The [`tick`](Engine::tick) runs about every 50 ms. The [`sweep`](Engine::sweep) runs about thirty times in a dedup
-/// horizon, or every second with preallocated dedup tables. Each has its own thread.
+/// The [`tick`](Engine::tick) and the [`sweep`](Engine::sweep) run about every 50 ms. With [`DedupBackend::Scc`], the
+/// sweep runs about thirty times in a dedup horizon. Each has its own thread.
 pub struct Maintenance {
     stop: Arc<StopFlag>,
     threads: Vec<JoinHandle<()>>,
@@ -73,11 +73,12 @@ impl StopFlag {
     }
 }
 
-/// The period of the sweep. It is short enough that expired ids are a small part of all ids, and long enough that the
-/// sweep costs little. In preallocated tables a sweep does not visit ids; it is one step of their rotation.
+/// The period of the sweep. With lines, a sweep does not visit ids, and has to make a larger table before the current
+/// one is full. With a map, the period is short enough that expired ids are a small part of all ids, and long enough
+/// that the sweep costs little.
 fn sweep_period(config: &EngineConfig) -> Duration {
-    if config.dedup_capacity.is_some() {
-        return Duration::from_secs(1);
+    if config.dedup == DedupBackend::Lines {
+        return TICK_PERIOD;
     }
     let secs = config.horizon_secs().map_or(60, |horizon_secs| (horizon_secs / 32).clamp(1, 60));
     Duration::from_secs(secs)
@@ -99,10 +100,10 @@ mod tests {
     #[test]
     fn there_are_about_thirty_sweeps_in_a_horizon_within_bounds() {
         let period = |retention_secs, max_skew_secs| {
-            sweep_period(&EngineConfig { retention_secs, max_skew_secs, ..EngineConfig::default() }).as_secs()
+            let dedup = DedupBackend::Scc;
+            sweep_period(&EngineConfig { retention_secs, max_skew_secs, dedup, ..EngineConfig::default() }).as_secs()
         };
         assert_eq!([period(1, 0), period(640, 0), period(1_800, 120)], [1, 20, 60]);
-        let rotating = EngineConfig { dedup_capacity: Some(1), ..EngineConfig::default() };
-        assert_eq!(sweep_period(&rotating).as_secs(), 1);
+        assert_eq!(sweep_period(&EngineConfig::default()), TICK_PERIOD, "a sweep of lines visits no ids");
     }
 }

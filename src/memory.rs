@@ -8,17 +8,17 @@
 //! reservations cannot both miss each other.
 
 use crate::config::EngineConfig;
-use crate::dedup::Preallocated;
+use crate::dedup::Lines;
 use crate::error::Overloaded;
-use crate::limits::{RECORD_BYTES_MAX, UNFOLDED_EVENT_BYTES_MAX};
+use crate::limits::{DEDUP_TABLE_BYTES_MIN, RECORD_BYTES_MAX, UNFOLDED_EVENT_BYTES_MAX};
 use crate::sync::{AtomicUsize, Ordering, fence, reclaim};
 use crate::timeline::Timeline;
 use crate::window::{Window, WindowConsumer};
 use std::sync::Arc;
 
 /// Memory that an engine occupies before its first event, without its fixed part: the smallest maps and the first
-/// segments.
-const EMPTY_BYTES_MAX: usize = 1 << 20;
+/// segments, and the first dedup table.
+const EMPTY_BYTES_MAX: usize = (1 << 20) + DEDUP_TABLE_BYTES_MIN;
 
 /// An engine that was over its limit has recovered when it uses at most 15/16 of it.
 const RECOVERED_PARTS: usize = 15;
@@ -30,9 +30,10 @@ const PARTS: usize = 16;
 pub struct MemoryUse {
     /// The limit.
     pub max_bytes: Option<usize>,
-    /// What is allocated from the start: the slots of the window and of the timeline, and preallocated dedup tables.
+    /// What is allocated from the start: the slots of the window and of the timeline, and a dedup table of
+    /// a fixed size.
     pub fixed_bytes: usize,
-    /// Event ids in elastic tables.
+    /// Event ids in tables that grow and shrink.
     pub dedup_bytes: usize,
     /// Unfolded records, each with the worst case of its event.
     pub backlog_bytes: usize,
@@ -78,7 +79,7 @@ pub(crate) fn min_bytes(config: &EngineConfig) -> usize {
 }
 
 fn fixed_bytes(config: &EngineConfig) -> usize {
-    let tables = |capacity| Preallocated::bytes_for(config.horizon_secs(), capacity);
+    let tables = |capacity| Lines::bytes_for(config.horizon_secs(), capacity);
     Window::bytes_for(config.shards, config.ring_slots())
         .saturating_add(WindowConsumer::bytes_for(config.shards, config.ring_slots()))
         .saturating_add(Timeline::fixed_bytes(config))

@@ -1,6 +1,6 @@
 //! Validation of an engine's settings.
 
-use crate::config::{EngineConfig, Horizon};
+use crate::config::{DedupBackend, EngineConfig, Horizon};
 use crate::error::ConfigError;
 use crate::{limits, memory};
 use std::fmt;
@@ -26,6 +26,12 @@ impl EngineConfig {
         }
         if let Some(capacity) = self.dedup_capacity {
             within("dedup_capacity", capacity, &limits::DEDUP_CAPACITY)?;
+            if self.dedup != DedupBackend::Lines {
+                return Err(ConfigError::new(
+                    "dedup_capacity",
+                    " needs the dedup backend \"lines\"; omit one of the two",
+                ));
+            }
         }
         self.validate_horizon()?;
         names("attributes", &self.attributes, &limits::ATTRIBUTES, is_identifier)?;
@@ -123,6 +129,11 @@ mod tests {
         assert!(error(|c| c.max_backlog_events = 99_999).starts_with("max_backlog_events must be 100000 to"));
         assert_eq!(error(|c| c.shards = 3), "shards must be a power of two, not 3");
         assert!(error(|c| c.shards = 0).starts_with("shards"));
+        assert_eq!(
+            error(|c| (c.dedup, c.dedup_capacity) = (DedupBackend::Scc, Some(1))),
+            "dedup_capacity needs the dedup backend \"lines\"; omit one of the two"
+        );
+        assert!(error(|c| c.dedup_capacity = Some(0)).starts_with("dedup_capacity must be 1 to"));
         assert!(error(|c| c.dedup_horizon = Some(Horizon::Secs(2_039))).contains("at least"));
         assert!(error(|c| c.attributes = vec![]).starts_with("attributes takes 1 to 8"));
         assert!(error(|c| c.attributes = strings(&["a", "b", "c", "d", "e", "f", "g", "h", "i"])).contains("not 9"));

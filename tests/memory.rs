@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use weir::internals::HashKeys;
 use weir::internals::{Appends, Claims};
-use weir::{Change, Engine, EngineConfig, Format, ManualClock, Preconditions, format_ms, limits};
+use weir::{Change, DedupBackend, Engine, EngineConfig, Format, ManualClock, Preconditions, format_ms, limits};
 
 struct Counting;
 
@@ -70,7 +70,9 @@ fn free_retired(engine: &Engine) {
 
 fn expired_ids_and_events_free_their_memory() {
     let clock = Arc::new(ManualClock::new(START_MS));
-    let engine = Engine::new(EngineConfig::default(), Arc::clone(&clock)).unwrap();
+    let mut config = EngineConfig::default();
+    config.dedup = DedupBackend::Scc;
+    let engine = Engine::new(config, Arc::clone(&clock)).unwrap();
     free_retired(&engine); // what earlier tests have retired
     let empty_bytes = allocated_bytes();
     ingest(&engine, "a-", IDS);
@@ -105,7 +107,7 @@ fn one_sweep_is_enough_for_large_tables_to_shrink() {
     const IDS: usize = 2_500_000;
     let keys = HashKeys::from_seed(&[1; 32]);
     let before_bytes = allocated_bytes();
-    let mut claims = Claims::elastic(Some(10));
+    let mut claims = Claims::scc(Some(10));
     for first in (0..IDS).step_by(BATCH) {
         let of_batch: Vec<_> = (first..first + BATCH).map(|id| keys.event(&id.to_string())).collect();
         // The last ids expire later than the others.
@@ -215,16 +217,25 @@ fn make_parse_buffers() {
 fn allocated_memory_is_counted() {
     const EVENTS: usize = 300_000;
     make_parse_buffers();
-    for (dedup_capacity, batch_events, is_limited) in
-        [(None, 1_000, true), (None, 1_000, false), (None, 1, true), (Some(EVENTS), 1_000, true)]
-    {
+    for (dedup, dedup_capacity, batch_events, is_limited) in [
+        (DedupBackend::Scc, None, 1_000, true),
+        (DedupBackend::Scc, None, 1_000, false),
+        (DedupBackend::Scc, None, 1, true),
+        (DedupBackend::Lines, None, 1_000, true),
+        (DedupBackend::Lines, None, 1, true),
+        (DedupBackend::Lines, Some(EVENTS), 1_000, true),
+    ] {
         let mut config = EngineConfig::default();
-        (config.dedup_capacity, config.max_batch_events) = (dedup_capacity, 1_000);
+        (config.dedup, config.dedup_capacity, config.max_batch_events) = (dedup, dedup_capacity, 1_000);
         config.max_memory_bytes = is_limited.then_some(1 << 40);
         let bench = Bench::new(config);
-        // The tables are mapped without the allocator: three generations of horizon and slack, with a load of at most
-        // 8/10.
-        let mapped_bytes = dedup_capacity.map_or(0, |ids| ids * 2_100 / 2_040 * 10 / 8 * 8 * 3);
+        // Lines are mapped without the allocator: the smallest table, or one for the ids of a horizon and a minute.
+        // Before the first sweep no table grows, so most ids find no cell.
+        let mapped_bytes = match (dedup, dedup_capacity) {
+            (DedupBackend::Lines, None) => limits::DEDUP_TABLE_BYTES_MIN,
+            (DedupBackend::Lines, Some(ids)) => ids * 2_100 / 2_040 * 16 / limits::DEDUP_IDS_PER_16_LINES * 64,
+            _ => 0,
+        };
         let (mut least, mut most) = (f64::MAX, 0.0_f64);
         let mut measure = |bench: &Bench| {
             let times = bench.counted_times(mapped_bytes);
@@ -258,8 +269,8 @@ fn allocated_memory_is_counted() {
             measure(&bench);
         }
         println!(
-            "capacity {dedup_capacity:?}, batches of {batch_events}: {least:.2} to {most:.2} times the allocated \
-             memory are counted"
+            "{dedup:?}, capacity {dedup_capacity:?}, batches of {batch_events}: {least:.2} to {most:.2} times \
+             the allocated memory are counted"
         );
         assert!(least >= 1.0, "only {least} of the allocated memory is counted");
         assert!(most <= 4.0, "{most} times the allocated memory is counted");
@@ -303,8 +314,15 @@ fn a_change_of_the_table_allocates_no_more_than_it_has_reserved() {
 
 fn allocated_memory_stays_within_the_limit() {
     const MAX_BYTES: usize = 24 << 20;
-    for (batch_events, has_tables) in [(1, false), (500, false), (500, true)] {
+    for (dedup, batch_events, has_tables) in [
+        (DedupBackend::Scc, 1, false),
+        (DedupBackend::Scc, 500, false),
+        (DedupBackend::Scc, 500, true),
+        (DedupBackend::Lines, 1, false),
+        (DedupBackend::Lines, 500, true),
+    ] {
         let mut config = EngineConfig::default();
+        config.dedup = dedup;
         (config.retention_secs, config.max_skew_secs) = (20, 5);
         (config.max_batch_events, config.max_memory_bytes) = (500, Some(MAX_BYTES));
         let bench = Bench::new(config);
@@ -329,7 +347,10 @@ fn allocated_memory_stays_within_the_limit() {
             bench.engine.sweep();
         }
         let peak_bytes = PEAK_BYTES.load(Ordering::Relaxed) - bench.before_bytes;
-        println!("batches of {batch_events}: {taken} events taken, {refused} refused, {peak_bytes} bytes at the peak");
+        println!(
+            "{dedup:?}, batches of {batch_events}: {taken} events taken, {refused} refused, {peak_bytes} bytes \
+             at the peak"
+        );
         assert!(peak_bytes <= MAX_BYTES, "{peak_bytes} bytes were allocated at the peak");
         assert!(taken > 300_000 && refused > 300_000, "{taken} taken, {refused} refused");
     }

@@ -6,13 +6,15 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use weir::{
-    Batch, Change, Engine, EngineConfig, Format, ManualClock, Overloaded, Preconditions, ReferenceError, Verdict,
-    format_ms,
+    Batch, Change, DedupBackend, Engine, EngineConfig, Format, ManualClock, Overloaded, Preconditions, ReferenceError,
+    Verdict, format_ms,
 };
 
 const START_MS: i64 = 1_760_000_000_000;
 const BATCH: usize = 500;
 const MAX_BYTES: usize = 6 << 20;
+
+const BACKENDS: [DedupBackend; 2] = [DedupBackend::Lines, DedupBackend::Scc];
 
 /// In seconds, as are the next two.
 const RETENTION: i64 = 20;
@@ -78,11 +80,15 @@ struct MemoryOracle {
     accepted_ms: HashMap<u64, i64>,
     /// Events by their second.
     events: BTreeMap<i64, u64>,
+    /// Whether an id may be remembered beyond its horizon.
+    forgets_late: bool,
 }
 
 impl MemoryOracle {
-    fn verdict(&mut self, id: u64, ts_ms: i64, now_ms: i64) -> Verdict {
-        if self.accepted_ms.get(&id).is_some_and(|accepted_ms| now_ms - accepted_ms <= HORIZON * 1_000) {
+    /// The verdict on an event that got the verdict `got`.
+    fn verdict(&mut self, id: u64, ts_ms: i64, now_ms: i64, got: Verdict) -> Verdict {
+        let is_late = self.forgets_late && got == Verdict::Duplicate;
+        if self.accepted_ms.get(&id).is_some_and(|accepted_ms| now_ms - accepted_ms <= HORIZON * 1_000 || is_late) {
             return Verdict::Duplicate;
         }
         self.accepted_ms.insert(id, now_ms);
@@ -92,7 +98,8 @@ impl MemoryOracle {
 
     /// Records a batch that the engine has taken. Returns whether all its verdicts are correct.
     fn agrees(&mut self, WaitingBatch { batch, ids, ts_ms }: &WaitingBatch, now_ms: i64) -> bool {
-        ids.iter().enumerate().all(|(event, id)| batch.verdict(event) == self.verdict(*id, *ts_ms, now_ms))
+        let mut agrees = |event, id| batch.verdict(event) == self.verdict(id, *ts_ms, now_ms, batch.verdict(event));
+        ids.iter().enumerate().all(|(event, id)| agrees(event, *id))
     }
 
     fn total_events(&self, now_ms: i64) -> u64 {
@@ -101,11 +108,19 @@ impl MemoryOracle {
     }
 }
 
+/// After this time a sweep forgets every id: two stretches of a horizon and a minute, and the slack of a stalled
+/// claimant.
+const ALL_FORGOTTEN_MS: i64 = (2 * (HORIZON + 60) + 60) * 1_000;
+
 #[test]
 fn every_verdict_and_count_is_correct_while_memory_runs_out_again_and_again() {
+    BACKENDS.into_iter().for_each(memory_runs_out_again_and_again);
+}
+
+fn memory_runs_out_again_and_again(dedup: DedupBackend) {
     const ROUNDS: usize = 400;
-    let (clock, engine) = engine(|_| {});
-    let mut oracle = MemoryOracle::default();
+    let (clock, engine) = engine(|config| config.dedup = dedup);
+    let mut oracle = MemoryOracle { forgets_late: dedup == DedupBackend::Lines, ..MemoryOracle::default() };
     let (mut waiting, mut next, mut refused, mut came_again) = (VecDeque::new(), 0, 0, 0);
     for round in 0..ROUNDS {
         let ts_ms = engine.now_ms();
@@ -144,7 +159,11 @@ fn every_verdict_and_count_is_correct_while_memory_runs_out_again_and_again() {
 
 #[test]
 fn after_everything_has_expired_as_much_is_accepted_as_before() {
-    let (clock, engine) = engine(|_| {});
+    BACKENDS.into_iter().for_each(as_much_is_accepted_as_before);
+}
+
+fn as_much_is_accepted_as_before(dedup: DedupBackend) {
+    let (clock, engine) = engine(|config| config.dedup = dedup);
     let taken = fill(&engine);
     let mut duplicates = batch(&engine, &[0, taken - 1]);
     if ingest(&engine, &mut duplicates).is_ok() {
@@ -155,7 +174,7 @@ fn after_everything_has_expired_as_much_is_accepted_as_before() {
         );
     }
     assert_eq!(engine.metrics(RETENTION as u32).stats.unique_users, taken);
-    clock.advance(HORIZON * 1_000 + 120_000);
+    clock.advance(ALL_FORGOTTEN_MS);
     engine.tick();
     engine.sweep();
     assert_eq!(engine.sizes().dedup_ids, 0);
@@ -172,7 +191,7 @@ fn a_refused_batch_has_claimed_nothing() {
     assert_eq!(ingest(&engine, &mut batch(&engine, &ids)), Err(Overloaded));
     let sizes = engine.sizes();
     assert_eq!((sizes.backlog, engine.memory().reserved_bytes), (0, 0));
-    clock.advance(HORIZON * 1_000 + 120_000);
+    clock.advance(ALL_FORGOTTEN_MS);
     engine.tick();
     engine.sweep();
     assert_eq!(ingest(&engine, &mut batch(&engine, &ids)), Ok(BATCH));
@@ -181,9 +200,9 @@ fn a_refused_batch_has_claimed_nothing() {
 
 #[test]
 fn an_engine_over_its_limit_recovers_by_ticks_alone() {
-    // Sweeps do not free memory of preallocated tables.
+    // Sweeps do not free memory of a table of a fixed size.
     let (clock, engine) =
-        engine(|config| (config.dedup_capacity, config.max_memory_bytes) = (Some(50_000), Some(7 << 20)));
+        engine(|config| (config.dedup_capacity, config.max_memory_bytes) = (Some(50_000), Some(10 << 20)));
     assert!(!engine.is_over_memory());
     fill(&engine);
     assert!(engine.is_over_memory());
@@ -197,16 +216,30 @@ fn an_engine_over_its_limit_recovers_by_ticks_alone() {
 }
 
 #[test]
-fn a_sweep_frees_the_memory_of_expired_elastic_ids() {
-    let (clock, engine) = engine(|_| {});
-    fill(&engine);
-    let dedup_bytes = engine.memory().dedup_bytes;
-    clock.advance(HORIZON * 1_000 + 120_000);
-    engine.tick();
-    assert_eq!(engine.memory().dedup_bytes, dedup_bytes);
-    engine.sweep();
-    assert!(engine.memory().dedup_bytes < dedup_bytes / 4);
-    assert!(!engine.is_over_memory());
+fn tables_of_ids_grow_within_the_limit_and_a_sweep_frees_the_memory_of_expired_ids() {
+    const MAX_BYTES: usize = 64 << 20;
+    for dedup in BACKENDS {
+        let (clock, engine) = engine(|config| (config.dedup, config.max_memory_bytes) = (dedup, Some(MAX_BYTES)));
+        for first in (0..).step_by(BATCH) {
+            let ids: Vec<u64> = (first..first + BATCH as u64).collect();
+            if ingest(&engine, &mut batch(&engine, &ids)).is_err() {
+                break;
+            }
+            engine.tick();
+            let before_bytes = engine.memory().used_bytes();
+            engine.sweep();
+            let used_bytes = engine.memory().used_bytes();
+            assert!(used_bytes <= MAX_BYTES.max(before_bytes), "{dedup:?}: the sweep made too large a table");
+        }
+        let dedup_bytes = engine.memory().dedup_bytes;
+        assert!(dedup_bytes > 8 << 20, "the tables have grown: {dedup_bytes} bytes");
+        clock.advance(ALL_FORGOTTEN_MS);
+        engine.tick();
+        assert_eq!(engine.memory().dedup_bytes, dedup_bytes);
+        engine.sweep();
+        assert!(engine.memory().dedup_bytes < dedup_bytes / 4, "{dedup:?}: {} bytes", engine.memory().dedup_bytes);
+        assert!(!engine.is_over_memory());
+    }
 }
 
 #[test]

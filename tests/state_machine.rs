@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use weir::{
-    Batch, Change, EndOutOfRange, Engine, EngineConfig, Filter, Format, Group, Groups, ManualClock, Metrics, Point,
-    Preconditions, Query, ReferenceError, Series, Stats, Tally, Verdict, format_ms, limits, second_of,
+    Batch, Change, DedupBackend, EndOutOfRange, Engine, EngineConfig, Filter, Format, Group, Groups, ManualClock,
+    Metrics, Point, Preconditions, Query, ReferenceError, Series, Stats, Tally, Verdict, format_ms, limits, second_of,
 };
 
 const TYPES: [&str; 4] = ["click", "view", "purchase", "refund"]; // the last type is not configured
@@ -141,15 +141,18 @@ struct Oracle {
 }
 
 impl Oracle {
-    /// Preallocated tables may remember an id beyond its horizon. Whether they do is read from the engine's verdicts in
+    /// Lines may remember an id beyond its horizon. Whether they do is read from the engine's verdicts in
     /// `batch`.
     fn post(&mut self, events: &[ModelEvent], now_ms: i64, batch: &Batch) -> Tally {
         let skew_ms = i64::from(self.config.max_skew_secs) * 1_000;
         let horizon_ms = self.horizon_ms();
         let mut tally = Tally::default();
         for (index, event) in events.iter().enumerate() {
-            let remembered = self.config.dedup_capacity.is_some() && batch.verdict(index) == Verdict::Duplicate;
-            let is_duplicate = |accepted_ms| now_ms - accepted_ms <= horizon_ms || remembered;
+            let remembered = self.config.dedup == DedupBackend::Lines && batch.verdict(index) == Verdict::Duplicate;
+            let is_duplicate = |accepted_ms| {
+                let age_ms = now_ms - accepted_ms;
+                age_ms <= horizon_ms || (remembered && age_ms <= 2 * (horizon_ms + STALL_MS) + STALL_MS)
+            };
             let offset_ms = event.offset.ms(skew_ms);
             if event.kind >= self.config.event_types.len() || offset_ms.abs() > skew_ms {
                 tally.rejected += 1;
@@ -385,10 +388,10 @@ fn run(config: EngineConfig, steps: Vec<ModelStep>) {
             ModelStep::Sweep => {
                 engine.sweep();
                 let ids = engine.sizes().dedup_ids;
-                if oracle.config.dedup_capacity.is_none() {
+                if oracle.config.dedup == DedupBackend::Scc {
                     assert_eq!(ids, oracle.ids(now_ms - STALL_MS));
                 } else {
-                    let remembered = oracle.ids(now_ms - STALL_MS)..=2 * oracle.accepted_ms.len();
+                    let remembered = oracle.ids(now_ms - STALL_MS)..=oracle.accepted_ms.len();
                     assert!(remembered.contains(&ids), "{ids} ids are remembered, not {remembered:?}");
                 }
             }
@@ -445,12 +448,16 @@ proptest! {
         retention_secs in prop_oneof![4 => 1_u32..30, 1 => 100_u32..=300],
         max_skew_secs in prop_oneof![4 => 0_u32..6, 1 => Just(120)],
         shards in prop::sample::select(vec![1, 2, 8]),
-        dedup_capacity in prop::sample::select(vec![None, Some(1_000)]),
+        (dedup, dedup_capacity) in prop::sample::select(vec![
+            (DedupBackend::Scc, None),
+            (DedupBackend::Lines, None),
+            (DedupBackend::Lines, Some(1_000)),
+        ]),
         steps in prop::collection::vec(step(), 1..120),
     ) {
         let mut config = EngineConfig::default();
         (config.retention_secs, config.max_skew_secs) = (retention_secs, max_skew_secs);
-        (config.shards, config.dedup_capacity) = (shards, dedup_capacity);
+        (config.shards, config.dedup, config.dedup_capacity) = (shards, dedup, dedup_capacity);
         config.event_types.truncate(3);
         run(config, steps);
     }

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 use weir::{
-    Change, Clock, Engine, EngineConfig, Format, Generations, ManualClock, Metrics, Preconditions, ReferenceError,
-    Verdict, format_ms, limits, second_of,
+    Change, Clock, DedupBackend, Engine, EngineConfig, Format, Generations, ManualClock, Metrics, Preconditions,
+    ReferenceError, Verdict, format_ms, limits, second_of,
 };
 
 const START_MS: i64 = 1_760_000_000_000;
@@ -188,11 +188,11 @@ struct Stress {
 }
 
 impl Stress {
-    fn new(dedup_capacity: Option<usize>) -> Self {
+    fn new(dedup: DedupBackend, dedup_capacity: Option<usize>) -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
         let mut config = EngineConfig::default();
         (config.retention_secs, config.max_skew_secs) = (RETENTION_SECS, SKEW_SECS);
-        (config.dedup_capacity, config.shards) = (dedup_capacity, 2);
+        (config.dedup, config.dedup_capacity, config.shards) = (dedup, dedup_capacity, 2);
         config.max_batch_events = 1_000;
         // Low enough that writers also fold.
         config.max_backlog_events = 4_000;
@@ -361,18 +361,24 @@ impl Drop for Finish<'_> {
 #[test]
 #[ignore = "takes WEIR_STRESS_SECS seconds, 30 unless set"]
 fn every_answer_is_exact_on_real_threads_with_a_fast_clock() {
-    stress(None);
+    stress(DedupBackend::Lines, None);
 }
 
 #[test]
 #[ignore = "takes WEIR_STRESS_SECS seconds, 30 unless set"]
-fn every_answer_is_exact_while_preallocated_tables_rotate() {
-    stress(Some(DEDUP_CAPACITY));
+fn every_answer_is_exact_with_the_map() {
+    stress(DedupBackend::Scc, None);
 }
 
-fn stress(dedup_capacity: Option<usize>) {
-    let stress = &Stress::new(dedup_capacity);
-    let mut oracle = StressOracle { forgets_late: dedup_capacity.is_some(), ..StressOracle::default() };
+#[test]
+#[ignore = "takes WEIR_STRESS_SECS seconds, 30 unless set"]
+fn every_answer_is_exact_with_a_dedup_capacity() {
+    stress(DedupBackend::Lines, Some(DEDUP_CAPACITY));
+}
+
+fn stress(dedup: DedupBackend, dedup_capacity: Option<usize>) {
+    let stress = &Stress::new(dedup, dedup_capacity);
+    let mut oracle = StressOracle { forgets_late: dedup == DedupBackend::Lines, ..StressOracle::default() };
     let end = Instant::now() + Duration::from_secs(stress_secs());
     let mut rounds = 0;
     std::thread::scope(|scope| {
@@ -401,7 +407,7 @@ fn stress(dedup_capacity: Option<usize>) {
     let now_ms = stress.engine.now_ms();
     oracle.absorb(&stress.ledgers, now_ms);
     oracle.check(&stress.engine, now_ms);
-    if dedup_capacity.is_none() {
+    if dedup == DedupBackend::Scc {
         stress.engine.sweep();
         assert_eq!(stress.engine.sizes().dedup_ids, oracle.claimed_ms.len());
     }

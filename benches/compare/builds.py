@@ -22,10 +22,10 @@ WARM_UP_SECS = 0.5
 USERS = 100_000
 # System, events in a batch, and whether the replies are minimal.
 CASES = [
-    ("weir-preallocated", 100, True),
-    ("weir-preallocated", 1_000, True),
-    ("weir-preallocated", 1_000, False),
-    ("weir-preallocated", 10_000, True),
+    ("weir-fixed", 100, True),
+    ("weir-fixed", 1_000, True),
+    ("weir-fixed", 1_000, False),
+    ("weir-fixed", 10_000, True),
     ("weir", 1_000, True),
     ("weir", 1_000, False),
 ]
@@ -62,7 +62,7 @@ def main():
     print(describe())
     print("| dedup | events in a batch | replies | this/other, median (minimum–maximum) |\n|---|---:|---|---:|")
     for (system, batch, minimal), found in ratios.items():
-        dedup = "preallocated" if system == "weir-preallocated" else "elastic"
+        dedup = "fixed" if system == "weir-fixed" else "growing"
         replies = "minimal" if minimal else "full"
         spread = f"{median(found):.3f} ({min(found):.2f}–{max(found):.2f})" if found else "no measurement"
         print(f"| {dedup} | {batch:,} | {replies} | {spread} |")

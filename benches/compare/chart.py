@@ -11,7 +11,7 @@ LEFT, RIGHT, TOP, BOTTOM = 80, 300, 40, 60
 # The colour shows the system. A dashed line shows full replies.
 COLOURS = {
     "ceiling": "#777777",
-    "weir-preallocated": "#0b5fa5",
+    "weir-fixed": "#0b5fa5",
     "weir": "#2a9d8f",
     "node": "#d17a00",
     "redis": "#c0392b",

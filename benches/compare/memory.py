@@ -10,7 +10,7 @@ from queries import HISTORY_SECS, fill
 from systems import serving
 
 # By system: the name of its row.
-BACKENDS = {"weir": "elastic", "weir-preallocated": "preallocated"}
+BACKENDS = {"weir": "growing", "weir-fixed": "fixed"}
 # The load generator sends at most at this rate, in runs of RUN_SECS, until the server has FILL_RATIO of the ids.
 IDS_PER_SEC, RUN_SECS, FILL_RATIO = 1_000_000, 5, 0.99
 
@@ -35,7 +35,7 @@ def run(ids, events):
 
 
 def bytes_per_id(system, ids_max):
-    """Returns the resident memory per id, less that of an empty server. It includes the preallocated tables."""
+    """Returns the resident memory per id, less that of an empty server. It includes the tables."""
     with serving("weir") as (process, _):
         empty_bytes = rss_bytes(process)
     with serving(system, dedup_capacity=ids_max) as (process, port):

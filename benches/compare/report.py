@@ -8,7 +8,7 @@ from ingest import TYPICAL_BATCH, USERS, WARM_UP_RATIO
 from load import CONNECTIONS
 from queries import COMMON_WINDOW_SECS, INTERFERENCE_USERS, INTERFERENCE_WINDOW_SECS, POPULATIONS, QUERIES_PER_SEC
 from queries import INTERFERENCE_RATES, WINDOWS_SECS
-from systems import CEILING_ROW, ELASTIC_ROW, OUT, PREALLOCATED_ROW, ROWS, versions
+from systems import CEILING_ROW, FIXED_ROW, GROWING_ROW, OUT, ROWS, versions
 
 SYSTEM_NAMES = {"weir": "weir", "node": "Node, Express", "clickhouse": "ClickHouse (chDB)"}
 
@@ -53,7 +53,7 @@ def notes(skipped, failed):
 
 def ingest_section(results):
     measured = {row for row, _ in results.rates}
-    reference = PREALLOCATED_ROW if PREALLOCATED_ROW in measured else ELASTIC_ROW
+    reference = FIXED_ROW if FIXED_ROW in measured else GROWING_ROW
     header = ["", *(f"{batch:,}" for batch in results.batches)]
 
     def line(row, cell):
@@ -94,7 +94,7 @@ def ingest_section(results):
         "![events per second by events per request](report.svg)",
         "### Memory",
         f"Resident memory of the server, at its start and at the end of the run with {TYPICAL_BATCH:,} events per request. It "
-        "includes ids, counts and all buffers. A preallocated table takes its memory before the first id.",
+        "includes ids, counts and all buffers. A table of a fixed size takes its memory before the first id.",
         table(
             ["", "before, MiB", "after, MiB", "ids", "bytes per id"],
             [memory(row, results.memory[row]) for row in ROWS if row in results.memory and row is not CEILING_ROW],
@@ -189,8 +189,8 @@ def memory_section(results):
     return [
         "## Memory of weir",
         *notes((), results.failed),
-        "Resident memory. Bytes per id: a server that remembers many ids, with its preallocated tables, less an empty server. "
+        "Resident memory. Bytes per id: a server that remembers many ids, with its tables, less an empty server. "
         f"Bytes per event: the growth due to events over the whole retention by {USERS:,} users. It includes the ids, unless "
-        "they are preallocated.",
+        "their table has a fixed size.",
         table(["dedup", "bytes per id", "ids", "bytes per event", "events"], rows),
     ]

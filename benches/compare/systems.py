@@ -25,7 +25,7 @@ QUERIES = TARGET / "release" / "queries"
 PYTHON = VENV / "bin" / "python"
 CLICKHOUSE = HERE / "clickhouse.py"
 
-# The capacity of weir's preallocated table, in ids. No measurement of ingest sends as many.
+# The capacity of weir's dedup table, in ids. No measurement of ingest sends as many.
 DEDUP_CAPACITY = 1 << 24
 MAX_BODY = "256MiB"
 
@@ -41,21 +41,21 @@ class Row:
 
 ROWS = [
     Row("ceiling: axum, body discarded", "ceiling"),
-    Row("weir, preallocated, minimal replies", "weir-preallocated"),
-    Row("weir, preallocated, full replies", "weir-preallocated", minimal=False),
-    Row("weir, elastic, minimal replies", "weir"),
-    Row("weir, elastic, full replies", "weir", minimal=False),
+    Row("weir, fixed capacity, minimal replies", "weir-fixed"),
+    Row("weir, fixed capacity, full replies", "weir-fixed", minimal=False),
+    Row("weir, minimal replies", "weir"),
+    Row("weir, full replies", "weir", minimal=False),
     Row("Node, Express, minimal replies", "node"),
     Row("Node, Express, full replies", "node", minimal=False),
     Row("Redis, one Lua script per batch", "redis"),
     Row("ClickHouse (chDB), Memory table", "clickhouse"),
 ]
-CEILING_ROW, PREALLOCATED_ROW, ELASTIC_ROW = ROWS[0], ROWS[1], ROWS[3]
+CEILING_ROW, FIXED_ROW, GROWING_ROW = ROWS[0], ROWS[1], ROWS[3]
 
 
 def missing(system):
     """Returns the reason why the system cannot be measured here, or None if it can."""
-    if system == "weir-preallocated":
+    if system == "weir-fixed":
         help_text = output(CLIENT_CORE, [WEIR, "serve", "--help"], 10)
         return None if "--dedup-capacity" in help_text else "this `weir serve` has no --dedup-capacity"
     if system == "node":
@@ -121,7 +121,7 @@ def command(system, port, max_skew_secs, dedup_capacity, weir):
     serve += ["--max-body-bytes", MAX_BODY]
     return {
         "weir": serve,
-        "weir-preallocated": [*serve, "--dedup-capacity", dedup_capacity],
+        "weir-fixed": [*serve, "--dedup-capacity", dedup_capacity],
         "ceiling": [CEILING, address],
         "node": ["node", HERE / "node" / "server.js", port, max_skew_secs],
         "redis": ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],

@@ -71,7 +71,7 @@ def run(section, quick):
     rounds, peak_secs, seconds = (1, 3, 10) if quick else (4, 5, 15)
     flags = ["--retention", RETENTION_SECS, "--max-skew", SKEW_SECS, "--dedup-capacity", CAPACITY]
     section.note(
-        f"Batches of {BATCH:,}, full replies, preallocated ids, a retention of {RETENTION_SECS} s. Rounds: {rounds}, each "
+        f"Batches of {BATCH:,}, full replies, a fixed capacity of ids, a retention of {RETENTION_SECS} s. Rounds: {rounds}, each "
         f"{seconds} s on {CONNECTIONS} connections, at {OVERLOAD_FACTOR} times the peak that was measured directly before. "
         f"A peak is measured on {PEAK_CONNECTIONS} connections in a closed loop for {peak_secs} s."
     )

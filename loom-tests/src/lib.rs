@@ -8,8 +8,6 @@
 
 #[path = "../../src/dedup/mod.rs"]
 mod dedup;
-#[cfg(test)]
-mod elastic_models;
 #[path = "../../src/fair/mod.rs"]
 mod fair;
 #[cfg(test)]
@@ -19,15 +17,17 @@ mod key;
 #[path = "../../src/limits.rs"]
 mod limits;
 #[cfg(test)]
+mod lines_models;
+#[cfg(test)]
 mod lock_models;
 #[path = "../../src/permits.rs"]
 mod permits;
-#[cfg(test)]
-mod preallocated_models;
 #[path = "../../src/reference/publication.rs"]
 mod publication;
 #[cfg(test)]
 mod publication_models;
+#[cfg(test)]
+mod scc_models;
 mod sync;
 #[path = "../../src/window/mod.rs"]
 mod window;

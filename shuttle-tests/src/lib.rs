@@ -40,7 +40,7 @@ mod validate;
 #[path = "../../src/window/mod.rs"]
 mod window;
 
-pub use config::{EngineConfig, Horizon};
+pub use config::{DedupBackend, EngineConfig, Horizon};
 pub use engine::{Engine, Observer, Sizes, Stage};
 pub use error::{ConfigError, Overloaded};
 pub use json::Malformed;

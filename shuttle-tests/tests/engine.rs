@@ -9,16 +9,16 @@
 mod harness;
 
 use harness::{Client, START_MS, client, client_with, explore, table};
-use shuttle_tests::Overloaded;
 use shuttle_tests::event::Verdict;
 use shuttle_tests::reference::{Change, ReferenceError};
+use shuttle_tests::{DedupBackend, Overloaded};
 
 /// Two writers that share an id, a table change, a reader and housekeeping. Each answer is of one generation: with the
 /// table every user is known, and without it no user is.
 #[test]
 fn ingest_beside_a_query_a_table_and_ticks() {
-    explore("ingest_beside_a_query_a_table_and_ticks", || {
-        let client = client_with(|config| config.shards = 2);
+    explore("ingest_beside_a_query_a_table_and_ticks", |dedup| {
+        let client = client_with(dedup, |config| config.shards = 2);
         let a = client.spawn(|client| {
             let first = client.accepted(&[("a", "u1", 0), ("b", "u2", -1_000)]);
             assert!(client.total() >= first, "a writer sees the events that it was acknowledged");
@@ -57,8 +57,8 @@ fn ingest_beside_a_query_a_table_and_ticks() {
 #[test]
 fn a_stalled_writer_beside_a_clock_that_wraps_the_ring() {
     const WRAP_MS: i64 = 64_000;
-    explore("a_stalled_writer_beside_a_clock_that_wraps_the_ring", || {
-        let client = client();
+    explore("a_stalled_writer_beside_a_clock_that_wraps_the_ring", |dedup| {
+        let client = client(dedup);
         let stalled = client.spawn(|client| {
             client.accepted(&[("a", "u1", 0)]);
             client.accepted(&[("b", "u1", 0), ("c", "u2", 0)]);
@@ -87,8 +87,8 @@ fn a_stalled_writer_beside_a_clock_that_wraps_the_ring() {
 /// time of an acknowledged batch.
 #[test]
 fn a_clock_that_is_set_back() {
-    explore("a_clock_that_is_set_back", || {
-        let client = client();
+    explore("a_clock_that_is_set_back", |dedup| {
+        let client = client(dedup);
         let back = client.spawn(|client| client.clock.advance(-3_600_000));
         let ahead = client.spawn(|client| {
             client.accepted(&[("a", "u1", 500)]);
@@ -113,8 +113,8 @@ fn a_clock_that_is_set_back() {
 /// its second begins.
 #[test]
 fn seconds_expire_beside_a_writer() {
-    explore("seconds_expire_beside_a_writer", || {
-        let client = client();
+    explore("seconds_expire_beside_a_writer", |dedup| {
+        let client = client(dedup);
         client.accepted(&[("a", "u1", 0), ("b", "u2", 1_000)]);
         let writer = client.spawn(|client| client.accepted(&[("c", "u1", 0), ("d", "u3", 1_000)]));
         let clock = client.spawn(|client| {
@@ -137,27 +137,61 @@ fn seconds_expire_beside_a_writer() {
     });
 }
 
-/// After its horizon an id is won once more, by one of two claimants. A claimant whose time is exactly at the horizon
-/// loses in any order, also if a sweep runs meanwhile.
+/// After it is forgotten an id is won once more, by one of two claimants. A claimant whose time is exactly at the
+/// horizon does not win in any order, also if a sweep runs meanwhile.
 #[test]
 fn claims_across_an_expiry_beside_a_sweep() {
     const HORIZON_MS: i64 = 4_000;
-    explore("claims_across_an_expiry_beside_a_sweep", || {
-        let client = client();
+    explore("claims_across_an_expiry_beside_a_sweep", |dedup| {
+        // The start is also the start of a stretch of a horizon and a minute, at the end of which lines forget.
+        let remembered_ms = if dedup == DedupBackend::Lines { 2 * (HORIZON_MS + 60_000) } else { HORIZON_MS };
+        let client = client(dedup);
         client.accepted(&[("x", "u", 0)]);
         let late = [1, 2].map(|n| {
-            client.spawn(move |client| client.accepted_at(&[("x", "u", HORIZON_MS + n)], START_MS + HORIZON_MS + n))
+            let offset_ms = remembered_ms + n;
+            client.spawn(move |client| client.accepted_at(&[("x", "u", offset_ms)], START_MS + offset_ms))
         });
-        let sweep = client.spawn(|client| {
-            client.clock.advance(HORIZON_MS + 60_000);
+        let sweep = client.spawn(move |client| {
+            client.clock.advance(remembered_ms + 60_000);
             client.engine.sweep();
         });
         let behind = client.accepted_at(&[("x", "u", HORIZON_MS)], START_MS + HORIZON_MS);
         assert_eq!(behind, 0, "exactly the horizon is still remembered");
         let won = late.map(|claimant| claimant.join().unwrap());
-        assert_eq!(won[0] + won[1], 1, "an expired id is won once");
         sweep.join().unwrap();
+        assert!(won[0] + won[1] <= 1, "an expired id is won once");
+        // With lines, a claimant that is in the way of a step makes the generation last longer.
+        let is_delayed = won == [0, 0];
+        assert!(!is_delayed || dedup == DedupBackend::Lines);
+        let last_ms = if is_delayed { 2 * remembered_ms } else { remembered_ms } + 3;
+        assert_eq!(client.accepted_at(&[("x", "u", last_ms)], START_MS + last_ms), u64::from(is_delayed));
         assert_eq!(client.engine.sizes().dedup_ids, 1);
+        won
+    });
+}
+
+/// Claims of new ids while sweeps let larger tables take over, and while a generation begins. Each id is won once.
+#[test]
+fn claims_beside_growth_and_a_new_generation() {
+    const NEXT_MS: i64 = 64_000;
+    explore("claims_beside_growth_and_a_new_generation", |dedup| {
+        let client = client(dedup);
+        client.accepted(&[("a", "u", 0), ("b", "u", 0), ("c", "u", 0), ("d", "u", 0)]);
+        let claimants = [NEXT_MS - 1, NEXT_MS].map(|offset_ms| {
+            let ids = [("x", "u", offset_ms), ("y", "u", offset_ms), ("a", "u", offset_ms)];
+            client.spawn(move |client| client.accepted_at(&ids, START_MS + offset_ms))
+        });
+        let sweep = client.spawn(|client| {
+            client.clock.advance(NEXT_MS);
+            client.engine.sweep();
+            client.engine.sweep();
+        });
+        let won = claimants.map(|claimant| claimant.join().unwrap());
+        sweep.join().unwrap();
+        // With the map, "a" is beyond its horizon, and one of the claimants wins it again.
+        let expected = if dedup == DedupBackend::Lines { 2 } else { 3 };
+        assert_eq!(won[0] + won[1], expected, "{won:?}");
+        assert_eq!(client.accepted_at(&[("x", "u", NEXT_MS), ("y", "u", NEXT_MS)], START_MS + NEXT_MS), 0);
         won
     });
 }
@@ -166,8 +200,8 @@ fn claims_across_an_expiry_beside_a_sweep() {
 /// batch fits later.
 #[test]
 fn a_full_backlog_beside_folds() {
-    explore("a_full_backlog_beside_folds", || {
-        let client = client_with(|config| (config.max_batch_events, config.max_backlog_events) = (3, 4));
+    explore("a_full_backlog_beside_folds", |dedup| {
+        let client = client_with(dedup, |config| (config.max_batch_events, config.max_backlog_events) = (3, 4));
         const BATCHES: [[&str; 3]; 2] = [["a1", "a2", "a3"], ["b1", "b2", "b3"]];
         let post = |client: &Client, ids: [&'static str; 3]| {
             let tally = client.ingest(&ids.map(|id| (id, "u", 0)), START_MS).map(|(_, tally)| tally.accepted);
@@ -194,8 +228,8 @@ fn a_full_backlog_beside_folds() {
 /// mismatch, and the patch is applied to the table that is in force at its time.
 #[test]
 fn two_tables_and_a_patch() {
-    explore("two_tables_and_a_patch", || {
-        let client = client();
+    explore("two_tables_and_a_patch", |dedup| {
+        let client = client(dedup);
         client.accepted(&[("a", "u1", 0), ("b", "u2", 0)]);
         client.change(Change::Replace, table(&[("u1", "free")], 0), None).unwrap();
         let put = |plan: &'static str, ts_ms| {
@@ -240,8 +274,8 @@ fn two_tables_and_a_patch() {
 /// answer, although the writer that won may still be about to publish it.
 #[test]
 fn a_duplicate_is_counted_in_the_end() {
-    explore("a_duplicate_is_counted_in_the_end", || {
-        let client = client();
+    explore("a_duplicate_is_counted_in_the_end", |dedup| {
+        let client = client(dedup);
         let writers = [0, 1].map(|_| {
             client.spawn(|client: &Client| {
                 let (batch, _) = client.ingest(&[("x", "u", 0), ("x", "u", -1_000)], START_MS).unwrap();

@@ -18,15 +18,16 @@ pub(crate) trait Dedup: Send + Sync {
     /// Claims every key at `now_ms`, in order, and pushes one result for each key.
     fn claim(&self, keys: &[EventKey], now_ms: i64, claims: &mut Vec<Claim>);
 
-    /// Whether a batch of `ids` ids may be claimed. Without capacity, the whole batch is refused before any claim.
-    fn has_capacity(&self, ids: usize) -> bool;
+    /// Whether a batch of `ids` ids may be claimed at `now_ms`. Without capacity, the whole batch is refused before any
+    /// claim.
+    fn has_capacity(&self, ids: usize, now_ms: i64) -> bool;
 
     /// Removes the ids that are expired for every claimant whose clock is at most
     /// [`STALL_SLACK_SECS`](crate::limits::STALL_SLACK_SECS) behind `now_ms`, and frees their memory.
-    fn sweep(&self, now_ms: i64);
+    /// Prepares memory ahead of need, if `may_allocate` says that there is memory for a number of bytes.
+    fn sweep(&self, now_ms: i64, may_allocate: &dyn Fn(usize) -> bool);
 
-    /// The number of remembered ids. Expired ids count until they are removed, and an id that is in two tables counts
-    /// twice.
+    /// The number of remembered ids. Expired ids count until they are removed.
     fn ids(&self) -> usize;
 
     /// The memory of the ids in bytes, unless it is fixed. It includes the memory that the next id may allocate at

@@ -10,11 +10,10 @@
 //! - A claim is atomic. When it returns, it has inserted the key or changed nothing.
 
 mod claim;
-pub(crate) mod elastic;
-pub(crate) mod preallocated;
-mod rotation;
-mod table;
+pub(crate) mod lines;
+pub(crate) mod scc_map;
+mod spread;
 
 pub(crate) use claim::{Claim, Dedup};
-pub(crate) use elastic::Elastic;
-pub(crate) use preallocated::Preallocated;
+pub(crate) use lines::Lines;
+pub(crate) use scc_map::SccMap;

@@ -1,13 +1,13 @@
 //! The backends of the dedup on real threads.
 
-use crate::dedup::{Claim, Dedup, Elastic, Preallocated};
+use crate::dedup::{Claim, Dedup, Lines, SccMap};
 use crate::key::EventKey;
 use crate::limits;
 use Claim::{Duplicate, Full, Inserted};
+use proptest::prelude::*;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 const SLACK_MS: i64 = limits::STALL_SLACK_SECS as i64 * 1_000;
 
@@ -21,9 +21,13 @@ fn claim(dedup: &dyn Dedup, keys: &[u64], now_ms: i64) -> Vec<Claim> {
     claims
 }
 
-/// Every backend, with a capacity of 1,000 ids.
-fn backends(horizon_secs: Option<u64>) -> [Box<dyn Dedup>; 2] {
-    [Box::new(Elastic::with_capacity(horizon_secs, 1_000)), Box::new(Preallocated::new(horizon_secs, 1_000).unwrap())]
+/// Every backend: the map, lines that grow from almost nothing, and lines with a capacity of 1,000 ids.
+fn backends(horizon_secs: Option<u64>) -> [Box<dyn Dedup>; 3] {
+    [
+        Box::new(SccMap::new(horizon_secs)),
+        Box::new(Lines::with_lines(horizon_secs, 2, usize::MAX, None).unwrap()),
+        Box::new(Lines::with_capacity(horizon_secs, 1_000).unwrap()),
+    ]
 }
 
 #[test]
@@ -38,10 +42,10 @@ fn the_first_claim_inserts_within_a_batch_and_across_batches() {
 #[test]
 fn an_id_is_remembered_for_exactly_the_horizon_in_spite_of_sweeps() {
     for dedup in backends(Some(10)) {
-        dedup.sweep(0);
+        dedup.sweep(0, &|_| true);
         assert_eq!(claim(&*dedup, &[1], 1_000), [Inserted]);
         for now_ms in (1_000..=11_000).step_by(500) {
-            dedup.sweep(now_ms);
+            dedup.sweep(now_ms, &|_| true);
             assert_eq!(claim(&*dedup, &[1], now_ms), [Duplicate]);
         }
     }
@@ -50,10 +54,10 @@ fn an_id_is_remembered_for_exactly_the_horizon_in_spite_of_sweeps() {
 #[test]
 fn a_sweep_changes_no_result_of_a_claimant_that_may_be_stalled() {
     for dedup in backends(Some(10)) {
-        dedup.sweep(0);
+        dedup.sweep(0, &|_| true);
         claim(&*dedup, &[1], 0);
         for now_ms in (0..=10_000 + SLACK_MS).step_by(1_000) {
-            dedup.sweep(now_ms);
+            dedup.sweep(now_ms, &|_| true);
         }
         assert_eq!(dedup.ids(), 1);
         assert_eq!(claim(&*dedup, &[1], 10_000), [Duplicate]);
@@ -74,7 +78,7 @@ fn an_unbounded_horizon_never_forgets() {
     for dedup in backends(None) {
         assert_eq!(claim(&*dedup, &[1], 0), [Inserted]);
         for now_ms in [1, i64::MAX / 2, i64::MAX] {
-            dedup.sweep(now_ms);
+            dedup.sweep(now_ms, &|_| true);
         }
         assert_eq!(claim(&*dedup, &[1], i64::MAX), [Duplicate]);
     }
@@ -84,12 +88,12 @@ fn an_unbounded_horizon_never_forgets() {
 fn all_ids_are_removed_in_the_end_and_their_capacity_is_free_again() {
     for dedup in backends(Some(10)) {
         let keys: Vec<_> = (0..1_000).collect();
-        dedup.sweep(0);
+        dedup.sweep(0, &|_| true);
         assert!(claim(&*dedup, &keys, 0).iter().all(|claim| *claim == Inserted));
         let mut now_ms = 0;
         for _ in 0..200 {
             now_ms += 20_000;
-            sweep_until_quiescent(&*dedup, now_ms);
+            dedup.sweep(now_ms, &|_| true);
             if dedup.ids() == 0 {
                 break;
             }
@@ -99,9 +103,9 @@ fn all_ids_are_removed_in_the_end_and_their_capacity_is_free_again() {
     }
 }
 
-mod elastic {
+mod scc_map {
     use super::*;
-    use crate::dedup::elastic::{IdentityHasher, map_indices};
+    use crate::dedup::scc_map::IdentityHasher;
     use std::hash::{BuildHasher, BuildHasherDefault};
 
     #[test]
@@ -111,18 +115,8 @@ mod elastic {
     }
 
     #[test]
-    fn the_maps_differ_in_size_evenly_up_to_a_factor_of_two() {
-        let mut sizes = [0_u32; 64];
-        map_indices(64).iter().for_each(|map| sizes[usize::from(*map)] += 1);
-        assert!((1.9..2.1).contains(&(f64::from(sizes[63]) / f64::from(sizes[0]))), "{sizes:?}");
-        let double = |(of_one, of_next): (&u32, &u32)| f64::from(*of_next) / f64::from(*of_one);
-        assert!(sizes.iter().zip(&sizes[1..]).map(double).all(|factor| (0.9..1.1).contains(&factor)), "{sizes:?}");
-        assert!(map_indices(1).iter().all(|map| *map == 0));
-    }
-
-    #[test]
     fn an_id_can_be_inserted_one_millisecond_after_the_horizon_and_is_young_again() {
-        let dedup = Elastic::new(Some(10));
+        let dedup = SccMap::new(Some(10));
         assert_eq!(claim(&dedup, &[1], 1_000), [Inserted]);
         assert_eq!(claim(&dedup, &[1], 11_001), [Inserted]);
         assert_eq!(claim(&dedup, &[1], 21_001), [Duplicate]);
@@ -131,103 +125,210 @@ mod elastic {
 
     #[test]
     fn a_sweep_removes_ids_that_no_stalled_claimant_can_need() {
-        let dedup = Elastic::new(Some(10));
+        let dedup = SccMap::new(Some(10));
         claim(&dedup, &[1], 0);
-        dedup.sweep(10_001 + SLACK_MS);
+        dedup.sweep(10_001 + SLACK_MS, &|_| true);
         assert_eq!(dedup.ids(), 0);
         assert_eq!(claim(&dedup, &[1], 10_001 + SLACK_MS), [Inserted]);
-    }
-
-    #[test]
-    fn capacity_is_counted_by_live_ids() {
-        let dedup = Elastic::with_capacity(Some(10), 3);
-        assert!(dedup.has_capacity(3) && !dedup.has_capacity(4));
-        claim(&dedup, &[1, 2], 0);
-        assert!(dedup.has_capacity(1) && !dedup.has_capacity(2));
-        dedup.sweep(i64::MAX);
-        assert!(dedup.has_capacity(3));
     }
 
     /// Rounds with one id. Each round is more than a horizon after the round before, so every round is a race across an
     /// expiry. The clocks of the claimants differ, and a sweep runs at the same time.
     #[test]
     fn one_of_racing_claims_inserts_across_an_expiry() {
-        let dedup = Elastic::new(Some(10));
+        let dedup = SccMap::new(Some(10));
         race(&dedup, 2_000, |_| 1, |round| round * 20_000);
     }
 }
 
-mod preallocated {
+mod lines {
     use super::*;
 
     /// The length of a generation with a horizon of 10 seconds.
     const GENERATION_MS: i64 = 10_000 + SLACK_MS;
 
+    fn ids(ids: std::ops::Range<u64>) -> Vec<u64> {
+        ids.collect()
+    }
+
+    fn count(claims: &[Claim], expected: Claim) -> usize {
+        claims.iter().filter(|claim| **claim == expected).count()
+    }
+
     #[test]
-    fn the_memory_is_that_of_three_generations_or_of_one_without_a_horizon() {
-        // The ids of 600 and of 3,600 + 60 seconds. 8 of 10 cells are filled, and a bucket has 8 cells.
-        let bytes = |horizon_secs, capacity| Preallocated::bytes_for(horizon_secs, capacity) / 64;
-        assert_eq!([bytes(None, 600), bytes(Some(3_600), 3_600)], [94, 3 * 572]);
-        assert_eq!(Preallocated::bytes_for(Some(1), usize::MAX), usize::MAX);
-        assert_eq!(Preallocated::new(None, 600).unwrap().bytes(), 0, "the tables have a fixed size");
+    fn the_memory_of_a_capacity_is_about_40_bytes_for_each_id_of_a_horizon() {
+        let bytes = Lines::bytes_for(Some(2_040), 10_000_000);
+        assert!((38.0..41.0).contains(&(bytes as f64 / 10e6)), "{bytes}");
+        assert_eq!(Lines::bytes_for(Some(1), usize::MAX), usize::MAX);
+        assert!(Lines::with_capacity(Some(1), usize::MAX).is_err());
+        let dedup = Lines::with_capacity(Some(2_040), 10_000).unwrap();
+        claim(&dedup, &ids(0..10_000), 0);
+        assert_eq!(dedup.bytes(), 0, "the table has a fixed size, and memory is set aside for ids without a cell");
     }
 
     #[test]
     fn ids_beyond_the_capacity_are_not_claimed_and_known_ids_are_still_duplicates() {
-        let dedup = Preallocated::new(None, 3).unwrap();
-        assert!(dedup.has_capacity(10));
+        let dedup = Lines::with_capacity(None, 3).unwrap();
+        assert!(dedup.has_capacity(10, 0));
         assert_eq!(claim(&dedup, &[1, 1, 2, 3, 4, 2], 0), [Inserted, Duplicate, Inserted, Inserted, Full, Duplicate]);
-        assert!(!dedup.has_capacity(1) && dedup.has_capacity(0));
+        assert!(!dedup.has_capacity(1, 0) && dedup.has_capacity(0, 0));
         assert_eq!((claim(&dedup, &[4, 1], 0), dedup.ids()), (vec![Full, Duplicate], 3));
     }
 
     #[test]
-    fn a_full_generation_leaves_capacity_once_it_is_the_previous_one() {
-        let dedup = Preallocated::new(Some(10), 3).unwrap();
-        dedup.sweep(0);
-        let ids: Vec<_> = (0..1_000).collect();
-        let inserted = claim(&dedup, &ids, 0).iter().filter(|claim| **claim == Inserted).count();
-        assert_eq!(inserted, 3 * 7, "three ids for each ten seconds of a generation of seventy");
+    fn a_full_generation_leaves_capacity_to_the_next_one_without_any_sweep() {
+        let dedup = Lines::with_capacity(Some(10), 3).unwrap();
+        let claims = claim(&dedup, &ids(0..1_000), 0);
+        assert_eq!(count(&claims, Inserted), 3 * 7, "three ids for each ten seconds of a generation of seventy");
         assert_eq!(claim(&dedup, &[1_000], GENERATION_MS - 1), [Full]);
-        sweep_until_quiescent(&dedup, GENERATION_MS + 1);
+        assert!(!dedup.has_capacity(1, GENERATION_MS - 1) && dedup.has_capacity(1, GENERATION_MS));
         assert_eq!(claim(&dedup, &[1_000, 0], GENERATION_MS), [Inserted, Duplicate]);
     }
 
     #[test]
-    fn an_id_is_remembered_across_one_rotation_and_not_across_two() {
-        let dedup = Preallocated::new(Some(10), 1_000).unwrap();
-        sweep_until_quiescent(&dedup, 0);
-        assert_eq!(claim(&dedup, &[1], 0), [Inserted]);
-        sweep_until_quiescent(&dedup, GENERATION_MS + 1);
-        assert_eq!(claim(&dedup, &[1], GENERATION_MS), [Duplicate]);
-        sweep_until_quiescent(&dedup, 2 * (GENERATION_MS + 1));
+    fn an_id_is_remembered_in_two_stretches_of_log_time() {
+        let dedup = Lines::new(Some(10)).unwrap();
+        assert_eq!(claim(&dedup, &[1], GENERATION_MS - 1), [Inserted]);
+        assert_eq!(claim(&dedup, &[1], 2 * GENERATION_MS - 1), [Duplicate]);
+        assert_eq!(dedup.ids(), 1);
         assert_eq!(claim(&dedup, &[1], 2 * GENERATION_MS), [Inserted]);
     }
 
     #[test]
-    fn a_table_that_is_filled_to_its_capacity_holds_all_inserted_ids() {
-        let dedup = Preallocated::new(None, 100_000).unwrap();
-        let ids: Vec<_> = (0..100_000).collect();
-        assert!(claim(&dedup, &ids, 0).iter().all(|claim| *claim == Inserted));
-        assert!(claim(&dedup, &ids, 0).iter().all(|claim| *claim == Duplicate));
-        assert!(claim(&dedup, &(100_000..200_000).collect::<Vec<_>>(), 0).iter().all(|claim| *claim == Full));
+    fn a_claimant_before_the_horizon_of_forgotten_ids_inserts_nothing() {
+        let dedup = Lines::new(Some(10)).unwrap();
+        claim(&dedup, &[1], 0);
+        assert_eq!(claim(&dedup, &[2], 2 * GENERATION_MS), [Inserted]);
+        let floor_ms = GENERATION_MS - 1 + 10_000;
+        assert_eq!(claim(&dedup, &[1, 2], floor_ms), [Full, Duplicate]);
+        assert_eq!(claim(&dedup, &[1], floor_ms + 1), [Inserted]);
+    }
+
+    #[test]
+    fn ids_without_a_cell_are_found_in_every_generation_that_remembers_them() {
+        for capacity in [100, 20_000] {
+            let dedup = Lines::with_lines(Some(10), 2, capacity, Some(0)).unwrap();
+            assert_eq!(count(&claim(&dedup, &ids(0..100), 0), Inserted), 100);
+            assert!(dedup.bytes() > 0, "ids without a cell are counted");
+            for now_ms in [0, GENERATION_MS, 2 * GENERATION_MS - 1] {
+                assert_eq!(count(&claim(&dedup, &ids(0..100), now_ms), Duplicate), 100);
+            }
+            assert_eq!(count(&claim(&dedup, &ids(0..100), 2 * GENERATION_MS), Inserted), 100);
+        }
+    }
+
+    /// Tags repeat after fourteen generations. No sweep wipes the table.
+    #[test]
+    fn no_id_comes_back_when_its_tag_is_used_again() {
+        let dedup = Lines::with_lines(Some(10), 64, usize::MAX, Some(0)).unwrap();
+        for generation in 0..40 {
+            let first = generation as u64 % 3 * 7;
+            let claims = claim(&dedup, &ids(first..first + 5 + generation as u64 % 4), generation * 2 * GENERATION_MS);
+            assert!(claims.iter().all(|claim| *claim == Inserted), "generation {generation}: {claims:?}");
+        }
+        for stretch in 0..60 {
+            dedup.rotate((80 + stretch) * GENERATION_MS);
+            let seen = claim(&dedup, &[1_000], (80 + stretch) * GENERATION_MS);
+            assert_eq!(seen, [if stretch % 2 == 0 { Inserted } else { Duplicate }], "stretch {stretch}");
+        }
+    }
+
+    /// The clock moves and sweeps run while the ids grow from none to many, and shrink again.
+    #[test]
+    fn tables_grow_and_shrink_with_the_ids_and_no_id_is_lost() {
+        let dedup = Lines::new(Some(10)).unwrap();
+        let (mut now_ms, mut next, mut most_bytes) = (0, 0, 0);
+        let horizon_ids = |second: i64| if (140..350).contains(&second) { 2_000 } else { 20 };
+        let mut claimed: Vec<std::ops::Range<u64>> = vec![];
+        for second in 0..700 {
+            let of_second = next..next + horizon_ids(second);
+            assert!(claim(&dedup, &ids(of_second.clone()), now_ms).iter().all(|claim| *claim == Inserted));
+            next = of_second.end;
+            claimed.push(of_second);
+            // All of the horizon are remembered.
+            let known: Vec<u64> = claimed.iter().rev().take(10).flat_map(|ids| ids.clone().step_by(97)).collect();
+            assert!(claim(&dedup, &known, now_ms).iter().all(|claim| *claim == Duplicate), "second {second}");
+            dedup.sweep(now_ms, &|_| true);
+            most_bytes = most_bytes.max(dedup.bytes());
+            if second == 349 {
+                // 2,000 ids a second, each remembered for two stretches at most.
+                let bytes_an_id = dedup.bytes() as f64 / (2_000.0 * 70.0);
+                assert!((30.0..120.0).contains(&bytes_an_id), "{bytes_an_id}");
+            }
+            now_ms += 1_000;
+        }
+        assert!(most_bytes > 4 << 20, "{most_bytes}");
+        assert_eq!(dedup.bytes(), limits::DEDUP_TABLE_BYTES_MIN, "the smallest table is left");
+    }
+
+    #[test]
+    fn a_table_that_memory_does_not_allow_is_not_made() {
+        let dedup = Lines::new(Some(10)).unwrap();
+        let asked = std::cell::RefCell::new(vec![]);
+        claim(&dedup, &ids(0..100_000), 0);
+        dedup.sweep(0, &|bytes| {
+            asked.borrow_mut().push(bytes);
+            false
+        });
+        let min = limits::DEDUP_TABLE_BYTES_MIN;
+        assert_eq!(*asked.borrow(), [4 * min, 2 * min, min]);
+        dedup.sweep(0, &|bytes| bytes <= 2 * min);
+        assert!(claim(&dedup, &ids(0..100_000), 0).iter().all(|claim| *claim == Duplicate));
+        assert!((3 * min..4 * min).contains(&dedup.bytes()), "{}", dedup.bytes());
     }
 
     /// A new id in each round, while a generation ends in every round.
     #[test]
-    fn one_of_racing_claims_inserts_across_rotations() {
-        let dedup = Preallocated::new(Some(10), 100_000).unwrap();
+    fn one_of_racing_claims_inserts_across_generations() {
+        let dedup = Lines::with_capacity(Some(10), 100_000).unwrap();
         race(&dedup, 5_000, |round| round as u64, |round| round * (GENERATION_MS + 1));
-        assert!(dedup.ids() < 2_500, "the tables have rotated many times");
+        assert!(dedup.ids() < 2_500, "generations were forgotten many times");
+    }
+
+    /// New ids in each round, so that tables grow while the threads claim.
+    #[test]
+    fn one_of_racing_claims_inserts_while_tables_grow() {
+        for _ in 0..20 {
+            let dedup = Lines::with_lines(Some(10), 2, usize::MAX, None).unwrap();
+            race(&dedup, 300, |round| round as u64, |round| round);
+            assert_eq!(count(&claim(&dedup, &ids(0..300), 300), Duplicate), 300);
+        }
     }
 }
 
-/// Sweeps until all grace periods are over. A grace period ends when all threads of the process that are pinned now
-/// have unpinned, threads of other tests included. The sleeps let such a thread run if the system has preempted it.
-fn sweep_until_quiescent(dedup: &dyn Dedup, now_ms: i64) {
-    for _ in 0..100 {
-        dedup.sweep(now_ms);
-        thread::sleep(Duration::from_millis(1));
+/// A batch: how far the clock advances before it, how far its claimant is behind the clock, and its ids.
+type TimedBatch = (i64, i64, Vec<u64>);
+
+fn timed_batch() -> impl Strategy<Value = TimedBatch> {
+    let advance_ms = prop_oneof![4 => 0_i64..5_000, 2 => 0_i64..80_000, 1 => 0_i64..400_000];
+    let behind_ms = prop_oneof![3 => Just(0), 1 => 0..=SLACK_MS];
+    (advance_ms, behind_ms, prop::collection::vec(0_u64..40, 0..12))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The clock of a sweep is not behind any earlier batch, and no later batch is behind it by more than the slack.
+    #[test]
+    fn the_same_batches_get_the_same_results_whenever_sweeps_run(
+        batches in prop::collection::vec((timed_batch(), 0_usize..4), 1..40),
+    ) {
+        let run = |dedup: &dyn Dedup, with_sweeps: bool| {
+            let mut clock_ms = 0;
+            let mut all = vec![];
+            for ((advance_ms, behind_ms, ids), sweeps) in &batches {
+                let before_ms = clock_ms;
+                clock_ms += advance_ms;
+                for sweep in 0..if with_sweeps { *sweeps as i64 } else { 0 } {
+                    dedup.sweep(before_ms + advance_ms * sweep / 3, &|_| sweep != 1);
+                }
+                all.push(claim(dedup, ids, clock_ms - behind_ms));
+            }
+            all
+        };
+        for (swept, alone) in backends(Some(10)).into_iter().zip(backends(Some(10))) {
+            prop_assert_eq!(run(&*swept, true), run(&*alone, false));
+        }
     }
 }
 
@@ -245,7 +346,7 @@ fn race(dedup: &dyn Dedup, rounds: i64, id: fn(i64) -> u64, now_ms: fn(i64) -> i
                     barrier.wait();
                     let now_ms = now_ms(round) + thread as i64 * 7;
                     if thread == 0 {
-                        dedup.sweep(now_ms);
+                        dedup.sweep(now_ms, &|_| true);
                     }
                     let id = id(round);
                     let inserted = claim(dedup, &[id, id], now_ms).iter().filter(|claim| **claim == Inserted).count();

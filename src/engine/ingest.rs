@@ -83,7 +83,7 @@ impl Engine {
     /// # Errors
     /// [`Overloaded`] when there is no room; nothing of the batch was taken.
     pub fn try_ingest(&self, batch: &mut Batch, received_at_ms: i64) -> Result<Tally, Overloaded> {
-        self.admit(batch.len())?;
+        self.admit(batch.len(), received_at_ms)?;
         // Nothing below can fail. Between the claim of an id and the append of its event there is no early return.
         self.clock.observe(received_at_ms);
         batch.judge_skew(received_at_ms, self.config.max_skew_ms());
@@ -104,8 +104,8 @@ impl Engine {
     }
 
     /// Reserves room for `events` records. If there is none, it refuses them before any id is claimed.
-    fn admit(&self, events: usize) -> Result<(), Overloaded> {
-        if !self.dedup.has_capacity(events) || !self.backlog.try_acquire(events) {
+    fn admit(&self, events: usize, received_at_ms: i64) -> Result<(), Overloaded> {
+        if !self.dedup.has_capacity(events, received_at_ms) || !self.backlog.try_acquire(events) {
             return Err(Overloaded);
         }
         if !self.memory.admits(|| self.backlog.in_use()) {

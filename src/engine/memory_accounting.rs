@@ -1,7 +1,7 @@
 //! Memory accounting: when the engine measures what it holds, and what it reports.
 
 use super::Engine;
-use crate::dedup::Preallocated;
+use crate::dedup::Lines;
 use crate::limits;
 use crate::memory::{MemoryUse, Parts};
 use crate::reference::{Change, Generation};
@@ -15,12 +15,11 @@ impl Engine {
         self.memory.usage(self.backlog.in_use())
     }
 
-    /// The memory of the remembered event ids, in bytes, as it was last measured. Elastic tables count with their
-    /// present size. Preallocated tables count with their full size from the start, although the system provides only
-    /// the pages that were touched.
+    /// The memory of the remembered event ids, in bytes, as it was last measured. Tables that grow and shrink
+    /// count with their present size. A table of a fixed size counts in full from the start.
     #[must_use]
     pub fn dedup_bytes(&self) -> usize {
-        let tables = |capacity| Preallocated::bytes_for(self.config.horizon_secs(), capacity);
+        let tables = |capacity| Lines::bytes_for(self.config.horizon_secs(), capacity);
         self.memory().dedup_bytes + self.config.dedup_capacity.map_or(0, tables)
     }
 

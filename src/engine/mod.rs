@@ -10,9 +10,9 @@ mod tests;
 pub use observer::{Observer, Stage};
 
 use crate::clock::{Clock, MonotonicClock};
-use crate::config::EngineConfig;
-use crate::dedup::{Dedup, Elastic, Preallocated};
-use crate::error::{ConfigError, EndOutOfRange};
+use crate::config::{DedupBackend, EngineConfig};
+use crate::dedup::{Dedup, Lines, SccMap};
+use crate::error::{ConfigError, EndOutOfRange, Overloaded};
 use crate::event::Schema;
 use crate::fair::FairMutex;
 use crate::key::HashKeys;
@@ -24,6 +24,7 @@ use crate::sync::{AtomicI64, MutexGuard, Ordering, reclaim};
 use crate::timeline::{Metrics, Query, Series, Timeline};
 use crate::window::Window;
 use observer::StageTimer;
+use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
@@ -42,7 +43,8 @@ use std::sync::Arc;
 ///
 /// ## Progress
 ///
-/// Ingest is lock-free except for the lock of one entry of the dedup map at a time. It never waits for a query. Queries
+/// Ingest is lock-free, with two exceptions in the dedup: a step from one generation of ids to the next, and the few
+/// ids that found no cell in their line, which take the lock of one entry of a set. It never waits for a query. Queries
 /// wait for each other and for a slice of a tick; a thread that unlocks never gets ahead of a waiting one. They wait
 /// for ingest only while it folds a slice.
 pub struct Engine {
@@ -66,8 +68,7 @@ pub struct Engine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sizes {
-    /// Event ids that are remembered. An id that was claimed while one preallocated table replaced another counts
-    /// twice.
+    /// Event ids that are remembered. Expired ids count until they are forgotten.
     pub dedup_ids: usize,
     /// Users seen within the retention.
     pub users: usize,
@@ -227,9 +228,20 @@ impl Engine {
         self.refresh_usage();
     }
 
-    /// Forgets expired event ids and frees their memory; O(ids). Everything else goes on meanwhile.
+    /// Forgets expired event ids and frees their memory, and prepares memory for more ids. Call it about every 50 ms;
+    /// with [`DedupBackend::Scc`] it takes O(ids), so call it about thirty times in a dedup horizon. Everything else
+    /// goes on meanwhile.
     pub fn sweep(&self) {
-        self.dedup.sweep(self.clock.now_ms());
+        // The reservations are released only after the new tables are counted.
+        let reservations = RefCell::new(Vec::new());
+        let may_allocate = |bytes| match self.memory.reserve(bytes, || self.backlog.in_use()) {
+            Ok(reservation) => {
+                reservations.borrow_mut().push(reservation);
+                true
+            }
+            Err(Overloaded) => false,
+        };
+        self.dedup.sweep(self.clock.now_ms(), &may_allocate);
         self.refresh_usage();
     }
 
@@ -289,12 +301,14 @@ impl fmt::Debug for Engine {
 
 fn dedup(config: &EngineConfig) -> Result<Box<dyn Dedup>, ConfigError> {
     let horizon_secs = config.horizon_secs();
-    match config.dedup_capacity {
-        None => Ok(Box::new(Elastic::new(horizon_secs))),
-        Some(capacity) => Preallocated::new(horizon_secs, capacity)
-            .map(|preallocated| Box::new(preallocated) as _)
+    let lines = match (config.dedup, config.dedup_capacity) {
+        (DedupBackend::Scc, _) => return Ok(Box::new(SccMap::new(horizon_secs))),
+        (DedupBackend::Lines, None) => Lines::new(horizon_secs)
+            .map_err(|error| ConfigError::new("dedup", format!(": no memory for the first table: {error}"))),
+        (DedupBackend::Lines, Some(capacity)) => Lines::with_capacity(horizon_secs, capacity)
             .map_err(|error| ConfigError::new("dedup_capacity", format!(": no memory for {capacity} ids: {error}"))),
-    }
+    };
+    Ok(Box::new(lines?))
 }
 
 /// A panic under the timeline's lock has left the timeline inconsistent, so no later answer could be trusted.

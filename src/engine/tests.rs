@@ -19,11 +19,11 @@ impl Dedup for Full {
         unreachable!("a batch without room claims nothing")
     }
 
-    fn has_capacity(&self, ids: usize) -> bool {
+    fn has_capacity(&self, ids: usize, _: i64) -> bool {
         ids == 0
     }
 
-    fn sweep(&self, _: i64) {}
+    fn sweep(&self, _: i64, _: &dyn Fn(usize) -> bool) {}
 
     fn ids(&self) -> usize {
         0

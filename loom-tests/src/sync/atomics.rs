@@ -92,18 +92,26 @@ impl AtomicU64 {
     }
 }
 
-number!(AtomicIsize: isize { fetch_add, fetch_sub });
-number!(AtomicU64: u64 { swap, fetch_or });
-number!(AtomicUsize: usize { swap, fetch_add, fetch_sub });
-
-impl AtomicUsize {
-    pub(crate) fn try_update(
-        &self,
-        success: Ordering,
-        failure: Ordering,
-        update: impl FnMut(usize) -> Option<usize>,
-    ) -> Result<usize, usize> {
-        self.accesses.increment();
-        self.word.fetch_update(success, failure, update)
-    }
+/// `try_update` of the standard library, which loom has by its older name.
+macro_rules! updated_number {
+    ($name:ident: $number:ty) => {
+        impl $name {
+            pub(crate) fn try_update(
+                &self,
+                success: Ordering,
+                failure: Ordering,
+                update: impl FnMut($number) -> Option<$number>,
+            ) -> Result<$number, $number> {
+                self.accesses.increment();
+                self.word.fetch_update(success, failure, update)
+            }
+        }
+    };
 }
+
+number!(AtomicI64: i64 { fetch_max });
+number!(AtomicIsize: isize { fetch_add, fetch_sub });
+number!(AtomicU64: u64 { swap, fetch_add, fetch_sub, fetch_or });
+number!(AtomicUsize: usize { swap, fetch_add, fetch_sub });
+updated_number!(AtomicU64: u64);
+updated_number!(AtomicUsize: usize);

@@ -8,10 +8,9 @@
 //! Not covered: crossbeam-epoch's own algorithm.
 #![allow(unsafe_code, reason = "a stand-in for a file with unsafe code")]
 
-use super::{AtomicUsize, Ordering, fence};
+use super::{Ordering, fence};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 type Call = Box<dyn FnOnce()>;
 
@@ -24,8 +23,6 @@ struct Registry {
     /// The deferred calls, each with the guards that it waits for.
     deferred: Vec<(BTreeSet<u64>, Call)>,
     quarantine: Vec<Call>,
-    /// Written when a thread unpins, and read when a grace period is over; see [`track_unpins`].
-    unpins: Option<Rc<AtomicUsize>>,
 }
 
 std::thread_local!(static REGISTRY: RefCell<Registry> = RefCell::default());
@@ -122,9 +119,6 @@ impl Drop for EpochGuard {
         if registry(|registry| !registry.deferred.is_empty()) {
             fence(Ordering::SeqCst);
         }
-        if let Some(unpins) = registry(|registry| registry.unpins.clone()) {
-            unpins.fetch_add(1, Ordering::Release);
-        }
         registry(|registry| {
             registry.guards.remove(&self.0);
             for (waits_for, _) in &mut registry.deferred {
@@ -177,9 +171,6 @@ fn call_due() {
     });
     if !due.is_empty() {
         fence(Ordering::SeqCst);
-        if let Some(unpins) = registry(|registry| registry.unpins.clone()) {
-            unpins.fetch_add(0, Ordering::Acquire);
-        }
     }
     due.into_iter().for_each(|(_, call)| call());
 }
@@ -188,16 +179,6 @@ fn call_due() {
 pub(crate) fn live() -> usize {
     call_due();
     registry(|registry| registry.allocations.values().filter(|freed| !**freed).count())
-}
-
-/// For the rest of the execution, the accesses of a thread before it unpins happen before the calls after a grace
-/// period.
-///
-/// Epochs always guarantee that, by the Release of an unpinning and the Acquire of their advance. It costs a model two
-/// more accesses for each guard. So only models enable it that read values which other threads have written *while
-/// pinned*.
-pub(crate) fn track_unpins() {
-    registry(|registry| registry.unpins = Some(Rc::new(AtomicUsize::new(0))));
 }
 
 /// Starts one execution.

@@ -4,7 +4,7 @@ use shuttle::thread::{JoinHandle, spawn};
 use shuttle_tests::clock::ManualClock;
 use shuttle_tests::event::{Batch, Format, Tally, format_ms};
 use shuttle_tests::reference::{Change, Generation, Generations, Preconditions, ReferenceError};
-use shuttle_tests::{Engine, EngineConfig, Metrics, Overloaded};
+use shuttle_tests::{DedupBackend, Engine, EngineConfig, Metrics, Overloaded};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -14,12 +14,19 @@ pub(crate) const START_MS: i64 = 1_760_000_000_000;
 /// PCT finds a defect that needs this many ordered steps with a known probability.
 const PCT_DEPTH: usize = 3;
 
-/// Runs `scenario` under random schedules, or under the schedule that the environment names. Its result is the outcome.
+/// Runs `scenario` with each dedup backend under random schedules, or under the schedule that the environment names.
+/// Its result is the outcome.
 ///
 /// # Panics
 /// When an execution fails, or frees memory too early, twice or never. Also when all executions have the same outcome,
 /// because then nothing raced.
-pub(crate) fn explore<O: Debug>(name: &str, scenario: impl Fn() -> O + Copy + Send + Sync + 'static) {
+pub(crate) fn explore<O: Debug>(name: &str, scenario: impl Fn(DedupBackend) -> O + Copy + Send + Sync + 'static) {
+    for dedup in [DedupBackend::Lines, DedupBackend::Scc] {
+        explore_with(&format!("{name}, {dedup:?}"), move || scenario(dedup));
+    }
+}
+
+fn explore_with<O: Debug>(name: &str, scenario: impl Fn() -> O + Copy + Send + Sync + 'static) {
     let outcomes = Arc::new(Mutex::new(BTreeSet::new()));
     let run = {
         let outcomes = outcomes.clone();
@@ -50,12 +57,13 @@ pub(crate) struct Client {
 
 /// An engine with two seconds of retention, one second of skew, and one shard, so that all writers of a second use the
 /// same slot.
-pub(crate) fn client() -> Client {
-    client_with(|_| {})
+pub(crate) fn client(dedup: DedupBackend) -> Client {
+    client_with(dedup, |_| {})
 }
 
-pub(crate) fn client_with(change: impl FnOnce(&mut EngineConfig)) -> Client {
+pub(crate) fn client_with(dedup: DedupBackend, change: impl FnOnce(&mut EngineConfig)) -> Client {
     let mut config = EngineConfig::default();
+    config.dedup = dedup;
     (config.retention_secs, config.max_skew_secs, config.shards) = (2, 1, 1);
     config.attributes = vec!["plan".to_owned()];
     change(&mut config);

@@ -296,7 +296,7 @@ fn the_memory_of_the_server_is_shown() {
         .start();
     let samples = scrape(&limited);
     assert_eq!(samples.get("weir_memory_limit_bytes"), f64::from(1 << 30));
-    assert!(samples.get("weir_dedup_bytes") > f64::from(1 << 24), "the tables are preallocated");
+    assert!(samples.get("weir_dedup_bytes") > f64::from(1 << 24), "the table has a fixed size");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::args::values::size_bytes;
 use crate::telemetry::LogFormat;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use weir::{EngineConfig, Horizon};
 use weir_server::limits;
@@ -29,6 +29,13 @@ Exit codes:
   1  the server could not start, or failed; the line on stderr says why
 130, 143  a second SIGINT or SIGTERM ended the process at once";
 
+/// The dedup backend.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Dedup {
+    Lines,
+    Scc,
+}
+
 /// The arguments as typed.
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -53,9 +60,13 @@ pub(super) struct ServeArgs {
     #[arg(allow_negative_numbers = true)]
     pub(super) dedup_horizon: Option<Horizon>,
 
-    /// Remember event_ids in preallocated tables, for this many ids per horizon. The tables take about 32 bytes per id
-    /// and are faster. Events beyond the capacity are rejected as overloaded [default: a table that grows and shrinks
-    /// with the ids].
+    /// Where event_ids are remembered. "lines" is faster and takes less memory, and may remember an id for up to two
+    /// horizons and two minutes. "scc" remembers an id for exactly the horizon.
+    #[arg(long, env = "WEIR_DEDUP", value_name = "BACKEND", value_enum, default_value_t = Dedup::Lines)]
+    pub(super) dedup: Dedup,
+
+    /// Remember event_ids in a table of a fixed size, for this many ids per horizon, at about 40 bytes per id. Events
+    /// beyond the capacity are rejected as overloaded [default: tables that grow and shrink with the ids].
     #[arg(long, env = "WEIR_DEDUP_CAPACITY", value_name = "IDS")]
     #[arg(allow_negative_numbers = true)]
     pub(super) dedup_capacity: Option<usize>,

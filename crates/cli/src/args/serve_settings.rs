@@ -2,11 +2,11 @@
 
 use crate::args::memory::MemoryBudget;
 use crate::args::option_name::option_name;
-use crate::args::serve::ServeArgs;
+use crate::args::serve::{Dedup, ServeArgs};
 use crate::args::values::check_range;
 use crate::serve::ServeSettings;
 use std::time::Duration;
-use weir::EngineConfig;
+use weir::{DedupBackend, EngineConfig};
 use weir_api::Role;
 use weir_server::{AllowedHosts, CorsOrigins, HttpConfig, Settings, Timeouts, TlsFiles, TokenSources, limits};
 
@@ -38,6 +38,10 @@ impl ServeArgs {
         engine.retention_secs = self.retention;
         engine.max_skew_secs = self.max_skew;
         engine.dedup_horizon = self.dedup_horizon;
+        engine.dedup = match self.dedup {
+            Dedup::Lines => DedupBackend::Lines,
+            Dedup::Scc => DedupBackend::Scc,
+        };
         engine.dedup_capacity = self.dedup_capacity;
         engine.attributes = self.attributes.clone();
         engine.event_types = self.event_types.clone();
@@ -151,6 +155,8 @@ mod tests {
             (&["--retention"], "--retention"),
             (&["--dedup-horizon", "5"], "dedup-horizon must be at least"),
             (&["--dedup-horizon", "soon"], "--dedup-horizon"),
+            (&["--dedup", "btree"], "'--dedup <BACKEND>' [possible values: lines, scc]"),
+            (&["--dedup", "scc", "--dedup-capacity", "1"], "dedup-capacity needs the dedup backend"),
             (&["--attributes", "type"], "reserved"),
             (&["--event-types", ""], "event-types"),
             (&["--max-body-bytes", "0"], "max-body-bytes must be 1 to 1073741824, not 0"),

@@ -1,4 +1,4 @@
-//! Stand-in for the part of scc that the elastic dedup uses, made of types that a model checker explores.
+//! Stand-in for the part of scc that the dedup uses, made of types that a model checker explores.
 //!
 //! It has the guarantees that the protocol needs. An entry is held exclusively from [`HashMap::entry_sync`] until it is
 //! consumed or dropped, and [`HashMap::retain_sync`] holds each entry while it decides about it. One lock replaces all
@@ -46,6 +46,38 @@ impl<K: Eq, V, H> HashMap<K, V, H> {
     /// Keeps the entries for which `keep` returns true.
     pub fn retain_sync(&self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.entries.lock().expect("a model that panics has failed").retain_mut(|(key, value)| keep(key, value));
+    }
+}
+
+/// A concurrent set.
+pub struct HashSet<K, H> {
+    keys: Mutex<Vec<K>>,
+    hasher: PhantomData<H>,
+}
+
+impl<K, H> Default for HashSet<K, H> {
+    fn default() -> Self {
+        Self { keys: Mutex::new(Vec::new()), hasher: PhantomData }
+    }
+}
+
+impl<K: Eq, H> HashSet<K, H> {
+    /// Inserts a key, unless the set has it.
+    ///
+    /// # Errors
+    /// The key, if the set has it.
+    pub fn insert_sync(&self, key: K) -> Result<(), K> {
+        let mut keys = self.keys.lock().expect("a model that panics has failed");
+        if keys.contains(&key) {
+            return Err(key);
+        }
+        keys.push(key);
+        Ok(())
+    }
+
+    /// Whether the set has the key.
+    pub fn contains_sync(&self, key: &K) -> bool {
+        self.keys.lock().expect("a model that panics has failed").contains(key)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::common::{NOON, NOON_MS, Server, array, event, problem};
 use std::fmt::Display;
-use weir::{EngineConfig, Horizon};
+use weir::{DedupBackend, EngineConfig, Horizon};
 
 #[test]
 fn every_verdict_in_one_answer_to_the_byte() {
@@ -187,16 +187,19 @@ fn a_rejected_event_never_claims_its_id() {
 
 #[test]
 fn an_id_is_remembered_for_the_horizon_and_an_identical_retry_is_never_counted_twice() {
-    let server = Server::builder().engine(|engine| (engine.retention_secs, engine.max_skew_secs) = (5, 1)).start();
-    let original = event("e");
-    assert_eq!(server.post(&original).verdicts(), ["success"]);
-    // The horizon is the retention and twice the skew: 7 s.
-    let (kept, forgotten) = ("duplicate_event", "success");
-    for (at_ms, fresh) in [(1_000, kept), (1_001, kept), (6_999, kept), (14_000, forgotten)] {
-        server.clock.set(NOON_MS + at_ms);
-        let retry = if at_ms <= 1_000 { "duplicate_event" } else { "too_late" };
-        assert_eq!(server.post(&original).verdicts(), [retry], "{at_ms}");
-        assert_eq!(server.post(event("e").offset_ms(at_ms)).verdicts(), [fresh], "{at_ms}");
+    // The horizon is the retention and twice the skew: 7 s. Lines remember an id for at most two horizons and minutes.
+    for (dedup, forgotten_ms) in [(DedupBackend::Scc, 7_001), (DedupBackend::Lines, 2 * 67_000)] {
+        let short = |engine: &mut EngineConfig| (engine.retention_secs, engine.max_skew_secs) = (5, 1);
+        let server = Server::builder().engine(short).engine(|engine| engine.dedup = dedup).start();
+        let original = event("e");
+        assert_eq!(server.post(&original).verdicts(), ["success"]);
+        let (kept, forgotten) = ("duplicate_event", "success");
+        for (at_ms, fresh) in [(1_000, kept), (1_001, kept), (7_000, kept), (forgotten_ms, forgotten)] {
+            server.clock.set(NOON_MS + at_ms);
+            let retry = if at_ms <= 1_000 { "duplicate_event" } else { "too_late" };
+            assert_eq!(server.post(&original).verdicts(), [retry], "{at_ms}");
+            assert_eq!(server.post(event("e").offset_ms(at_ms)).verdicts(), [fresh], "{at_ms}");
+        }
     }
     let unbounded = Server::builder().engine(|engine| engine.dedup_horizon = Some(Horizon::Unbounded)).start();
     assert_eq!(unbounded.post(event("e")).verdicts(), ["success"]);

@@ -1,4 +1,5 @@
-//! The elastic backend: concurrent hash maps that grow and shrink with the number of live ids.
+//! The backend on concurrent hash maps, which grow and shrink with the number of live ids. It forgets each id exactly
+//! at the end of its horizon, and takes more time and memory than `lines`.
 //!
 //! A map that grows blocks all claimants while it allocates its new table, which takes a second and more for millions
 //! of ids. So there are many maps, each for a part of the hash values, and each wait is short. The largest part has
@@ -11,6 +12,7 @@
 //! The lock of a key's entry decides between its claimants. A second map to rotate into would not work: one claimant
 //! could insert into the old map after another claimant has looked there, and both would insert the id.
 
+use crate::dedup::spread::Spread;
 use crate::dedup::{Claim, Dedup};
 use crate::key::EventKey;
 use crate::limits;
@@ -23,9 +25,6 @@ type AcceptedMs = scc::HashMap<EventKey, i64, BuildHasherDefault<IdentityHasher>
 
 /// The number of maps.
 const MAPS: usize = 64;
-
-/// The number of hash bits that select the map.
-const MAP_BITS: u32 = 12;
 
 /// The memory of one entry: the id, its time, and its part of a bucket's 64 bytes (scc 3.8.8).
 const ENTRY_BYTES: usize = 24 + 64 / 32;
@@ -40,37 +39,29 @@ const ENTRIES_MOVED_PER_ACCESS: usize = 2_048;
 /// them doubles next is random, so this is more, and it includes the old tables of the maps that have just doubled.
 const ID_BYTES_MIN: usize = 52;
 
-pub(crate) struct Elastic {
+pub(crate) struct SccMap {
     maps: Box<[AcceptedMs]>,
-    /// The index of the map for each value of the map bits.
-    map_indices: Box<[u8]>,
+    spread: Spread,
     /// `None`: ids never expire.
     horizon_ms: Option<i64>,
     /// The number of ids in all maps. A bound and a gauge: it orders no other memory, so every access is Relaxed. It is
     /// signed, because a sweep may subtract an id before the claimant has added it.
     ids: AtomicIsize,
-    ids_max: usize,
 }
 
-impl Elastic {
+impl SccMap {
     /// Remembers ids for `horizon_secs`, or without expiry.
     pub(crate) fn new(horizon_secs: Option<u64>) -> Self {
-        Self::with_capacity(horizon_secs, limits::DEDUP_IDS_MAX)
+        Self::with_maps(horizon_secs, MAPS)
     }
 
-    /// [`new`](Self::new) for at most `ids_max` ids at once.
-    pub(crate) fn with_capacity(horizon_secs: Option<u64>, ids_max: usize) -> Self {
-        Self::with_maps(horizon_secs, ids_max, MAPS)
-    }
-
-    /// [`with_capacity`](Self::with_capacity), spread over `maps` maps.
-    pub(crate) fn with_maps(horizon_secs: Option<u64>, ids_max: usize, maps: usize) -> Self {
+    /// [`new`](Self::new), spread over `maps` maps.
+    pub(crate) fn with_maps(horizon_secs: Option<u64>, maps: usize) -> Self {
         Self {
             maps: (0..maps).map(|_| AcceptedMs::default()).collect(),
-            map_indices: map_indices(maps),
+            spread: Spread::new(maps),
             horizon_ms: horizon_secs.map(|secs| i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1_000)),
             ids: AtomicIsize::new(0),
-            ids_max,
         }
     }
 
@@ -99,19 +90,11 @@ impl Elastic {
 
     /// The map of a key, by the half of the key that is not its hash within the map.
     fn map(&self, key: EventKey) -> &AcceptedMs {
-        &self.maps[usize::from(self.map_indices[(key.0[1] >> (u64::BITS - MAP_BITS)) as usize])]
+        &self.maps[self.spread.part(key.0[1])]
     }
 }
 
-/// The index of the map for each value of the map bits. Each of the `maps` maps gets more values than the one before,
-/// by a constant factor; the last gets twice the values of the first.
-pub(crate) fn map_indices(maps: usize) -> Box<[u8]> {
-    debug_assert!((1..=256).contains(&maps), "an index is one byte");
-    let values = 1 << MAP_BITS;
-    (0..values).map(|value| ((1.0 + f64::from(value) / f64::from(values)).log2() * maps as f64) as u8).collect()
-}
-
-impl Dedup for Elastic {
+impl Dedup for SccMap {
     fn claim(&self, keys: &[EventKey], now_ms: i64, claims: &mut Vec<Claim>) {
         let claims_before = claims.len();
         let mut inserted = 0;
@@ -136,11 +119,11 @@ impl Dedup for Elastic {
         debug_assert_eq!(claims.len() - claims_before, keys.len(), "each key has one result");
     }
 
-    fn has_capacity(&self, ids: usize) -> bool {
-        self.ids().saturating_add(ids) <= self.ids_max
+    fn has_capacity(&self, _: usize, _: i64) -> bool {
+        true
     }
 
-    fn sweep(&self, now_ms: i64) {
+    fn sweep(&self, now_ms: i64, _: &dyn Fn(usize) -> bool) {
         let capacities: Vec<usize> = self.maps.iter().map(AcceptedMs::capacity).collect();
         self.remove_expired(now_ms);
         // A map that has shrunk keeps both of its tables until all entries are moved, a part of them with each access.

@@ -1,6 +1,6 @@
-//! The elastic dedup over a stand-in for scc. Each test is one scenario with one invariant.
+//! The dedup on scc's map, over a stand-in for scc. Each test is one scenario with one invariant.
 
-use crate::dedup::{Claim, Dedup, Elastic};
+use crate::dedup::{Claim, Dedup, SccMap};
 use crate::harness::check;
 use crate::key::{EventKey, HashKeys};
 use crate::limits::STALL_SLACK_SECS;
@@ -11,8 +11,8 @@ use loom::thread;
 const HORIZON_SECS: u64 = 10;
 const HORIZON_MS: i64 = 10_000;
 
-fn elastic() -> Arc<Elastic> {
-    Arc::new(Elastic::with_maps(Some(HORIZON_SECS), usize::MAX, 1))
+fn scc_map() -> Arc<SccMap> {
+    Arc::new(SccMap::with_maps(Some(HORIZON_SECS), 1))
 }
 
 fn key() -> EventKey {
@@ -20,13 +20,13 @@ fn key() -> EventKey {
 }
 
 /// Whether the claim inserts the id.
-fn claim(dedup: &Elastic, now_ms: i64) -> bool {
+fn claim(dedup: &SccMap, now_ms: i64) -> bool {
     let mut claims = Vec::new();
     dedup.claim(&[key()], now_ms, &mut claims);
     claims[0] == Claim::Inserted
 }
 
-fn spawn_claim(dedup: &Arc<Elastic>, now_ms: i64) -> thread::JoinHandle<bool> {
+fn spawn_claim(dedup: &Arc<SccMap>, now_ms: i64) -> thread::JoinHandle<bool> {
     let dedup = dedup.clone();
     thread::spawn(move || claim(&dedup, now_ms))
 }
@@ -35,7 +35,7 @@ fn spawn_claim(dedup: &Arc<Elastic>, now_ms: i64) -> thread::JoinHandle<bool> {
 #[test]
 fn two_claims() {
     check("two_claims", None, || {
-        let dedup = elastic();
+        let dedup = scc_map();
         let other = spawn_claim(&dedup, 0);
         let inserted = claim(&dedup, 0);
         assert!(inserted != other.join().unwrap());
@@ -47,7 +47,7 @@ fn two_claims() {
 #[test]
 fn two_claims_across_an_expiry() {
     check("two_claims_across_an_expiry", None, || {
-        let dedup = elastic();
+        let dedup = scc_map();
         assert!(claim(&dedup, 0));
         let other = spawn_claim(&dedup, HORIZON_MS + 1);
         let inserted = claim(&dedup, HORIZON_MS + 5_000);
@@ -60,7 +60,7 @@ fn two_claims_across_an_expiry() {
 #[test]
 fn a_clock_before_and_a_clock_past_the_expiry() {
     check("a_clock_before_and_a_clock_past_the_expiry", None, || {
-        let dedup = elastic();
+        let dedup = scc_map();
         assert!(claim(&dedup, 0));
         let before = spawn_claim(&dedup, HORIZON_MS);
         assert!(claim(&dedup, HORIZON_MS + 1));
@@ -72,7 +72,7 @@ fn a_clock_before_and_a_clock_past_the_expiry() {
 #[test]
 fn a_sweep_and_a_stalled_claimant() {
     check("a_sweep_and_a_stalled_claimant", None, || {
-        let dedup = elastic();
+        let dedup = scc_map();
         assert!(claim(&dedup, 0));
         let stalled = spawn_claim(&dedup, HORIZON_MS);
         dedup.remove_expired(HORIZON_MS + i64::from(STALL_SLACK_SECS) * 1_000);
@@ -85,7 +85,7 @@ fn a_sweep_and_a_stalled_claimant() {
 fn a_sweep_and_two_claims_across_an_expiry() {
     check("a_sweep_and_two_claims_across_an_expiry", Some(3), || {
         let now_ms = HORIZON_MS + i64::from(STALL_SLACK_SECS) * 1_000 + 1;
-        let dedup = elastic();
+        let dedup = scc_map();
         assert!(claim(&dedup, 0));
         let claims = [spawn_claim(&dedup, now_ms), spawn_claim(&dedup, now_ms - 500)];
         dedup.remove_expired(now_ms);
@@ -99,10 +99,10 @@ fn a_sweep_and_two_claims_across_an_expiry() {
 #[test]
 fn a_duplicate_is_counted_eventually() {
     check("a_duplicate_is_counted_eventually", Some(3), || {
-        let dedup = elastic();
+        let dedup = scc_map();
         let window = Arc::new(Window::new(1, 1));
         let mut consumer = WindowConsumer::new(&window);
-        let post = |dedup: Arc<Elastic>, window: Arc<Window>| {
+        let post = |dedup: Arc<SccMap>, window: Arc<Window>| {
             let inserted = claim(&dedup, 0);
             if inserted {
                 assert_eq!(window.append(0, 5, [1].into()), Appended::Stored);

@@ -1,0 +1,192 @@
+//! The dedup backends beside each other, in a steady state with two generations of live ids. The backends take turns,
+//! round by round, and the result is the median of the rounds.
+//!
+//! ```sh
+//! cargo run --release -p weir-benches --bin dedup -- 10000000 20 lines scc
+//! ```
+//!
+//! The arguments are the ids of a horizon, the number of rounds, and the backends. With the word `grow`, the backends
+//! grow from empty, one after the other, while another thread sweeps:
+//!
+//! ```sh
+//! cargo run --release -p weir-benches --bin dedup -- grow 50000000 2000000 lines
+//! ```
+//!
+//! The arguments are the number of ids, the new ids in a second, and the backends.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+use weir::internals::{Claims, HashKeys};
+
+const HORIZON_SECS: u64 = 2_040;
+const BATCH: u64 = 1_000;
+/// Every twentieth id was claimed a short time before.
+const DUPLICATE_EVERY: u64 = 20;
+const START_MS: i64 = 1_760_000_000_000;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+struct Backend {
+    name: String,
+    claims: Claims,
+    keys: HashKeys,
+    ids_per_horizon: u64,
+    next_id: u64,
+    swept: u64,
+    round_ns: Vec<f64>,
+    longest_us: f64,
+}
+
+impl Backend {
+    fn new(name: String, ids_per_horizon: u64) -> Self {
+        Self {
+            claims: claims_of(&name, ids_per_horizon),
+            name,
+            keys: HashKeys::from_seed(&[1; 32]),
+            ids_per_horizon,
+            next_id: 0,
+            swept: 0,
+            round_ns: vec![],
+            longest_us: 0.0,
+        }
+    }
+
+    fn now_ms(&self) -> i64 {
+        START_MS
+            + (u128::from(self.next_id) * 1_000 * u128::from(HORIZON_SECS) / u128::from(self.ids_per_horizon)) as i64
+    }
+
+    /// Claims a batch; returns the nanoseconds of processor time that it took.
+    fn claim_batch(&mut self) -> u64 {
+        let first = self.next_id;
+        let id = |n: u64| if n.is_multiple_of(DUPLICATE_EVERY) && n > 5_000 { n - 2_999 } else { n };
+        let batch: Vec<_> = (first..first + BATCH).map(|n| self.keys.event(&id(n).to_string())).collect();
+        self.next_id += BATCH;
+        let now_ms = self.now_ms();
+        let (start, start_cpu_ns) = (Instant::now(), cpu_ns());
+        let inserted = self.claims.claim(&batch, now_ms);
+        let took_ns = cpu_ns() - start_cpu_ns;
+        self.longest_us = self.longest_us.max(start.elapsed().as_secs_f64() * 1e6);
+        assert!(inserted as u64 >= BATCH - BATCH / DUPLICATE_EVERY - 1, "{}: {inserted} inserted", self.name);
+        let sweep = self.next_id * 128 / self.ids_per_horizon;
+        if sweep != self.swept {
+            self.swept = sweep;
+            self.claims.sweep(now_ms);
+        }
+        took_ns
+    }
+
+    fn round(&mut self, batches: u64) {
+        let mut total_ns = 0;
+        for _ in 0..batches {
+            total_ns += self.claim_batch();
+        }
+        self.round_ns.push(total_ns as f64 / (batches * BATCH) as f64);
+    }
+}
+
+fn claims_of(name: &str, ids_per_horizon: u64) -> Claims {
+    match name {
+        "lines" => Claims::lines(Some(HORIZON_SECS)),
+        "lines-with-capacity" => Claims::lines_with_capacity(Some(HORIZON_SECS), ids_per_horizon as usize),
+        "scc" => Claims::scc(Some(HORIZON_SECS)),
+        other => panic!("no backend {other:?}"),
+    }
+}
+
+/// The processor time of this thread: other processes do not count.
+fn cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Claims new ids at a rate, and prints the longest claim of a batch and the memory.
+fn grow(name: &str, ids: u64, ids_per_sec: u64) {
+    let (mut claims, keys) = (claims_of(name, ids), HashKeys::from_seed(&[1; 32]));
+    let (start, done) = (Instant::now(), AtomicBool::new(false));
+    let now_ms = || START_MS + start.elapsed().as_millis() as i64;
+    let (mut wall_us, mut cpu_us) = (vec![], vec![]);
+    let (mut bytes_an_id, mut most_bytes_an_id) = (vec![], 0.0_f64);
+    let sweeps = claims.sweeps();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                sweeps.sweep(now_ms());
+                thread::sleep(Duration::from_millis(50));
+            }
+        });
+        for first in (0..ids).step_by(BATCH as usize) {
+            let batch: Vec<_> = (first..first + BATCH).map(|n| keys.event(&n.to_string())).collect();
+            let due = Duration::from_nanos(first * 1_000_000_000 / ids_per_sec);
+            thread::sleep(due.saturating_sub(start.elapsed()));
+            let (begin, begin_cpu_ns) = (Instant::now(), cpu_ns());
+            assert_eq!(claims.claim(&batch, now_ms()) as u64, BATCH);
+            cpu_us.push((cpu_ns() - begin_cpu_ns) / 1_000);
+            wall_us.push(begin.elapsed().as_micros() as u64);
+            if first >= 100_000 && first.is_multiple_of(100 * BATCH) {
+                let bytes = claims.sizes().1 as f64 / first as f64;
+                bytes_an_id.push(bytes);
+                most_bytes_an_id = most_bytes_an_id.max(bytes);
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let longest = |mut times: Vec<u64>| {
+        times.sort_unstable();
+        [times[times.len() * 999 / 1_000], times[times.len() - 1]]
+    };
+    println!(
+        "{name}: {ids} ids in {:.1} s; a batch of {BATCH} takes (p99.9, longest) {:?} us of processor time, {:?} us; \
+         {:.0} bytes an id on average, {most_bytes_an_id:.0} at the peak, {:.0} in the end",
+        start.elapsed().as_secs_f64(),
+        longest(cpu_us),
+        longest(wall_us),
+        bytes_an_id.iter().sum::<f64>() / bytes_an_id.len() as f64,
+        bytes_an_id.last().copied().unwrap_or(0.0),
+    );
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).peekable();
+    let grows = arguments.next_if_eq("grow").is_some();
+    let mut number = || arguments.next().and_then(|argument| argument.parse::<u64>().ok());
+    let (Some(ids), Some(second)) = (number(), number()) else {
+        println!("usage: dedup IDS_PER_HORIZON ROUNDS BACKEND...\n       dedup grow IDS IDS_PER_SEC BACKEND...");
+        return;
+    };
+    if grows {
+        arguments.for_each(|name| grow(&name, ids, second));
+    } else {
+        compare(arguments, ids, second as usize);
+    }
+}
+
+/// Lets the backends take turns, each in a steady state.
+fn compare(names: impl Iterator<Item = String>, ids: u64, rounds: usize) {
+    let mut backends: Vec<_> = names.map(|name| Backend::new(name, ids)).collect();
+    for backend in &mut backends {
+        // Until tables have their size for a steady state, and two generations are live.
+        for _ in 0..ids * 7 / 2 / BATCH {
+            backend.claim_batch();
+        }
+        println!("{} is warm", backend.name);
+    }
+    backends.iter_mut().for_each(|backend| backend.longest_us = 0.0);
+    for _ in 0..rounds {
+        backends.iter_mut().for_each(|backend| backend.round(ids / 20 / BATCH));
+    }
+    for backend in &mut backends {
+        backend.round_ns.sort_by(f64::total_cmp);
+        let [least, median, most] = [0, rounds / 2, rounds - 1].map(|at| backend.round_ns[at]);
+        let (remembered, bytes) = backend.claims.sizes();
+        println!(
+            "{}: median {median:.1} ns a claim ({least:.1} to {most:.1}), longest batch {:.0} us, {remembered} ids \
+             remembered, {:.1} bytes an id of a horizon",
+            backend.name,
+            backend.longest_us,
+            bytes as f64 / (ids as f64 * 0.95)
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! The default backend: the ids of two generations in one line of memory.
+//!
+//! A claim looks at one line, by one vector compare, and takes a cell by one compare-and-swap. Ids are forgotten by
+//! generations, and a generation ends by its tag: nothing is cleared. Tables grow and shrink with the number of ids.
+//!
+//! - `generation`, `overflow`: the ids that are forgotten together, and those of them that found no cell;
+//! - `table`: where an id is;
+//! - `phase`: where a claimant looks and inserts, and why exactly one claimant of an id wins;
+//! - `claimant`: the claims of a batch;
+//! - `rotation`, `wipe`: the steps from phase to phase;
+//! - `sizing`, `sweep`: tables that grow and shrink.
+
+mod claimant;
+mod generation;
+mod overflow;
+mod phase;
+mod rotation;
+mod sizing;
+mod sweep;
+mod table;
+mod wipe;
+
+use crate::dedup::{Claim, Dedup};
+use crate::key::EventKey;
+use crate::limits;
+use crate::sync::lines::LINES_MIN;
+use crate::sync::{AtomicI64, AtomicUsize, Mutex, Ordering, vector};
+use claimant::Claims;
+use generation::Generation;
+use phase::{Phase, Place};
+use rotation::{Rotation, Steps, Times, rotate};
+use std::io;
+use std::sync::Arc;
+use sweep::{Maker, Sweeper};
+use table::Table;
+
+type Pinned<'p> = crate::sync::phases::Pinned<'p, Phase, Rotation>;
+
+pub(crate) struct Lines {
+    steps: Steps,
+    /// The greatest time of any claim, or of a sweep.
+    log_ms: AtomicI64,
+    /// The memory of all tables and sets, in bytes. A gauge.
+    bytes: Arc<AtomicUsize>,
+    /// The memory that is set aside from the start, in bytes; none if the tables grow.
+    fixed_bytes: Option<usize>,
+    sweeper: Mutex<Sweeper>,
+}
+
+impl Lines {
+    /// Remembers ids for at least `horizon_secs`, or without expiry. Its tables grow and shrink.
+    ///
+    /// # Errors
+    /// If the system has no memory for the first table.
+    pub(crate) fn new(horizon_secs: Option<u64>) -> io::Result<Self> {
+        Self::with_lines(horizon_secs, LINES_MIN, usize::MAX, None)
+    }
+
+    /// Remembers `capacity` ids for each `horizon_secs`, or `capacity` ids without expiry, in memory of a fixed size.
+    ///
+    /// # Errors
+    /// If the system has no memory for them.
+    pub(crate) fn with_capacity(horizon_secs: Option<u64>, capacity: usize) -> io::Result<Self> {
+        let ids_max = generation_ids(horizon_secs, capacity).ok_or(io::ErrorKind::OutOfMemory)?;
+        let lines = sizing::lines_for(ids_max).ok_or(io::ErrorKind::OutOfMemory)?;
+        Self::with_lines(horizon_secs, lines, ids_max, Some(Self::bytes_for(horizon_secs, capacity)))
+    }
+
+    /// A first table of `lines` lines, and at most `ids_max` ids in each generation.
+    pub(crate) fn with_lines(
+        horizon_secs: Option<u64>,
+        lines: usize,
+        ids_max: usize,
+        fixed_bytes: Option<usize>,
+    ) -> io::Result<Self> {
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let table = Arc::new(Table::new(lines, &bytes)?);
+        table.prefault();
+        let times = horizon_secs.map(Times::new);
+        let current = Place { table, generation: Arc::new(Generation::new(0, ids_max, &bytes)) };
+        let first = Phase::first(current, if times.is_some() { i64::MIN } else { i64::MAX });
+        let rotation = Rotation::new(times, ids_max, &bytes);
+        Ok(Self {
+            steps: Steps::new(first, rotation),
+            log_ms: AtomicI64::new(i64::MIN),
+            bytes,
+            fixed_bytes,
+            sweeper: Mutex::new(Sweeper::default()),
+        })
+    }
+
+    /// The memory for `capacity` ids for each `horizon_secs`: the table, and what is set aside for ids without a cell.
+    pub(crate) fn bytes_for(horizon_secs: Option<u64>, capacity: usize) -> usize {
+        let bytes_for = |ids_max: usize| {
+            let generations = if horizon_secs.is_some() { 2 } else { 1 };
+            let overflow_ids = ids_max / limits::DEDUP_OVERFLOW_PART + limits::DEDUP_OVERFLOW_IDS_MIN;
+            let table_bytes = sizing::bytes_for(sizing::lines_for(ids_max)?);
+            let sets_bytes = generations * limits::DEDUP_OVERFLOW_SETS * limits::DEDUP_OVERFLOW_SET_BYTES;
+            let ids_bytes = overflow_ids.checked_mul(generations * limits::DEDUP_OVERFLOW_ID_BYTES)?;
+            table_bytes.checked_add(sets_bytes)?.checked_add(ids_bytes)
+        };
+        generation_ids(horizon_secs, capacity).and_then(bytes_for).unwrap_or(usize::MAX)
+    }
+
+    /// The phase for a claimant at this time: after every step that is due, unless another claimant is in the way.
+    fn enter(&self, now_ms: i64) -> Pinned<'_> {
+        let log_ms = self.observe(now_ms);
+        let phase = self.steps.pin();
+        if log_ms <= phase.due_after_ms {
+            return phase;
+        }
+        // A thread that steps is not pinned.
+        drop(phase);
+        self.rotate(log_ms);
+        self.steps.pin()
+    }
+
+    /// Makes every step that is due at this log time, as far as no claimant is in the way.
+    pub(crate) fn rotate(&self, log_ms: i64) {
+        rotate(&mut self.steps.lock(), log_ms);
+    }
+
+    /// Advances log time to this time, unless it is later already; returns log time.
+    fn observe(&self, ms: i64) -> i64 {
+        // Relaxed: log time orders nothing else. A claimant that misses the time of another one makes fewer steps.
+        let log_ms = self.log_ms.load(Ordering::Relaxed);
+        if log_ms >= ms { log_ms } else { self.log_ms.fetch_max(ms, Ordering::Relaxed).max(ms) }
+    }
+}
+
+impl Dedup for Lines {
+    fn claim(&self, keys: &[EventKey], now_ms: i64, claims: &mut Vec<Claim>) {
+        let claims_before = claims.len();
+        let phase = self.enter(now_ms);
+        vector::run(Claims { phase: &phase, keys, now_ms, claims });
+        debug_assert_eq!(claims.len() - claims_before, keys.len(), "each key has one result");
+    }
+
+    fn has_capacity(&self, ids: usize, now_ms: i64) -> bool {
+        ids == 0 || self.fixed_bytes.is_none() || !self.enter(now_ms).current.generation.ids.is_exhausted()
+    }
+
+    fn sweep(&self, now_ms: i64, may_allocate: &dyn Fn(usize) -> bool) {
+        let Ok(mut sweeper) = self.sweeper.try_lock() else { return };
+        let log_ms = self.observe(now_ms.saturating_sub(i64::from(limits::STALL_SLACK_SECS) * 1_000));
+        if self.fixed_bytes.is_none() {
+            sweeper.resize(&self.steps, log_ms, &Maker { bytes: &self.bytes, may_allocate });
+        }
+        sweep::step_and_free(&self.steps, log_ms);
+        sweep::wipe(&self.steps);
+    }
+
+    fn ids(&self) -> usize {
+        self.steps.pin().ids()
+    }
+
+    fn bytes(&self) -> usize {
+        // Relaxed: a gauge.
+        self.bytes.load(Ordering::Relaxed).saturating_sub(self.fixed_bytes.unwrap_or(0))
+    }
+}
+
+/// The number of ids of a generation, at `capacity` ids for each horizon; `None` if that exceeds any memory.
+fn generation_ids(horizon_secs: Option<u64>, capacity: usize) -> Option<usize> {
+    let Some(horizon_secs) = horizon_secs else { return Some(capacity) };
+    let generation_secs = horizon_secs.saturating_add(u64::from(limits::STALL_SLACK_SECS));
+    let ids = capacity as u128 * u128::from(generation_secs);
+    usize::try_from(ids.div_ceil(u128::from(horizon_secs.max(1)))).ok()
+}

@@ -1,0 +1,70 @@
+//! How many lines a table needs.
+
+use crate::limits::{DEDUP_FOURFOLD_BYTES_MAX, DEDUP_IDS_PER_16_LINES, DEDUP_TABLES_SMALL_STEPS_MAX};
+use crate::sync::line::Line;
+use crate::sync::lines::LINES_MIN;
+
+/// The ids of a generation for which a table of `lines` lines is made.
+pub(crate) fn ids_for(lines: usize) -> usize {
+    lines.saturating_mul(DEDUP_IDS_PER_16_LINES) / 16
+}
+
+/// The lines for `ids` ids of a generation: an even number, at least two. `None` if that exceeds any memory.
+pub(crate) fn lines_for(ids: usize) -> Option<usize> {
+    let lines = ids.checked_mul(16)?.div_ceil(DEDUP_IDS_PER_16_LINES).max(2);
+    Some(lines.next_multiple_of(2)).filter(|lines| bytes_for(*lines) < isize::MAX as usize)
+}
+
+pub(crate) fn bytes_for(lines: usize) -> usize {
+    lines.saturating_mul(size_of::<Line>())
+}
+
+/// The sizes that a table may have that takes over from a full one, the best size first. Small tables become four times
+/// as large. Larger ones become twice as large, until too many tables are looked at.
+pub(crate) fn larger_lines(lines: usize, older_tables: usize) -> impl Iterator<Item = usize> {
+    let is_small = bytes_for(lines) < DEDUP_FOURFOLD_BYTES_MAX;
+    let times = if is_small || older_tables >= DEDUP_TABLES_SMALL_STEPS_MAX { 4 } else { 2 };
+    [times, 2, 1].into_iter().filter(move |other| *other <= times).map(move |times| lines.saturating_mul(times))
+}
+
+/// The lines of the table for the next generation, if a table of `lines` lines does not suit the `ids` ids that are
+/// expected of it.
+pub(crate) fn suitable_lines(lines: usize, ids: usize) -> Option<usize> {
+    let ideal = lines_for(ids.saturating_add(ids / 16))?.max(LINES_MIN);
+    let suits = lines >= ideal - ideal / 16 && lines <= ideal + ideal / 4;
+    (!suits).then_some(ideal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_lines_for_its_ids() {
+        for ids in [0, 1, 2, 3, 1_000, 52_427, 10_000_000] {
+            let lines = lines_for(ids).unwrap();
+            assert!(lines >= 2 && lines.is_multiple_of(2) && ids_for(lines) >= ids && ids_for(lines) <= ids + 8);
+        }
+        assert_eq!((lines_for(usize::MAX), lines_for(usize::MAX / 64)), (None, None));
+    }
+
+    #[test]
+    fn tables_grow_fourfold_while_they_are_small_and_then_double() {
+        let mib = |mib: usize| (mib << 20) / size_of::<Line>();
+        let sizes = |lines, older| larger_lines(lines, older).collect::<Vec<_>>();
+        assert_eq!(sizes(mib(2), 0), [mib(8), mib(4), mib(2)]);
+        assert_eq!(sizes(mib(64), 0), [mib(128), mib(128), mib(64)]);
+        assert_eq!(sizes(mib(128), DEDUP_TABLES_SMALL_STEPS_MAX)[0], mib(512), "fewer tables are looked at");
+    }
+
+    #[test]
+    fn a_table_is_replaced_when_it_is_too_small_or_much_too_large() {
+        let ids = 10_000_000;
+        let ideal = suitable_lines(LINES_MIN, ids).unwrap();
+        assert!(ids_for(ideal) >= ids && ids_for(ideal) <= ids / 15 * 16);
+        assert_eq!([ideal, ideal + ideal / 5].map(|lines| suitable_lines(lines, ids)), [None; 2]);
+        assert_eq!([ideal / 10 * 9, ideal / 10 * 13].map(|lines| suitable_lines(lines, ids)), [Some(ideal); 2]);
+        assert_eq!(suitable_lines(ideal, 0), Some(LINES_MIN));
+        assert_eq!(suitable_lines(LINES_MIN, 0), None);
+    }
+}
