@@ -13,7 +13,6 @@ use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::convert::Infallible;
-use std::sync::Arc;
 use tower::{Layer as _, ServiceExt as _};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use weir_api::headers;
@@ -44,23 +43,25 @@ impl CorsOrigins {
         }
     }
 
-    /// The layer that writes the header fields for these origins. Tokens are in `Authorization` and never in cookies,
-    /// so responses need no `Access-Control-Allow-Credentials`.
-    fn layer(&self) -> CorsLayer {
+    /// The layer that writes the header fields for these origins, if there are any. Tokens are in `Authorization` and
+    /// never in cookies, so responses need no `Access-Control-Allow-Credentials`.
+    pub(super) fn layer(&self) -> Option<CorsLayer> {
         let origin = match self {
+            Self::Listed(origins) if origins.is_empty() => return None,
             Self::Any => AllowOrigin::any(),
             Self::Listed(_) => {
                 let origins = self.clone();
                 AllowOrigin::predicate(move |origin, _| origins.include_all([origin]))
             }
         };
-        CorsLayer::new()
+        let layer = CorsLayer::new()
             .allow_origin(origin)
             .allow_methods([Method::GET, Method::HEAD, Method::POST])
             // Tools that trace requests add fields of their own.
             .allow_headers(AllowHeaders::mirror_request())
             .expose_headers(EXPOSED)
-            .max_age(limits::PREFLIGHT_MAX_AGE)
+            .max_age(limits::PREFLIGHT_MAX_AGE);
+        Some(layer)
     }
 }
 
@@ -89,23 +90,11 @@ fn may_cross_origins(request: &Request) -> bool {
     }
 }
 
-/// Answers preflights, and lets pages of the configured origins read the responses.
-pub(super) struct Cors {
-    /// None if there are no such origins.
-    layer: Option<CorsLayer>,
-}
-
-impl Cors {
-    pub(super) fn with(origins: &CorsOrigins) -> Arc<Self> {
-        Arc::new(Self { layer: (!origins.is_none()).then(|| origins.layer()) })
-    }
-}
-
-/// The middleware of [`Cors`].
-pub(super) async fn allow_origins(State(cors): State<Arc<Cors>>, request: Request, next: Next) -> Response {
-    let Some(layer) = cors.layer.as_ref().filter(|_| may_cross_origins(&request)) else {
+/// The middleware that answers preflights, and lets pages of the configured origins read the responses.
+pub(super) async fn allow_origins(State(layer): State<CorsLayer>, request: Request, next: Next) -> Response {
+    if !may_cross_origins(&request) {
         return next.run(request).await;
-    };
+    }
     let response: Result<_, Infallible> = layer.layer(next).oneshot(request).await;
     response.unwrap_or_else(|never| match never {})
 }

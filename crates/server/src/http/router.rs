@@ -17,6 +17,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -25,7 +26,8 @@ use utoipa_axum::routes;
 /// The whole HTTP API of a server that listens on `listen`. `HEAD` works wherever `GET` does.
 pub(crate) fn router(app: Arc<App>, listen: SocketAddr) -> Router {
     let hosts = HostPolicy::new(listen, app.config.allowed_hosts.clone());
-    let origins = cors::Cors::with(&app.config.cors_origins);
+    let origins = app.config.cors_origins.layer();
+    let origins = origins.map(|layer| middleware::from_fn_with_state(layer, cors::allow_origins));
     let access = Arc::new(Access::new(Arc::clone(&app), hosts));
     let (router, description) = routes().split_for_parts();
     router
@@ -33,7 +35,7 @@ pub(crate) fn router(app: Arc<App>, listen: SocketAddr) -> Router {
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(access, auth::check))
-        .layer(middleware::from_fn_with_state(origins, cors::allow_origins))
+        .layer(option_layer(origins))
         .layer(middleware::from_fn(check_target))
         .layer(CatchPanicLayer::custom(panic_response))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), compression::compress))
