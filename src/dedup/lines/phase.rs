@@ -15,8 +15,8 @@
 //! - Steady and emptied, emptied and bridging, steady and growing: all of them decide where the first of the two phases
 //!   claims.
 //! - Bridging and the next steady phase: a claimant of bridging needs n and n+1. A claimant of steady needs the id to
-//! be   absent in n, and needs n+1. Only one of them inserts in n+1. The others get "duplicate", and one has won: an id
-//! that is in n+1 was inserted there by a claimant that needed nothing else.
+//!   be absent in n, and needs n+1. Only one of them inserts in n+1. The others get "duplicate", and one has won: an
+//!   id that is in n+1 was inserted there by a claimant that needed nothing else.
 //! - Growing and the phase after it: likewise, with the two tables in place of the two generations.
 //! - Two phases that are not successive: their claimants never run at the same time, and the second sees everything
 //!   that the first has inserted.
