@@ -63,7 +63,7 @@ pub struct EngineConfig {
     /// [reported](crate::Engine::report_rss).
     pub max_memory_bytes: Option<usize>,
     /// Shards of the window, a power of two. They only reduce contention.
-    pub shards: usize,
+    pub partitions: usize,
 }
 
 impl Default for EngineConfig {
@@ -81,7 +81,7 @@ impl Default for EngineConfig {
             max_batch_events: limits::BATCH_EVENTS_DEFAULT,
             max_backlog_events: limits::BACKLOG_EVENTS_DEFAULT,
             max_memory_bytes: None,
-            shards: cores.next_power_of_two().min(*limits::SHARDS.end()),
+            partitions: cores.next_power_of_two().min(*limits::PARTITIONS.end()),
         }
     }
 }

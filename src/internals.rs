@@ -1,6 +1,7 @@
 //! Single stages of the engine, for the benchmarks and the fuzz targets. They are not part of the public interface.
 
 use crate::dedup::{Claim, Dedup, Lines, SccMap};
+use crate::engine::Engine;
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema};
 use crate::key::EventKey;
 use crate::window::{Window, WindowConsumer};
@@ -110,6 +111,11 @@ impl Claims {
     }
 }
 
+/// Restores each partition of the engine from a snapshot of itself. No answer changes.
+pub fn restore_partitions(engine: &Engine) {
+    engine.restore_timelines();
+}
+
 /// Appends of a batch's records of one second, and the drain of the appended records.
 pub struct Appends {
     window: Window,
@@ -117,16 +123,16 @@ pub struct Appends {
 }
 
 impl Appends {
-    /// One shard of `slots` seconds; `slots` is a power of two.
+    /// A window of `slots` seconds; `slots` is a power of two.
     #[must_use]
     pub fn new(slots: usize) -> Self {
-        let window = Window::new(1, slots);
+        let window = Window::new(slots);
         Self { consumer: WindowConsumer::new(&window), window }
     }
 
     /// Publishes records of one second.
     pub fn append(&self, second: i64, records: Box<[u128]>) {
-        self.window.append(0, second, records);
+        self.window.append(second, records);
     }
 
     /// Drains all published records, and returns their number.

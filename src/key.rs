@@ -17,6 +17,9 @@ pub struct EventKey(pub(crate) [u64; 2]);
 pub struct UserKey(u128);
 
 impl UserKey {
+    /// A key that no user is likely to have.
+    pub(crate) const ZERO: Self = Self(0);
+
     /// The key of a user id with this hash, low half first.
     #[inline]
     #[must_use]
@@ -36,6 +39,14 @@ impl UserKey {
     #[must_use]
     pub fn record(self, kind: u8) -> u128 {
         self.0 | u128::from(kind)
+    }
+
+    /// The partition of the user, of a number of partitions that is a power of two up to 256. The bits are not part of
+    /// [`hash64`](Self::hash64).
+    #[inline]
+    #[must_use]
+    pub(crate) fn partition_of_record(record: u128, partitions: usize) -> usize {
+        (record >> 8) as usize & (partitions - 1)
     }
 
     /// The upper half, all of whose bits are bits of the hash.

@@ -17,7 +17,7 @@ pub const BATCH_EVENTS_DEFAULT: usize = 100_000;
 /// The range of `max_batch_events`.
 pub const BATCH_EVENTS: RangeInclusive<usize> = 1..=10_000_000;
 
-/// The range of the retention, in seconds. It is at most a day, because each second needs a slot in every shard.
+/// The range of the retention, in seconds. It is at most a day, because each second needs a slot in every partition.
 pub const RETENTION_SECS: RangeInclusive<u32> = 1..=86_400;
 
 /// The range of the skew, in seconds.
@@ -27,8 +27,8 @@ pub const SKEW_SECS: RangeInclusive<u32> = 0..=86_400;
 /// reading and its append.
 pub const STALL_SLACK_SECS: u32 = 60;
 
-/// Shards of the window.
-pub const SHARDS: RangeInclusive<usize> = 1..=256;
+/// Partitions of the users.
+pub const PARTITIONS: RangeInclusive<usize> = 1..=256;
 
 /// Configured event types. A kind is one byte of a record.
 pub const EVENT_TYPES: RangeInclusive<usize> = 1..=64;

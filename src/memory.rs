@@ -11,10 +11,10 @@ use crate::config::EngineConfig;
 use crate::dedup::Lines;
 use crate::error::Overloaded;
 use crate::limits::{DEDUP_TABLE_BYTES_MIN, RECORD_BYTES_MAX, UNFOLDED_EVENT_BYTES_MAX};
-use crate::sync::{AtomicUsize, Ordering, fence, reclaim};
+use crate::sync::{AtomicUsize, Mutex, Ordering, fence, reclaim};
 use crate::timeline::Timeline;
 use crate::window::{Window, WindowConsumer};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// Memory that an engine occupies before its first event, without its fixed part: the smallest maps and the first
 /// segments, and the first dedup table.
@@ -74,24 +74,15 @@ impl MemoryUse {
 pub(crate) fn min_bytes(config: &EngineConfig) -> usize {
     fixed_bytes(config)
         .saturating_add(EMPTY_BYTES_MAX)
-        .saturating_add(Timeline::initial_counter_bytes(config))
+        .saturating_add(config.partitions * Timeline::initial_bytes(config))
         .saturating_add(config.max_batch_events * UNFOLDED_EVENT_BYTES_MAX)
 }
 
 fn fixed_bytes(config: &EngineConfig) -> usize {
     let tables = |capacity| Lines::bytes_for(config.horizon_secs(), capacity);
-    Window::bytes_for(config.shards, config.ring_slots())
-        .saturating_add(WindowConsumer::bytes_for(config.shards, config.ring_slots()))
-        .saturating_add(Timeline::fixed_bytes(config))
-        .saturating_add(config.dedup_capacity.map_or(0, tables))
-}
-
-/// The memory of the parts of an engine that grow and shrink.
-#[derive(Default)]
-pub(crate) struct Parts {
-    pub(crate) dedup_bytes: usize,
-    pub(crate) timeline_bytes: usize,
-    pub(crate) reference_bytes: usize,
+    let slots = config.ring_slots();
+    let partition_bytes = Window::bytes_for(slots) + WindowConsumer::bytes_for(slots) + Timeline::fixed_bytes(config);
+    (config.partitions * partition_bytes).saturating_add(config.dedup_capacity.map_or(0, tables))
 }
 
 /// The gauges and the limit. Every access is Relaxed; the fences order what needs an order.
@@ -99,6 +90,8 @@ pub(crate) struct Memory {
     max_bytes: Option<usize>,
     fixed_bytes: usize,
     dedup_bytes: AtomicUsize,
+    /// Held from the measurement of the ids until it is recorded.
+    measuring_dedup: Mutex<()>,
     timeline_bytes: AtomicUsize,
     reference_bytes: AtomicUsize,
     reserved_bytes: AtomicUsize,
@@ -121,6 +114,7 @@ impl Memory {
             max_bytes: config.max_memory_bytes,
             fixed_bytes: fixed_bytes(config),
             dedup_bytes: AtomicUsize::new(0),
+            measuring_dedup: Mutex::new(()),
             timeline_bytes: AtomicUsize::new(0),
             reference_bytes: AtomicUsize::new(0),
             reserved_bytes: AtomicUsize::new(0),
@@ -169,24 +163,34 @@ impl Memory {
         // of the first, so in either order at least one of them counts both.
         fence(Ordering::SeqCst);
         let backlog_events = backlog_events();
-        // Pairs with the fence in `update`. If the backlog no longer contains the records of a fold, this thread sees
+        // Pairs with the fences of the updates. If the backlog no longer contains the records of a fold, this thread sees
         // the sizes that the fold recorded before it released them. Otherwise these records are still charged in full.
         fence(Ordering::Acquire);
         self.usage(backlog_events).used_bytes() <= max_bytes
     }
 
-    /// Records the sizes of the parts. The caller releases the charge for their growth only afterwards.
-    pub(crate) fn update(&self, parts: &Parts) {
-        self.dedup_bytes.store(parts.dedup_bytes, Ordering::Relaxed);
-        self.timeline_bytes.store(parts.timeline_bytes, Ordering::Relaxed);
-        self.reference_bytes.store(parts.reference_bytes, Ordering::Relaxed);
+    /// Records a change of the memory of the timelines. A caller that has folded records releases their charge only
+    /// afterwards.
+    pub(crate) fn add_timeline_bytes(&self, growth: isize) {
+        // The sum of all changes is not negative, whatever their order is.
+        self.timeline_bytes.fetch_add(growth.cast_unsigned(), Ordering::Relaxed);
         // Pairs with the fence in `fits`, see there.
         fence(Ordering::SeqCst);
     }
 
-    /// Records the size of the only part that a query can change; see [`update`](Self::update).
-    pub(crate) fn update_timeline(&self, bytes: usize) {
-        self.timeline_bytes.store(bytes, Ordering::Relaxed);
+    /// Records the memory of the ids, which `measure` returns. No older measurement replaces a newer one.
+    pub(crate) fn update_dedup(&self, measure: impl FnOnce() -> usize) {
+        let _measuring = self.measuring_dedup.lock().unwrap_or_else(PoisonError::into_inner);
+        self.dedup_bytes.store(measure(), Ordering::Relaxed);
+        // Pairs with the fence in `fits`, see there.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Records the memory of the reference tables in use.
+    pub(crate) fn update_reference(&self, bytes: usize) {
+        self.reference_bytes.store(bytes, Ordering::Relaxed);
+        // Pairs with the fence in `fits`: a reservation for the table is released only afterwards.
+        fence(Ordering::SeqCst);
     }
 
     /// Counts folded records, which are unlinked already, until no thread can read them any more.
@@ -286,7 +290,10 @@ mod tests {
         let memory = memory();
         let reserved = memory.reserve(MAX_BYTES / 8, || 0).unwrap();
         let eighth = MAX_BYTES / 8;
-        memory.update(&Parts { dedup_bytes: eighth, timeline_bytes: eighth, reference_bytes: eighth });
+        memory.update_dedup(|| eighth);
+        memory.add_timeline_bytes(2 * eighth.cast_signed());
+        memory.add_timeline_bytes(-eighth.cast_signed());
+        memory.update_reference(eighth);
         memory.add_garbage(eighth / RECORD_BYTES_MAX);
         let left_events = (MAX_BYTES - 5 * eighth) / UNFOLDED_EVENT_BYTES_MAX;
         assert!(memory.admits(|| left_events));
@@ -301,7 +308,7 @@ mod tests {
     fn an_engine_is_over_its_limit_until_a_sixteenth_is_free() {
         let memory = memory();
         let is_over = |sixteenths: usize, more_bytes: usize| {
-            memory.update(&Parts { timeline_bytes: MAX_BYTES / 16 * sixteenths + more_bytes, ..Parts::default() });
+            memory.update_reference(MAX_BYTES / 16 * sixteenths + more_bytes);
             memory.recheck(0);
             memory.is_over()
         };
@@ -312,7 +319,7 @@ mod tests {
     #[test]
     fn unaccounted_memory_of_the_process_is_charged_up_to_half_of_the_limit() {
         let memory = memory();
-        memory.update(&Parts { timeline_bytes: 100, ..Parts::default() });
+        memory.update_reference(100);
         let unaccounted_bytes = |rss_bytes| {
             memory.report_rss(rss_bytes, 0);
             memory.usage(0).unaccounted_bytes
@@ -330,7 +337,7 @@ mod tests {
         let memory = Memory::new(&EngineConfig::default());
         assert!(memory.admits(|| usize::MAX));
         assert!(memory.reserve(usize::MAX, || usize::MAX).is_ok());
-        memory.update(&Parts { dedup_bytes: usize::MAX, ..Parts::default() });
+        memory.update_reference(usize::MAX);
         memory.report_rss(usize::MAX, 0);
         memory.recheck(usize::MAX);
         assert!(!memory.is_over());

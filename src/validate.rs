@@ -20,9 +20,9 @@ impl EngineConfig {
         within("max_skew_secs", self.max_skew_secs, &limits::SKEW_SECS)?;
         within("max_batch_events", self.max_batch_events, &limits::BATCH_EVENTS)?;
         within("max_backlog_events", self.max_backlog_events, &(self.max_batch_events..=usize::MAX / 2))?;
-        within("shards", self.shards, &limits::SHARDS)?;
-        if !self.shards.is_power_of_two() {
-            return Err(ConfigError::new("shards", format!(" must be a power of two, not {}", self.shards)));
+        within("partitions", self.partitions, &limits::PARTITIONS)?;
+        if !self.partitions.is_power_of_two() {
+            return Err(ConfigError::new("partitions", format!(" must be a power of two, not {}", self.partitions)));
         }
         if let Some(capacity) = self.dedup_capacity {
             within("dedup_capacity", capacity, &limits::DEDUP_CAPACITY)?;
@@ -127,8 +127,8 @@ mod tests {
         assert!(error(|c| c.max_skew_secs = 90_000).starts_with("max_skew_secs"));
         assert!(error(|c| c.max_batch_events = 0).starts_with("max_batch_events"));
         assert!(error(|c| c.max_backlog_events = 99_999).starts_with("max_backlog_events must be 100000 to"));
-        assert_eq!(error(|c| c.shards = 3), "shards must be a power of two, not 3");
-        assert!(error(|c| c.shards = 0).starts_with("shards"));
+        assert_eq!(error(|c| c.partitions = 3), "partitions must be a power of two, not 3");
+        assert!(error(|c| c.partitions = 0).starts_with("partitions"));
         assert_eq!(
             error(|c| (c.dedup, c.dedup_capacity) = (DedupBackend::Scc, Some(1))),
             "dedup_capacity needs the dedup backend \"lines\"; omit one of the two"

@@ -26,7 +26,7 @@ fn engine(change: impl FnOnce(&mut EngineConfig)) -> (Arc<ManualClock>, Engine) 
     let mut config = EngineConfig::default();
     (config.retention_secs, config.max_skew_secs) = (RETENTION as u32, SKEW as u32);
     (config.max_batch_events, config.max_memory_bytes) = (BATCH, Some(MAX_BYTES));
-    config.shards = 1;
+    config.partitions = 1;
     change(&mut config);
     (Arc::clone(&clock), Engine::new(config, clock).unwrap())
 }

@@ -447,7 +447,7 @@ proptest! {
     fn the_engine_agrees_with_the_oracle(
         retention_secs in prop_oneof![4 => 1_u32..30, 1 => 100_u32..=300],
         max_skew_secs in prop_oneof![4 => 0_u32..6, 1 => Just(120)],
-        shards in prop::sample::select(vec![1, 2, 8]),
+        partitions in prop::sample::select(vec![1, 2, 8]),
         (dedup, dedup_capacity) in prop::sample::select(vec![
             (DedupBackend::Scc, None),
             (DedupBackend::Lines, None),
@@ -457,7 +457,7 @@ proptest! {
     ) {
         let mut config = EngineConfig::default();
         (config.retention_secs, config.max_skew_secs) = (retention_secs, max_skew_secs);
-        (config.shards, config.dedup, config.dedup_capacity) = (shards, dedup, dedup_capacity);
+        (config.partitions, config.dedup, config.dedup_capacity) = (partitions, dedup, dedup_capacity);
         config.event_types.truncate(3);
         run(config, steps);
     }

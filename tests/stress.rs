@@ -192,7 +192,7 @@ impl Stress {
         let clock = Arc::new(ManualClock::new(START_MS));
         let mut config = EngineConfig::default();
         (config.retention_secs, config.max_skew_secs) = (RETENTION_SECS, SKEW_SECS);
-        (config.dedup, config.dedup_capacity, config.shards) = (dedup, dedup_capacity, 2);
+        (config.dedup, config.dedup_capacity, config.partitions) = (dedup, dedup_capacity, 2);
         config.max_batch_events = 1_000;
         // Low enough that writers also fold.
         config.max_backlog_events = 4_000;

@@ -63,7 +63,7 @@ fn check(input: &[u8], change: impl Fn(usize) -> Change) {
 /// A small engine. Each input has its own engine.
 fn engine() -> Engine {
     let mut config = EngineConfig::default();
-    (config.retention_secs, config.max_skew_secs, config.shards) = (1, SKEW_SECS, 1);
+    (config.retention_secs, config.max_skew_secs, config.partitions) = (1, SKEW_SECS, 1);
     config.attributes = ATTRIBUTES.map(str::to_owned).into();
     Engine::new(config, ManualClock::new(NOW_MS)).expect("the settings are valid")
 }

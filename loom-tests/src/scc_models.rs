@@ -100,12 +100,12 @@ fn a_sweep_and_two_claims_across_an_expiry() {
 fn a_duplicate_is_counted_eventually() {
     check("a_duplicate_is_counted_eventually", Some(3), || {
         let dedup = scc_map();
-        let window = Arc::new(Window::new(1, 1));
+        let window = Arc::new(Window::new(1));
         let mut consumer = WindowConsumer::new(&window);
         let post = |dedup: Arc<SccMap>, window: Arc<Window>| {
             let inserted = claim(&dedup, 0);
             if inserted {
-                assert_eq!(window.append(0, 5, [1].into()), Appended::Stored);
+                assert_eq!(window.append(5, [1].into()), Appended::Stored);
             }
             inserted
         };

@@ -32,7 +32,7 @@ struct Reader {
 
 /// A window of one slot, and its reader.
 fn one_slot() -> (Arc<Window>, Mutex<Reader>) {
-    let window = Window::new(1, 1);
+    let window = Window::new(1);
     let reader = Mutex::new(Reader { consumer: WindowConsumer::new(&window), seen: vec![], drained: 0 });
     (Arc::new(window), reader)
 }
@@ -53,7 +53,7 @@ fn spawn_append(window: &Arc<Window>, second: i64, records: &'static [Record]) -
     let window = window.clone();
     thread::spawn(move || {
         for record in records {
-            window.append(0, second, [*record].into());
+            window.append(second, [*record].into());
         }
     })
 }
@@ -184,7 +184,7 @@ fn snapshot_and_retire() {
 fn retire_and_straggler() {
     check("retire_and_straggler", None, || {
         let (window, reader) = one_slot();
-        window.append(0, 5, [1].into());
+        window.append(5, [1].into());
         let writer = spawn_append(&window, 5, &[2]);
         fold(&reader, &window, 0, 9);
         writer.join().unwrap();
@@ -214,7 +214,7 @@ fn retire_and_two_stragglers() {
 fn janitor_and_append() {
     check("janitor_and_append", None, || {
         let (window, reader) = one_slot();
-        window.append(0, 1, [10].into());
+        window.append(1, [10].into());
         let writer = spawn_append(&window, 9, &[90]);
         {
             let Reader { consumer, drained, .. } = &mut *reader.lock().unwrap();
@@ -233,7 +233,7 @@ fn janitor_and_append() {
 fn janitor_and_stalled_writer() {
     check("janitor_and_stalled_writer", None, || {
         let (window, reader) = one_slot();
-        window.append(0, 1, [10].into());
+        window.append(1, [10].into());
         fold(&reader, &window, 0, 9);
         let writer = spawn_append(&window, 1, &[11]);
         {
@@ -242,7 +242,7 @@ fn janitor_and_stalled_writer() {
         }
         writer.join().unwrap();
         fold(&reader, &window, 6, 9);
-        window.append(0, 9, [90].into());
+        window.append(9, [90].into());
         fold(&reader, &window, 6, 9);
         assert_eq!(reader.lock().unwrap().drained, 3);
         assert_eq!(seen(reader), [10, 90]);
@@ -268,7 +268,7 @@ fn acknowledged_is_visible() {
 fn acknowledged_twice_is_visible_twice() {
     check("acknowledged_twice_is_visible_twice", None, || {
         let (window, reader) = one_slot();
-        window.append(0, 5, [1].into());
+        window.append(5, [1].into());
         let writer = spawn_append(&window, 5, &[2]);
         fold(&reader, &window, 0, 9);
         writer.join().unwrap();
@@ -287,7 +287,7 @@ fn two_readers() {
         let writer = {
             let (window, acknowledged) = (window.clone(), acknowledged.clone());
             thread::spawn(move || {
-                window.append(0, 5, [1].into());
+                window.append(5, [1].into());
                 acknowledged.store(true, loom::sync::atomic::Ordering::Release);
             })
         };
@@ -328,8 +328,8 @@ fn future_second() {
 fn wrap_and_fold() {
     check("wrap_and_fold", None, || {
         let (window, reader) = one_slot();
-        window.append(0, 1, [10].into());
-        window.append(0, 1, [11].into());
+        window.append(1, [10].into());
+        window.append(1, [11].into());
         fold(&reader, &window, 0, 9);
         let writer = spawn_append(&window, 9, &[90]);
         fold(&reader, &window, 5, 9);
@@ -346,10 +346,10 @@ fn wrap_and_fold() {
 fn wrap_retire_and_straggler() {
     check("wrap_retire_and_straggler", Some(2), || {
         let (window, reader) = one_slot();
-        window.append(0, 1, [10].into());
+        window.append(1, [10].into());
         let old = {
             let window = window.clone();
-            thread::spawn(move || window.append(0, 1, [11].into()))
+            thread::spawn(move || window.append(1, [11].into()))
         };
         let new = spawn_append(&window, 9, &[90]);
         fold(&reader, &window, 0, 9);

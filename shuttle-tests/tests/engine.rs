@@ -18,7 +18,7 @@ use shuttle_tests::{DedupBackend, Overloaded};
 #[test]
 fn ingest_beside_a_query_a_table_and_ticks() {
     explore("ingest_beside_a_query_a_table_and_ticks", |dedup| {
-        let client = client_with(dedup, |config| config.shards = 2);
+        let client = client_with(dedup, |config| config.partitions = 2);
         let a = client.spawn(|client| {
             let first = client.accepted(&[("a", "u1", 0), ("b", "u2", -1_000)]);
             assert!(client.total() >= first, "a writer sees the events that it was acknowledged");

@@ -1,15 +1,14 @@
 //! Ingest: from the bytes of a body to records in the window.
 
-use super::{Engine, Stage, abort_on_poison};
+use super::{Engine, Stage};
 use crate::clock::second_of;
 use crate::dedup::Claim;
 use crate::error::Overloaded;
 use crate::event::{Batch, DecodeError, Decoder, Format, Tally, Verdict};
-use crate::key::EventKey;
+use crate::key::{EventKey, UserKey};
 use crate::window::Appended;
-use crate::{json, limits, sync};
+use crate::{json, sync};
 use std::cell::{Cell, RefCell};
-use std::sync::TryLockError;
 
 thread_local! {
     /// Reused from batch to batch.
@@ -25,8 +24,8 @@ struct Columns {
     /// The keys of the pending rows, and the results of their claims.
     keys: Vec<EventKey>,
     claims: Vec<Claim>,
-    /// The seconds and records of the accepted rows.
-    events: Vec<(i64, u128)>,
+    /// The partitions, seconds and records of the accepted rows.
+    events: Vec<(usize, i64, u128)>,
 }
 
 impl Engine {
@@ -135,33 +134,31 @@ impl Engine {
         rows.retain(|row| batch.verdicts[*row] == Verdict::Accepted);
     }
 
-    /// Publishes the events of the rows: one append for each second.
+    /// Publishes the events of the rows: one append for each second and partition.
     fn append(&self, batch: &Batch, columns: &mut Columns) {
         let Columns { rows, events, .. } = columns;
+        let partitions = self.partitions.len();
         events.clear();
-        events.extend(rows.iter().map(|row| (second_of(batch.ts_ms[*row]), batch.records[*row])));
-        events.sort_by_key(|(second, _)| *second);
-        let shard = sync::thread_number();
-        for of_second in events.chunk_by(|a, b| a.0 == b.0) {
-            let records = of_second.iter().map(|(_, record)| *record).collect();
-            if self.window.append(shard, of_second[0].0, records) == Appended::Expired {
-                self.backlog.release(of_second.len());
+        events.extend(rows.iter().map(|row| {
+            let record = batch.records[*row];
+            (UserKey::partition_of_record(record, partitions), second_of(batch.ts_ms[*row]), record)
+        }));
+        events.sort_by_key(|(partition, second, _)| (*partition, *second));
+        for of_partition in events.chunk_by(|a, b| a.0 == b.0) {
+            let mut appends = self.partitions[of_partition[0].0].window.begin_appends();
+            for of_second in of_partition.chunk_by(|a, b| a.1 == b.1) {
+                let records = of_second.iter().map(|(.., record)| *record).collect();
+                if appends.append(of_second[0].1, records) == Appended::Expired {
+                    self.backlog.release(of_second.len());
+                }
             }
         }
     }
 
-    /// Folds a slice if there are many unfolded records, unless another thread holds the timeline or waits for it.
+    /// Folds a slice if there are many unfolded records.
     fn fold_if_backlogged(&self) {
-        if !self.is_backlogged() {
-            return;
-        }
-        match self.timeline.try_lock() {
-            Ok(mut timeline) => {
-                self.advance_timeline(&mut timeline);
-                self.fold(&mut timeline, limits::FOLD_SLICE as u64);
-            }
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Poisoned(_)) => abort_on_poison(),
+        if self.is_backlogged() {
+            self.fold_any(sync::thread_number());
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::dedup::Lines;
 use crate::limits;
-use crate::memory::{MemoryUse, Parts};
+use crate::memory::MemoryUse;
 use crate::reference::{Change, Generation};
 use crate::timeline::Timeline;
 
@@ -37,31 +37,31 @@ impl Engine {
         self.memory.is_over()
     }
 
-    /// Releases the charge of records that have left the backlog. What they have become is counted before, so the usage
-    /// is never underestimated.
-    pub(super) fn release_folded(&self, timeline: &Timeline, records: usize) {
+    /// Releases the charge of records that have left the backlog of a timeline. What they have become is counted
+    /// before, so the usage is never underestimated.
+    pub(super) fn release_folded(&self, timeline: &mut Timeline, records: usize) {
         if records > 0 {
             self.memory.add_garbage(records);
             if self.memory.is_limited() {
-                self.update_parts(timeline);
+                self.memory.add_timeline_bytes(timeline.take_growth());
+                self.memory.update_dedup(|| self.dedup.bytes());
             }
         }
         self.backlog.release(records);
     }
 
-    /// Measures all parts. It needs the timeline's lock, so that no older measurement replaces a newer one.
-    fn update_parts(&self, timeline: &Timeline) {
-        let published = self.reference.published();
-        self.memory.update(&Parts {
-            dedup_bytes: self.dedup.bytes(),
-            timeline_bytes: timeline.bytes(),
-            reference_bytes: published.bytes() + timeline.generation().bytes_unless_shared_with(published.generation()),
-        });
-    }
-
     /// Measures all parts, and checks whether the usage is within the limit again.
     pub(super) fn refresh_usage(&self) {
-        self.update_parts(&self.lock_timeline());
+        for partition in &self.partitions {
+            self.memory.add_timeline_bytes(partition.lock().take_growth());
+        }
+        self.memory.update_dedup(|| self.dedup.bytes());
+        // The cut's lock keeps an older measurement from replacing a newer one.
+        let cut = self.lock_cut();
+        let published = self.reference.published();
+        let folded_bytes = cut.generation.bytes_unless_shared_with(published.generation());
+        self.memory.update_reference(published.bytes() + folded_bytes);
+        drop(cut);
         self.memory.recheck(self.backlog.in_use());
     }
 
@@ -75,6 +75,7 @@ impl Engine {
             Change::Replace => 0,
             Change::Merge => base.bytes().saturating_mul(limits::REFERENCE_COPIES_MAX),
         };
-        copies_bytes + self.lock_timeline().user_indices() * limits::PREPARED_USER_BYTES_MAX
+        let users: usize = self.partitions.iter().map(|partition| partition.lock().user_indices()).sum();
+        copies_bytes + users * limits::PREPARED_USER_BYTES_MAX
     }
 }

@@ -1,9 +1,13 @@
 //! The engine: ingest, queries and housekeeping, each a list of stages.
 
 mod change_reference;
+mod cut;
 mod ingest;
 mod memory_accounting;
 mod observer;
+mod partition;
+#[cfg(feature = "internals")]
+mod restore;
 #[cfg(test)]
 mod tests;
 
@@ -16,14 +20,14 @@ use crate::error::{ConfigError, EndOutOfRange, Overloaded};
 use crate::event::Schema;
 use crate::fair::FairMutex;
 use crate::key::HashKeys;
-use crate::limits;
 use crate::memory::Memory;
 use crate::permits::Permits;
 use crate::reference::{Generation, Reference};
-use crate::sync::{AtomicI64, MutexGuard, Ordering, reclaim};
-use crate::timeline::{Metrics, Query, Series, Timeline};
-use crate::window::Window;
+use crate::sync::reclaim;
+use crate::timeline::{Aggregates, CounterLayout, Metrics, Query, Series, WindowAggregates, WindowExcerpt, window_to};
+use cut::Cut;
 use observer::StageTimer;
+use partition::Partition;
 use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
@@ -53,14 +57,13 @@ pub struct Engine {
     keys: HashKeys,
     schema: Schema,
     dedup: Box<dyn Dedup>,
-    window: Window,
+    partitions: Box<[Partition]>,
+    /// Locked before the timeline of a partition, never after.
+    cut: FairMutex<Cut>,
     /// The records that are published, or about to be, and not folded.
     backlog: Permits,
     memory: Memory,
     reference: Reference,
-    timeline: FairMutex<Timeline>,
-    /// The timeline's time at the last fold that left nothing behind. A gauge; it orders nothing.
-    last_full_fold_ms: AtomicI64,
     stages: StageTimer,
 }
 
@@ -87,20 +90,19 @@ impl Engine {
     pub fn new(config: EngineConfig, clock: impl Clock + 'static) -> Result<Self, ConfigError> {
         config.validate()?;
         let clock = MonotonicClock::new(Box::new(clock));
-        let window = Window::new(config.shards, config.ring_slots());
         let reference = Reference::new(&config.attributes, config.max_skew_ms());
-        let timeline = Timeline::new(&config, &window, reference.current(), clock.now_ms());
+        let cut = Cut { now_ms: clock.now_ms(), generation: reference.current() };
+        let partition = |_| Partition::new(&config, &cut.generation, cut.now_ms);
         let engine = Self {
             keys: HashKeys::random(),
             schema: Schema::new(config.event_types.iter().map(String::as_str), config.max_batch_events),
             dedup: dedup(&config)?,
             backlog: Permits::new(config.max_backlog_events),
             memory: Memory::new(&config),
-            timeline: FairMutex::new(timeline),
-            last_full_fold_ms: AtomicI64::new(clock.now_ms()),
+            partitions: (0..config.partitions).map(partition).collect(),
+            cut: FairMutex::new(cut),
             stages: StageTimer::default(),
             clock,
-            window,
             reference,
             config,
         };
@@ -133,14 +135,15 @@ impl Engine {
         self.stages.set_observer(observer)
     }
 
-    /// The largest lag of the timeline behind the window, in milliseconds of the engine's clock: the time since the
-    /// start of the last fold that left nothing behind. No unfolded record has waited longer. Takes no lock.
+    /// The largest lag of a partition's timeline behind its window, in milliseconds of the engine's clock: the time
+    /// since the start of the last fold that left nothing behind. No unfolded record has waited longer. Takes no lock.
     ///
     /// With a [tick](Self::tick) every 50 ms it is about 50 ms. A larger value means that the ticks do not keep up with
     /// the writers, or that there are no ticks.
     #[must_use]
     pub fn lag_ms(&self) -> i64 {
-        self.clock.now_ms().saturating_sub(self.last_full_fold_ms.load(Ordering::Relaxed)).max(0)
+        let last_full_fold_ms = self.partitions.iter().map(Partition::last_full_fold_ms).min();
+        self.clock.now_ms().saturating_sub(last_full_fold_ms.unwrap_or(i64::MIN)).max(0)
     }
 
     /// The stats of the last `window_secs` seconds, the current partial second included. The window is limited to
@@ -166,18 +169,27 @@ impl Engine {
     /// The answer to a query that needs no scan.
     fn sum(&self, query: &Query) -> Metrics {
         let window_secs = self.clamp_window(query.window_secs);
-        let sum = || self.with_timeline(|timeline| timeline.aggregate(window_secs));
+        let sum = || self.aggregate(window_secs);
         self.stages.timed(Stage::Query, sum).answer(query, window_secs, &self.config.event_types)
+    }
+
+    /// The counts of the last `window_secs` seconds.
+    fn aggregate(&self, window_secs: u32) -> WindowAggregates {
+        let mut aggregates = None;
+        let cut = self.read_at_new_cut(|cut, timeline| {
+            let aggregates = aggregates.get_or_insert_with(|| Aggregates::zero(self.layout(cut)));
+            timeline.add_sums(window_secs, aggregates);
+        });
+        let aggregates = aggregates.unwrap_or_else(|| Aggregates::zero(self.layout(&cut)));
+        debug_assert!(aggregates.uniques.iter().sum::<u64>() <= aggregates.events.iter().sum());
+        WindowAggregates { now_ms: cut.now_ms, generation: Arc::clone(&cut.generation), aggregates }
     }
 
     /// The answer to any query, by a scan.
     fn scan(&self, query: &Query) -> Result<Metrics, EndOutOfRange> {
         let window_secs = self.clamp_window(query.window_secs);
-        let aggregates = self.stages.timed(Stage::Query, || {
-            let snapshot = self.with_timeline(|timeline| timeline.snapshot(window_secs, query.end_secs))?;
-            Ok(snapshot.aggregate(query.filter.kinds(&self.config.event_types)))
-        });
-        Ok(aggregates?.answer(query, window_secs, &self.config.event_types))
+        let scan = || Ok(self.excerpt(query)?.aggregate(query.filter.kinds(&self.config.event_types)));
+        Ok(self.stages.timed(Stage::Query, scan)?.answer(query, window_secs, &self.config.event_types))
     }
 
     /// The stats of a window in steps of `step_secs` seconds, of the events that pass the query's filter. `group_by` is
@@ -188,15 +200,49 @@ impl Engine {
     /// # Errors
     /// The query has an end at which the window does not lie within the retention.
     pub fn series(&self, query: &Query, step_secs: u32) -> Result<Series, EndOutOfRange> {
-        let window_secs = self.clamp_window(query.window_secs);
-        let snapshot = || self.with_timeline(|timeline| timeline.snapshot(window_secs, query.end_secs));
+        let excerpt = self.stages.timed(Stage::Query, || self.excerpt(query))?;
         Ok(Series {
-            snapshot: self.stages.timed(Stage::Query, snapshot)?,
+            step_secs: step_secs.clamp(1, excerpt.window_secs),
+            excerpt,
             filter: query.filter.clone(),
-            step_secs: step_secs.clamp(1, window_secs),
             end_secs: query.end_secs,
             event_types: self.config.event_types.clone(),
         })
+    }
+
+    /// The seconds of the query's window, to be read without a lock.
+    ///
+    /// Its end is judged by the time of the cut. So no second can expire between this check and the excerpt.
+    fn excerpt(&self, query: &Query) -> Result<WindowExcerpt, EndOutOfRange> {
+        let window_secs = self.clamp_window(query.window_secs);
+        let mut partitions = Vec::with_capacity(self.partitions.len());
+        let mut end_secs = Ok(0);
+        let cut = self.read_at_new_cut(|cut, timeline| {
+            end_secs = self.end_secs(cut, query.end_secs, window_secs);
+            if let Ok(end_secs) = end_secs {
+                partitions.push(timeline.excerpt(window_to(end_secs, window_secs)));
+            }
+        });
+        Ok(WindowExcerpt {
+            now_ms: cut.now_ms,
+            generation: Arc::clone(&cut.generation),
+            layout: self.layout(&cut),
+            start_secs: *window_to(end_secs?, window_secs).start(),
+            window_secs,
+            partitions,
+        })
+    }
+
+    /// The last second of a window: the given one, or now.
+    ///
+    /// # Errors
+    /// The end is ahead of the clock, or some seconds of the window have left the retention.
+    fn end_secs(&self, cut: &Cut, end_secs: Option<i64>, window_secs: u32) -> Result<i64, EndOutOfRange> {
+        let latest_secs = cut.now_secs();
+        let earliest_secs = latest_secs - i64::from(self.config.retention_secs) + i64::from(window_secs);
+        let end_secs = end_secs.unwrap_or(latest_secs);
+        let is_retained = (earliest_secs..=latest_secs).contains(&end_secs);
+        is_retained.then_some(end_secs).ok_or(EndOutOfRange { earliest_secs, latest_secs })
     }
 
     /// The reference table in force.
@@ -213,19 +259,23 @@ impl Engine {
     }
 
     /// Housekeeping that leaves little work to queries; call it about every 50 ms. It folds, retires and expires under
-    /// the timeline's lock, one slice at a time so that queries can run in between. Then it lets the epoch advance.
+    /// the locks of the timelines, one slice at a time so that queries can run in between. Then it lets the epoch
+    /// advance.
     pub fn tick(&self) {
-        // Enough slices for the current backlog. Records that are published meanwhile are left to the next tick, so
-        // this one ends.
-        for _ in 0..=self.backlog.in_use() / limits::FOLD_SLICE {
-            let mut timeline = self.lock_timeline();
-            self.advance_timeline(&mut timeline);
-            if !self.fold(&mut timeline, limits::FOLD_SLICE as u64) {
-                break;
-            }
+        self.tick_share(0, 1);
+    }
+
+    /// The share of a [`tick`](Self::tick) of thread `thread` of `threads`: the partitions are spread over them. Each
+    /// of them calls it about every 50 ms.
+    pub fn tick_share(&self, thread: usize, threads: usize) {
+        if thread == 0 {
+            self.advance();
         }
+        self.partitions.iter().skip(thread).step_by(threads).for_each(|partition| self.fold_in_slices(partition));
         reclaim::flush();
-        self.refresh_usage();
+        if thread == 0 {
+            self.refresh_usage();
+        }
     }
 
     /// Forgets expired event ids and frees their memory, and prepares memory for more ids. Call it about every 50 ms;
@@ -248,20 +298,8 @@ impl Engine {
     /// How much the engine holds.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
-        let users = self.lock_timeline().users();
+        let users = self.partitions.iter().map(|partition| partition.lock().users()).sum();
         Sizes { dedup_ids: self.dedup.ids(), users, backlog: self.backlog.in_use() }
-    }
-
-    /// Calls `read` with the timeline, advanced to now and with nothing left to fold.
-    fn with_timeline<T>(&self, read: impl FnOnce(&mut Timeline) -> T) -> T {
-        let mut timeline = self.lock_timeline();
-        self.advance_timeline(&mut timeline);
-        self.fold(&mut timeline, u64::MAX);
-        let result = read(&mut timeline);
-        if self.memory.is_limited() {
-            self.memory.update_timeline(timeline.bytes());
-        }
-        result
     }
 
     /// Limits a window to the retention.
@@ -269,27 +307,8 @@ impl Engine {
         window_secs.clamp(1, self.config.retention_secs)
     }
 
-    fn lock_timeline(&self) -> MutexGuard<'_, Timeline> {
-        self.timeline.lock().unwrap_or_else(|_| abort_on_poison())
-    }
-
-    /// Advances the timeline to the clock, and switches it to the generation in force. Both are read under the
-    /// timeline's lock, so neither goes back from answer to answer.
-    fn advance_timeline(&self, timeline: &mut Timeline) {
-        let dropped = timeline.advance(&self.window, self.clock.now_ms());
-        self.release_folded(timeline, dropped as usize);
-        timeline.switch_generation(&self.reference.published());
-    }
-
-    /// Folds up to about `limit` records; returns whether more are left.
-    fn fold(&self, timeline: &mut Timeline, limit: u64) -> bool {
-        let fold = || timeline.fold(&self.window, limit);
-        let drained = self.stages.timed_if(Stage::Fold, |drained| drained.records > 0, fold);
-        if !drained.has_more {
-            self.last_full_fold_ms.store(timeline.now_ms(), Ordering::Relaxed);
-        }
-        self.release_folded(timeline, drained.records as usize);
-        drained.has_more
+    fn layout(&self, cut: &Cut) -> CounterLayout {
+        CounterLayout::of(&cut.generation, self.config.event_types.len())
     }
 }
 
@@ -311,7 +330,7 @@ fn dedup(config: &EngineConfig) -> Result<Box<dyn Dedup>, ConfigError> {
     Ok(Box::new(lines?))
 }
 
-/// A panic under the timeline's lock has left the timeline inconsistent, so no later answer could be trusted.
+/// A panic under a timeline's lock has left the timeline inconsistent, so no later answer could be trusted.
 fn abort_on_poison() -> ! {
     let _ = writeln!(std::io::stderr(), "weir: a fold has panicked; the answers can no longer be trusted");
     std::process::abort()

@@ -90,10 +90,9 @@ fn the_lag_is_the_time_since_a_fold_that_left_nothing_behind() {
     let mut batch = engine.decode(EVENT.to_vec(), Format::Json).unwrap();
     engine.ingest(&mut batch, 70).unwrap();
     clock.advance(30);
-    let mut timeline = engine.lock_timeline();
-    engine.advance_timeline(&mut timeline);
-    assert!(engine.fold(&mut timeline, 0), "a record is left");
-    drop(timeline);
+    engine.advance();
+    let with_record = |partition: &&Partition| engine.fold(partition, &mut partition.lock(), 0);
+    assert_eq!(engine.partitions.iter().filter(with_record).count(), 1, "a record is left");
     assert_eq!(engine.lag_ms(), 30);
     assert_eq!(engine.metrics(1).stats.events, 1);
     assert_eq!(engine.lag_ms(), 0);

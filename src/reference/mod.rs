@@ -45,7 +45,7 @@ pub(crate) struct Reference {
 
 impl Reference {
     pub(crate) fn new(attributes: &[String], max_skew_ms: i64) -> Self {
-        let zero = PublishedGeneration::new(Arc::new(Generation::zero(attributes)), UserGroups::new());
+        let zero = PublishedGeneration::new(Arc::new(Generation::zero(attributes)), Vec::new());
         Self { current: Publication::new(zero), max_skew_ms }
     }
 
@@ -100,7 +100,7 @@ impl Reference {
         &self,
         base: &Arc<PublishedGeneration>,
         successor: Arc<Generation>,
-        groups: UserGroups,
+        groups: Vec<UserGroups>,
     ) -> Result<Arc<Generation>, Arc<PublishedGeneration>> {
         let published = self.current.try_publish(base, PublishedGeneration::new(successor, groups))?;
         Ok(Arc::clone(published.generation()))
@@ -132,7 +132,7 @@ fn is_unchanged(base: &Generation, candidate: &Candidate) -> Result<bool, Refere
 #[cfg(test)]
 impl Reference {
     /// Publishes a valid whole table, while no other change is made.
-    pub(crate) fn put(&self, body: &str, keys: &HashKeys, groups: UserGroups) -> Arc<Generation> {
+    pub(crate) fn put(&self, body: &str, keys: &HashKeys, groups: Vec<UserGroups>) -> Arc<Generation> {
         let base = self.published();
         let (mut body, mut scratch) = (body.as_bytes().to_vec(), crate::json::Scratch::default());
         let candidate = crate::json::with_nodes(&mut body, &mut scratch, |nodes| self.read_table(nodes, keys));

@@ -5,20 +5,21 @@ use crate::key::UserKey;
 use crate::sync::Mutex;
 use std::sync::{Arc, PoisonError};
 
-/// Users and their groups under one generation, by the timeline's user index.
+/// Users of a partition and their groups under one generation, by the user index of the partition's timeline.
 pub(crate) type UserGroups = Vec<(UserKey, u32)>;
 
-/// A generation, with the groups of the users that the timeline knew shortly before publication.
+/// A generation, with the groups of the users that the timelines knew shortly before publication.
 ///
-/// The groups are computed without the timeline's lock, before the generation is published. The timeline takes them
-/// when it switches to the generation, so they occupy memory only until then.
+/// The groups are computed without a timeline's lock, before the generation is published. The timelines take them when
+/// they switch to the generation, so the groups occupy memory only until then.
 pub(crate) struct PublishedGeneration {
     generation: Arc<Generation>,
-    groups: Mutex<UserGroups>,
+    /// By partition.
+    groups: Mutex<Vec<UserGroups>>,
 }
 
 impl PublishedGeneration {
-    pub(super) fn new(generation: Arc<Generation>, groups: UserGroups) -> Self {
+    pub(super) fn new(generation: Arc<Generation>, groups: Vec<UserGroups>) -> Self {
         Self { generation, groups: Mutex::new(groups) }
     }
 
@@ -26,14 +27,15 @@ impl PublishedGeneration {
         &self.generation
     }
 
-    /// The prepared groups. They are handed out once; later calls get none.
-    pub(crate) fn take_groups(&self) -> UserGroups {
+    /// The prepared groups, by partition. They are handed out once; later calls get none.
+    pub(crate) fn take_groups(&self) -> Vec<UserGroups> {
         std::mem::take(&mut *self.groups.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Memory that the table occupies, and the prepared groups until they are taken.
     pub(crate) fn bytes(&self) -> usize {
-        let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner).capacity();
-        self.generation.bytes() + groups * size_of::<(UserKey, u32)>()
+        let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let users: usize = groups.iter().map(Vec::capacity).sum();
+        self.generation.bytes() + users * size_of::<(UserKey, u32)>()
     }
 }

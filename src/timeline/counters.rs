@@ -1,21 +1,37 @@
-//! Counters by index: an array where there are few, a hash map where there are many.
+//! Counters by index: an array where many of them are used, a hash map where few are.
 
 use crate::limits::SPARSE_COUNTER_BYTES_MAX;
 use hashbrown::HashMap;
 
+/// Up to this number, counters are an array from the start.
+const SMALL_MAX: usize = 64;
+
 /// The most counters that are kept as an array. Of a larger number, one second uses few.
 const DENSE_MAX: usize = 1_024;
+
+/// A hash map becomes an array when it has this part of the counters: then the array needs no more memory.
+const DENSE_PART: usize = 4;
 
 /// Counters with the indices `0..len`. All start at zero.
 pub(crate) enum Counters {
     Dense(Box<[u64]>),
     /// Only the non-zero counters.
-    Sparse(HashMap<u32, u64, std::hash::BuildHasherDefault<FibonacciHasher>>),
+    Sparse(SparseCounters),
+}
+
+pub(crate) struct SparseCounters {
+    counts: HashMap<u32, u64, std::hash::BuildHasherDefault<FibonacciHasher>>,
+    /// The number of all counters, the zero ones included.
+    len: usize,
 }
 
 impl Counters {
     pub(crate) fn new(len: usize) -> Self {
-        if len <= DENSE_MAX { Self::Dense(vec![0; len].into()) } else { Self::Sparse(HashMap::default()) }
+        if len <= SMALL_MAX {
+            Self::Dense(vec![0; len].into())
+        } else {
+            Self::Sparse(SparseCounters { counts: HashMap::default(), len })
+        }
     }
 
     #[inline]
@@ -27,7 +43,7 @@ impl Counters {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Dense(counts) => size_of_val(&**counts),
-            Self::Sparse(counts) => counts.allocation_size(),
+            Self::Sparse(SparseCounters { counts, .. }) => counts.allocation_size(),
         }
     }
 
@@ -35,19 +51,24 @@ impl Counters {
     pub(crate) fn growing_bytes(&self) -> usize {
         match self {
             Self::Dense(_) => self.bytes(),
-            Self::Sparse(counts) => self.bytes().max(counts.len() * SPARSE_COUNTER_BYTES_MAX),
+            Self::Sparse(SparseCounters { counts, .. }) => self.bytes().max(counts.len() * SPARSE_COUNTER_BYTES_MAX),
         }
     }
 
     /// Memory that `len` counters occupy before the first is used.
     pub(crate) fn initial_bytes(len: usize) -> usize {
-        if len <= DENSE_MAX { len * size_of::<u64>() } else { 0 }
+        if len <= SMALL_MAX { len * size_of::<u64>() } else { 0 }
     }
 
+    #[inline]
     pub(crate) fn add(&mut self, index: u32, n: u64) {
         match self {
             Self::Dense(counts) => counts[index as usize] += n,
-            Self::Sparse(counts) => *counts.entry(index).or_insert(0) += n,
+            Self::Sparse(sparse) => {
+                if let Some(dense) = sparse.add(index, n) {
+                    *self = Self::Dense(dense);
+                }
+            }
         }
     }
 
@@ -55,7 +76,7 @@ impl Counters {
     pub(crate) fn decrement(&mut self, index: u32) {
         match self {
             Self::Dense(counts) => counts[index as usize] -= 1,
-            Self::Sparse(counts) => {
+            Self::Sparse(SparseCounters { counts, .. }) => {
                 let count = counts.get_mut(&index);
                 debug_assert!(count.is_some(), "counter {index} is zero");
                 if let Some(n) = count {
@@ -72,8 +93,22 @@ impl Counters {
     pub(crate) fn add_to(&self, sums: &mut [u64]) {
         match self {
             Self::Dense(counts) => sums.iter_mut().zip(counts).for_each(|(sum, n)| *sum += n),
-            Self::Sparse(counts) => counts.iter().for_each(|(index, n)| sums[*index as usize] += n),
+            Self::Sparse(SparseCounters { counts, .. }) => {
+                counts.iter().for_each(|(index, n)| sums[*index as usize] += n);
+            }
         }
+    }
+}
+
+impl SparseCounters {
+    /// Adds to a counter. Returns all counters as an array if that needs no more memory.
+    fn add(&mut self, index: u32, n: u64) -> Option<Box<[u64]>> {
+        *self.counts.entry(index).or_insert(0) += n;
+        (self.len <= DENSE_MAX && self.counts.len() * DENSE_PART > self.len).then(|| {
+            let mut dense: Box<[u64]> = vec![0; self.len].into();
+            self.counts.iter().for_each(|(index, n)| dense[*index as usize] = *n);
+            dense
+        })
     }
 }
 
@@ -103,21 +138,38 @@ mod tests {
     use std::hash::{BuildHasher, BuildHasherDefault};
 
     #[test]
-    fn dense_and_sparse_counters_count_the_same() {
-        for len in [DENSE_MAX, DENSE_MAX + 1] {
+    fn arrays_and_maps_count_the_same() {
+        for len in [SMALL_MAX, SMALL_MAX + 1, DENSE_MAX, DENSE_MAX + 1] {
             let mut counters = Counters::new(len);
-            assert_eq!(counters.is_dense(), len == DENSE_MAX);
+            assert_eq!(counters.is_dense(), len == SMALL_MAX);
+            let last = len as u32 - 1;
             counters.add(0, 1);
-            counters.add(1_000, 5);
-            counters.add(1_000, 2);
-            counters.decrement(1_000);
+            counters.add(last, 5);
+            counters.add(last, 2);
+            counters.decrement(last);
             counters.decrement(0);
             let mut sums = vec![10; len];
             counters.add_to(&mut sums);
-            assert_eq!((sums[0], sums[1], sums[1_000]), (10, 10, 16), "{len}");
-            if let Counters::Sparse(counts) = counters {
+            assert_eq!((sums[0], sums[1], sums[len - 1]), (10, 10, 16), "{len}");
+            if let Counters::Sparse(SparseCounters { counts, .. }) = counters {
                 assert_eq!(counts.len(), 1, "a counter that is zero again is removed");
             }
+        }
+    }
+
+    #[test]
+    fn a_map_becomes_an_array_when_a_quarter_of_the_counters_is_used() {
+        for (len, becomes_dense) in [(SMALL_MAX + 4, true), (DENSE_MAX, true), (DENSE_MAX + 4, false)] {
+            let mut counters = Counters::new(len);
+            let quarter = len as u32 / 4;
+            (0..quarter).for_each(|index| counters.add(index, u64::from(index) + 1));
+            assert!(!counters.is_dense() && counters.growing_bytes() >= len * size_of::<u64>(), "{len}");
+            counters.add(quarter, u64::from(quarter) + 1);
+            assert_eq!(counters.is_dense(), becomes_dense, "{len}");
+            let mut sums = vec![0; len];
+            counters.add_to(&mut sums);
+            let expected = (0..len as u64).map(|index| if index <= u64::from(quarter) { index + 1 } else { 0 });
+            assert!(sums.into_iter().eq(expected), "{len}");
         }
     }
 

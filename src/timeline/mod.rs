@@ -1,9 +1,13 @@
-//! The read side: the window's records, folded into seconds.
+//! The read side of a partition: the records of its window, folded into seconds.
 //!
-//! One thread at a time works here, behind a lock of the engine that writers never wait for. For an answer, that thread
-//! [advances](Timeline::advance) the timeline to the clock, [switches](Timeline::switch_generation) it to the newest
-//! reference generation, [folds](Timeline::fold) the new records of the window, and
-//! [aggregates](Timeline::aggregate) the seconds of the query.
+//! The users are spread over partitions by bits of their keys. Each partition has a window and a timeline of its own, and
+//! no user is in two of them. So partitions are folded in parallel, and the answer to a query is the sum over them.
+//!
+//! One thread at a time works on a timeline, behind a lock that writers never wait for. The timeline
+//! [advances](Timeline::advance) to the clock, [switches](Timeline::switch_generation) to the newest reference
+//! generation, and [folds](Timeline::fold) the new records of the window. For an answer it [sums](Timeline::add_sums) the
+//! seconds of the query, or gives an [excerpt](Timeline::excerpt) of them to be read without the lock. Its whole state
+//! can be [copied](Timeline::snapshot) and [restored](Timeline::restore).
 //!
 //! ## Unique users of any window in O(window)
 //!
@@ -18,38 +22,45 @@
 
 mod aggregates;
 mod counters;
+mod excerpt;
+mod fold;
 mod free_indices;
-mod key_index;
+mod live_second;
 mod metrics;
 mod query;
 mod second;
 mod seconds;
 mod segmented_vec;
 mod series;
+#[cfg_attr(not(feature = "internals"), allow(dead_code, reason = "a door of `internals`"))]
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod user_cells;
 mod user_kind_counts;
 mod users;
 
+pub(crate) use aggregates::{Aggregates, WindowAggregates};
+pub(crate) use excerpt::{Excerpt, WindowExcerpt};
 pub use metrics::{Group, Groups, Metrics, Stats};
 pub use query::{Filter, Query};
 pub use series::{Point, Series};
 
 use crate::clock::second_of;
 use crate::config::EngineConfig;
-use crate::error::EndOutOfRange;
-use crate::key::{UserKey, kind_of_record};
-use crate::reference::{Generation, PublishedGeneration};
+use crate::key::UserKey;
+use crate::reference::Generation;
 use crate::window::{Drained, Window, WindowConsumer};
-use aggregates::{Aggregates, WindowAggregates};
 use counters::Counters;
-use second::{CounterLayout, Second};
+use fold::{fold_records, move_last_seen};
+use live_second::LiveSecond;
+use second::Second;
 use seconds::Seconds;
-use snapshot::TimelineSnapshot;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use users::{NEVER, Users};
+use users::Users;
+
+pub(crate) use second::CounterLayout;
 
 /// The folded seconds of `now - retention + 1 ..= now + skew`, and the users seen in them.
 pub(crate) struct Timeline {
@@ -57,11 +68,14 @@ pub(crate) struct Timeline {
     retention_secs: i64,
     max_skew_secs: i64,
     kinds: usize,
+    partitions: usize,
     /// All users have their groups under this generation. The totals of a second may still be of an older one.
     generation: Arc<Generation>,
     seconds: Seconds,
     users: Users,
     folder: WindowConsumer,
+    /// The memory that [`take_growth`](Self::take_growth) has reported.
+    reported_bytes: usize,
 }
 
 impl Timeline {
@@ -71,16 +85,13 @@ impl Timeline {
             retention_secs: config.retention_secs.into(),
             max_skew_secs: config.max_skew_secs.into(),
             kinds: config.event_types.len(),
+            partitions: config.partitions,
             generation,
             seconds: Seconds::new(config.ring_slots()),
             users: Users::new(),
             folder: WindowConsumer::new(window),
+            reported_bytes: 0,
         }
-    }
-
-    /// The time that the timeline has advanced to, in milliseconds since the Unix epoch.
-    pub(crate) fn now_ms(&self) -> i64 {
-        self.now_ms
     }
 
     /// Advances to `now_ms`; does nothing if that is earlier. Seconds that the clock reaches begin, seconds that no
@@ -105,31 +116,28 @@ impl Timeline {
         self.folder.clear(window, before - self.retention_secs + 1..=now - self.retention_secs)
     }
 
-    /// Makes the published generation the one that answers use, unless the timeline has it or a newer one already.
+    /// Makes `generation` the one that answers use, unless the timeline has it or a newer one already.
     ///
-    /// When this returns, all users have their groups under it. Most groups were prepared and come with the
-    /// publication; the group of a user who was not known at that time is looked up here. So no answer can use a
-    /// generation whose groups are missing.
-    pub(crate) fn switch_generation(&mut self, published: &PublishedGeneration) {
-        if published.generation().number() <= self.generation.number() {
+    /// When this returns, all users have their groups under it. Most groups were `prepared` before the publication; the
+    /// group of a user who was not known at that time is looked up here. So no answer can use a generation whose groups
+    /// are missing.
+    pub(crate) fn switch_generation(&mut self, generation: &Arc<Generation>, prepared: &[(UserKey, u32)]) {
+        if generation.number() <= self.generation.number() {
             return;
         }
-        self.generation = Arc::clone(published.generation());
-        let generation = &self.generation;
-        let prepared = published.take_groups();
-        let groups = generation.groups();
+        self.generation = Arc::clone(generation);
         let users = &mut self.users;
         self.seconds.update_all(|seconds| {
             for second in seconds.iter_mut().flatten() {
-                second.last_seen = Counters::new(groups);
+                second.last_seen = Counters::new(generation.groups());
             }
-            let mask = seconds.len() - 1;
+            let slots = seconds.len();
             users.regroup(
-                &prepared,
+                prepared,
                 |key| generation.group_of(key),
                 |last_seen, group| {
-                    if let Some(second) = &mut seconds[last_seen as usize & mask] {
-                        debug_assert_eq!(second.secs, last_seen, "the last second of a user is in the ring");
+                    if let Some(second) = &mut seconds[last_seen.slot(slots)] {
+                        debug_assert_eq!(LiveSecond::new(second.secs), last_seen, "a user's last second is in the ring");
                         second.last_seen.add(group, 1);
                     }
                 },
@@ -141,80 +149,70 @@ impl Timeline {
     pub(crate) fn fold(&mut self, window: &Window, limit: u64) -> Drained {
         let live = self.live();
         let now = self.now_secs();
-        let layout = self.layout();
+        let (layout, partitions) = (self.layout(), self.partitions);
         let Self { folder, seconds, users, generation, .. } = self;
         folder.drain(window, &live, limit, |secs, records| {
             debug_assert!(live.contains(&secs), "second {secs} is live");
-            fold_records(seconds, users, generation, layout, secs, secs <= now, records);
+            let number = generation.number();
+            let mut second = seconds.take(secs).unwrap_or_else(|| Second::new(secs, layout, number, partitions));
+            fold_records(seconds, users, generation, second.open(layout, number), secs <= now, records);
+            second.is_sealed = false;
+            seconds.put(second);
         })
     }
 
-    /// The aggregates of the last `window_secs` seconds up to now. O(window x groups), and O(entries) more for each
+    /// Adds the counts of the last `window_secs` seconds up to now. O(window x groups), and O(entries) more for each
     /// second that was last read under an older generation.
-    pub(crate) fn aggregate(&mut self, window_secs: u32) -> WindowAggregates {
+    pub(crate) fn add_sums(&mut self, window_secs: u32, sums: &mut Aggregates) {
         let layout = self.layout();
-        let mut aggregates = Aggregates::zero(layout);
-        for secs in Self::window_to(self.now_secs(), window_secs) {
-            let generation = self.generation.number();
+        let generation = self.generation.number();
+        for secs in window_to(self.now_secs(), window_secs) {
             if let Some(second) = self.seconds.with_current_totals(secs, &self.users, layout, generation) {
-                second.totals().add_to(&mut aggregates.events);
-                second.last_seen.add_to(&mut aggregates.uniques);
+                second.totals().add_to(&mut sums.events);
+                second.last_seen.add_to(&mut sums.uniques);
             }
         }
-        debug_assert!(aggregates.uniques.iter().sum::<u64>() <= aggregates.events.iter().sum());
-        debug_assert!(aggregates.uniques.iter().sum::<u64>() <= self.users.len() as u64);
-        WindowAggregates { now_ms: self.now_ms, generation: Arc::clone(&self.generation), aggregates }
     }
 
-    /// A window, to be read without the lock; O(window + users). It ends with second `end_secs`, or now. It is at most
-    /// as long as the retention.
-    ///
-    /// # Errors
-    /// The end is ahead of the clock, or some seconds of the window have left the retention. Both are judged by the
-    /// timeline's own clock. So no second can expire between this check and the snapshot.
-    pub(crate) fn snapshot(&self, window_secs: u32, end_secs: Option<i64>) -> Result<TimelineSnapshot, EndOutOfRange> {
-        let latest_secs = self.now_secs();
-        let earliest_secs = latest_secs - self.retention_secs + i64::from(window_secs);
-        let end_secs = end_secs.unwrap_or(latest_secs);
-        if !(earliest_secs..=latest_secs).contains(&end_secs) {
-            return Err(EndOutOfRange { earliest_secs, latest_secs });
-        }
-        let window = Self::window_to(end_secs, window_secs);
-        Ok(TimelineSnapshot {
-            now_ms: self.now_ms,
-            generation: Arc::clone(&self.generation),
-            layout: self.layout(),
-            start_secs: *window.start(),
-            seconds: window.map(|secs| Some(Arc::clone(&self.seconds.get(secs)?.counts))).collect(),
+    /// Seconds within the retention, to be read without the lock; O(seconds + users).
+    pub(crate) fn excerpt(&self, seconds: RangeInclusive<i64>) -> Excerpt {
+        debug_assert!(*seconds.end() <= self.now_secs(), "no answer is about a second ahead of the clock");
+        Excerpt {
+            seconds: seconds.map(|secs| Some(Arc::clone(&self.seconds.get(secs)?.counts))).collect(),
             groups: self.users.groups(),
-        })
+        }
     }
 
     /// Memory that the users and the seconds occupy, together with what the next events may allocate at once beyond
     /// their own charge; O(1).
     ///
-    /// The initial counters of each live second are counted, also if the second does not exist yet: one event can
+    /// Each live second is counted with its initial counters, also if the second does not exist yet: one event can
     /// create it.
     pub(crate) fn bytes(&self) -> usize {
         let live_secs = (self.retention_secs + self.max_skew_secs) as usize;
-        let counter_bytes = Second::initial_counter_bytes(self.layout());
-        self.users.bytes() + self.seconds.bytes() + live_secs * counter_bytes
+        let second_bytes = Second::initial_bytes(self.layout());
+        self.users.bytes() + self.seconds.bytes() + live_secs * second_bytes
+    }
+
+    /// The change of [`bytes`](Self::bytes) since the last call.
+    pub(crate) fn take_growth(&mut self) -> isize {
+        let bytes = self.bytes();
+        let growth = bytes.wrapping_sub(self.reported_bytes).cast_signed();
+        self.reported_bytes = bytes;
+        growth
     }
 
     /// Memory that a timeline always occupies, without its folder.
     pub(crate) fn fixed_bytes(config: &EngineConfig) -> usize {
-        config.ring_slots() * size_of::<Option<Second>>()
+        config.ring_slots() * size_of::<Option<Box<Second>>>()
     }
 
-    /// Memory that the initial counters of all live seconds occupy before there is a reference table.
-    pub(crate) fn initial_counter_bytes(config: &EngineConfig) -> usize {
+    /// Memory that a timeline occupies before its first event and before there is a reference table, in addition to the
+    /// fixed one.
+    pub(crate) fn initial_bytes(config: &EngineConfig) -> usize {
         let live_secs = config.retention_secs as usize + config.max_skew_secs as usize;
-        live_secs * Second::initial_counter_bytes(CounterLayout { groups: 1, kinds: config.event_types.len() })
-    }
-
-    /// The generation that answers use.
-    pub(crate) fn generation(&self) -> &Arc<Generation> {
-        &self.generation
+        let layout = CounterLayout { groups: 1, kinds: config.event_types.len() };
+        Users::new().bytes() + live_secs * Second::initial_bytes(layout)
     }
 
     /// User indices, the free ones included.
@@ -240,11 +238,6 @@ impl Timeline {
         CounterLayout::of(&self.generation, self.kinds)
     }
 
-    /// The seconds of a window that ends with second `end_secs`.
-    fn window_to(end_secs: i64, window_secs: u32) -> RangeInclusive<i64> {
-        end_secs - i64::from(window_secs) + 1..=end_secs
-    }
-
     /// The seconds that are folded.
     fn live(&self) -> RangeInclusive<i64> {
         self.now_secs() - self.retention_secs + 1..=self.now_secs() + self.max_skew_secs
@@ -253,9 +246,10 @@ impl Timeline {
     /// The clock has reached a second: it becomes the last second of its users.
     fn begin(&mut self, secs: i64) {
         let Some(mut second) = self.seconds.take(secs) else { return };
-        for entry in second.counts.iter() {
-            move_last_seen(&mut self.seconds, &mut self.users, &mut second.last_seen, entry.user(), secs);
-        }
+        let Self { seconds, users, .. } = self;
+        users.for_each_of(&second.counts, |users, user| {
+            move_last_seen(seconds, users.cell(user), &mut second.last_seen, LiveSecond::new(secs));
+        });
         self.seconds.put(second);
     }
 
@@ -269,60 +263,13 @@ impl Timeline {
     /// A second has left the retention.
     fn expire(&mut self, secs: i64) {
         if let Some(second) = self.seconds.take(secs) {
-            for entry in second.counts.iter() {
-                self.users.expire(entry.user(), secs);
-            }
+            self.users.for_each_of(&second.counts, |users, user| users.expire(user, LiveSecond::new(secs)));
             self.users.trim();
         }
     }
 }
 
-/// Users that are looked up before the first of them is used.
-const LOOKUPS_AT_ONCE: usize = 32;
-
-/// Adds records to second `secs`, which is live. `has_begun` is false for a second ahead of the clock.
-fn fold_records(
-    seconds: &mut Seconds,
-    users: &mut Users,
-    generation: &Generation,
-    layout: CounterLayout,
-    secs: i64,
-    has_begun: bool,
-    records: &[u128],
-) {
-    let number = generation.number();
-    let mut second = seconds.take(secs).unwrap_or_else(|| Second::new(secs, layout, number));
-    let mut open = second.open(layout, number);
-    for records in records.chunks(LOOKUPS_AT_ONCE) {
-        let mut known = [None; LOOKUPS_AT_ONCE];
-        let keys = records.iter().map(|record| UserKey::of_record(*record));
-        users.find_all(keys, &mut known, |user| open.counts.prefetch(user));
-        for (known, record) in known.iter().zip(records) {
-            let user = match known {
-                Some(user) => {
-                    users.note_event(*user, secs);
-                    *user
-                }
-                None => users.get_or_insert(UserKey::of_record(*record), secs, |key| generation.group_of(key)),
-            };
-            open.add(user, users.group(user), kind_of_record(*record));
-            if has_begun {
-                move_last_seen(seconds, users, open.last_seen, user, secs);
-            }
-        }
-    }
-    second.is_sealed = false;
-    seconds.put(second);
-}
-
-/// Makes `secs` the last second of a user if it is later than that, and moves the user to `last_seen`, the counters of
-/// `secs`. That second has been taken out of `seconds`.
-#[inline]
-fn move_last_seen(seconds: &mut Seconds, users: &mut Users, last_seen: &mut Counters, user: u32, secs: i64) {
-    let Some(before) = users.advance_last_seen(user, secs) else { return };
-    let group = users.group(user);
-    last_seen.add(group, 1);
-    if before != NEVER {
-        seconds.decrement_last_seen(before, group);
-    }
+/// The seconds of a window that ends with second `end_secs`.
+pub(crate) fn window_to(end_secs: i64, window_secs: u32) -> RangeInclusive<i64> {
+    end_secs - i64::from(window_secs) + 1..=end_secs
 }

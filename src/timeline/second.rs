@@ -2,7 +2,8 @@
 
 use crate::reference::Generation;
 use crate::timeline::counters::Counters;
-use crate::timeline::user_kind_counts::UserKindCounts;
+use crate::timeline::live_second::LiveSecond;
+use crate::timeline::user_kind_counts::{UserKindCount, UserKindCounts};
 use crate::timeline::users::Users;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 pub(crate) struct Second {
     /// The second, counted from the Unix epoch.
     pub(crate) secs: i64,
-    /// Shared with snapshots that are read without the timeline's lock; copied before a change while they exist.
+    /// Shared with excerpts that are read without the timeline's lock; copied before a change while they exist.
     pub(crate) counts: Arc<UserKindCounts>,
     /// Whether the counts were compacted because no event can enter the second any more.
     pub(crate) is_sealed: bool,
@@ -48,21 +49,28 @@ impl CounterLayout {
 }
 
 impl Second {
-    pub(crate) fn new(secs: i64, layout: CounterLayout, generation: u64) -> Self {
-        Self {
+    /// A second of one of `partitions` timelines.
+    pub(crate) fn new(secs: i64, layout: CounterLayout, generation: u64, partitions: usize) -> Box<Self> {
+        Box::new(Self {
             secs,
-            counts: Arc::new(UserKindCounts::new(layout.kinds)),
+            counts: Arc::new(UserKindCounts::new(layout.kinds, partitions)),
             is_sealed: false,
             totals: Counters::new(layout.len()),
             totals_generation: generation,
             last_seen: Counters::new(layout.groups),
-        }
+        })
     }
 
     /// Opens the second for events that are grouped under this generation.
     pub(crate) fn open(&mut self, layout: CounterLayout, generation: u64) -> OpenSecond<'_> {
         let totals = (self.totals_generation == generation).then_some(&mut self.totals);
-        OpenSecond { counts: Arc::make_mut(&mut self.counts), totals, layout, last_seen: &mut self.last_seen }
+        OpenSecond {
+            second: LiveSecond::new(self.secs),
+            counts: Arc::make_mut(&mut self.counts),
+            totals,
+            layout,
+            last_seen: &mut self.last_seen,
+        }
     }
 
     /// Compacts the counts: no event can enter the second any more.
@@ -100,14 +108,15 @@ impl Second {
         }
     }
 
-    /// Memory that the counters of a second occupy before its first event.
-    pub(crate) fn initial_counter_bytes(layout: CounterLayout) -> usize {
-        Counters::initial_bytes(layout.len()) + Counters::initial_bytes(layout.groups)
+    /// Memory that a second occupies before its first event.
+    pub(crate) fn initial_bytes(layout: CounterLayout) -> usize {
+        size_of::<Self>() + Counters::initial_bytes(layout.len()) + Counters::initial_bytes(layout.groups)
     }
 }
 
 /// A second that events are being added to.
 pub(crate) struct OpenSecond<'a> {
+    pub(crate) second: LiveSecond,
     pub(crate) counts: &'a mut UserKindCounts,
     /// None if the totals are of an older generation: the next query that reads them recounts them.
     totals: Option<&'a mut Counters>,
@@ -116,12 +125,20 @@ pub(crate) struct OpenSecond<'a> {
 }
 
 impl OpenSecond<'_> {
-    /// Adds one event.
+    /// Adds one event to the totals.
     #[inline]
-    pub(crate) fn add(&mut self, user: u32, group: u32, kind: u8) {
-        self.counts.add(user, kind);
+    pub(crate) fn add_total(&mut self, group: u32, kind: u8) {
         if let Some(totals) = &mut self.totals {
             totals.add(self.layout.index(group, kind), 1);
+        }
+    }
+
+    /// Adds the events of an entry of another second's counts.
+    #[cfg_attr(not(feature = "internals"), allow(dead_code, reason = "only snapshots use it"))]
+    pub(crate) fn add_entry(&mut self, user: u32, group: u32, entry: UserKindCount) {
+        self.counts.add_entry(user, entry);
+        if let Some(totals) = &mut self.totals {
+            totals.add(self.layout.index(group, entry.kind()), entry.count());
         }
     }
 }
@@ -134,9 +151,9 @@ mod tests {
     #[test]
     fn totals_are_recounted_when_the_generation_has_changed() {
         let mut users = Users::new();
-        let user = users.get_or_insert(HashKeys::random().user("u"), 10, |_| 1);
+        let user = users.note_event(HashKeys::random().user("u"), LiveSecond::new(10), |_| 1).index();
         let layout = CounterLayout { groups: 2, kinds: 3 };
-        let mut second = Second::new(10, layout, 4);
+        let mut second = Second::new(10, layout, 4, 1);
         let totals = |second: &mut Second, generation| {
             if second.is_outdated(generation) {
                 second.recount(&users, layout, generation);
@@ -145,12 +162,17 @@ mod tests {
             second.totals().add_to(&mut sums);
             sums
         };
-        second.open(layout, 4).add(user, 0, 2);
+        let add = |second: &mut Second, generation, group, kind| {
+            let mut open = second.open(layout, generation);
+            open.counts.add(user, kind);
+            open.add_total(group, kind);
+        };
+        add(&mut second, 4, 0, 2);
         assert_eq!(totals(&mut second, 4), [0, 0, 1, 0, 0, 0], "as they were added");
-        second.open(layout, 5).add(user, 1, 0);
+        add(&mut second, 5, 1, 0);
         assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 1], "recounted");
-        second.counts = Arc::new(UserKindCounts::new(layout.kinds));
-        second.open(layout, 5).add(user, 1, 2);
+        second.counts = Arc::new(UserKindCounts::new(layout.kinds, 1));
+        add(&mut second, 5, 1, 2);
         assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 2], "not recounted again");
     }
 }

@@ -1,5 +1,6 @@
 //! The folded seconds, in a ring that counts their memory.
 
+use crate::timeline::live_second::LiveSecond;
 use crate::timeline::second::{CounterLayout, Second};
 use crate::timeline::users::Users;
 use std::ops::RangeInclusive;
@@ -8,7 +9,7 @@ use std::ops::RangeInclusive;
 /// memory stays counted.
 pub(crate) struct Seconds {
     /// Second `s` is at `s` modulo the length. The length exceeds the number of seconds that can be held at once.
-    slots: Box<[Option<Second>]>,
+    slots: Box<[Option<Box<Second>>]>,
     /// Memory that the seconds occupy, without their slots.
     bytes: usize,
 }
@@ -20,13 +21,17 @@ impl Seconds {
         Self { slots: (0..slots).map(|_| None).collect(), bytes: 0 }
     }
 
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     /// The most memory that the seconds occupy while they grow, without their slots; O(1).
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Takes a second out of the ring, if it is there.
-    pub(crate) fn take(&mut self, secs: i64) -> Option<Second> {
+    pub(crate) fn take(&mut self, secs: i64) -> Option<Box<Second>> {
         let second = self.slots[self.slot(secs)].take()?;
         debug_assert_eq!(second.secs, secs, "the ring is longer than the live seconds");
         self.bytes -= second.bytes();
@@ -34,7 +39,7 @@ impl Seconds {
     }
 
     /// Puts a second in that is not in the ring.
-    pub(crate) fn put(&mut self, second: Second) {
+    pub(crate) fn put(&mut self, second: Box<Second>) {
         self.bytes += second.bytes();
         let slot = self.slot(second.secs);
         debug_assert!(self.slots[slot].is_none(), "the slot of second {} is free", second.secs);
@@ -43,11 +48,11 @@ impl Seconds {
 
     /// Subtracts a user whose last second this was.
     #[inline]
-    pub(crate) fn decrement_last_seen(&mut self, secs: i64, group: u32) {
-        let slot = self.slot(secs);
+    pub(crate) fn decrement_last_seen(&mut self, last_seen: LiveSecond, group: u32) {
+        let slot = last_seen.slot(self.slots.len());
         debug_assert!(
-            self.slots[slot].as_ref().is_some_and(|second| second.secs == secs),
-            "second {secs} is in the ring"
+            self.slots[slot].as_ref().is_some_and(|second| LiveSecond::new(second.secs) == last_seen),
+            "{last_seen:?} is in the ring"
         );
         let Some(second) = &mut self.slots[slot] else { return };
         // This is called for every other event. The memory of an array does not depend on its content, so it need not
@@ -70,7 +75,7 @@ impl Seconds {
         generation: u64,
     ) -> Option<&Second> {
         let slot = self.slot(secs);
-        let second = self.slots[slot].as_mut().filter(|second| second.secs == secs)?;
+        let second = self.slots[slot].as_deref_mut().filter(|second| second.secs == secs)?;
         if second.is_outdated(generation) {
             self.bytes -= second.bytes();
             second.recount(users, layout, generation);
@@ -81,13 +86,13 @@ impl Seconds {
 
     /// The second, if it is in the ring.
     pub(crate) fn get(&self, secs: i64) -> Option<&Second> {
-        self.slots[self.slot(secs)].as_ref().filter(|second| second.secs == secs)
+        self.slots[self.slot(secs)].as_deref().filter(|second| second.secs == secs)
     }
 
     /// Changes any number of seconds, and then counts the memory of all of them.
-    pub(crate) fn update_all(&mut self, update: impl FnOnce(&mut [Option<Second>])) {
+    pub(crate) fn update_all(&mut self, update: impl FnOnce(&mut [Option<Box<Second>>])) {
         update(&mut self.slots);
-        self.bytes = self.slots.iter().flatten().map(Second::bytes).sum();
+        self.bytes = self.slots.iter().flatten().map(|second| second.bytes()).sum();
     }
 
     /// The seconds of a range that are in the ring and for which `predicate` is true, oldest first. It visits all
@@ -106,6 +111,6 @@ impl Seconds {
 
     #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Second> {
-        self.slots.iter().flatten()
+        self.slots.iter().flatten().map(Box::as_ref)
     }
 }

@@ -1,6 +1,5 @@
 //! A vector that grows without moving its elements.
 
-use crate::prefetch::prefetch;
 use std::ops::{Index, IndexMut};
 
 /// Elements of a segment.
@@ -35,14 +34,6 @@ impl<T> SegmentedVec<T> {
         self.segments.last_mut().expect("the last segment is not full").push(value);
         self.len = self.len.checked_add(1).expect("fewer than 2^32 elements");
         self.len - 1
-    }
-
-    /// Prefetches an element.
-    #[inline]
-    pub(crate) fn prefetch(&self, index: u32) {
-        if let Some(segment) = self.segments.get(index as usize / SEGMENT) {
-            prefetch(segment.as_ptr().wrapping_add(index as usize % SEGMENT));
-        }
     }
 
     /// Removes the last element, if there is one. Frees its segment when no element is left in it.

@@ -1,12 +1,12 @@
 //! The stats of a window, step by step.
 
+use crate::timeline::excerpt::WindowExcerpt;
 use crate::timeline::metrics::Stats;
 use crate::timeline::query::Filter;
-use crate::timeline::snapshot::TimelineSnapshot;
 
 /// The stats of a window, step by step.
 pub struct Series {
-    pub(crate) snapshot: TimelineSnapshot,
+    pub(crate) excerpt: WindowExcerpt,
     pub(crate) filter: Filter,
     pub(crate) step_secs: u32,
     pub(crate) end_secs: Option<i64>,
@@ -26,7 +26,7 @@ impl Series {
     /// The window, in seconds.
     #[must_use]
     pub fn window_secs(&self) -> u32 {
-        self.snapshot.seconds.len() as u32
+        self.excerpt.window_secs
     }
 
     /// The end of the query, in seconds since the Unix epoch; none if the window ends with the second of
@@ -46,19 +46,19 @@ impl Series {
     #[must_use]
     pub fn counters(&self) -> usize {
         let points = self.window_secs().div_ceil(self.step_secs) as usize;
-        points.saturating_mul(self.snapshot.layout.len())
+        points.saturating_mul(self.excerpt.layout.len())
     }
 
     /// The number of the reference generation.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.snapshot.generation.number()
+        self.excerpt.generation.number()
     }
 
     /// The engine's time of the answer, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn as_of_ms(&self) -> i64 {
-        self.snapshot.now_ms
+        self.excerpt.now_ms
     }
 
     /// The points, oldest first. If the window is not a multiple of the step, the newest point is shorter.
@@ -66,11 +66,11 @@ impl Series {
     /// Each point is computed when the iterator reaches it: O(its entries + groups x types), or O(its seconds) without
     /// events.
     pub fn points(&self) -> impl Iterator<Item = Point> {
-        let Self { snapshot, filter, step_secs, event_types, .. } = self;
-        let generation = &*snapshot.generation;
-        let passes = (0..snapshot.layout.groups as u32).map(|group| filter.passes(generation, group));
+        let Self { excerpt, filter, step_secs, event_types, .. } = self;
+        let generation = &*excerpt.generation;
+        let passes = (0..excerpt.layout.groups as u32).map(|group| filter.passes(generation, group));
         let passes: Option<Vec<bool>> = (!filter.attributes.is_empty()).then(|| passes.collect());
-        let mut scan = snapshot.scan(*step_secs as usize, filter.kinds(event_types));
+        let mut scan = excerpt.scan(*step_secs, filter.kinds(event_types));
         let no_events = Stats::none(generation);
         std::iter::from_fn(move || {
             let (start_secs, aggregates) = scan.next()?;

@@ -24,17 +24,17 @@ impl Harness {
         let config = EngineConfig {
             retention_secs: retention_secs as u32,
             max_skew_secs: SKEW as u32,
-            shards: 1,
+            partitions: 1,
             ..EngineConfig::default()
         };
-        let window = Window::new(config.shards, config.ring_slots());
+        let window = Window::new(config.ring_slots());
         let reference = Reference::new(&config.attributes, config.max_skew_ms());
         let timeline = Timeline::new(&config, &window, reference.current(), NOW * 1_000);
         Self { window, timeline, reference, keys: HashKeys::from_seed(&[5; 32]) }
     }
 
     fn append(&self, second: i64, users: &[&str]) {
-        self.window.append(0, second, users.iter().map(|user| self.keys.user(user).record(0)).collect());
+        self.window.append(second, users.iter().map(|user| self.keys.user(user).record(0)).collect());
     }
 
     fn fold(&mut self) -> u64 {
@@ -46,15 +46,19 @@ impl Harness {
         self.timeline.advance(&self.window, second * 1_000)
     }
 
-    /// Publishes a table together with the group of one user, and returns that group.
-    fn put(&self, table: &str) -> UserGroups {
-        let groups = vec![(self.keys.user("a"), 0)];
-        self.reference.put(table, &self.keys, groups.clone());
-        groups
+    fn put(&mut self, table: &str) -> Arc<Generation> {
+        self.reference.put(table, &self.keys, Vec::new())
     }
 
-    fn switch_generation(&mut self) {
-        self.timeline.switch_generation(&self.reference.published());
+    fn switch_generation(&mut self, prepared: &UserGroups) {
+        self.timeline.switch_generation(&self.reference.current(), prepared);
+    }
+
+    /// The events and the users of the last second, by group.
+    fn sums(&mut self) -> Aggregates {
+        let mut sums = Aggregates::zero(self.timeline.layout());
+        self.timeline.add_sums(1, &mut sums);
+        sums
     }
 
     /// The entries of a second, if the timeline has it.
@@ -128,30 +132,45 @@ fn the_time_never_goes_back() {
     harness.append(NOW, &["a"]);
     harness.fold();
     assert_eq!(harness.advance(NOW - 1_000), 0);
-    let window = harness.timeline.aggregate(1);
-    assert_eq!(
-        (window.now_ms, window.aggregates.events.iter().sum::<u64>(), window.aggregates.uniques),
-        (NOW * 1_000, 1, vec![1])
-    );
+    let sums = harness.sums();
+    assert_eq!((sums.events.iter().sum::<u64>(), sums.uniques), (1, vec![1]));
 }
 
 #[test]
 fn the_timeline_switches_to_a_generation_once() {
     let mut harness = Harness::new();
-    let before = harness.reference.published();
-    harness.put(r#"{"user_metadata":{},"ts":"1970-01-01T00:00:00Z"}"#);
-    harness.switch_generation();
-    assert_eq!(harness.reference.published().take_groups(), [], "the prepared groups were taken");
-    let groups = harness.put(r#"{"user_metadata":{},"ts":"1970-01-01T00:00:01Z"}"#);
-    harness.timeline.generation = harness.reference.current();
-    harness.switch_generation();
-    assert_eq!(harness.reference.published().take_groups(), groups, "no user was grouped again");
-    harness.timeline.switch_generation(&before);
-    assert_eq!(
-        harness.timeline.aggregate(1).generation.number(),
-        2,
-        "the timeline never goes back to an older generation"
-    );
+    harness.append(NOW, &["a", "b"]);
+    harness.fold();
+    let table = r#"{"user_metadata":{"a":{"plan":"p","region":"r"}},"ts":"1970-01-01T00:00:00Z"}"#;
+    let before = harness.reference.current();
+    harness.put(table);
+    // The groups are prepared for the users; of those that are not prepared, the groups are looked up.
+    let prepared = vec![(harness.keys.user("a"), 0)];
+    harness.switch_generation(&prepared);
+    assert_eq!(harness.sums().uniques, [2, 0], "as prepared");
+    harness.switch_generation(&Vec::new());
+    assert_eq!(harness.sums().uniques, [2, 0], "no user is grouped again");
+    harness.timeline.switch_generation(&before, &[]);
+    assert_eq!(harness.timeline.generation.number(), 1, "a timeline never goes back to an older generation");
+    harness.put(&table.replace("00Z", "01Z"));
+    harness.switch_generation(&Vec::new());
+    assert_eq!(harness.sums().uniques, [1, 1], "as looked up");
+}
+
+#[test]
+fn the_growth_of_the_memory_is_reported_once() {
+    let mut harness = Harness::new();
+    let initial = harness.timeline.take_growth();
+    assert!(initial > 0);
+    assert_eq!(harness.timeline.take_growth(), 0);
+    harness.append(NOW, &["a"]);
+    harness.fold();
+    let growth = harness.timeline.take_growth();
+    assert!(growth > 0);
+    harness.advance(NOW + RETENTION);
+    let shrinkage = harness.timeline.take_growth();
+    assert!(shrinkage < 0);
+    assert_eq!((initial + growth + shrinkage).cast_unsigned(), harness.timeline.bytes());
 }
 
 #[test]
@@ -177,9 +196,9 @@ fn the_memory_of_the_seconds_is_counted_after_every_change() {
         users.iter().map(row).collect::<Vec<_>>().join(",")
     );
     harness.put(&table);
-    harness.switch_generation();
+    harness.switch_generation(&Vec::new());
     seen.push(check(&harness));
-    harness.timeline.aggregate(2);
+    harness.sums();
     seen.push(check(&harness));
     for second in [1, SKEW + 1, RETENTION, RETENTION + 1] {
         harness.advance(NOW + second);

@@ -2,7 +2,7 @@
 
 use crate::prefetch::prefetch;
 
-/// The list is not compacted before it has this many new entries.
+/// The lists of a second in all partitions together are not compacted before they have this many new entries.
 const COMPACT_MIN: usize = 1 << 16;
 
 /// The most cells that a grid may have for each entry that it replaces. A cell is half as large as an entry, so a grid
@@ -48,6 +48,8 @@ impl UserKindCount {
 #[derive(Clone)]
 pub(crate) struct UserKindCounts {
     kinds: usize,
+    /// The list is not compacted before it has this many new entries.
+    compact_min: usize,
     /// Counts of the users from index 0 up to some index, `kinds` for each user.
     grid: Vec<u32>,
     list: Vec<UserKindCount>,
@@ -56,9 +58,10 @@ pub(crate) struct UserKindCounts {
 }
 
 impl UserKindCounts {
-    /// No events yet; later ones have one of `kinds` kinds.
-    pub(crate) fn new(kinds: usize) -> Self {
-        Self { kinds, grid: Vec::new(), list: Vec::new(), compacted: 0 }
+    /// No events yet; later ones have one of `kinds` kinds. They are a part of the events of a second, in one of
+    /// `partitions` partitions.
+    pub(crate) fn new(kinds: usize, partitions: usize) -> Self {
+        Self { kinds, compact_min: COMPACT_MIN / partitions, grid: Vec::new(), list: Vec::new(), compacted: 0 }
     }
 
     /// Prefetches the counts of a user.
@@ -78,8 +81,18 @@ impl UserKindCounts {
             *count += 1;
             return;
         }
-        self.list.push(UserKindCount::new(user, kind, 1));
-        if self.list.len() - self.compacted >= self.compacted.max(COMPACT_MIN) {
+        self.push(UserKindCount::new(user, kind, 1));
+    }
+
+    /// Adds the events of an entry for a user, who has another index here.
+    #[cfg_attr(not(feature = "internals"), allow(dead_code, reason = "only snapshots use it"))]
+    pub(crate) fn add_entry(&mut self, user: u32, entry: UserKindCount) {
+        self.push(UserKindCount::new(user, entry.kind(), entry.count()));
+    }
+
+    fn push(&mut self, entry: UserKindCount) {
+        self.list.push(entry);
+        if self.list.len() - self.compacted >= self.compacted.max(self.compact_min) {
             self.shrink_list();
         }
     }
@@ -174,7 +187,7 @@ mod tests {
     }
 
     fn of(kinds: usize, events: impl IntoIterator<Item = (u32, u8)>) -> UserKindCounts {
-        let mut counts = UserKindCounts::new(kinds);
+        let mut counts = UserKindCounts::new(kinds, 1);
         events.into_iter().for_each(|(user, kind)| counts.add(user, kind));
         counts
     }
@@ -250,7 +263,7 @@ mod tests {
     fn a_full_count_continues_in_a_second_entry() {
         let sealed = |first, second| {
             let list = vec![UserKindCount::new(1, 0, first), UserKindCount::new(1, 0, second)];
-            let mut counts = UserKindCounts { list, ..UserKindCounts::new(1) };
+            let mut counts = UserKindCounts { list, ..UserKindCounts::new(1, 1) };
             counts.seal();
             entries(&counts)
         };
@@ -260,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_full_count_of_the_grid_continues_in_the_list() {
-        let mut counts = UserKindCounts { grid: vec![0, COUNT_MAX as u32 - 1], ..UserKindCounts::new(1) };
+        let mut counts = UserKindCounts { grid: vec![0, COUNT_MAX as u32 - 1], ..UserKindCounts::new(1, 1) };
         (0..3).for_each(|_| counts.add(1, 0));
         assert_eq!(entries(&counts), [(1, 0, COUNT_MAX), (1, 0, 1), (1, 0, 1)]);
         counts.fill_grid(1);
@@ -277,7 +290,7 @@ mod tests {
             kinds in 1..=3_u8,
             parts in prop::collection::vec((1..200_000_u32, 1..200_000_usize, any::<bool>()), 1..4),
         ) {
-            let (mut counts, mut expected) = (UserKindCounts::new(kinds.into()), BTreeMap::new());
+            let (mut counts, mut expected) = (UserKindCounts::new(kinds.into(), 1), BTreeMap::new());
             for (users, events, is_sealed) in parts {
                 for i in 0..events as u32 {
                     let (user, kind) = (i.wrapping_mul(0x9e37_79b9) % users, (i % u32::from(kinds)) as u8);

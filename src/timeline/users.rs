@@ -1,129 +1,84 @@
-//! The users who have been seen within the retention.
+//! The users of a partition who have been seen within the retention.
 
 use crate::key::UserKey;
 use crate::timeline::free_indices::FreeIndices;
-use crate::timeline::key_index::KeyIndex;
+use crate::timeline::live_second::LiveSecond;
 use crate::timeline::segmented_vec::SegmentedVec;
+use crate::timeline::user_cells::{Position, UserCell, UserCells};
+use crate::timeline::user_kind_counts::UserKindCounts;
 
-/// No second: it is before every other.
-pub(crate) const NEVER: i64 = i64::MIN;
+/// Users whose cells are prefetched before the first of them is used.
+const PREFETCH_AHEAD: u32 = 16;
 
-/// The users by index. An index is reused only when nothing refers to it any more.
+/// The users by key and by index. An index is reused only when nothing refers to it any more.
 pub(crate) struct Users {
-    indices: KeyIndex,
-    states: SegmentedVec<User>,
-    /// Each user's group under the timeline's generation. It is kept apart from `states` because recounts read only
-    /// this.
+    cells: UserCells,
+    /// A copy of each user's group, by index. It is small because recounts and scans read only this.
     groups: SegmentedVec<u32>,
     /// The lowest free index is reused first. So free indices gather at the end, where [`trim`](Self::trim) removes
     /// them.
     free: FreeIndices,
 }
 
-struct User {
-    key: UserKey,
-    /// The last second up to the clock in which they have an event. They are counted in the `last_seen` of that second.
-    last_seen: i64,
-    /// The last second in which they have an event, seconds ahead of the clock included; [`NEVER`] for a free index.
-    last_event: i64,
-}
-
 impl Users {
     pub(crate) fn new() -> Self {
-        Self {
-            indices: KeyIndex::new(),
-            states: SegmentedVec::new(),
-            groups: SegmentedVec::new(),
-            free: FreeIndices::new(),
-        }
+        Self { cells: UserCells::new(), groups: SegmentedVec::new(), free: FreeIndices::new() }
     }
 
-    /// The user's index, if the user is known.
+    /// Prefetches what [`note_event`](Self::note_event) will read.
     #[inline]
-    pub(crate) fn find(&self, key: UserKey) -> Option<u32> {
-        self.indices.find(key.hash64(), |user| self.states[user].key == key)
+    pub(crate) fn prefetch(&self, key: UserKey) {
+        self.cells.prefetch(key);
     }
 
-    /// [`find`](Self::find) for many keys at once. The results are the first elements of `found`. `prefetch` is called
-    /// with each index that will probably be found.
-    ///
-    /// Each step of a lookup needs memory whose address the step before has read. So each step is done for all keys
-    /// before the next step, and prefetches its memory: the waits overlap.
+    /// Records an event of a user in a second; returns the user's cell. A new user gets the group that `group_of`
+    /// returns.
     #[inline]
-    pub(crate) fn find_all<const N: usize>(
-        &self,
-        keys: impl Iterator<Item = UserKey> + Clone,
-        found: &mut [Option<u32>; N],
-        prefetch: impl Fn(u32),
-    ) {
-        keys.clone().for_each(|key| self.indices.prefetch(key.hash64()));
-        for (found, key) in found.iter_mut().zip(keys.clone()) {
-            *found = self.indices.probable_index(key.hash64());
-            if let Some(user) = *found {
-                self.states.prefetch(user);
-                self.groups.prefetch(user);
-                prefetch(user);
-            }
-        }
-        for (found, key) in found.iter_mut().zip(keys) {
-            if found.is_some_and(|user| self.states[user].key != key) {
-                *found = self.find(key);
-            }
-        }
-    }
-
-    /// Records that a known user has an event in second `secs`.
-    #[inline]
-    pub(crate) fn note_event(&mut self, user: u32, secs: i64) {
-        let state = &mut self.states[user];
-        debug_assert_ne!(state.last_event, NEVER, "user index {user} is in use");
-        state.last_event = state.last_event.max(secs);
-    }
-
-    /// The index of a user who has an event in second `secs`. A new user gets the group that `group_of` returns.
-    pub(crate) fn get_or_insert(&mut self, key: UserKey, secs: i64, group_of: impl FnOnce(UserKey) -> u32) -> u32 {
-        if let Some(user) = self.find(key) {
-            self.note_event(user, secs);
-            return user;
-        }
-        let state = User { key, last_seen: NEVER, last_event: secs };
-        let group = group_of(key);
-        let user = match self.free.take_lowest() {
-            Some(user) => {
-                (self.states[user], self.groups[user]) = (state, group);
-                user
-            }
-            None => {
-                self.groups.push(group);
-                self.states.push(state)
-            }
+    pub(crate) fn note_event(
+        &mut self,
+        key: UserKey,
+        second: LiveSecond,
+        group_of: impl FnOnce(UserKey) -> u32,
+    ) -> &mut UserCell {
+        let position = match self.cells.position(key) {
+            Some(position) => position,
+            None => self.insert(key, second, group_of(key)),
         };
-        self.indices.insert(key.hash64(), user);
+        let user = self.cells.at(position);
+        user.note_event(second);
         user
     }
 
-    /// Makes second `secs`, which is not ahead of the clock, the user's last second if it is later than that. Returns
-    /// the last second until now in that case.
-    #[inline]
-    pub(crate) fn advance_last_seen(&mut self, user: u32, secs: i64) -> Option<i64> {
-        let state = &mut self.states[user];
-        debug_assert!(secs <= state.last_event, "the user has an event in second {secs}");
-        (state.last_seen < secs).then(|| std::mem::replace(&mut state.last_seen, secs))
+    #[cold]
+    fn insert(&mut self, key: UserKey, second: LiveSecond, group: u32) -> Position {
+        let user = match self.free.take_lowest() {
+            Some(user) => {
+                self.groups[user] = group;
+                user
+            }
+            None => self.groups.push(group),
+        };
+        self.cells.insert(UserCell::new(key, user, group, second))
     }
 
-    /// Second `secs`, in which the user has an event, leaves the retention; all earlier seconds have left it before.
+    /// The cell of a user index that is in use.
+    #[inline]
+    pub(crate) fn cell(&mut self, user: u32) -> &mut UserCell {
+        self.cells.cell(user)
+    }
+
+    /// Second `second`, in which the user has an event, leaves the retention; all earlier seconds have left it before.
     /// The user is removed unless they have an event in a later second.
-    pub(crate) fn expire(&mut self, user: u32, secs: i64) {
-        let state = &mut self.states[user];
-        if state.last_event == NEVER {
+    pub(crate) fn expire(&mut self, user: u32, second: LiveSecond) {
+        if self.free.contains(user) {
             return; // removed with an earlier entry of this second
         }
-        if state.last_seen <= secs {
-            state.last_seen = NEVER;
+        let cell = self.cells.cell(user);
+        if !second.is_before(cell.last_seen) {
+            cell.last_seen = LiveSecond::NEVER;
         }
-        if state.last_event <= secs {
-            state.last_event = NEVER;
-            self.indices.remove(state.key.hash64(), user);
+        if !second.is_before(cell.last_event) {
+            self.cells.remove(user);
             self.free.insert(user);
         }
     }
@@ -131,13 +86,24 @@ impl Users {
     /// Removes the highest indices as far as they are free. The second that is being expired may still name a free
     /// index, so this must come after [`expire`](Self::expire) of all its users.
     pub(crate) fn trim(&mut self) {
-        while let Some(last) = self.states.len().checked_sub(1)
+        while let Some(last) = self.groups.len().checked_sub(1)
             && self.free.remove(last)
         {
-            self.states.pop();
             self.groups.pop();
+            self.cells.pop_index();
         }
-        debug_assert_eq!(self.states.len(), self.groups.len());
+        debug_assert_eq!(self.groups.len(), self.cells.indices());
+    }
+
+    /// Calls `visit` with the index of each entry of a second.
+    pub(crate) fn for_each_of(&mut self, counts: &UserKindCounts, mut visit: impl FnMut(&mut Self, u32)) {
+        let mut ahead = counts.iter().skip(PREFETCH_AHEAD as usize);
+        for entry in counts.iter() {
+            if let Some(ahead) = ahead.next() {
+                self.cells.prefetch_index(ahead.user());
+            }
+            visit(self, entry.user());
+        }
     }
 
     #[inline]
@@ -152,22 +118,23 @@ impl Users {
 
     /// Users who have an event within the retention or ahead of the clock.
     pub(crate) fn len(&self) -> usize {
-        (self.states.len() - self.free.len()) as usize
+        (self.groups.len() - self.free.len()) as usize
     }
 
     /// Indices, the free ones included.
     pub(crate) fn indices(&self) -> usize {
-        self.states.len() as usize
+        self.groups.len() as usize
     }
 
     /// Memory that the users occupy, together with what the next new user may allocate at once; O(1).
     pub(crate) fn bytes(&self) -> usize {
-        self.indices.bytes(self.len()) + self.states.bytes() + self.groups.bytes() + self.free.bytes()
+        self.cells.bytes(self.len()) + self.groups.bytes() + self.free.bytes()
     }
 
-    /// The keys of the indices from `from` on, at most `max` keys. For a free index it is the key of its last user.
+    /// The keys of the indices from `from` on, at most `max` keys; [`UserKey::ZERO`] for a free index.
     pub(crate) fn keys(&self, from: u32, max: u32) -> Vec<UserKey> {
-        (from..self.states.len().min(from.saturating_add(max))).map(|user| self.states[user].key).collect()
+        let indices = from..self.groups.len().min(from.saturating_add(max));
+        indices.map(|user| self.cells.key(user).unwrap_or(UserKey::ZERO)).collect()
     }
 
     /// Gives every user a new group. It is the prepared one if that was computed for the user who has the index now,
@@ -177,21 +144,25 @@ impl Users {
         &mut self,
         prepared: &[(UserKey, u32)],
         group_of: impl Fn(UserKey) -> u32,
-        mut on_seen: impl FnMut(i64, u32),
+        mut on_seen: impl FnMut(LiveSecond, u32),
     ) {
-        for user in 0..self.states.len() {
-            let state = &self.states[user];
-            if state.last_event == NEVER {
+        let indices = self.groups.len();
+        for user in 0..indices {
+            if user + PREFETCH_AHEAD < indices {
+                self.cells.prefetch_index(user + PREFETCH_AHEAD);
+            }
+            if !self.cells.has_cell(user) {
                 continue;
             }
-            let group = match prepared.get(user as usize) {
-                Some((key, group)) if *key == state.key => *group,
-                _ => group_of(state.key),
+            let cell = self.cells.cell(user);
+            cell.group = match prepared.get(user as usize) {
+                Some((key, group)) if *key == cell.key => *group,
+                _ => group_of(cell.key),
             };
-            self.groups[user] = group;
-            if state.last_seen != NEVER {
-                on_seen(state.last_seen, group);
+            if cell.last_seen != LiveSecond::NEVER {
+                on_seen(cell.last_seen, cell.group);
             }
+            self.groups[user] = cell.group;
         }
     }
 }
@@ -205,94 +176,94 @@ mod tests {
         HashKeys::from_seed(&[3; 32]).user(&n.to_string())
     }
 
+    fn second(secs: i64) -> LiveSecond {
+        LiveSecond::new(secs)
+    }
+
+    /// Records an event; returns the index of the user.
+    fn note(users: &mut Users, n: u32, secs: i64, group: u32) -> u32 {
+        users.note_event(key(n), second(secs), |_| group).index()
+    }
+
     #[test]
     fn a_user_keeps_the_index_until_their_last_second_with_an_event_expires() {
         let mut users = Users::new();
-        let user = users.get_or_insert(key(1), 10, |_| 4);
-        assert_eq!(users.advance_last_seen(user, 10), Some(NEVER));
-        assert_eq!(users.get_or_insert(key(1), 20, |_| unreachable!()), user); // ahead of the clock
-        users.expire(user, 10);
+        let user = note(&mut users, 1, 10, 4);
+        assert_eq!(users.cell(user).advance_last_seen(second(10)), Some(LiveSecond::NEVER));
+        let ahead = users.note_event(key(1), second(20), |_| unreachable!());
+        assert_eq!(ahead.index(), user);
+        users.expire(user, second(10));
         assert_eq!(users.len(), 1);
-        assert_eq!(users.get_or_insert(key(2), 11, |_| 5), user + 1, "the index of user 1 is not free");
-        assert_eq!(users.advance_last_seen(user, 20), Some(NEVER), "second 10 has expired");
-        users.expire(user, 20);
-        users.expire(user, 20);
+        assert_eq!(note(&mut users, 2, 11, 5), user + 1, "the index of user 1 is not free");
+        assert_eq!(
+            users.cell(user).advance_last_seen(second(20)),
+            Some(LiveSecond::NEVER),
+            "second 10 has expired"
+        );
+        users.expire(user, second(20));
+        users.expire(user, second(20));
         assert_eq!((users.len(), users.free.len()), (1, 1));
-        assert_eq!(users.get_or_insert(key(3), 21, |_| 6), user, "the index is free now");
+        assert_eq!(note(&mut users, 3, 21, 6), user, "the index is free now");
         assert_eq!((users.group(user), users.group(user + 1)), (6, 5));
+        assert_eq!((users.cell(user).group, users.cell(user + 1).group), (6, 5));
     }
 
     #[test]
     fn last_seen_only_grows() {
         let mut users = Users::new();
-        let user = users.get_or_insert(key(1), 10, |_| 0);
-        assert_eq!(users.advance_last_seen(user, 10), Some(NEVER));
-        assert_eq!(users.advance_last_seen(user, 9), None);
-        assert_eq!(users.advance_last_seen(user, 10), None);
-        users.note_event(user, 12);
-        assert_eq!(users.advance_last_seen(user, 12), Some(10));
+        let user = note(&mut users, 1, 10, 0);
+        assert_eq!(users.cell(user).advance_last_seen(second(10)), Some(LiveSecond::NEVER));
+        assert_eq!(users.cell(user).advance_last_seen(second(9)), None);
+        assert_eq!(users.cell(user).advance_last_seen(second(10)), None);
+        note(&mut users, 1, 12, 0);
+        assert_eq!(users.cell(user).advance_last_seen(second(12)), Some(second(10)));
     }
 
     #[test]
     fn regrouping_uses_a_prepared_group_only_for_the_same_user() {
         let mut users = Users::new();
-        for n in 0..4 {
-            let user = users.get_or_insert(key(n), 10, |_| 0);
+        for n in 0..5 {
+            let user = note(&mut users, n, 10, 0);
             if n < 3 {
-                users.advance_last_seen(user, 10);
+                users.cell(user).advance_last_seen(second(10));
             }
         }
+        users.expire(4, second(10));
         let prepared = [(key(0), 7), (key(9), 7)];
         let mut seen = vec![];
         users.regroup(&prepared, |_| 1, |second, group| seen.push((second, group)));
         assert_eq!((0..4).map(|user| users.group(user)).collect::<Vec<_>>(), [7, 1, 1, 1]);
-        assert_eq!(seen, [(10, 7), (10, 1), (10, 1)]);
+        assert_eq!((0..4).map(|user| users.cell(user).group).collect::<Vec<_>>(), [7, 1, 1, 1]);
+        assert_eq!(seen, [(second(10), 7), (second(10), 1), (second(10), 1)]);
     }
 
     #[test]
     fn removed_users_occupy_no_cells() {
         let mut users = Users::new();
-        for n in 0..100_000 {
-            users.get_or_insert(key(n), 10, |_| 0);
-        }
-        assert!(users.indices.cells() >= 100_000);
-        for user in 0..100_000 {
-            users.expire(user, 10);
-        }
+        (0..100_000).for_each(|n| _ = note(&mut users, n, 10, 0));
+        assert!(users.cells.cells() >= 100_000);
+        (0..100_000).for_each(|user| users.expire(user, second(10)));
         assert_eq!(users.len(), 0);
-        assert!(users.indices.cells() <= 256 * 16, "{}", users.indices.cells());
-        assert_eq!(users.keys(99_999, 10).len(), 1);
-    }
-
-    #[test]
-    fn many_keys_are_found_at_once() {
-        let mut users = Users::new();
-        (0..1_000).for_each(|n| _ = users.get_or_insert(key(n), 10, |_| 0));
-        let mut found = [None; 4];
-        users.find_all([999, 2_000, 0].map(key).into_iter(), &mut found, |_| {});
-        assert_eq!(found, [Some(999), None, Some(0), None]);
-        // The probable index of this key belongs to another key.
-        users.states[999].key = key(3_000);
-        users.find_all([999].map(key).into_iter(), &mut found, |_| {});
-        assert_eq!(found[0], None);
+        assert_eq!(users.cells.cells(), Users::new().cells.cells());
+        assert_eq!(users.keys(99_999, 10), [UserKey::ZERO]);
     }
 
     #[test]
     fn the_lowest_free_index_is_reused_first_and_the_highest_are_removed() {
         let mut users = Users::new();
         for n in 0..10 {
-            users.get_or_insert(key(n), if n == 6 { 11 } else { 10 }, |_| 0);
+            note(&mut users, n, if n == 6 { 11 } else { 10 }, 0);
         }
         for user in [9, 2, 4, 1, 8, 7, 0, 3, 5, 6] {
-            users.expire(user, 10);
+            users.expire(user, second(10));
         }
         users.trim();
-        assert_eq!((users.states.len(), users.groups.len(), users.free.len(), users.len()), (7, 7, 6, 1));
+        assert_eq!((users.indices(), users.free.len(), users.len()), (7, 6, 1));
         assert_eq!(users.keys(0, 100).len(), 7);
-        assert_eq!([users.get_or_insert(key(20), 12, |_| 0), users.get_or_insert(key(21), 12, |_| 0)], [0, 1]);
-        users.expire(6, 11);
+        assert_eq!([note(&mut users, 20, 12, 0), note(&mut users, 21, 12, 0)], [0, 1]);
+        users.expire(6, second(11));
         users.trim();
-        assert_eq!((users.states.len(), users.free.len(), users.len()), (2, 0, 2));
-        assert_eq!(users.get_or_insert(key(22), 12, |_| 0), 2);
+        assert_eq!((users.indices(), users.free.len(), users.len()), (2, 0, 2));
+        assert_eq!(note(&mut users, 22, 12, 0), 2);
     }
 }

@@ -2,13 +2,15 @@
 
 use crate::sync::reclaim::pin;
 use crate::window::chunk::Record;
-use crate::window::ring::Ring;
-use crate::window::shards::Window;
+use crate::window::ring::Window;
 use std::ops::RangeInclusive;
 
 /// The read offsets of the single consumer. Only one thread at a time has it, because it is behind the timeline's lock.
 pub(crate) struct WindowConsumer {
-    shards: Box<[Offsets]>,
+    /// For each slot, the sequence up to which it is folded.
+    folded: Box<[u64]>,
+    /// For each slot, a bit: set if the slot was marked and is not folded yet.
+    pending: Box<[u64]>,
 }
 
 /// The result of a drain.
@@ -20,24 +22,15 @@ pub(crate) struct Drained {
     pub(crate) has_more: bool,
 }
 
-/// The read offsets of one shard.
-struct Offsets {
-    /// For each slot, the sequence up to which it is folded.
-    folded: Box<[u64]>,
-    /// For each slot, a bit: set if the slot was marked and is not folded yet.
-    pending: Box<[u64]>,
-}
-
 impl WindowConsumer {
     pub(crate) fn new(window: &Window) -> Self {
-        let slots = window.slots();
-        let offsets = || Offsets { folded: vec![0; slots].into(), pending: vec![0; slots.div_ceil(64)].into() };
-        Self { shards: window.shards.iter().map(|_| offsets()).collect() }
+        let slots = window.len();
+        Self { folded: vec![0; slots].into(), pending: vec![0; slots.div_ceil(64)].into() }
     }
 
     /// The memory of the consumer of a window.
-    pub(crate) fn bytes_for(shards: usize, slots: usize) -> usize {
-        shards * (slots * size_of::<u64>() + slots.div_ceil(8))
+    pub(crate) fn bytes_for(slots: usize) -> usize {
+        slots * size_of::<u64>() + slots.div_ceil(8)
     }
 
     /// Passes the records of the `live` seconds to `sink` and unlinks them: every record that was published before this
@@ -50,25 +43,21 @@ impl WindowConsumer {
         limit: u64,
         mut sink: impl FnMut(i64, &[Record]),
     ) -> Drained {
-        debug_assert_eq!(self.shards.len(), window.shards.len(), "the consumer of another window");
+        debug_assert_eq!(self.folded.len(), window.len(), "the consumer of another window");
         debug_assert!(live.start() <= live.end(), "no second is live: {live:?}");
         let mut drained = Drained::default();
         // All marks are taken first, so that a drain that stops at its limit leaves them for the next drain.
-        for (ring, offsets) in window.shards.iter().zip(&mut self.shards) {
-            ring.dirty.take(|word, bits| offsets.pending[word] |= bits);
-        }
-        for (ring, offsets) in window.shards.iter().zip(&mut self.shards) {
-            for word in 0..offsets.pending.len() {
-                let mut bits = offsets.pending[word];
-                while bits != 0 {
-                    if drained.records >= limit {
-                        drained.has_more = true;
-                        return drained;
-                    }
-                    let index = word * 64 + bits.trailing_zeros() as usize;
-                    bits &= bits - 1;
-                    drained.records += offsets.fold(ring, index, live, &mut sink);
+        window.dirty.take(|word, bits| self.pending[word] |= bits);
+        for word in 0..self.pending.len() {
+            let mut bits = self.pending[word];
+            while bits != 0 {
+                if drained.records >= limit {
+                    drained.has_more = true;
+                    return drained;
                 }
+                let index = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                drained.records += self.fold(window, index, live, &mut sink);
             }
         }
         drained
@@ -76,31 +65,23 @@ impl WindowConsumer {
 
     /// Empties the slots of `seconds`, which are over. Returns the number of records that were dropped without a fold.
     pub(crate) fn clear(&mut self, window: &Window, seconds: RangeInclusive<i64>) -> u64 {
-        debug_assert_eq!(self.shards.len(), window.shards.len(), "the consumer of another window");
+        debug_assert_eq!(self.folded.len(), window.len(), "the consumer of another window");
         let newest = *seconds.end();
         // As many seconds as the ring has slots: they visit every slot once.
-        let oldest = (*seconds.start()).max(newest.saturating_sub(window.slots() as i64 - 1));
-        let mut dropped = 0;
-        for (ring, offsets) in window.shards.iter().zip(&mut self.shards) {
-            for second in oldest..=newest {
-                dropped += offsets.clear(ring, ring.slot_index(second), newest);
-            }
-        }
-        dropped
+        let oldest = (*seconds.start()).max(newest.saturating_sub(window.len() as i64 - 1));
+        (oldest..=newest).map(|second| self.clear_slot(window, window.slot_index(second), newest)).sum()
     }
-}
 
-impl Offsets {
     /// Folds one slot. Returns the number of records that it had after the offset.
     fn fold(
         &mut self,
-        ring: &Ring,
+        window: &Window,
         index: usize,
         live: &RangeInclusive<i64>,
         sink: &mut impl FnMut(i64, &[Record]),
     ) -> u64 {
         let guard = pin();
-        let Some(list) = ring.slot(index).snapshot(&guard) else {
+        let Some(list) = window.slot(index).snapshot(&guard) else {
             self.set_folded(index, 0);
             return 0;
         };
@@ -110,7 +91,7 @@ impl Offsets {
         }
         if second < *live.start() {
             drop(guard);
-            return self.clear(ring, index, second);
+            return self.clear_slot(window, index, second);
         }
         let (from, to) = (self.folded[index], list.sequence());
         debug_assert!(from <= to, "the sequence of a list never decreases");
@@ -118,19 +99,19 @@ impl Offsets {
         self.set_folded(index, to);
         // If an append came in between, the list stays until the next fold of the slot. The offset separates its new
         // chunks from the folded ones.
-        ring.slot(index).retire(&list);
+        window.slot(index).retire(&list);
         to - from
     }
 
     /// Empties the slot if its second is not after `newest`. Returns the number of records that were never folded.
-    fn clear(&mut self, ring: &Ring, index: usize, newest: i64) -> u64 {
+    fn clear_slot(&mut self, window: &Window, index: usize, newest: i64) -> u64 {
         let guard = pin();
-        match ring.slot(index).snapshot(&guard) {
+        match window.slot(index).snapshot(&guard) {
             Some(list) if list.second() <= newest => {
                 debug_assert!(self.folded[index] <= list.sequence(), "the sequence of a list never decreases");
                 let unfolded = list.sequence() - self.folded[index];
                 // If an append came in between, it has marked the slot again or will do so, and the fold returns here.
-                if ring.slot(index).clear(&list) {
+                if window.slot(index).clear(&list) {
                     self.set_folded(index, 0);
                 } else {
                     self.folded[index] = list.sequence();

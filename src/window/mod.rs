@@ -1,17 +1,16 @@
-//! The lock-free window: rings of per-second slots.
+//! The lock-free window: a ring of per-second slots. Each partition of the users has one.
 //!
 //! ```text
-//! Window ── shard 0 ── Ring ── slot 0   head ─> chunk ─> chunk ─> null     (one second's batches, newest first)
-//!        │                  ├─ slot 1   head ─> null
-//!        │                  └─ ...      slot = second mod slots
-//!        └─ shard 1 ── ...
+//! Window ── slot 0   head ─> chunk ─> chunk ─> null     (one second's batches, newest first)
+//!        ├─ slot 1   head ─> null
+//!        └─ ...      slot = second mod slots
 //! ```
 //!
 //! A slot is one atomic word: the address of its newest chunk, or null. A chunk is immutable once that address is
 //! published, and it has the second that it belongs to. So the second and the data of a slot change in the same
 //! compare-and-swap and never disagree. Three operations change a slot, each by one compare-and-swap of that word:
 //!
-//! - [`append`](Window::append) puts a chunk on top. If the slot still has an older second, because the ring has
+//! - [`append`](Appends::append) puts a chunk on top. If the slot still has an older second, because the ring has
 //!   wrapped, the same swap unlinks the list of that second, and the thread that swapped retires the list.
 //! - A fold replaces the list that it has read by an empty chunk (`Slot::retire`).
 //! - The janitor empties a slot whose second is over (`Slot::clear`).
@@ -25,9 +24,8 @@ pub(crate) mod chunk;
 mod consumer;
 mod dirty;
 mod ring;
-mod shards;
 pub(crate) mod slot;
 
 pub(crate) use consumer::{Drained, WindowConsumer};
-pub(crate) use shards::Window;
+pub(crate) use ring::Window;
 pub(crate) use slot::Appended;

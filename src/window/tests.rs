@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 const ALL: std::ops::RangeInclusive<i64> = i64::MIN..=i64::MAX;
 
 fn append(window: &Window, second: i64, records: &[Record]) -> Appended {
-    window.append(0, second, records.into())
+    window.append(second, records.into())
 }
 
 /// The records of one drain by second, sorted.
@@ -28,10 +28,10 @@ fn drain(
 
 #[test]
 fn each_record_is_drained_once_with_its_second() {
-    let window = Window::new(2, 8);
+    let window = Window::new(8);
     let mut consumer = WindowConsumer::new(&window);
     append(&window, 5, &[1, 2]);
-    window.append(1, 5, [3].into());
+    append(&window, 5, &[3]);
     append(&window, 6, &[4]);
     assert_eq!(drain(&mut consumer, &window, ALL), [(5, vec![1, 2, 3]), (6, vec![4])].into());
     assert_eq!(drain(&mut consumer, &window, ALL), BTreeMap::new());
@@ -41,7 +41,7 @@ fn each_record_is_drained_once_with_its_second() {
 
 #[test]
 fn a_wrap_replaces_the_old_second_and_refuses_it_afterwards() {
-    let window = Window::new(1, 4);
+    let window = Window::new(4);
     let mut consumer = WindowConsumer::new(&window);
     assert_eq!(append(&window, 3, &[1]), Appended::Stored);
     assert_eq!(append(&window, 7, &[2]), Appended::Stored);
@@ -53,7 +53,7 @@ fn a_wrap_replaces_the_old_second_and_refuses_it_afterwards() {
 
 #[test]
 fn seconds_before_the_epoch_have_slots_too() {
-    let window = Window::new(1, 4);
+    let window = Window::new(4);
     let mut consumer = WindowConsumer::new(&window);
     for second in -2..2 {
         assert_eq!(append(&window, second, &[second as u128]), Appended::Stored);
@@ -64,7 +64,7 @@ fn seconds_before_the_epoch_have_slots_too() {
 
 #[test]
 fn every_published_record_is_accounted_for_once() {
-    let window = Window::new(1, 4);
+    let window = Window::new(4);
     let mut consumer = WindowConsumer::new(&window);
     let mut drain = |live| consumer.drain(&window, &live, u64::MAX, |_, _| {});
     append(&window, 3, &[1, 2]);
@@ -110,7 +110,7 @@ fn a_list_is_unlinked_only_if_no_chunk_was_appended_since_it_was_read() {
 
 #[test]
 fn a_second_ahead_of_the_live_ones_stays_pending() {
-    let window = Window::new(1, 8);
+    let window = Window::new(8);
     let mut consumer = WindowConsumer::new(&window);
     append(&window, 5, &[1]);
     assert_eq!(drain(&mut consumer, &window, 0..=4), BTreeMap::new());
@@ -121,10 +121,10 @@ fn a_second_ahead_of_the_live_ones_stays_pending() {
 #[test]
 fn a_limit_ends_a_drain_and_loses_no_record() {
     for limit in [4, 6] {
-        let window = Window::new(2, 8);
+        let window = Window::new(8);
         let mut consumer = WindowConsumer::new(&window);
         for second in 0..6 {
-            window.append(second as usize, second, [1, 2, 3].into());
+            window.append(second, [1, 2, 3].into());
         }
         let mut seen = vec![];
         let mut drains = 0;
@@ -143,10 +143,10 @@ fn a_limit_ends_a_drain_and_loses_no_record() {
 
 #[test]
 fn a_jump_of_the_clock_clears_every_slot_and_leaves_no_mark() {
-    let window = Window::new(2, 4);
+    let window = Window::new(4);
     let mut consumer = WindowConsumer::new(&window);
     for second in 0..4 {
-        window.append(second as usize, second, [1].into());
+        window.append(second, [1].into());
     }
     assert_eq!(consumer.clear(&window, -1_000..=3), 4);
     assert_eq!(consumer.drain(&window, &ALL, u64::MAX, |_, _| unreachable!()), Drained::default());
@@ -155,12 +155,12 @@ fn a_jump_of_the_clock_clears_every_slot_and_leaves_no_mark() {
 
 #[test]
 fn a_million_chunks_are_dropped_without_recursion() {
-    let window = Window::new(1, 1);
+    let window = Window::new(1);
     for record in 0..1_000_000 {
         append(&window, 1, &[record]);
     }
     drop(window);
-    let window = Window::new(1, 1);
+    let window = Window::new(1);
     for record in 0..1_000_000 {
         append(&window, 1, &[record]);
     }
@@ -179,7 +179,7 @@ fn no_record_is_lost_or_doubled_under_concurrent_folds() {
     const WRITERS: usize = 4;
     const BATCHES: i64 = 50_000;
     const BATCHES_A_SECOND: i64 = 100;
-    let window = Window::new(2, 64);
+    let window = Window::new(64);
     let folded = Mutex::new((WindowConsumer::new(&window), BTreeMap::<(i64, Record), u32>::new()));
     let progress: Vec<AtomicI64> = (0..WRITERS).map(|_| AtomicI64::new(0)).collect();
     let now = || progress.iter().map(|batches| batches.load(Ordering::Acquire)).min().unwrap() / BATCHES_A_SECOND;
@@ -205,7 +205,7 @@ fn no_record_is_lost_or_doubled_under_concurrent_folds() {
             let second = second + batch % 8 - 4;
             let records: Vec<Record> =
                 (0..batch % 3 + 1).map(|i| ((writer as i64) << 40 | batch << 2 | i) as u128).collect();
-            assert_eq!(window.append(writer, second, records.clone().into()), Appended::Stored);
+            assert_eq!(window.append(second, records.clone().into()), Appended::Stored);
             stored.extend(records.into_iter().map(|record| (second, record)));
             progress[writer].store(batch + 1, Ordering::Release);
         }

@@ -64,7 +64,7 @@ pub(crate) fn client(dedup: DedupBackend) -> Client {
 pub(crate) fn client_with(dedup: DedupBackend, change: impl FnOnce(&mut EngineConfig)) -> Client {
     let mut config = EngineConfig::default();
     config.dedup = dedup;
-    (config.retention_secs, config.max_skew_secs, config.shards) = (2, 1, 1);
+    (config.retention_secs, config.max_skew_secs, config.partitions) = (2, 1, 1);
     config.attributes = vec!["plan".to_owned()];
     change(&mut config);
     let clock = Arc::new(ManualClock::new(START_MS));

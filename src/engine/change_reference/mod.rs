@@ -4,6 +4,7 @@
 mod tests;
 
 use super::Engine;
+use super::partition::Partition;
 use crate::json::{self, Node};
 use crate::limits;
 use crate::reference::{Change, Generation, Preconditions, ReferenceError, UserGroups};
@@ -66,17 +67,20 @@ impl Engine {
         }
     }
 
-    /// The groups that `successor` puts the users in that the timeline knows. The timeline's lock is held only to copy
-    /// keys, a slice of them at a time; the lookups, most of the work, are done without it.
-    fn group_known_users(&self, successor: &Generation) -> UserGroups {
-        let mut groups = UserGroups::new();
-        loop {
-            let keys = self.lock_timeline().user_keys(groups.len() as u32, KEYS_SLICE);
-            let is_last = keys.len() < KEYS_SLICE as usize;
-            groups.extend(keys.into_iter().map(|key| (key, successor.group_of(key))));
-            if is_last {
-                return groups;
+    /// The groups that `successor` puts the users in that the timelines know, by partition. A timeline's lock is held
+    /// only to copy keys, a slice of them at a time; the lookups, most of the work, are done without it.
+    fn group_known_users(&self, successor: &Generation) -> Vec<UserGroups> {
+        let of_partition = |partition: &Partition| {
+            let mut groups = UserGroups::new();
+            loop {
+                let keys = partition.lock().user_keys(groups.len() as u32, KEYS_SLICE);
+                let is_last = keys.len() < KEYS_SLICE as usize;
+                groups.extend(keys.into_iter().map(|key| (key, successor.group_of(key))));
+                if is_last {
+                    return groups;
+                }
             }
-        }
+        };
+        self.partitions.iter().map(of_partition).collect()
     }
 }

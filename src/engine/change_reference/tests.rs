@@ -15,7 +15,7 @@ const THREADS: usize = 8;
 
 /// An engine with the attributes plan and region.
 fn engine() -> Engine {
-    let config = EngineConfig { retention_secs: 1, shards: 1, ..EngineConfig::default() };
+    let config = EngineConfig { retention_secs: 1, partitions: 1, ..EngineConfig::default() };
     Engine::new(config, ManualClock::new(DAY_MS)).unwrap()
 }
 
@@ -221,8 +221,8 @@ fn a_generation_is_published_with_the_groups_of_the_known_users() {
     engine.tick();
     let published = put(&engine, 1, &ada("pro")).unwrap();
     assert!(Arc::ptr_eq(&published, engine.reference.published().generation()));
-    assert_eq!(engine.reference.published().take_groups(), [(engine.keys.user("ada"), 1)]);
-    assert_eq!(engine.reference.published().take_groups(), [], "the groups are handed out once");
+    assert_eq!(engine.reference.published().take_groups(), [[(engine.keys.user("ada"), 1)]]);
+    assert_eq!(engine.reference.published().take_groups(), [[]; 0], "the groups are handed out once");
 }
 
 #[test]
@@ -244,10 +244,10 @@ fn a_refused_or_unchanged_table_has_no_successor() {
 
 /// Changes the table, and lets `rival` publish first: it runs while the change groups the known users.
 fn overtaken(engine: &Engine, how: Change, ms: i64, preconditions: &Preconditions, rival: impl FnOnce()) -> Outcome {
-    let timeline = engine.lock_timeline();
+    let timeline = engine.partitions[0].lock();
     std::thread::scope(|scope| {
         let overtaken = scope.spawn(|| change(engine, how, ms, &bob(), preconditions));
-        while !engine.timeline.has_waiter() {
+        while !engine.partitions[0].has_waiter() {
             std::thread::yield_now();
         }
         rival();
@@ -259,7 +259,7 @@ fn overtaken(engine: &Engine, how: Change, ms: i64, preconditions: &Precondition
 /// Publishes a table without the timeline's lock.
 fn publish(engine: &Engine, ms: i64, users: &Value) {
     let body = String::from_utf8(body(ms, users)).unwrap();
-    engine.reference.put(&body, &engine.keys, UserGroups::new());
+    engine.reference.put(&body, &engine.keys, Vec::new());
 }
 
 #[test]

@@ -148,10 +148,10 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "WEIR_WORKERS", value_name = "N", allow_negative_numbers = true)]
     pub(super) workers: Option<usize>,
 
-    /// The number of shards of the window, a power of two up to 256. Shards only reduce contention [default: one per
+    /// The number of partitions of the users, a power of two up to 256. They are folded in parallel [default: one per
     /// core].
-    #[arg(long, env = "WEIR_SHARDS", value_name = "N", allow_negative_numbers = true)]
-    pub(super) shards: Option<usize>,
+    #[arg(long, env = "WEIR_PARTITIONS", value_name = "N", allow_negative_numbers = true)]
+    pub(super) partitions: Option<usize>,
 
     /// The format of the log lines on stderr.
     #[arg(long, env = "WEIR_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]

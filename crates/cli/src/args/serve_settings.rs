@@ -48,7 +48,7 @@ impl ServeArgs {
         engine.max_batch_events = self.max_batch_events;
         engine.max_backlog_events = engine.max_backlog_events.max(self.max_batch_events.saturating_mul(2));
         engine.max_memory_bytes = budget.map(|budget| budget.engine_bytes);
-        engine.shards = self.shards.unwrap_or(engine.shards);
+        engine.partitions = self.partitions.unwrap_or(engine.partitions);
         engine.validate().map_err(|error| {
             let line = error.display_as(&option_name(error.field()));
             match self.max_memory {
@@ -162,7 +162,7 @@ mod tests {
             (&["--max-body-bytes", "0"], "max-body-bytes must be 1 to 1073741824, not 0"),
             (&["--max-body-bytes", "2GiB"], "max-body-bytes"),
             (&["--workers", "0"], "workers must be 1 to 512, not 0"),
-            (&["--shards", "3"], "power of two"),
+            (&["--partitions", "3"], "power of two"),
             (&["--log-format", "xml"], "'--log-format <FORMAT>' [possible values: text, json]"),
             (&["--no-such-flag"], "--no-such-flag"),
             (&["--max-connections", "0"], "max-connections must be 1 to 1000000, not 0"),

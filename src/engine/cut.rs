@@ -1,0 +1,125 @@
+//! The cut of an answer: one moment and one reference generation, the same in all partitions.
+
+use super::partition::Partition;
+use super::{Engine, Stage, abort_on_poison};
+use crate::clock::second_of;
+use crate::limits;
+use crate::reference::Generation;
+use crate::sync::MutexGuard;
+use crate::timeline::Timeline;
+use std::sync::{Arc, TryLockError};
+
+/// The moment and the generation that all partitions have reached. Only the thread that holds the cut's lock moves a
+/// timeline to another moment or generation. Folds need the lock of their partition only: they add records to a
+/// timeline, and no answer is wrong because of a record more.
+pub(super) struct Cut {
+    pub(super) now_ms: i64,
+    pub(super) generation: Arc<Generation>,
+}
+
+impl Cut {
+    pub(super) fn now_secs(&self) -> i64 {
+        second_of(self.now_ms)
+    }
+}
+
+impl Engine {
+    /// Calls `read` with each timeline, all at one new cut, each with nothing left to fold. Returns the cut, which
+    /// stays locked.
+    ///
+    /// An answer has all records that were published before the call, because each timeline folds them during the call.
+    pub(super) fn read_at_new_cut(&self, mut read: impl FnMut(&Cut, &mut Timeline)) -> MutexGuard<'_, Cut> {
+        self.visit_at_new_cut(|cut, partition, timeline| {
+            self.fold(partition, timeline, u64::MAX);
+            read(cut, timeline);
+            if self.memory.is_limited() {
+                self.memory.add_timeline_bytes(timeline.take_growth());
+            }
+        })
+    }
+
+    /// Advances all timelines to the clock, and switches them to the generation in force.
+    pub(super) fn advance(&self) {
+        drop(self.visit_at_new_cut(|_, _, _| {}));
+    }
+
+    /// Calls `visit` with each timeline when it has reached a new cut. The clock and the generation are read under the
+    /// lock, so neither goes back from cut to cut.
+    fn visit_at_new_cut(&self, mut visit: impl FnMut(&Cut, &Partition, &mut Timeline)) -> MutexGuard<'_, Cut> {
+        let mut cut = self.lock_cut();
+        cut.now_ms = cut.now_ms.max(self.clock.now_ms());
+        let published = self.reference.published();
+        let is_newer = published.generation().number() > cut.generation.number();
+        let prepared = if is_newer { published.take_groups() } else { Vec::new() };
+        if is_newer {
+            cut.generation = Arc::clone(published.generation());
+        }
+        for (index, partition) in self.partitions.iter().enumerate() {
+            let mut timeline = partition.lock();
+            self.advance_to(&cut, partition, &mut timeline);
+            timeline.switch_generation(&cut.generation, prepared.get(index).map_or(&[], Vec::as_slice));
+            visit(&cut, partition, &mut timeline);
+        }
+        cut
+    }
+
+    /// Advances a timeline to the moment of the cut.
+    fn advance_to(&self, cut: &Cut, partition: &Partition, timeline: &mut Timeline) {
+        let dropped = timeline.advance(&partition.window, cut.now_ms);
+        self.release_folded(timeline, dropped as usize);
+    }
+
+    /// Folds a slice of the first partition that no thread holds or waits for, from partition `first` on. Waits for
+    /// nothing.
+    pub(super) fn fold_any(&self, first: usize) {
+        let mut cut = self.try_lock_cut();
+        if let Some(cut) = &mut cut {
+            cut.now_ms = cut.now_ms.max(self.clock.now_ms());
+        }
+        let first = first % self.partitions.len();
+        for partition in self.partitions[first..].iter().chain(&self.partitions[..first]) {
+            if let Some(mut timeline) = partition.try_lock() {
+                if let Some(cut) = &cut {
+                    self.advance_to(cut, partition, &mut timeline);
+                }
+                self.fold(partition, &mut timeline, limits::FOLD_SLICE as u64);
+                return;
+            }
+        }
+    }
+
+    fn try_lock_cut(&self) -> Option<MutexGuard<'_, Cut>> {
+        match self.cut.try_lock() {
+            Ok(cut) => Some(cut),
+            Err(TryLockError::WouldBlock) => None,
+            Err(TryLockError::Poisoned(_)) => abort_on_poison(),
+        }
+    }
+
+    pub(super) fn lock_cut(&self) -> MutexGuard<'_, Cut> {
+        self.cut.lock().unwrap_or_else(|_| abort_on_poison())
+    }
+
+    /// Folds up to about `limit` records of a partition; returns whether more are left.
+    pub(super) fn fold(&self, partition: &Partition, timeline: &mut Timeline, limit: u64) -> bool {
+        let start_ms = self.clock.now_ms();
+        let fold = || timeline.fold(&partition.window, limit);
+        let drained = self.stages.timed_if(Stage::Fold, |drained| drained.records > 0, fold);
+        if !drained.has_more {
+            partition.note_full_fold(start_ms);
+        }
+        self.release_folded(timeline, drained.records as usize);
+        drained.has_more
+    }
+
+    /// Folds the records of a partition, one slice at a time so that queries can run in between.
+    pub(super) fn fold_in_slices(&self, partition: &Partition) {
+        // Enough slices for the current backlog. Records that are published meanwhile are left to the next tick, so
+        // this one ends.
+        for _ in 0..=self.backlog.in_use() / limits::FOLD_SLICE {
+            if !self.fold(partition, &mut partition.lock(), limits::FOLD_SLICE as u64) {
+                break;
+            }
+        }
+    }
+}
