@@ -62,8 +62,11 @@ pub struct EngineConfig {
     /// Request bodies, answers and the allocator's slack are only included if the resident memory of the process is
     /// [reported](crate::Engine::report_rss).
     pub max_memory_bytes: Option<usize>,
-    /// Shards of the window, a power of two. They only reduce contention.
+    /// Partitions of the users, a power of two. Each has a window and a timeline of its own, and they are folded in
+    /// parallel. No answer depends on their number.
     pub partitions: usize,
+    /// The threads of [`Maintenance`](crate::Maintenance) that fold. More threads than partitions are of no use.
+    pub fold_threads: usize,
 }
 
 impl Default for EngineConfig {
@@ -81,7 +84,8 @@ impl Default for EngineConfig {
             max_batch_events: limits::BATCH_EVENTS_DEFAULT,
             max_backlog_events: limits::BACKLOG_EVENTS_DEFAULT,
             max_memory_bytes: None,
-            partitions: cores.next_power_of_two().min(*limits::PARTITIONS.end()),
+            partitions: cores.next_power_of_two().min(limits::PARTITIONS_DEFAULT_MAX),
+            fold_threads: cores.div_ceil(2).min(limits::PARTITIONS_DEFAULT_MAX),
         }
     }
 }

@@ -30,6 +30,13 @@ pub const STALL_SLACK_SECS: u32 = 60;
 /// Partitions of the users.
 pub const PARTITIONS: RangeInclusive<usize> = 1..=256;
 
+/// The most partitions, and the most threads that fold, unless configured. A batch is split over all partitions, and
+/// with many of them little of it is left for each.
+pub const PARTITIONS_DEFAULT_MAX: usize = 16;
+
+/// Threads that fold.
+pub const FOLD_THREADS: RangeInclusive<usize> = 1..=256;
+
 /// Configured event types. A kind is one byte of a record.
 pub const EVENT_TYPES: RangeInclusive<usize> = 1..=64;
 

@@ -13,7 +13,8 @@ const TICK_PERIOD: Duration = Duration::from_millis(50);
 /// Runs an engine's housekeeping until it is dropped. The drop waits for the threads to end.
 ///
 /// The [`tick`](Engine::tick) and the [`sweep`](Engine::sweep) run about every 50 ms. With [`DedupBackend::Scc`], the
-/// sweep runs about thirty times in a dedup horizon. Each has its own thread.
+/// sweep runs about thirty times in a dedup horizon. It has its own thread. The tick has as many threads as are
+/// [configured](EngineConfig::fold_threads).
 pub struct Maintenance {
     stop: Arc<StopFlag>,
     threads: Vec<JoinHandle<()>>,
@@ -32,12 +33,22 @@ impl Maintenance {
     /// If the system cannot create a thread.
     pub fn start(engine: &Arc<Engine>) -> io::Result<Self> {
         let mut maintenance = Self { stop: Arc::default(), threads: Vec::new() };
-        maintenance.every(TICK_PERIOD, "weir-tick", engine, Engine::tick)?;
+        let threads = engine.config().fold_threads.min(engine.config().partitions);
+        for thread in 0..threads {
+            let fold = move |engine: &Engine| engine.tick_share(thread, threads);
+            maintenance.every(TICK_PERIOD, &format!("weir-fold-{thread}"), engine, fold)?;
+        }
         maintenance.every(sweep_period(engine.config()), "weir-sweep", engine, Engine::sweep)?;
         Ok(maintenance)
     }
 
-    fn every(&mut self, period: Duration, name: &str, engine: &Arc<Engine>, work: fn(&Engine)) -> io::Result<()> {
+    fn every(
+        &mut self,
+        period: Duration,
+        name: &str,
+        engine: &Arc<Engine>,
+        work: impl Fn(&Engine) + Send + 'static,
+    ) -> io::Result<()> {
         let (engine, stop) = (engine.clone(), self.stop.clone());
         let run = move || {
             while !stop.wait(period) {

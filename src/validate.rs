@@ -21,6 +21,7 @@ impl EngineConfig {
         within("max_batch_events", self.max_batch_events, &limits::BATCH_EVENTS)?;
         within("max_backlog_events", self.max_backlog_events, &(self.max_batch_events..=usize::MAX / 2))?;
         within("partitions", self.partitions, &limits::PARTITIONS)?;
+        within("fold_threads", self.fold_threads, &limits::FOLD_THREADS)?;
         if !self.partitions.is_power_of_two() {
             return Err(ConfigError::new("partitions", format!(" must be a power of two, not {}", self.partitions)));
         }
@@ -129,6 +130,7 @@ mod tests {
         assert!(error(|c| c.max_backlog_events = 99_999).starts_with("max_backlog_events must be 100000 to"));
         assert_eq!(error(|c| c.partitions = 3), "partitions must be a power of two, not 3");
         assert!(error(|c| c.partitions = 0).starts_with("partitions"));
+        assert!(error(|c| c.fold_threads = 0).starts_with("fold_threads"));
         assert_eq!(
             error(|c| (c.dedup, c.dedup_capacity) = (DedupBackend::Scc, Some(1))),
             "dedup_capacity needs the dedup backend \"lines\"; omit one of the two"

@@ -68,6 +68,7 @@ enum ModelStep {
     Series(Query, End, u32),
     Tick,
     Sweep,
+    Restore,
 }
 
 fn offset() -> impl Strategy<Value = Offset> {
@@ -126,6 +127,7 @@ fn step() -> impl Strategy<Value = ModelStep> {
         2 => (query(), end(), 1_u32..40).prop_map(|(query, end, step_secs)| ModelStep::Series(query, end, step_secs)),
         1 => Just(ModelStep::Tick),
         1 => Just(ModelStep::Sweep),
+        1 => Just(ModelStep::Restore),
     ]
 }
 
@@ -385,6 +387,7 @@ fn run(config: EngineConfig, steps: Vec<ModelStep>) {
                 engine.tick();
                 assert_eq!((engine.sizes().users, engine.sizes().backlog), (oracle.users(now_ms), 0));
             }
+            ModelStep::Restore => restore(&engine),
             ModelStep::Sweep => {
                 engine.sweep();
                 let ids = engine.sizes().dedup_ids;
@@ -438,6 +441,14 @@ fn change(
         error => panic!("{error:?}"),
     });
     assert_eq!(generation, oracle.change(new, ts_ms, now_ms));
+}
+
+/// Restores each partition from a snapshot of itself; changes no answer.
+fn restore(engine: &Engine) {
+    #[cfg(feature = "internals")]
+    weir::internals::restore_partitions(engine);
+    #[cfg(not(feature = "internals"))]
+    engine.tick();
 }
 
 proptest! {

@@ -149,9 +149,13 @@ pub(super) struct ServeArgs {
     pub(super) workers: Option<usize>,
 
     /// The number of partitions of the users, a power of two up to 256. They are folded in parallel [default: one per
-    /// core].
+    /// core, at most 16].
     #[arg(long, env = "WEIR_PARTITIONS", value_name = "N", allow_negative_numbers = true)]
     pub(super) partitions: Option<usize>,
+
+    /// The number of threads that fold the partitions [default: one per two cores, at most 16].
+    #[arg(long, env = "WEIR_FOLD_THREADS", value_name = "N", allow_negative_numbers = true)]
+    pub(super) fold_threads: Option<usize>,
 
     /// The format of the log lines on stderr.
     #[arg(long, env = "WEIR_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]

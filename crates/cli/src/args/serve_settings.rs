@@ -49,6 +49,7 @@ impl ServeArgs {
         engine.max_backlog_events = engine.max_backlog_events.max(self.max_batch_events.saturating_mul(2));
         engine.max_memory_bytes = budget.map(|budget| budget.engine_bytes);
         engine.partitions = self.partitions.unwrap_or(engine.partitions);
+        engine.fold_threads = self.fold_threads.unwrap_or(engine.fold_threads);
         engine.validate().map_err(|error| {
             let line = error.display_as(&option_name(error.field()));
             match self.max_memory {
@@ -161,6 +162,7 @@ mod tests {
             (&["--event-types", ""], "event-types"),
             (&["--max-body-bytes", "0"], "max-body-bytes must be 1 to 1073741824, not 0"),
             (&["--max-body-bytes", "2GiB"], "max-body-bytes"),
+            (&["--fold-threads", "0"], "fold-threads must be 1 to 256, not 0"),
             (&["--workers", "0"], "workers must be 1 to 512, not 0"),
             (&["--partitions", "3"], "power of two"),
             (&["--log-format", "xml"], "'--log-format <FORMAT>' [possible values: text, json]"),
