@@ -68,7 +68,6 @@ pub(crate) struct Timeline {
     retention_secs: i64,
     max_skew_secs: i64,
     kinds: usize,
-    partitions: usize,
     /// All users have their groups under this generation. The totals of a second may still be of an older one.
     generation: Arc<Generation>,
     seconds: Seconds,
@@ -85,7 +84,6 @@ impl Timeline {
             retention_secs: config.retention_secs.into(),
             max_skew_secs: config.max_skew_secs.into(),
             kinds: config.event_types.len(),
-            partitions: config.partitions,
             generation,
             seconds: Seconds::new(config.ring_slots()),
             users: Users::new(),
@@ -149,12 +147,12 @@ impl Timeline {
     pub(crate) fn fold(&mut self, window: &Window, limit: u64) -> Drained {
         let live = self.live();
         let now = self.now_secs();
-        let (layout, partitions) = (self.layout(), self.partitions);
+        let layout = self.layout();
         let Self { folder, seconds, users, generation, .. } = self;
         folder.drain(window, &live, limit, |secs, records| {
             debug_assert!(live.contains(&secs), "second {secs} is live");
             let number = generation.number();
-            let mut second = seconds.take(secs).unwrap_or_else(|| Second::new(secs, layout, number, partitions));
+            let mut second = seconds.take(secs).unwrap_or_else(|| Second::new(secs, layout, number));
             fold_records(seconds, users, generation, second.open(layout, number), secs <= now, records);
             second.is_sealed = false;
             seconds.put(second);

@@ -49,11 +49,10 @@ impl CounterLayout {
 }
 
 impl Second {
-    /// A second of one of `partitions` timelines.
-    pub(crate) fn new(secs: i64, layout: CounterLayout, generation: u64, partitions: usize) -> Box<Self> {
+    pub(crate) fn new(secs: i64, layout: CounterLayout, generation: u64) -> Box<Self> {
         Box::new(Self {
             secs,
-            counts: Arc::new(UserKindCounts::new(layout.kinds, partitions)),
+            counts: Arc::new(UserKindCounts::new(layout.kinds)),
             is_sealed: false,
             totals: Counters::new(layout.len()),
             totals_generation: generation,
@@ -153,7 +152,7 @@ mod tests {
         let mut users = Users::new();
         let user = users.note_event(HashKeys::random().user("u"), LiveSecond::new(10), |_| 1).index();
         let layout = CounterLayout { groups: 2, kinds: 3 };
-        let mut second = Second::new(10, layout, 4, 1);
+        let mut second = Second::new(10, layout, 4);
         let totals = |second: &mut Second, generation| {
             if second.is_outdated(generation) {
                 second.recount(&users, layout, generation);
@@ -171,7 +170,7 @@ mod tests {
         assert_eq!(totals(&mut second, 4), [0, 0, 1, 0, 0, 0], "as they were added");
         add(&mut second, 5, 1, 0);
         assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 1], "recounted");
-        second.counts = Arc::new(UserKindCounts::new(layout.kinds, 1));
+        second.counts = Arc::new(UserKindCounts::new(layout.kinds));
         add(&mut second, 5, 1, 2);
         assert_eq!(totals(&mut second, 5), [0, 0, 0, 1, 0, 2], "not recounted again");
     }

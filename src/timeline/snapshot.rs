@@ -49,7 +49,7 @@ impl Timeline {
         let SecondSnapshot { secs, counts, is_sealed } = snapshot;
         let (layout, number) = (self.layout(), self.generation.number());
         let has_begun = *secs <= self.now_secs();
-        let mut second = Second::new(*secs, layout, number, self.partitions);
+        let mut second = Second::new(*secs, layout, number);
         let mut open = second.open(layout, number);
         for entry in counts.iter() {
             let key = keys[entry.user() as usize];

@@ -2,12 +2,18 @@
 
 use crate::prefetch::prefetch;
 
-/// The lists of a second in all partitions together are not compacted before they have this many new entries.
+/// The list is not compacted before it has this many new entries.
 const COMPACT_MIN: usize = 1 << 16;
 
-/// The most cells that a grid may have for each entry that it replaces. A cell is half as large as an entry, so a grid
-/// occupies at most twice the memory of the list.
-const GRID_CELLS_PER_ENTRY: usize = 4;
+/// A list of fewer entries does not become a grid.
+const GRID_MIN: usize = 1 << 12;
+
+/// The most cells that a grid may have for each entry that it replaces. A cell has a quarter of the size of an entry, so
+/// a grid occupies at most twice the memory of the list.
+const GRID_CELLS_PER_ENTRY: usize = 8;
+
+/// A cell of the grid. Hardly any user has more events of a kind in a second; further events go to the list.
+type GridCount = u16;
 
 /// How many events of one kind a user has, in 64 bits. Entries sort by user, then by kind.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,24 +50,24 @@ impl UserKindCount {
 /// entries for each user and kind. The rest is in order of arrival.
 ///
 /// A busy second is a grid of all users and kinds, where another event is one increment. The list becomes a grid when
-/// the grid is hardly larger than the list. Events without a cell in the grid still go to the list.
+/// the grid is hardly larger than the list. Events without a cell in the grid still go to the list, and so do events of
+/// a cell that has reached its maximum.
 #[derive(Clone)]
 pub(crate) struct UserKindCounts {
     kinds: usize,
-    /// The list is not compacted before it has this many new entries.
-    compact_min: usize,
     /// Counts of the users from index 0 up to some index, `kinds` for each user.
-    grid: Vec<u32>,
+    grid: Vec<GridCount>,
     list: Vec<UserKindCount>,
     /// The length of the compacted part of the list.
     compacted: usize,
+    /// The length of the list at which it is looked at again.
+    check_at: usize,
 }
 
 impl UserKindCounts {
-    /// No events yet; later ones have one of `kinds` kinds. They are a part of the events of a second, in one of
-    /// `partitions` partitions.
-    pub(crate) fn new(kinds: usize, partitions: usize) -> Self {
-        Self { kinds, compact_min: COMPACT_MIN / partitions, grid: Vec::new(), list: Vec::new(), compacted: 0 }
+    /// No events yet; later ones have one of `kinds` kinds.
+    pub(crate) fn new(kinds: usize) -> Self {
+        Self { kinds, grid: Vec::new(), list: Vec::new(), compacted: 0, check_at: GRID_MIN }
     }
 
     /// Prefetches the counts of a user.
@@ -74,11 +80,10 @@ impl UserKindCounts {
     #[inline]
     pub(crate) fn add(&mut self, user: u32, kind: u8) {
         debug_assert!(usize::from(kind) < self.kinds, "kind {kind} of {}", self.kinds);
-        // A count that has reached its maximum continues in the list.
         if let Some(count) = self.grid.get_mut(user as usize * self.kinds + usize::from(kind))
-            && u64::from(*count) < COUNT_MAX
+            && let Some(sum) = count.checked_add(1)
         {
-            *count += 1;
+            *count = sum;
             return;
         }
         self.push(UserKindCount::new(user, kind, 1));
@@ -92,7 +97,7 @@ impl UserKindCounts {
 
     fn push(&mut self, entry: UserKindCount) {
         self.list.push(entry);
-        if self.list.len() - self.compacted >= self.compacted.max(self.compact_min) {
+        if self.list.len() >= self.check_at {
             self.shrink_list();
         }
     }
@@ -119,7 +124,7 @@ impl UserKindCounts {
 
     /// Memory that the counts occupy.
     pub(crate) fn bytes(&self) -> usize {
-        self.list.capacity() * size_of::<UserKindCount>() + self.grid.capacity() * size_of::<u32>()
+        self.list.capacity() * size_of::<UserKindCount>() + self.grid.capacity() * size_of::<GridCount>()
     }
 
     /// The most memory that the counts occupy while more are added: the list or the grid moves into one of twice its
@@ -134,16 +139,17 @@ impl UserKindCounts {
         self.iter().count()
     }
 
-    /// Moves the list into the grid if the grid is then small enough, or else compacts it.
+    /// Moves the list into the grid if the grid is then small enough, or else compacts it if it has many new entries.
     #[cold]
     fn shrink_list(&mut self) {
         let users = self.list.iter().map(|entry| entry.user() as usize + 1).max().unwrap_or(0);
         let entries = self.grid.len() / GRID_CELLS_PER_ENTRY + self.list.len();
         if users * self.kinds <= entries * GRID_CELLS_PER_ENTRY {
             self.fill_grid(users);
-        } else {
+        } else if self.list.len() - self.compacted >= self.compacted.max(COMPACT_MIN) {
             self.compact();
         }
+        self.check_at = (2 * self.list.len()).clamp(GRID_MIN, self.compacted + self.compacted.max(COMPACT_MIN));
     }
 
     /// Moves the list into a grid for at least `users` users.
@@ -154,9 +160,9 @@ impl UserKindCounts {
         for entry in std::mem::take(&mut self.list) {
             let count = &mut self.grid[entry.user() as usize * self.kinds + usize::from(entry.kind())];
             let sum = u64::from(*count) + entry.count();
-            *count = sum.min(COUNT_MAX) as u32;
-            if sum > COUNT_MAX {
-                self.list.push(UserKindCount::new(entry.user(), entry.kind(), sum - COUNT_MAX));
+            *count = GridCount::try_from(sum).unwrap_or(GridCount::MAX);
+            if sum > u64::from(*count) {
+                self.list.push(UserKindCount::new(entry.user(), entry.kind(), sum - u64::from(*count)));
             }
         }
     }
@@ -187,7 +193,7 @@ mod tests {
     }
 
     fn of(kinds: usize, events: impl IntoIterator<Item = (u32, u8)>) -> UserKindCounts {
-        let mut counts = UserKindCounts::new(kinds, 1);
+        let mut counts = UserKindCounts::new(kinds);
         events.into_iter().for_each(|(user, kind)| counts.add(user, kind));
         counts
     }
@@ -263,7 +269,7 @@ mod tests {
     fn a_full_count_continues_in_a_second_entry() {
         let sealed = |first, second| {
             let list = vec![UserKindCount::new(1, 0, first), UserKindCount::new(1, 0, second)];
-            let mut counts = UserKindCounts { list, ..UserKindCounts::new(1, 1) };
+            let mut counts = UserKindCounts { list, ..UserKindCounts::new(1) };
             counts.seal();
             entries(&counts)
         };
@@ -273,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_full_count_of_the_grid_continues_in_the_list() {
-        let mut counts = UserKindCounts { grid: vec![0, COUNT_MAX as u32 - 1], ..UserKindCounts::new(1, 1) };
+        let mut counts = UserKindCounts { grid: vec![0, COUNT_MAX as u32 - 1], ..UserKindCounts::new(1) };
         (0..3).for_each(|_| counts.add(1, 0));
         assert_eq!(entries(&counts), [(1, 0, COUNT_MAX), (1, 0, 1), (1, 0, 1)]);
         counts.fill_grid(1);
@@ -290,7 +296,7 @@ mod tests {
             kinds in 1..=3_u8,
             parts in prop::collection::vec((1..200_000_u32, 1..200_000_usize, any::<bool>()), 1..4),
         ) {
-            let (mut counts, mut expected) = (UserKindCounts::new(kinds.into(), 1), BTreeMap::new());
+            let (mut counts, mut expected) = (UserKindCounts::new(kinds.into()), BTreeMap::new());
             for (users, events, is_sealed) in parts {
                 for i in 0..events as u32 {
                     let (user, kind) = (i.wrapping_mul(0x9e37_79b9) % users, (i % u32::from(kinds)) as u8);

@@ -1,0 +1,133 @@
+//! Folds and answers of the engine, in nanoseconds of the processor.
+//!
+//! ```sh
+//! cargo run --release -p weir-benches --bin timeline -- 20 10000 100000 1000000
+//! ```
+//!
+//! The arguments are the number of rounds, and the numbers of users. The numbers of users take turns, round by round,
+//! and each result is the median of the rounds. Processor time leaves out what other processes take. With the word
+//! `put`, the first query after a change of the whole reference table is measured:
+//!
+//! ```sh
+//! cargo run --release -p weir-benches --bin timeline -- put 20 1000000
+//! ```
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Instant;
+use weir::{Change, Engine, EngineConfig, Format, ManualClock, Preconditions, format_ms};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const START_MS: i64 = 1_760_000_000_000;
+const BATCH: u64 = 1_000;
+/// Batches of a fold.
+const FOLD_BATCHES: u64 = 100;
+
+/// An engine, and events of a number of users that are chosen at random.
+struct Subject {
+    engine: Engine,
+    clock: Arc<ManualClock>,
+    users: u64,
+    next_id: u64,
+    round_ns: Vec<f64>,
+}
+
+impl Subject {
+    fn new(users: u64) -> Self {
+        let clock = Arc::new(ManualClock::new(START_MS));
+        let engine = Engine::new(EngineConfig::default(), clock.clone()).expect("the settings are valid");
+        Self { engine, clock, users, next_id: 0, round_ns: vec![] }
+    }
+
+    /// Ingests a batch with the present time.
+    fn ingest(&mut self) {
+        let ts = format_ms(self.engine.now_ms());
+        let mut body = String::new();
+        for id in self.next_id..self.next_id + BATCH {
+            let user = (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) % self.users;
+            let kind = ["click", "view", "purchase"][(id % 3) as usize];
+            let _ = writeln!(body, r#"{{"event_id":"{id}","user_id":"user-{user:08}","type":"{kind}","ts":"{ts}"}}"#);
+        }
+        self.next_id += BATCH;
+        if self.next_id.is_multiple_of(10 * BATCH) {
+            self.engine.sweep();
+        }
+        let mut batch = self.engine.decode(body.into(), Format::Ndjson).expect("valid");
+        let accepted = self.engine.try_ingest(&mut batch, self.engine.now_ms()).expect("capacity").accepted;
+        assert_eq!(accepted as u64, BATCH);
+    }
+
+    /// Makes all users known.
+    fn meet_users(&mut self) {
+        while (self.engine.sizes().users as u64) < self.users * 99 / 100 {
+            (0..1 + self.users / BATCH).for_each(|_| self.ingest());
+            self.engine.tick();
+        }
+    }
+
+    fn fold_round(&mut self) {
+        self.clock.advance(1_000);
+        (0..FOLD_BATCHES).for_each(|_| self.ingest());
+        let start_ns = cpu_ns();
+        self.engine.tick();
+        self.round_ns.push((cpu_ns() - start_ns) as f64 / (FOLD_BATCHES * BATCH) as f64);
+    }
+
+    /// Replaces the table, and asks the first query afterwards.
+    fn put_round(&mut self, round: u64) {
+        self.clock.advance(1_000);
+        let mut table = String::from(r#"{"user_metadata":{"#);
+        for user in 0..self.users {
+            let (plan, region) = (user.wrapping_add(round) % 4, user % 5);
+            let separator = if user == 0 { "" } else { "," };
+            let _ = write!(table, r#"{separator}"user-{user:08}":{{"plan":"p{plan}","region":"r{region}"}}"#);
+        }
+        let _ = write!(table, r#"}},"ts":"{}"}}"#, format_ms(self.engine.now_ms()));
+        let now_ms = self.engine.now_ms();
+        let change = self.engine.change_reference(Change::Replace, table.into(), &Preconditions::default(), now_ms);
+        change.expect("a valid table");
+        let start = Instant::now();
+        let metrics = self.engine.metrics(60);
+        self.round_ns.push(start.elapsed().as_nanos() as f64);
+        assert_eq!(metrics.stats.unknown, 0);
+    }
+
+    fn median(&mut self) -> f64 {
+        self.round_ns.sort_by(f64::total_cmp);
+        self.round_ns[self.round_ns.len() / 2]
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cpu_ns() -> u64 {
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    START.elapsed().as_nanos() as u64
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).peekable();
+    let is_put = arguments.next_if(|argument| argument == "put").is_some();
+    let mut numbers = arguments.map(|argument| argument.parse::<u64>().expect("a number"));
+    let rounds = numbers.next().expect("the number of rounds");
+    let mut subjects: Vec<_> = numbers.map(Subject::new).collect();
+    subjects.iter_mut().for_each(Subject::meet_users);
+    for round in 0..rounds {
+        subjects.iter_mut().for_each(|subject| if is_put { subject.put_round(round) } else { subject.fold_round() });
+    }
+    for subject in &mut subjects {
+        let (least, median) = (subject.round_ns.iter().copied().fold(f64::MAX, f64::min), subject.median());
+        if is_put {
+            println!("{} users: first query {:.1} ms, least {:.1} ms", subject.users, median / 1e6, least / 1e6);
+        } else {
+            println!("{} users: {median:.1} ns a record, least {least:.1} ns", subject.users);
+        }
+    }
+}
