@@ -129,10 +129,10 @@ pub const SPARSE_COUNTER_BYTES_MAX: usize = 96;
 /// of:
 ///
 /// - its record, [`RECORD_BYTES_MAX`];
-/// - its id in a map that is doubling, 104 (in lines it takes at most [`DEDUP_OVERFLOW_ID_BYTES`]): the slots of three
-/// tables, 26 bytes each, of which the smallest is 13/16   full, and some bytes for buckets that overflow;
-/// - a new user, 64: 36 bytes, and a cell of 8 bytes in an index whose size counts twice at a load of 3/4;
-/// - an entry of a list that is doubling, or the cells of a grid that replaces the list, 64;
+/// - its id in a map that is doubling, 104: the slots of three tables, 26 bytes each, of which the smallest is 13/16
+///   full, and some bytes for buckets that overflow (in lines it takes at most [`DEDUP_OVERFLOW_ID_BYTES`]);
+/// - a new user, 112: a cell of 32 bytes in a table whose size counts twice at a load of 5/8, and 9 bytes;
+/// - an entry of a list that is doubling, or the cells of a grid that replaces the list, 40;
 /// - a new counter in the totals of the second and one in its last-seen users, [`SPARSE_COUNTER_BYTES_MAX`] each.
 pub const UNFOLDED_EVENT_BYTES_MAX: usize = 512;
 

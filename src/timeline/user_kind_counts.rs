@@ -139,17 +139,23 @@ impl UserKindCounts {
         self.iter().count()
     }
 
-    /// Moves the list into the grid if the grid is then small enough, or else compacts it if it has many new entries.
+    /// Moves the list into the grid if the grid is then small enough. Compacts what is left if that is much.
     #[cold]
     fn shrink_list(&mut self) {
         let users = self.list.iter().map(|entry| entry.user() as usize + 1).max().unwrap_or(0);
         let entries = self.grid.len() / GRID_CELLS_PER_ENTRY + self.list.len();
         if users * self.kinds <= entries * GRID_CELLS_PER_ENTRY {
             self.fill_grid(users);
-        } else if self.list.len() - self.compacted >= self.compacted.max(COMPACT_MIN) {
+        }
+        if self.list.len() >= self.compact_at() {
             self.compact();
         }
-        self.check_at = (2 * self.list.len()).clamp(GRID_MIN, self.compacted + self.compacted.max(COMPACT_MIN));
+        self.check_at = (2 * self.list.len()).max(GRID_MIN).min(self.compact_at());
+    }
+
+    /// The length of the list at which it is compacted.
+    fn compact_at(&self) -> usize {
+        self.compacted + self.compacted.max(COMPACT_MIN)
     }
 
     /// Moves the list into a grid for at least `users` users.
@@ -221,8 +227,12 @@ mod tests {
 
     #[test]
     fn few_users_occupy_little_memory_with_any_number_of_events() {
-        let counts = of(1, (0..1_000_000).map(|i| (i % 10, 0)));
+        let counts = of(1, (0..100_000).map(|i| (i % 10, 0)));
         assert_eq!((counts.grid.len(), counts.list.len()), (10, 0));
+        let mut counts = of(1, (0..1_000_000).map(|i| (i % 10, 0)));
+        assert!(counts.list.len() <= COMPACT_MIN + 10, "{}", counts.list.len());
+        counts.seal();
+        assert_eq!(entries(&counts), (0..10).map(|user| (user, 0, 100_000)).collect::<Vec<_>>());
         let mut counts = of(1, (0..1_000_000).map(|i| (i % 10 * 1_000_000, 0)));
         assert!(counts.grid.is_empty() && counts.list.len() <= COMPACT_MIN + 10, "{}", counts.list.len());
         counts.seal();
@@ -242,27 +252,29 @@ mod tests {
     }
 
     #[test]
-    fn a_grid_replaces_a_list_of_a_quarter_of_its_cells() {
-        let events = COMPACT_MIN as u32;
+    fn a_grid_replaces_a_list_of_an_eighth_of_its_cells() {
+        let events = GRID_MIN as u32;
         let with_users = |users: u32| of(2, (0..events).map(|i| (if i == 7 { users - 1 } else { 0 }, 1)));
-        let just = with_users(2 * events);
-        assert_eq!((just.grid.len(), just.list.len(), just.compacted), (4 * COMPACT_MIN, 0, 0));
-        assert_eq!(entries(&just), [(0, 1, u64::from(events) - 1), (2 * events - 1, 1, 1)]);
-        let more = with_users(2 * events + 1);
-        assert_eq!((more.grid.len(), more.list.len()), (0, 2));
+        let just = with_users(4 * events);
+        assert_eq!((just.grid.len(), just.list.len(), just.compacted), (8 * GRID_MIN, 0, 0));
+        assert_eq!(entries(&just), [(0, 1, u64::from(events) - 1), (4 * events - 1, 1, 1)]);
+        let mut more = with_users(4 * events + 1);
+        assert_eq!((more.grid.len(), more.list.len(), more.check_at), (0, GRID_MIN, 2 * GRID_MIN));
+        (0..events).for_each(|_| more.add(0, 0));
+        assert_eq!((more.grid.len(), more.list.len(), more.check_at), (8 * GRID_MIN + 2, 0, GRID_MIN));
     }
 
     #[test]
     fn users_beyond_the_grid_go_to_the_list_until_the_grid_grows() {
-        let mut counts = of(1, (0..COMPACT_MIN as u32).map(|i| (i % 10, 0)));
+        let mut counts = of(1, (0..GRID_MIN as u32).map(|i| (i % 10, 0)));
         counts.add(10, 0);
         counts.add(9, 0);
         assert_eq!((counts.grid.len(), counts.list.len()), (10, 1));
-        (1..COMPACT_MIN).for_each(|_| counts.add(11, 0));
+        (1..GRID_MIN).for_each(|_| counts.add(11, 0));
         assert_eq!((counts.grid.len(), counts.list.len()), (12, 0));
         counts.seal();
         assert!(counts.grid.is_empty());
-        assert_eq!(entries(&counts)[9..], [(9, 0, 6_554), (10, 0, 1), (11, 0, 65_535)]);
+        assert_eq!(entries(&counts)[9..], [(9, 0, 410), (10, 0, 1), (11, 0, 4_095)]);
     }
 
     #[test]
@@ -279,13 +291,14 @@ mod tests {
 
     #[test]
     fn a_full_count_of_the_grid_continues_in_the_list() {
-        let mut counts = UserKindCounts { grid: vec![0, COUNT_MAX as u32 - 1], ..UserKindCounts::new(1) };
+        let full = u64::from(GridCount::MAX);
+        let mut counts = UserKindCounts { grid: vec![0, GridCount::MAX - 1], ..UserKindCounts::new(1) };
         (0..3).for_each(|_| counts.add(1, 0));
-        assert_eq!(entries(&counts), [(1, 0, COUNT_MAX), (1, 0, 1), (1, 0, 1)]);
+        assert_eq!(entries(&counts), [(1, 0, full), (1, 0, 1), (1, 0, 1)]);
         counts.fill_grid(1);
-        assert_eq!(entries(&counts), [(1, 0, COUNT_MAX), (1, 0, 1), (1, 0, 1)]);
+        assert_eq!(entries(&counts), [(1, 0, full), (1, 0, 1), (1, 0, 1)]);
         counts.seal();
-        assert_eq!(entries(&counts), [(1, 0, 2), (1, 0, COUNT_MAX)]);
+        assert_eq!(entries(&counts), [(1, 0, full + 2)]);
     }
 
     proptest! {
