@@ -135,7 +135,11 @@ impl Timeline {
                 |key| generation.group_of(key),
                 |last_seen, group| {
                     if let Some(second) = &mut seconds[last_seen.slot(slots)] {
-                        debug_assert_eq!(LiveSecond::new(second.secs), last_seen, "a user's last second is in the ring");
+                        debug_assert_eq!(
+                            LiveSecond::new(second.secs),
+                            last_seen,
+                            "a user's last second is in the ring"
+                        );
                         second.last_seen.add(group, 1);
                     }
                 },

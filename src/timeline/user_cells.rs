@@ -58,8 +58,13 @@ pub(crate) struct Position {
 struct PackedPosition(u32);
 
 impl UserCell {
-    const EMPTY: Self =
-        Self { key: UserKey::ZERO, index: NOBODY, group: 0, last_seen: LiveSecond::NEVER, last_event: LiveSecond::NEVER };
+    const EMPTY: Self = Self {
+        key: UserKey::ZERO,
+        index: NOBODY,
+        group: 0,
+        last_seen: LiveSecond::NEVER,
+        last_event: LiveSecond::NEVER,
+    };
 
     /// A user whose first event is in second `last_event`.
     pub(crate) fn new(key: UserKey, index: u32, group: u32, last_event: LiveSecond) -> Self {
@@ -221,7 +226,7 @@ impl CellTable {
     /// The first cell that the key may be in. The upper bits of the hash choose it, so a larger table keeps the order.
     #[inline]
     fn home(&self, key: UserKey) -> usize {
-        (key.hash64() >> 32) as usize * self.cells.len() >> 32
+        ((key.hash64() >> 32) as usize * self.cells.len()) >> 32
     }
 
     #[inline]

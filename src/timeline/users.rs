@@ -195,11 +195,7 @@ mod tests {
         users.expire(user, second(10));
         assert_eq!(users.len(), 1);
         assert_eq!(note(&mut users, 2, 11, 5), user + 1, "the index of user 1 is not free");
-        assert_eq!(
-            users.cell(user).advance_last_seen(second(20)),
-            Some(LiveSecond::NEVER),
-            "second 10 has expired"
-        );
+        assert_eq!(users.cell(user).advance_last_seen(second(20)), Some(LiveSecond::NEVER), "second 10 has expired");
         users.expire(user, second(20));
         users.expire(user, second(20));
         assert_eq!((users.len(), users.free.len()), (1, 1));
