@@ -132,7 +132,7 @@ pub const SPARSE_COUNTER_BYTES_MAX: usize = 96;
 /// - its id in a map that is doubling, 104: the slots of three tables, 26 bytes each, of which the smallest is 13/16
 ///   full, and some bytes for buckets that overflow (in lines it takes at most [`DEDUP_OVERFLOW_ID_BYTES`]);
 /// - a new user, 112: a cell of 32 bytes in a table whose size counts twice at a load of 5/8, and 9 bytes;
-/// - an entry of a list that is doubling, or the cells of a grid that replaces the list, 40;
+/// - an entry of a list that is doubling or moves into a grid, 32;
 /// - a new counter in the totals of the second and one in its last-seen users, [`SPARSE_COUNTER_BYTES_MAX`] each.
 pub const UNFOLDED_EVENT_BYTES_MAX: usize = 512;
 

@@ -143,7 +143,7 @@ fn memory_runs_out_again_and_again(dedup: DedupBackend) {
                     waiting.push_back(one);
                 }
             }
-            assert!(engine.memory().used_bytes() <= MAX_BYTES);
+            assert!(engine.memory().used_bytes() <= MAX_BYTES, "{dedup:?}, round {round}: {:?}", engine.memory());
         }
         assert_eq!(engine.metrics(RETENTION as u32).stats.events, oracle.total_events(ts_ms), "round {round}");
         clock.advance(250);

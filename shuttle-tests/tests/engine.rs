@@ -137,6 +137,43 @@ fn seconds_expire_beside_a_writer() {
     });
 }
 
+/// The clock moves, the table changes, and two threads fold the partitions. Each answer is of one moment and of one
+/// generation, the same in all partitions.
+#[test]
+fn answers_of_several_partitions_are_of_one_cut() {
+    const USERS: [&str; 8] = ["u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8"];
+    explore("answers_of_several_partitions_are_of_one_cut", |dedup| {
+        let client = client_with(dedup, |config| config.partitions = 2);
+        let ids: Vec<_> = USERS.map(|user| [format!("{user} now"), format!("{user} ahead")]).into();
+        let events = USERS
+            .iter()
+            .zip(&ids)
+            .flat_map(|(user, [now, ahead])| [(now.as_str(), *user, 0), (ahead.as_str(), *user, 1_000)]);
+        client.accepted_at(&events.collect::<Vec<_>>(), START_MS);
+        let clock = client.spawn(|client| (0..3).for_each(|_| client.clock.advance(1_000)));
+        let change = client.spawn(|client| {
+            let users: Vec<_> = USERS.iter().map(|user| (*user, "pro")).collect();
+            client.change(Change::Replace, table(&users, 0), None).unwrap();
+        });
+        let folds = [0, 1].map(|thread| client.spawn(move |client| client.engine.tick_share(thread, 2)));
+        let seen = [client.metrics(), client.metrics()];
+        for metrics in &seen {
+            // The retention is two seconds: the events of the first second, then of both, then of the second one, then
+            // none.
+            let events = [8, 16, 8, 0][((metrics.as_of_ms - START_MS) / 1_000) as usize];
+            let unknown = if metrics.generation == 0 { events } else { 0 };
+            assert_eq!((metrics.stats.events, metrics.stats.unknown), (events, unknown), "{metrics:?}");
+            assert_eq!(metrics.stats.unique_users, events.min(8), "{metrics:?}");
+        }
+        assert!(seen[0].as_of_ms <= seen[1].as_of_ms && seen[0].generation <= seen[1].generation);
+        clock.join().unwrap();
+        change.join().unwrap();
+        folds.map(|fold| fold.join().unwrap());
+        assert_eq!((client.total(), client.engine.sizes().users, client.engine.sizes().backlog), (0, 0, 0));
+        seen.map(|metrics| (metrics.as_of_ms, metrics.generation))
+    });
+}
+
 /// After it is forgotten an id is won once more, by one of two claimants. A claimant whose time is exactly at the
 /// horizon does not win in any order, also if a sweep runs meanwhile.
 #[test]

@@ -69,22 +69,25 @@ impl Engine {
         self.release_folded(timeline, dropped as usize);
     }
 
-    /// Folds a slice of the first partition that no thread holds or waits for, from partition `first` on. Waits for
-    /// nothing.
-    pub(super) fn fold_any(&self, first: usize) {
+    /// Folds about a slice of records while there are many, from partition `first` on. Waits for nothing: it leaves out
+    /// what another thread holds or waits for.
+    pub(super) fn fold_backlog(&self, first: usize) {
         let mut cut = self.try_lock_cut();
         if let Some(cut) = &mut cut {
             cut.now_ms = cut.now_ms.max(self.clock.now_ms());
         }
+        let before = self.backlog.in_use();
         let first = first % self.partitions.len();
         for partition in self.partitions[first..].iter().chain(&self.partitions[..first]) {
-            if let Some(mut timeline) = partition.try_lock() {
-                if let Some(cut) = &cut {
-                    self.advance_to(cut, partition, &mut timeline);
-                }
-                self.fold(partition, &mut timeline, limits::FOLD_SLICE as u64);
+            let folded = before.saturating_sub(self.backlog.in_use());
+            if !self.is_backlogged() || folded >= limits::FOLD_SLICE {
                 return;
             }
+            let Some(mut timeline) = partition.try_lock() else { continue };
+            if let Some(cut) = &cut {
+                self.advance_to(cut, partition, &mut timeline);
+            }
+            self.fold(partition, &mut timeline, (limits::FOLD_SLICE - folded) as u64);
         }
     }
 

@@ -155,10 +155,10 @@ impl Engine {
         }
     }
 
-    /// Folds a slice if there are many unfolded records.
+    /// Folds about a slice of records if there are many.
     fn fold_if_backlogged(&self) {
         if self.is_backlogged() {
-            self.fold_any(sync::thread_number());
+            self.fold_backlog(sync::thread_number());
         }
     }
 }

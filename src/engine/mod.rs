@@ -6,7 +6,7 @@ mod ingest;
 mod memory_accounting;
 mod observer;
 mod partition;
-#[cfg(feature = "internals")]
+#[allow(dead_code, reason = "a door of `internals`")]
 mod restore;
 #[cfg(test)]
 mod tests;

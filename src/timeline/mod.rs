@@ -32,7 +32,7 @@ mod second;
 mod seconds;
 mod segmented_vec;
 mod series;
-#[cfg_attr(not(feature = "internals"), allow(dead_code, reason = "a door of `internals`"))]
+#[allow(dead_code, reason = "a door of `internals`")]
 mod snapshot;
 #[cfg(test)]
 mod tests;

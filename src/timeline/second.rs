@@ -133,7 +133,7 @@ impl OpenSecond<'_> {
     }
 
     /// Adds the events of an entry of another second's counts.
-    #[cfg_attr(not(feature = "internals"), allow(dead_code, reason = "only snapshots use it"))]
+    #[allow(dead_code, reason = "only snapshots use it")]
     pub(crate) fn add_entry(&mut self, user: u32, group: u32, entry: UserKindCount) {
         self.counts.add_entry(user, entry);
         if let Some(totals) = &mut self.totals {

@@ -3,9 +3,9 @@
 use std::ops::{Index, IndexMut};
 
 /// Elements of a segment.
-const SEGMENT: usize = 1 << 12;
+const SEGMENT: usize = 1 << 10;
 
-/// Elements by `u32` index, in segments of 4,096. Growth adds a segment and copies nothing, so it never makes a reader
+/// Elements by `u32` index, in segments of 1,024. Growth adds a segment and copies nothing, so it never makes a reader
 /// wait for long.
 pub(crate) struct SegmentedVec<T> {
     segments: Vec<Vec<T>>,
@@ -17,9 +17,11 @@ impl<T> SegmentedVec<T> {
         Self { segments: Vec::new(), len: 0 }
     }
 
-    /// Memory that the elements and the next segment occupy.
+    /// The most memory that the elements and the next one occupy. Each element adds the same to it, so that no single
+    /// one is charged for a whole segment.
     pub(crate) fn bytes(&self) -> usize {
-        self.segments.capacity() * size_of::<Vec<T>>() + (self.segments.len() + 1) * SEGMENT * size_of::<T>()
+        let of_list = 4 * (self.segments.len() + 1) * size_of::<Vec<T>>();
+        of_list + (self.len as usize + 2 * SEGMENT) * size_of::<T>()
     }
 
     pub(crate) fn len(&self) -> u32 {
@@ -94,7 +96,7 @@ mod tests {
         (0..2 * SEGMENT as u32 + 1).for_each(|i| _ = array.push(i));
         assert_eq!(array.segments.len(), 3);
         array.pop();
-        assert_eq!((array.segments.len(), array.len(), array[2 * SEGMENT as u32 - 1]), (2, 8_192, 8_191));
+        assert_eq!((array.segments.len(), array.len(), array[2 * SEGMENT as u32 - 1]), (2, 2_048, 2_047));
         (0..2 * SEGMENT).for_each(|_| array.pop());
         assert_eq!((array.segments.len(), array.len()), (0, 0));
         array.pop();

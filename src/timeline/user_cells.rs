@@ -7,7 +7,7 @@ use crate::timeline::segmented_vec::SegmentedVec;
 
 /// Sub-tables, chosen by a part of the hash. Each is small when it grows, so no single event pays for the growth of
 /// all.
-const TABLES: usize = 64;
+const TABLES: usize = 256;
 const TABLE_BITS: u32 = TABLES.trailing_zeros();
 
 /// Cells of the smallest sub-table.
@@ -181,10 +181,11 @@ impl UserCells {
     }
 
     /// Memory that the table occupies with `len` users, or will occupy once all sub-tables have doubled. They double at
-    /// nearly the same time.
+    /// nearly the same time. While one of them doubles, its cells exist twice.
     pub(crate) fn bytes(&self, len: usize) -> usize {
         let doubled = len * 2 * 8 / OCCUPIED_OF_EIGHT;
-        self.cells.max(doubled).max(TABLES * CELLS_MIN) * size_of::<UserCell>() + self.positions.bytes()
+        let cells = self.cells.max(doubled).max(TABLES * CELLS_MIN);
+        (cells + cells / TABLES) * size_of::<UserCell>() + self.positions.bytes()
     }
 
     #[cfg(test)]

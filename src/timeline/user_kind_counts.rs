@@ -90,7 +90,7 @@ impl UserKindCounts {
     }
 
     /// Adds the events of an entry for a user, who has another index here.
-    #[cfg_attr(not(feature = "internals"), allow(dead_code, reason = "only snapshots use it"))]
+    #[allow(dead_code, reason = "only snapshots use it")]
     pub(crate) fn add_entry(&mut self, user: u32, entry: UserKindCount) {
         self.push(UserKindCount::new(user, entry.kind(), entry.count()));
     }
@@ -127,10 +127,12 @@ impl UserKindCounts {
         self.list.capacity() * size_of::<UserKindCount>() + self.grid.capacity() * size_of::<GridCount>()
     }
 
-    /// The most memory that the counts occupy while more are added: the list or the grid moves into one of twice its
-    /// size, and both exist meanwhile.
+    /// The most memory that the counts occupy while more are added. When a list moves into a grid, the list, the grid
+    /// before and the new grid exist at the same time: each occupies at most twice the memory of the entries that it
+    /// stands for. A list that doubles needs less.
     pub(crate) fn growing_bytes(&self) -> usize {
-        self.bytes().max(3 * (size_of_val(&*self.list) + size_of_val(&*self.grid)))
+        let entries = self.grid.len() / GRID_CELLS_PER_ENTRY + self.list.len();
+        self.bytes().max(4 * entries * size_of::<UserKindCount>())
     }
 
     /// Entries, not events.

@@ -375,7 +375,11 @@ fn duplicate_and_rejected_events_do_not_stay_in_the_backlog() {
 
 #[test]
 fn records_of_a_second_whose_slot_was_reused_do_not_stay_in_the_backlog() {
-    let (engine, clock) = engine_with(|config| (config.retention_secs, config.max_skew_secs) = (5, 2));
+    let settings = |config: &mut EngineConfig| {
+        // One partition, so that all records of a second are in one slot.
+        (config.retention_secs, config.max_skew_secs, config.partitions) = (5, 2, 1);
+    };
+    let (engine, clock) = engine_with(settings);
     let mut stalled = decode(&engine, &[("a", "u1", 0), ("b", "u2", 0)], START_MS);
     clock.advance(1_024_000); // several rounds of this ring
     post(&engine, &[("c", "u3", 0)]);
