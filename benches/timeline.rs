@@ -11,6 +11,12 @@
 //! ```sh
 //! cargo run --release -p weir-benches --bin timeline -- put 20 1000000
 //! ```
+//!
+//! With the word `threads`, two threads fold, and the result is their speedup over one thread, round by round:
+//!
+//! ```sh
+//! cargo run --release -p weir-benches --bin timeline -- threads 20 1000000
+//! ```
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -75,6 +81,25 @@ impl Subject {
         self.round_ns.push((cpu_ns() - start_ns) as f64 / (FOLD_BATCHES * BATCH) as f64);
     }
 
+    /// Folds with one thread, and with two.
+    fn threads_round(&mut self) {
+        let elapsed_ns = [1, 2].map(|threads| {
+            self.clock.advance(1_000);
+            (0..FOLD_BATCHES).for_each(|_| self.ingest());
+            // The cut is new then, so that the threads only fold.
+            let _ = self.engine.metrics(1);
+            (0..FOLD_BATCHES).for_each(|_| self.ingest());
+            let engine = &self.engine;
+            let start = Instant::now();
+            std::thread::scope(|scope| {
+                (1..threads).for_each(|thread| _ = scope.spawn(move || engine.tick_share(thread, threads)));
+                engine.tick_share(0, threads);
+            });
+            start.elapsed().as_nanos() as f64
+        });
+        self.round_ns.push(elapsed_ns[0] / elapsed_ns[1]);
+    }
+
     /// Replaces the table, and asks the first query afterwards.
     fn put_round(&mut self, round: u64) {
         self.clock.advance(1_000);
@@ -88,9 +113,9 @@ impl Subject {
         let now_ms = self.engine.now_ms();
         let change = self.engine.change_reference(Change::Replace, table.into(), &Preconditions::default(), now_ms);
         change.expect("a valid table");
-        let start = Instant::now();
+        let start_ns = cpu_ns();
         let metrics = self.engine.metrics(60);
-        self.round_ns.push(start.elapsed().as_nanos() as f64);
+        self.round_ns.push((cpu_ns() - start_ns) as f64);
         assert_eq!(metrics.stats.unknown, 0);
     }
 
@@ -114,20 +139,25 @@ fn cpu_ns() -> u64 {
 
 fn main() {
     let mut arguments = std::env::args().skip(1).peekable();
-    let is_put = arguments.next_if(|argument| argument == "put").is_some();
+    let mode = arguments.next_if(|argument| argument.parse::<u64>().is_err()).unwrap_or_default();
     let mut numbers = arguments.map(|argument| argument.parse::<u64>().expect("a number"));
     let rounds = numbers.next().expect("the number of rounds");
     let mut subjects: Vec<_> = numbers.map(Subject::new).collect();
     subjects.iter_mut().for_each(Subject::meet_users);
     for round in 0..rounds {
-        subjects.iter_mut().for_each(|subject| if is_put { subject.put_round(round) } else { subject.fold_round() });
+        subjects.iter_mut().for_each(|subject| match mode.as_str() {
+            "put" => subject.put_round(round),
+            "threads" => subject.threads_round(),
+            _ => subject.fold_round(),
+        });
     }
     for subject in &mut subjects {
-        let (least, median) = (subject.round_ns.iter().copied().fold(f64::MAX, f64::min), subject.median());
-        if is_put {
-            println!("{} users: first query {:.1} ms, least {:.1} ms", subject.users, median / 1e6, least / 1e6);
-        } else {
-            println!("{} users: {median:.1} ns a record, least {least:.1} ns", subject.users);
+        let (users, median) = (subject.users, subject.median());
+        let (least, most) = (subject.round_ns[0], subject.round_ns[subject.round_ns.len() - 1]);
+        match mode.as_str() {
+            "put" => println!("{users} users: first query {:.1} ms, least {:.1} ms", median / 1e6, least / 1e6),
+            "threads" => println!("{users} users: {median:.2} times as fast, {least:.2} to {most:.2}"),
+            _ => println!("{users} users: {median:.1} ns a record, least {least:.1} ns"),
         }
     }
 }

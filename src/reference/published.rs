@@ -5,8 +5,9 @@ use crate::key::UserKey;
 use crate::sync::Mutex;
 use std::sync::{Arc, PoisonError};
 
-/// Users of a partition and their groups under one generation, by the user index of the partition's timeline.
-pub(crate) type UserGroups = Vec<(UserKey, u32)>;
+/// Users of a partition and their groups under one generation, in the order in which the partition's timeline gave their
+/// keys: by sub-table.
+pub(crate) type UserGroups = Vec<Vec<(UserKey, u32)>>;
 
 /// A generation, with the groups of the users that the timelines knew shortly before publication.
 ///
@@ -35,7 +36,7 @@ impl PublishedGeneration {
     /// Memory that the table occupies, and the prepared groups until they are taken.
     pub(crate) fn bytes(&self) -> usize {
         let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        let users: usize = groups.iter().map(Vec::capacity).sum();
+        let users: usize = groups.iter().flatten().map(Vec::capacity).sum();
         self.generation.bytes() + users * size_of::<(UserKey, u32)>()
     }
 }

@@ -119,7 +119,7 @@ impl Timeline {
     /// When this returns, all users have their groups under it. Most groups were `prepared` before the publication; the
     /// group of a user who was not known at that time is looked up here. So no answer can use a generation whose groups
     /// are missing.
-    pub(crate) fn switch_generation(&mut self, generation: &Arc<Generation>, prepared: &[(UserKey, u32)]) {
+    pub(crate) fn switch_generation(&mut self, generation: &Arc<Generation>, prepared: &[Vec<(UserKey, u32)>]) {
         if generation.number() <= self.generation.number() {
             return;
         }
@@ -222,9 +222,9 @@ impl Timeline {
         self.users.indices()
     }
 
-    /// The keys of the user indices from `from` on, at most `max` keys; see [`Users::keys`].
-    pub(crate) fn user_keys(&self, from: u32, max: u32) -> Vec<UserKey> {
-        self.users.keys(from, max)
+    /// The keys of the users, a slice at a time; see [`Users::keys_by_table`].
+    pub(crate) fn user_keys(&self, from_table: usize, max: usize) -> Vec<Vec<UserKey>> {
+        self.users.keys_by_table(from_table, max)
     }
 
     /// Users with an event within the retention or ahead of the clock.

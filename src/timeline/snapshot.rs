@@ -34,7 +34,7 @@ impl Timeline {
             counts: Arc::clone(&second.counts),
             is_sealed: second.is_sealed,
         });
-        TimelineSnapshot { now_ms: self.now_ms, users: self.users.keys(0, u32::MAX), seconds: seconds.collect() }
+        TimelineSnapshot { now_ms: self.now_ms, users: self.users.keys_by_index(), seconds: seconds.collect() }
     }
 
     /// Replaces the state by that of the snapshot. The window has no record that is not folded. The users get their

@@ -140,7 +140,17 @@ impl UserCells {
         cell
     }
 
+    /// The sub-tables.
+    pub(crate) fn tables(&self) -> &[CellTable] {
+        &self.tables
+    }
+
+    pub(crate) fn tables_mut(&mut self) -> &mut [CellTable] {
+        &mut self.tables
+    }
+
     /// Whether the user index has a cell.
+    #[cfg(test)]
     pub(crate) fn has_cell(&self, user: u32) -> bool {
         let Position { table, at } = self.positions[user].unpacked();
         self.tables[table].cells.get(at).is_some_and(|cell| cell.index == user)
@@ -212,22 +222,55 @@ fn table_of(key: UserKey) -> usize {
     key.hash64() as usize & (TABLES - 1)
 }
 
+/// The part of a key that chooses its cell.
+#[inline]
+pub(crate) fn order_of(key: UserKey) -> u32 {
+    (key.hash64() >> 32) as u32
+}
+
+/// The first cell of a sub-table of `cells` cells that a key may be in. A larger table keeps the order.
+#[inline]
+fn home(key: UserKey, cells: usize) -> usize {
+    (order_of(key) as usize * cells) >> 32
+}
+
 /// A sub-table. Its length is a power of two.
-struct CellTable {
+pub(crate) struct CellTable {
     cells: Box<[UserCell]>,
     /// Occupied cells.
     len: usize,
 }
 
 impl CellTable {
+    /// Occupied cells.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The users, nearly in the order of [`order_of`]. The few whose cells follow the end of the table, at its start,
+    /// are left out.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = UserKey> {
+        let cells = self.cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty());
+        cells.filter(|(at, cell)| self.home(cell.key) <= *at).map(|(_, cell)| cell.key)
+    }
+
+    /// All cells, and whether [`in_order`](Self::in_order) has them, too.
+    pub(crate) fn cells_mut(&mut self) -> impl Iterator<Item = (&mut UserCell, bool)> {
+        let cells = self.cells.len();
+        let occupied = self.cells.iter_mut().enumerate().filter(|(_, cell)| !cell.is_empty());
+        occupied.map(move |(at, cell)| {
+            let is_in_order = home(cell.key, cells) <= at;
+            (cell, is_in_order)
+        })
+    }
+
     fn new(cells: usize) -> Self {
         Self { cells: vec![UserCell::EMPTY; cells].into(), len: 0 }
     }
 
-    /// The first cell that the key may be in. The upper bits of the hash choose it, so a larger table keeps the order.
     #[inline]
     fn home(&self, key: UserKey) -> usize {
-        ((key.hash64() >> 32) as usize * self.cells.len()) >> 32
+        home(key, self.cells.len())
     }
 
     #[inline]

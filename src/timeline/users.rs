@@ -4,7 +4,7 @@ use crate::key::UserKey;
 use crate::timeline::free_indices::FreeIndices;
 use crate::timeline::live_second::LiveSecond;
 use crate::timeline::segmented_vec::SegmentedVec;
-use crate::timeline::user_cells::{Position, UserCell, UserCells};
+use crate::timeline::user_cells::{Position, UserCell, UserCells, order_of};
 use crate::timeline::user_kind_counts::UserKindCounts;
 
 /// Users whose cells are prefetched before the first of them is used.
@@ -131,38 +131,70 @@ impl Users {
         self.cells.bytes(self.len()) + self.groups.bytes() + self.free.bytes()
     }
 
-    /// The keys of the indices from `from` on, at most `max` keys; [`UserKey::ZERO`] for a free index.
-    pub(crate) fn keys(&self, from: u32, max: u32) -> Vec<UserKey> {
-        let indices = from..self.groups.len().min(from.saturating_add(max));
-        indices.map(|user| self.cells.key(user).unwrap_or(UserKey::ZERO)).collect()
+    /// The key of every index; [`UserKey::ZERO`] for a free index.
+    pub(crate) fn keys_by_index(&self) -> Vec<UserKey> {
+        (0..self.groups.len()).map(|user| self.cells.key(user).unwrap_or(UserKey::ZERO)).collect()
     }
 
-    /// Gives every user a new group. It is the prepared one if that was computed for the user who has the index now,
-    /// and otherwise what `group_of` returns. Calls `on_seen` with the last second and the new group of each user who
-    /// has a last second.
+    /// The keys of the users for [`regroup`](Self::regroup), by sub-table, from a sub-table on: as many sub-tables as
+    /// have about `max` users. None after the last one.
+    pub(crate) fn keys_by_table(&self, from: usize, max: usize) -> Vec<Vec<UserKey>> {
+        let mut users = 0;
+        let tables = self.cells.tables().iter().skip(from).take_while(|table| {
+            let is_wanted = users < max;
+            users += table.len();
+            is_wanted
+        });
+        tables.map(|table| table.in_order().collect()).collect()
+    }
+
+    /// Gives every user a new group. It is the prepared one, or what `group_of` returns for a user who has none.
+    /// `prepared` has the groups of the keys of [`keys_by_table`](Self::keys_by_table) at some earlier time. Calls
+    /// `on_seen` with the last second and the new group of each user who has a last second.
     pub(crate) fn regroup(
         &mut self,
-        prepared: &[(UserKey, u32)],
+        prepared: &[Vec<(UserKey, u32)>],
         group_of: impl Fn(UserKey) -> u32,
         mut on_seen: impl FnMut(LiveSecond, u32),
     ) {
-        let indices = self.groups.len();
-        for user in 0..indices {
-            if user + PREFETCH_AHEAD < indices {
-                self.cells.prefetch_index(user + PREFETCH_AHEAD);
+        for (index, table) in self.cells.tables_mut().iter_mut().enumerate() {
+            let mut prepared = PreparedGroups { rest: prepared.get(index).map_or(&[], Vec::as_slice) };
+            for (cell, is_in_order) in table.cells_mut() {
+                let group = if is_in_order { prepared.take(cell.key) } else { None };
+                cell.group = group.unwrap_or_else(|| group_of(cell.key));
+                self.groups[cell.index()] = cell.group;
+                if cell.last_seen != LiveSecond::NEVER {
+                    on_seen(cell.last_seen, cell.group);
+                }
             }
-            if !self.cells.has_cell(user) {
-                continue;
+        }
+    }
+}
+
+/// The prepared groups of a sub-table that are not used yet. They are nearly in the order of the cells, so both are read
+/// once from start to end.
+struct PreparedGroups<'a> {
+    rest: &'a [(UserKey, u32)],
+}
+
+/// A user is searched among this number of prepared groups. It is more than users of a sub-table change places.
+const PREPARED_SEARCHED: usize = 8;
+
+impl PreparedGroups<'_> {
+    /// The group of a user, if it is among the next ones. Drops the groups that are behind the user.
+    fn take(&mut self, key: UserKey) -> Option<u32> {
+        loop {
+            let next = &self.rest[..PREPARED_SEARCHED.min(self.rest.len())];
+            if let Some(at) = next.iter().position(|(of, _)| *of == key) {
+                let group = next[at].1;
+                self.rest = &self.rest[at + 1..];
+                return Some(group);
             }
-            let cell = self.cells.cell(user);
-            cell.group = match prepared.get(user as usize) {
-                Some((key, group)) if *key == cell.key => *group,
-                _ => group_of(cell.key),
-            };
-            if cell.last_seen != LiveSecond::NEVER {
-                on_seen(cell.last_seen, cell.group);
+            let (last, _) = next.last()?;
+            if order_of(*last) >= order_of(key) {
+                return None;
             }
-            self.groups[user] = cell.group;
+            self.rest = &self.rest[next.len()..];
         }
     }
 }
@@ -215,8 +247,14 @@ mod tests {
         assert_eq!(users.cell(user).advance_last_seen(second(12)), Some(second(10)));
     }
 
+    /// The groups of the users as prepared for [`Users::regroup`].
+    fn prepare(users: &Users, group: u32) -> Vec<Vec<(UserKey, u32)>> {
+        let tables = users.keys_by_table(0, usize::MAX).into_iter();
+        tables.map(|keys| keys.into_iter().map(|key| (key, group)).collect()).collect()
+    }
+
     #[test]
-    fn regrouping_uses_a_prepared_group_only_for_the_same_user() {
+    fn regrouping_gives_every_user_a_group() {
         let mut users = Users::new();
         for n in 0..5 {
             let user = note(&mut users, n, 10, 0);
@@ -225,12 +263,60 @@ mod tests {
             }
         }
         users.expire(4, second(10));
-        let prepared = [(key(0), 7), (key(9), 7)];
         let mut seen = vec![];
-        users.regroup(&prepared, |_| 1, |second, group| seen.push((second, group)));
+        users.regroup(&[], |key_of| if key_of == key(0) { 7 } else { 1 }, |second, group| seen.push((second, group)));
         assert_eq!((0..4).map(|user| users.group(user)).collect::<Vec<_>>(), [7, 1, 1, 1]);
         assert_eq!((0..4).map(|user| users.cell(user).group).collect::<Vec<_>>(), [7, 1, 1, 1]);
-        assert_eq!(seen, [(second(10), 7), (second(10), 1), (second(10), 1)]);
+        seen.sort_unstable_by_key(|(_, group)| *group);
+        assert_eq!(seen, [(second(10), 1), (second(10), 1), (second(10), 7)]);
+    }
+
+    #[test]
+    fn almost_all_prepared_groups_are_used_after_users_have_come_and_gone() {
+        const USERS: u32 = 20_000;
+        for change in [-1, 0, 1] {
+            let mut users = Users::new();
+            (0..USERS).for_each(|n| _ = note(&mut users, n, 10, 0));
+            let prepared = prepare(&users, 7);
+            match change {
+                -1 => (0..USERS / 2).for_each(|n| users.expire(n, second(10))),
+                1 => (USERS..4 * USERS).for_each(|n| _ = note(&mut users, n, 10, 0)),
+                _ => {}
+            }
+            let known = if change < 0 { USERS / 2 } else { USERS };
+            let looked_up = std::cell::Cell::new(0);
+            let group_of = |_| {
+                looked_up.set(looked_up.get() + 1);
+                7
+            };
+            users.regroup(&prepared, group_of, |_, _| {});
+            let used = users.len() as u32 - looked_up.get();
+            assert!(used > known / 100 * 90 && used <= known, "{change}: {used} of {known}");
+            assert!((0..USERS).rev().take(known as usize).all(|user| users.group(user) == 7));
+        }
+    }
+
+    #[test]
+    fn keys_come_by_sub_table_a_slice_at_a_time() {
+        let mut users = Users::new();
+        (0..10_000).for_each(|n| _ = note(&mut users, n, 10, 0));
+        let all = users.keys_by_table(0, usize::MAX);
+        let mut parts = vec![];
+        loop {
+            let part = users.keys_by_table(parts.len(), 1_000);
+            if part.is_empty() {
+                break;
+            }
+            assert!(part.iter().map(Vec::len).sum::<usize>() < 1_200);
+            parts.extend(part);
+        }
+        assert_eq!(parts, all);
+        let (mut in_order, mut by_index) = (all.concat(), users.keys_by_index());
+        assert!(in_order.len() > 9_900, "{}", in_order.len());
+        in_order.sort_unstable_by_key(|key| key.record(0));
+        in_order.dedup();
+        by_index.sort_unstable_by_key(|key| key.record(0));
+        assert!(in_order.iter().all(|key| by_index.binary_search_by_key(&key.record(0), |key| key.record(0)).is_ok()));
     }
 
     #[test]
@@ -241,7 +327,7 @@ mod tests {
         (0..100_000).for_each(|user| users.expire(user, second(10)));
         assert_eq!(users.len(), 0);
         assert_eq!(users.cells.cells(), Users::new().cells.cells());
-        assert_eq!(users.keys(99_999, 10), [UserKey::ZERO]);
+        assert_eq!(users.keys_by_index()[99_999], UserKey::ZERO);
     }
 
     #[test]
@@ -255,7 +341,7 @@ mod tests {
         }
         users.trim();
         assert_eq!((users.indices(), users.free.len(), users.len()), (7, 6, 1));
-        assert_eq!(users.keys(0, 100).len(), 7);
+        assert_eq!(users.keys_by_index().len(), 7);
         assert_eq!([note(&mut users, 20, 12, 0), note(&mut users, 21, 12, 0)], [0, 1]);
         users.expire(6, second(11));
         users.trim();

@@ -11,7 +11,7 @@ use crate::reference::{Change, Generation, Preconditions, ReferenceError, UserGr
 use std::sync::Arc;
 
 /// Users whose keys are copied under one hold of the timeline's lock.
-const KEYS_SLICE: u32 = 1 << 16;
+const KEYS_SLICE: usize = 1 << 16;
 
 impl Engine {
     /// Replaces or patches the reference table. An unchanged one (a safe retry) gives the current generation.
@@ -73,12 +73,12 @@ impl Engine {
         let of_partition = |partition: &Partition| {
             let mut groups = UserGroups::new();
             loop {
-                let keys = partition.lock().user_keys(groups.len() as u32, KEYS_SLICE);
-                let is_last = keys.len() < KEYS_SLICE as usize;
-                groups.extend(keys.into_iter().map(|key| (key, successor.group_of(key))));
-                if is_last {
+                let tables = partition.lock().user_keys(groups.len(), KEYS_SLICE);
+                if tables.is_empty() {
                     return groups;
                 }
+                let with_group = |key| (key, successor.group_of(key));
+                groups.extend(tables.into_iter().map(|keys| keys.into_iter().map(with_group).collect()));
             }
         };
         self.partitions.iter().map(of_partition).collect()
