@@ -98,6 +98,10 @@ pub const DEDUP_OVERFLOW_PART: usize = 64;
 /// The least number of ids without a cell that memory is set aside for.
 pub const DEDUP_OVERFLOW_IDS_MIN: usize = 1 << 10;
 
+/// Stripes in which claimants are counted while they claim, 128 bytes each. Up to this number of threads, no two of them
+/// write to the same count.
+pub const DEDUP_PIN_STRIPES: usize = 64;
+
 /// Phases of the dedup that wait for a sweep to be freed. Beyond it, a claimant frees them.
 pub const DEDUP_RETIRED_PHASES_MAX: usize = 16;
 
@@ -123,7 +127,7 @@ pub const SPARSE_COUNTER_BYTES_MAX: usize = 96;
 ///
 /// - its record, [`RECORD_BYTES_MAX`];
 /// - its id in a map that is doubling, 104 (in lines it takes at most [`DEDUP_OVERFLOW_ID_BYTES`]): the slots of three
-/// tables, 26 bytes each, of which the smallest is 13/16   full, and some bytes for buckets that overflow;
+///   tables, 26 bytes each, of which the smallest is 13/16 full, and some bytes for buckets that overflow;
 /// - a new user, 64: 36 bytes, and a cell of 8 bytes in an index whose size counts twice at a load of 3/4;
 /// - an entry of a list that is doubling, or the cells of a grid that replaces the list, 64;
 /// - a new counter in the totals of the second and one in its last-seen users, [`SPARSE_COUNTER_BYTES_MAX`] each.

@@ -26,14 +26,14 @@ const X: EventKey = key(1);
 /// Two lines of two cells for each generation. Log time is 0.
 fn fixed(ids_max: usize) -> Arc<Lines> {
     let dedup = Lines::with_lines(Some(HORIZON_SECS), 2, ids_max, Some(0)).unwrap();
-    dedup.rotate(0);
+    dedup.try_rotate(0);
     Arc::new(dedup)
 }
 
 /// The same, and its tables grow.
 fn growing() -> Arc<Lines> {
     let dedup = Lines::new(Some(HORIZON_SECS)).unwrap();
-    dedup.rotate(0);
+    dedup.try_rotate(0);
     Arc::new(dedup)
 }
 
@@ -117,7 +117,7 @@ fn two_claims_beside_the_steps() {
     check("two_claims_beside_the_steps", Some(1), || {
         let dedup = fixed(usize::MAX);
         let claims = [spawn_claim(&dedup, X, LENGTH_MS - 1), spawn_claim(&dedup, X, LENGTH_MS - 1)];
-        (0..3).for_each(|_| dedup.rotate(LENGTH_MS));
+        (0..3).for_each(|_| dedup.try_rotate(LENGTH_MS));
         assert_eq!(insertions(claims.map(|claim| claim.join().unwrap())), 1);
         assert_eq!(claim(&dedup, X, LENGTH_MS), Duplicate);
     });
@@ -144,7 +144,7 @@ fn a_stalled_claimant_of_a_forgotten_generation() {
     check("a_stalled_claimant_of_a_forgotten_generation", Some(2), || {
         let dedup = fixed(usize::MAX);
         assert_eq!(claim(&dedup, X, 0), Inserted);
-        dedup.rotate(LENGTH_MS);
+        dedup.try_rotate(LENGTH_MS);
         let stalled = spawn_claim(&dedup, X, HORIZON_MS);
         claim_all(&dedup, &[key(2), key(3)], 2 * LENGTH_MS);
         assert_ne!(stalled.join().unwrap(), Inserted);
@@ -184,8 +184,8 @@ fn two_ids_and_room_for_one_across_generations() {
         let dedup = fixed(1);
         let before = spawn_claim(&dedup, key(2), LENGTH_MS - 1);
         let claims = [claim(&dedup, X, LENGTH_MS), before.join().unwrap()];
-        // Later, only the second of the two generations is remembered.
-        let later = [X, key(2)].map(|key| claim(&dedup, key, 2 * LENGTH_MS));
+        // Later, only the second of the two generations is remembered, even if the first one took an id of LENGTH_MS.
+        let later = [X, key(2)].map(|key| claim(&dedup, key, 2 * LENGTH_MS + 1));
         assert_ne!(later, [Duplicate; 2], "{claims:?}");
     });
 }
@@ -211,7 +211,7 @@ fn a_tag_that_is_used_again() {
     check("a_tag_that_is_used_again", Some(1), || {
         let dedup = fixed(usize::MAX);
         claim_all(&dedup, &[X, key(2)], 0);
-        (1..14).for_each(|stretch| dedup.rotate(stretch * LENGTH_MS));
+        (1..14).for_each(|stretch| dedup.try_rotate(stretch * LENGTH_MS));
         let other = spawn_claim(&dedup, key(3), 14 * LENGTH_MS - SLACK_MS);
         let claims = [claim(&dedup, X, 14 * LENGTH_MS), other.join().unwrap()];
         assert_eq!(claims, [Inserted; 2]);
@@ -238,15 +238,28 @@ fn two_claims_beside_a_wipe() {
     });
 }
 
+/// A thread that advances log time beside a claimant: it waits for the claimant, and all that is due is forgotten.
+#[test]
+fn log_time_advances_beside_a_claimant() {
+    check("log_time_advances_beside_a_claimant", Some(2), || {
+        let dedup = fixed(usize::MAX);
+        assert_eq!(claim(&dedup, X, 0), Inserted);
+        let other = spawn_claim(&dedup, key(2), LENGTH_MS - 1);
+        dedup.advance_log_time(2 * LENGTH_MS);
+        assert_eq!(claim(&dedup, X, 2 * LENGTH_MS), Inserted);
+        other.join().unwrap();
+    });
+}
+
 /// The grace period: a value is replaced only when no thread uses it.
 #[test]
 fn a_pinned_value_beside_steps() {
     check("a_pinned_value_beside_steps", Some(2), || {
         let dedup = fixed(usize::MAX);
         let other = spawn_claim(&dedup, X, 0);
-        (1..4).for_each(|stretch| dedup.rotate(stretch * LENGTH_MS));
+        (1..4).for_each(|stretch| dedup.try_rotate(stretch * LENGTH_MS));
         assert_ne!(other.join().unwrap(), Duplicate);
-        dedup.rotate(4 * LENGTH_MS);
+        dedup.try_rotate(4 * LENGTH_MS);
         assert_eq!(claim(&dedup, key(2), 0), Full, "the time is before the horizon of a forgotten id");
     });
 }

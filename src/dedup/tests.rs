@@ -6,7 +6,7 @@ use crate::limits;
 use Claim::{Duplicate, Full, Inserted};
 use proptest::prelude::*;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::thread;
 
 const SLACK_MS: i64 = limits::STALL_SLACK_SECS as i64 * 1_000;
@@ -227,7 +227,7 @@ mod lines {
             assert!(claims.iter().all(|claim| *claim == Inserted), "generation {generation}: {claims:?}");
         }
         for stretch in 0..60 {
-            dedup.rotate((80 + stretch) * GENERATION_MS);
+            dedup.try_rotate((80 + stretch) * GENERATION_MS);
             let seen = claim(&dedup, &[1_000], (80 + stretch) * GENERATION_MS);
             assert_eq!(seen, [if stretch % 2 == 0 { Inserted } else { Duplicate }], "stretch {stretch}");
         }
@@ -280,7 +280,7 @@ mod lines {
     /// A new id in each round, while a generation ends in every round.
     #[test]
     fn one_of_racing_claims_inserts_across_generations() {
-        let dedup = Lines::with_capacity(Some(10), 100_000).unwrap();
+        let dedup = Lines::with_capacity(Some(10), 10_000).unwrap();
         race(&dedup, 5_000, |round| round as u64, |round| round * (GENERATION_MS + 1));
         assert!(dedup.ids() < 2_500, "generations were forgotten many times");
     }
@@ -328,6 +328,40 @@ proptest! {
         };
         for (swept, alone) in backends(Some(10)).into_iter().zip(backends(Some(10))) {
             prop_assert_eq!(run(&*swept, true), run(&*alone, false));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 50, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A single claimant advances log time before each batch, as a replay does. Sweeps run all the time on another
+    /// thread, and step, wipe, and let larger tables take over.
+    #[test]
+    fn the_same_batches_get_the_same_results_beside_sweeps_of_another_thread(
+        batches in prop::collection::vec(timed_batch(), 1..40),
+    ) {
+        let run = |dedup: &dyn Dedup, clock: &AtomicI64| -> Vec<_> {
+            let claim_batch = |(advance_ms, behind_ms, ids): &TimedBatch| {
+                let clock_ms = clock.fetch_add(*advance_ms, Ordering::Relaxed) + advance_ms;
+                dedup.advance_log_time(clock_ms - behind_ms);
+                claim(dedup, ids, clock_ms - behind_ms)
+            };
+            batches.iter().map(claim_batch).collect()
+        };
+        for (swept, alone) in backends(Some(10)).into_iter().zip(backends(Some(10))) {
+            let (clock, is_done) = (AtomicI64::new(0), AtomicBool::new(false));
+            let beside_sweeps = thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !is_done.load(Ordering::Relaxed) {
+                        swept.sweep(clock.load(Ordering::Relaxed), &|_| true);
+                    }
+                });
+                let results = run(&*swept, &clock);
+                is_done.store(true, Ordering::Relaxed);
+                results
+            });
+            prop_assert_eq!(beside_sweeps, run(&*alone, &AtomicI64::new(0)));
         }
     }
 }

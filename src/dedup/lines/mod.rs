@@ -24,11 +24,11 @@ use crate::dedup::{Claim, Dedup};
 use crate::key::EventKey;
 use crate::limits;
 use crate::sync::lines::LINES_MIN;
-use crate::sync::{AtomicI64, AtomicUsize, Mutex, Ordering, vector};
+use crate::sync::{AtomicI64, AtomicUsize, Mutex, Ordering, Padded, vector, yield_now};
 use claimant::Claims;
 use generation::Generation;
 use phase::{Phase, Place};
-use rotation::{Rotation, Steps, Times, rotate};
+use rotation::{Effort, Rotation, Steps, Times, rotate};
 use std::io;
 use std::sync::Arc;
 use sweep::{Maker, Sweeper};
@@ -39,11 +39,13 @@ type Pinned<'p> = crate::sync::phases::Pinned<'p, Phase, Rotation>;
 pub(crate) struct Lines {
     steps: Steps,
     /// The greatest time of any claim, or of a sweep.
-    log_ms: AtomicI64,
+    log_ms: Padded<AtomicI64>,
     /// The memory of all tables and sets, in bytes. A gauge.
     bytes: Arc<AtomicUsize>,
     /// The memory that is set aside from the start, in bytes; none if the tables grow.
     fixed_bytes: Option<usize>,
+    /// 1 if a claimant has found no capacity left, and no thread has found capacity since. A hint, which orders nothing.
+    may_be_full: AtomicUsize,
     sweeper: Mutex<Sweeper>,
 }
 
@@ -82,9 +84,10 @@ impl Lines {
         let rotation = Rotation::new(times, ids_max, &bytes);
         Ok(Self {
             steps: Steps::new(first, rotation),
-            log_ms: AtomicI64::new(i64::MIN),
+            log_ms: Padded(AtomicI64::new(i64::MIN)),
             bytes,
             fixed_bytes,
+            may_be_full: AtomicUsize::new(0),
             sweeper: Mutex::new(Sweeper::default()),
         })
     }
@@ -102,7 +105,8 @@ impl Lines {
         generation_ids(horizon_secs, capacity).and_then(bytes_for).unwrap_or(usize::MAX)
     }
 
-    /// The phase for a claimant at this time: after every step that is due, unless another claimant is in the way.
+    /// The phase for a claimant at this time: after every step that is due, unless another thread is in the way. Then
+    /// the claimant does not wait, and goes on in the old phase.
     fn enter(&self, now_ms: i64) -> Pinned<'_> {
         let log_ms = self.observe(now_ms);
         let phase = self.steps.pin();
@@ -111,13 +115,15 @@ impl Lines {
         }
         // A thread that steps is not pinned.
         drop(phase);
-        self.rotate(log_ms);
+        self.try_rotate(log_ms);
         self.steps.pin()
     }
 
-    /// Makes every step that is due at this log time, as far as no claimant is in the way.
-    pub(crate) fn rotate(&self, log_ms: i64) {
-        rotate(&mut self.steps.lock(), log_ms);
+    /// Makes every step that is due at this log time, as far as no other thread is in the way.
+    pub(crate) fn try_rotate(&self, log_ms: i64) {
+        if let Some(mut stepper) = self.steps.try_lock() {
+            rotate(&mut stepper, log_ms, Effort::Little);
+        }
     }
 
     /// Advances log time to this time, unless it is later already; returns log time.
@@ -133,11 +139,30 @@ impl Dedup for Lines {
         let claims_before = claims.len();
         let phase = self.enter(now_ms);
         vector::run(Claims { phase: &phase, keys, now_ms, claims });
+        if self.fixed_bytes.is_some() && phase.current.generation.is_full() {
+            self.may_be_full.store(1, Ordering::Relaxed);
+        }
         debug_assert_eq!(claims.len() - claims_before, keys.len(), "each key has one result");
     }
 
     fn has_capacity(&self, ids: usize, now_ms: i64) -> bool {
-        ids == 0 || self.fixed_bytes.is_none() || !self.enter(now_ms).current.generation.ids.is_exhausted()
+        // Relaxed: a hint. If it misses a claimant that has just found no capacity, events are refused one by one.
+        if ids == 0 || self.may_be_full.load(Ordering::Relaxed) == 0 {
+            return true;
+        }
+        let is_full = self.enter(now_ms).current.generation.is_full();
+        if !is_full {
+            self.may_be_full.store(0, Ordering::Relaxed);
+        }
+        !is_full
+    }
+
+    fn advance_log_time(&self, now_ms: i64) {
+        let log_ms = self.observe(now_ms);
+        while !rotate(&mut self.steps.lock(), log_ms, Effort::Full) {
+            // A claimant of the last phase is pinned. It does not wait for this thread.
+            yield_now();
+        }
     }
 
     fn sweep(&self, now_ms: i64, may_allocate: &dyn Fn(usize) -> bool) {

@@ -33,11 +33,15 @@ impl Overflow {
 
     /// Inserts the key; returns whether it was absent. Of all calls with one key, exactly one returns true.
     pub(crate) fn insert(&self, key: EventKey) -> bool {
+        let mut is_first = false;
         let sets = self.sets.get_or_init(|| {
-            self.bytes.fetch_add(DEDUP_OVERFLOW_SETS * DEDUP_OVERFLOW_SET_BYTES, Ordering::Relaxed);
+            is_first = true;
             let sets = (0..DEDUP_OVERFLOW_SETS).map(|_| Set::default()).collect();
             Sets { sets, spread: Spread::new(DEDUP_OVERFLOW_SETS) }
         });
+        if is_first {
+            self.bytes.fetch_add(DEDUP_OVERFLOW_SETS * DEDUP_OVERFLOW_SET_BYTES, Ordering::Relaxed);
+        }
         let is_absent = sets.of(key).insert_sync(OverflowId(key)).is_ok();
         if is_absent {
             self.count.fetch_add(1, Ordering::Relaxed);

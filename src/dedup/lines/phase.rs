@@ -142,10 +142,8 @@ impl Phase {
     /// The number of remembered ids.
     pub(crate) fn ids(&self) -> usize {
         let current = &self.current.generation;
-        let of_previous = self
-            .previous
-            .as_ref()
-            .map_or(0, |previous| previous.ids.in_use().saturating_sub(current.also_in_previous()));
-        of_previous + current.ids.in_use()
+        let of_previous =
+            self.previous.as_ref().map_or(0, |previous| previous.ids().saturating_sub(current.also_in_previous()));
+        of_previous + current.ids()
     }
 }

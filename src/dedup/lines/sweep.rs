@@ -4,7 +4,7 @@
 //! stalled claimant as log time. A claimant whose time is not behind that gets the verdict that it would get anyway.
 
 use super::phase::{Kind, Phase};
-use super::rotation::{Rotation, Steps, grow, rotate, take_retired};
+use super::rotation::{Effort, Rotation, Steps, grow, rotate, take_retired};
 use super::sizing::{bytes_for, ids_for, larger_lines, suitable_lines};
 use super::table::Table;
 use crate::limits::{DEDUP_LEAD_MS, DEDUP_LEAD_MS_PER_MIB, DEDUP_LEAD_TIMES_MAX};
@@ -72,7 +72,7 @@ impl Sweeper {
         log_ms: i64,
     ) -> Option<impl Iterator<Item = usize> + use<>> {
         let generation = &phase.current.generation;
-        let seen = Seen { generation: generation.number(), ids: generation.ids.in_use(), log_ms };
+        let seen = Seen { generation: generation.number(), ids: generation.ids(), log_ms };
         let in_table = seen.ids.saturating_sub(rotation.ids_before_table);
         let lines = phase.current.table.lines();
         let mut larger = larger_lines(lines, phase.older.len()).peekable();
@@ -111,7 +111,7 @@ fn table_for_next_generation(phase: &Phase, rotation: &Rotation, log_ms: i64) ->
     }
     // No id for a whole stretch means that none is expected.
     let is_idle = log_ms > phase.ends_ms.saturating_add(length_ms);
-    let ids = if is_idle { 0 } else { phase.current.generation.ids.in_use() };
+    let ids = if is_idle { 0 } else { phase.current.generation.ids() };
     let elapsed_ms = log_ms.min(phase.ends_ms).saturating_sub(rotation.began_ms).max(length_ms / 8).max(1);
     let expected = ids as u128 * length_ms as u128 / elapsed_ms as u128;
     suitable_lines(phase.current.table.lines(), usize::try_from(expected).unwrap_or(usize::MAX))
@@ -132,7 +132,7 @@ pub(crate) fn wipe(steps: &Steps) {
 /// Makes the steps that are due, and frees what no claimant uses any more.
 pub(crate) fn step_and_free(steps: &Steps, log_ms: i64) {
     let mut stepper = steps.lock();
-    rotate(&mut stepper, log_ms);
+    rotate(&mut stepper, log_ms, Effort::Little);
     let retired = take_retired(stepper);
     // Without the lock, because the system takes long to take back the memory of a large table.
     drop(retired);
