@@ -107,7 +107,9 @@ fn grow(name: &str, ids: u64, ids_per_sec: u64) {
     let (mut claims, keys) = (claims_of(name, ids), HashKeys::from_seed(&[1; 32]));
     let (start, done) = (Instant::now(), AtomicBool::new(false));
     let now_ms = || START_MS + start.elapsed().as_millis() as i64;
-    let (mut wall_us, mut cpu_us) = (vec![], vec![]);
+    // The hash of the ids needs no memory beyond the caches. Its longest times show how busy the machine is.
+    let (mut wall_us, mut cpu_us, mut hash_us) = (vec![], vec![], vec![]);
+    let (mut slowest, stolen_before_ms) = (vec![], stolen_ms());
     let (mut bytes_an_id, mut most_bytes_an_id) = (vec![], 0.0_f64);
     let sweeps = claims.sweeps();
     thread::scope(|scope| {
@@ -118,13 +120,17 @@ fn grow(name: &str, ids: u64, ids_per_sec: u64) {
             }
         });
         for first in (0..ids).step_by(BATCH as usize) {
+            let begin_cpu_ns = cpu_ns();
             let batch: Vec<_> = (first..first + BATCH).map(|n| keys.event(&n.to_string())).collect();
+            hash_us.push((cpu_ns() - begin_cpu_ns) / 1_000);
             let due = Duration::from_nanos(first * 1_000_000_000 / ids_per_sec);
             thread::sleep(due.saturating_sub(start.elapsed()));
+            let begin_faults = page_faults();
             let (begin, begin_cpu_ns) = (Instant::now(), cpu_ns());
             assert_eq!(claims.claim(&batch, now_ms()) as u64, BATCH);
             cpu_us.push((cpu_ns() - begin_cpu_ns) / 1_000);
             wall_us.push(begin.elapsed().as_micros() as u64);
+            slowest.push((cpu_us[cpu_us.len() - 1], wall_us[wall_us.len() - 1], page_faults() - begin_faults, first));
             if first >= 100_000 && first.is_multiple_of(100 * BATCH) {
                 let bytes = claims.sizes().1 as f64 / first as f64;
                 bytes_an_id.push(bytes);
@@ -139,13 +145,34 @@ fn grow(name: &str, ids: u64, ids_per_sec: u64) {
     };
     println!(
         "{name}: {ids} ids in {:.1} s; a batch of {BATCH} takes (p99.9, longest) {:?} us of processor time, {:?} us; \
-         {:.0} bytes an id on average, {most_bytes_an_id:.0} at the peak, {:.0} in the end",
+         to hash its ids takes {:?} us of processor time; {:.0} bytes an id on average, {most_bytes_an_id:.0} at the peak, {:.0} in the end",
         start.elapsed().as_secs_f64(),
         longest(cpu_us),
         longest(wall_us),
+        longest(hash_us),
         bytes_an_id.iter().sum::<f64>() / bytes_an_id.len() as f64,
         bytes_an_id.last().copied().unwrap_or(0.0),
     );
+    println!("the machine took {} ms of processor time from this one meanwhile", stolen_ms() - stolen_before_ms);
+    slowest.sort_unstable_by(|a, b| b.cmp(a));
+    println!("the slowest batches: processor time in us, time in us, page faults, first id");
+    slowest.iter().take(10).for_each(|batch| println!("    {batch:?}"));
+}
+
+/// The page faults of this thread that needed no disk.
+fn page_faults() -> u64 {
+    proc_number("/proc/thread-self/stat", 9)
+}
+
+/// The time that the hypervisor gave to other machines, in milliseconds.
+fn stolen_ms() -> u64 {
+    proc_number("/proc/stat", 8) * 10
+}
+
+/// A number of a line of `/proc`, or zero on a system without it.
+fn proc_number(path: &str, column: usize) -> u64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().nth(column).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 fn main() {

@@ -83,20 +83,15 @@ pub const DEDUP_LEAD_TIMES_MAX: usize = 20;
 /// The lines of a dedup table that are wiped under one hold of the lock; 64 bytes each.
 pub const DEDUP_WIPE_LINES: usize = 1 << 12;
 
-/// The most memory of an id that found no cell in a dedup table: 18 bytes in a set that may be doubling.
-pub const DEDUP_OVERFLOW_ID_BYTES: usize = 72;
+/// The lines of a table for each line of the first segment for its ids that find no cell. Each further segment has four
+/// times the lines.
+pub const DEDUP_OVERFLOW_PART: usize = 512;
 
-/// The sets that the ids of a generation without a cell are spread over.
-pub const DEDUP_OVERFLOW_SETS: usize = 128;
+/// The fewest lines of a segment.
+pub const DEDUP_OVERFLOW_LINES_MIN: usize = 64;
 
-/// The memory of one of these sets with one id, in bytes.
-pub const DEDUP_OVERFLOW_SET_BYTES: usize = 2_048;
-
-/// With a dedup capacity, memory is set aside for ids that find no cell: the ids of a generation divided by this.
-pub const DEDUP_OVERFLOW_PART: usize = 64;
-
-/// The least number of ids without a cell that memory is set aside for.
-pub const DEDUP_OVERFLOW_IDS_MIN: usize = 1 << 10;
+/// The lines of a segment that a sweep looks at to see whether the segment is filling up.
+pub const DEDUP_OVERFLOW_LINES_FILLED: usize = 256;
 
 /// Stripes in which claimants are counted while they claim, 128 bytes each. Up to this number of threads, no two of them
 /// write to the same count.
@@ -126,7 +121,7 @@ pub const SPARSE_COUNTER_BYTES_MAX: usize = 96;
 /// of:
 ///
 /// - its record, [`RECORD_BYTES_MAX`];
-/// - its id in a map that is doubling, 104 (in lines it takes at most [`DEDUP_OVERFLOW_ID_BYTES`]): the slots of three
+/// - its id in a map that is doubling, 104 (in lines its memory is counted before): the slots of three
 ///   tables, 26 bytes each, of which the smallest is 13/16 full, and some bytes for buckets that overflow;
 /// - a new user, 64: 36 bytes, and a cell of 8 bytes in an index whose size counts twice at a load of 3/4;
 /// - an entry of a list that is doubling, or the cells of a grid that replaces the list, 64;

@@ -86,12 +86,25 @@ fn two_ids_of_one_half() {
     });
 }
 
-/// Two claims of an id that finds no cell in two lines: exactly one inserts it into the set.
+/// Two claims of an id that finds no cell in two lines: exactly one inserts it into the overflow.
 #[test]
 fn two_claims_without_a_cell() {
     check("two_claims_without_a_cell", Some(2), || {
         let dedup = fixed(usize::MAX);
         claim_all(&dedup, &[2, 3, 4, 5].map(key), 0);
+        let other = spawn_claim(&dedup, X, 0);
+        let first = claim(&dedup, X, 0);
+        assert_eq!(insertions([first, other.join().unwrap()]), 1);
+        assert_eq!([0, LENGTH_MS].map(|now_ms| claim(&dedup, X, now_ms)), [Duplicate; 2]);
+    });
+}
+
+/// Two claims of an id that finds no cell in the first segment either, so both open the second one.
+#[test]
+fn two_claims_beyond_a_segment() {
+    check("two_claims_beyond_a_segment", Some(2), || {
+        let dedup = fixed(usize::MAX);
+        claim_all(&dedup, &[2, 3, 4, 5, 6, 7, 8, 9].map(key), 0);
         let other = spawn_claim(&dedup, X, 0);
         let first = claim(&dedup, X, 0);
         assert_eq!(insertions([first, other.join().unwrap()]), 1);

@@ -5,6 +5,7 @@ mod atomics;
 pub(crate) mod line;
 pub(crate) mod lines;
 mod mutex;
+mod once_lock;
 #[path = "../../../src/sync/padded.rs"]
 mod padded;
 #[path = "../../../src/sync/phases.rs"]
@@ -18,10 +19,9 @@ pub(crate) use atomics::{AtomicI64, AtomicIsize, AtomicPtr, AtomicU64, AtomicUsi
 pub(crate) use loom::sync::atomic::{Ordering, fence};
 pub(crate) use loom::thread::yield_now;
 pub(crate) use mutex::{Mutex, MutexGuard};
+pub(crate) use once_lock::OnceLock;
 pub(crate) use padded::Padded;
 pub(crate) use published::Published;
-/// Of the sets for ids without a cell. They are made in one step of a model.
-pub(crate) use std::sync::OnceLock;
 pub(crate) use step_cell::StepCell;
 
 /// The stripes of the counts of pinned threads; with two, threads share a stripe or have different ones.

@@ -23,7 +23,7 @@ pub(crate) use published::Published;
 pub(crate) use shuttle::sync::atomic::{AtomicI64, AtomicIsize, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use shuttle::sync::{Mutex, MutexGuard};
 pub(crate) use shuttle::thread::yield_now;
-/// Of the observer, which no scenario sets.
+/// Of the observer, which no scenario sets, and of segments, which are set in one step of a scenario.
 pub(crate) use std::sync::OnceLock;
 pub(crate) use step_cell::StepCell;
 

@@ -16,7 +16,7 @@ pub(crate) struct Generation {
     last_ms: AtomicI64,
     /// Whether there is a greatest number of ids.
     is_limited: bool,
-    /// The ids of this generation in all tables and in the overflow set. Each batch writes to it.
+    /// The ids of this generation in all tables and in the overflow. Each batch writes to it.
     ids: Padded<Permits>,
     /// Those of the ids that the generation before has, too.
     also_in_previous: Padded<AtomicUsize>,
@@ -29,8 +29,9 @@ pub(crate) fn tag(number: u64) -> u64 {
 }
 
 impl Generation {
-    /// A generation for at most `ids_max` ids; `usize::MAX` for no limit. `bytes` counts the memory of its overflow set.
-    pub(crate) fn new(number: u64, ids_max: usize, bytes: &Arc<AtomicUsize>) -> Self {
+    /// A generation for at most `ids_max` ids, which begins in a table of `table_lines` lines; `usize::MAX` ids for no
+    /// limit. `bytes` counts the memory of its overflow.
+    pub(crate) fn new(number: u64, ids_max: usize, table_lines: usize, bytes: &Arc<AtomicUsize>) -> Self {
         Self {
             number,
             tag: tag(number),
@@ -38,7 +39,7 @@ impl Generation {
             is_limited: ids_max != usize::MAX,
             ids: Padded(Permits::new(ids_max)),
             also_in_previous: Padded(AtomicUsize::new(0)),
-            overflow: Overflow::new(bytes),
+            overflow: Overflow::new(table_lines, bytes),
         }
     }
 

@@ -40,7 +40,7 @@ pub(crate) struct Lines {
     steps: Steps,
     /// The greatest time of any claim, or of a sweep.
     log_ms: Padded<AtomicI64>,
-    /// The memory of all tables and sets, in bytes. A gauge.
+    /// The memory of all tables and segments, in bytes. A gauge.
     bytes: Arc<AtomicUsize>,
     /// The memory that is set aside from the start, in bytes; none if the tables grow.
     fixed_bytes: Option<usize>,
@@ -79,7 +79,7 @@ impl Lines {
         let table = Arc::new(Table::new(lines, &bytes)?);
         table.prefault();
         let times = horizon_secs.map(Times::new);
-        let current = Place { table, generation: Arc::new(Generation::new(0, ids_max, &bytes)) };
+        let current = Place { table, generation: Arc::new(Generation::new(0, ids_max, lines, &bytes)) };
         let first = Phase::first(current, if times.is_some() { i64::MIN } else { i64::MAX });
         let rotation = Rotation::new(times, ids_max, &bytes);
         Ok(Self {
@@ -96,11 +96,8 @@ impl Lines {
     pub(crate) fn bytes_for(horizon_secs: Option<u64>, capacity: usize) -> usize {
         let bytes_for = |ids_max: usize| {
             let generations = if horizon_secs.is_some() { 2 } else { 1 };
-            let overflow_ids = ids_max / limits::DEDUP_OVERFLOW_PART + limits::DEDUP_OVERFLOW_IDS_MIN;
-            let table_bytes = sizing::bytes_for(sizing::lines_for(ids_max)?);
-            let sets_bytes = generations * limits::DEDUP_OVERFLOW_SETS * limits::DEDUP_OVERFLOW_SET_BYTES;
-            let ids_bytes = overflow_ids.checked_mul(generations * limits::DEDUP_OVERFLOW_ID_BYTES)?;
-            table_bytes.checked_add(sets_bytes)?.checked_add(ids_bytes)
+            let lines = sizing::lines_for(ids_max)?;
+            sizing::bytes_for(lines).checked_add(overflow::usual_bytes(lines).checked_mul(generations)?)
         };
         generation_ids(horizon_secs, capacity).and_then(bytes_for).unwrap_or(usize::MAX)
     }
@@ -171,6 +168,7 @@ impl Dedup for Lines {
         if self.fixed_bytes.is_none() {
             sweeper.resize(&self.steps, log_ms, &Maker { bytes: &self.bytes, may_allocate });
         }
+        sweep::open_ahead(&self.steps, may_allocate);
         sweep::step_and_free(&self.steps, log_ms);
         sweep::wipe(&self.steps);
     }

@@ -34,10 +34,10 @@ pub(crate) struct Rotation {
     /// Log time when the current generation began.
     pub(crate) began_ms: i64,
     /// The number of ids of the current generation that are in older tables.
-    pub(crate) ids_before_table: usize,
+    ids_before_table: usize,
     /// A table of a suitable size for the next generation.
     pub(crate) for_next_generation: Option<Arc<Table>>,
-    /// Phases that no thread uses. They hold tables and sets, which take time to free.
+    /// Phases that no thread uses. They hold tables and segments, which take time to free.
     retired: Vec<Phase>,
 }
 
@@ -79,6 +79,11 @@ impl Rotation {
 
     pub(crate) fn generation_ms(&self) -> Option<i64> {
         self.times.map(|times| times.generation_ms)
+    }
+
+    /// The number of ids of the current generation that are in the current table.
+    pub(crate) fn ids_in_table(&self, phase: &Phase) -> usize {
+        phase.current.generation.ids().saturating_sub(self.ids_before_table)
     }
 
     /// The phase after `phase`, if it is due.
@@ -127,7 +132,7 @@ impl Rotation {
             }
         }
         let table = made.unwrap_or_else(|| Arc::clone(&phase.current.table));
-        let generation = Arc::new(Generation::new(number, self.ids_max, &self.bytes));
+        let generation = Arc::new(Generation::new(number, self.ids_max, table.lines(), &self.bytes));
         Some(Place { table, generation })
     }
 }

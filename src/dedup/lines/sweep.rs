@@ -27,7 +27,7 @@ struct Seen {
 
 /// Makes tables.
 pub(crate) struct Maker<'a> {
-    /// The memory of all tables and sets, in bytes.
+    /// The memory of all tables and segments, in bytes.
     pub(crate) bytes: &'a Arc<AtomicUsize>,
     /// Whether there is memory for a number of bytes.
     pub(crate) may_allocate: &'a dyn Fn(usize) -> bool,
@@ -73,7 +73,7 @@ impl Sweeper {
     ) -> Option<impl Iterator<Item = usize> + use<>> {
         let generation = &phase.current.generation;
         let seen = Seen { generation: generation.number(), ids: generation.ids(), log_ms };
-        let in_table = seen.ids.saturating_sub(rotation.ids_before_table);
+        let in_table = rotation.ids_in_table(phase);
         let lines = phase.current.table.lines();
         let mut larger = larger_lines(lines, phase.older.len()).peekable();
         let larger_mib = bytes_for(larger.peek().copied().unwrap_or(0)) >> 20;
@@ -115,6 +115,21 @@ fn table_for_next_generation(phase: &Phase, rotation: &Rotation, log_ms: i64) ->
     let elapsed_ms = log_ms.min(phase.ends_ms).saturating_sub(rotation.began_ms).max(length_ms / 8).max(1);
     let expected = ids as u128 * length_ms as u128 / elapsed_ms as u128;
     suitable_lines(phase.current.table.lines(), usize::try_from(expected).unwrap_or(usize::MAX))
+}
+
+/// Opens segments for ids without a cell before they are needed.
+pub(crate) fn open_ahead(steps: &Steps, may_allocate: &dyn Fn(usize) -> bool) {
+    let generation = {
+        let mut stepper = steps.lock();
+        let (phase, rotation) = stepper.parts();
+        // Until then almost every id finds a cell.
+        let is_half_full = rotation.ids_in_table(phase) > ids_for(phase.current.table.lines()) / 2;
+        is_half_full.then(|| Arc::clone(&phase.current.generation))
+    };
+    // Without the lock, because it takes long to make memory resident.
+    if let Some(generation) = generation {
+        generation.overflow.open_ahead(may_allocate);
+    }
 }
 
 /// Wipes the current table as far as it is wanted, a few lines under each hold of the lock.

@@ -1,7 +1,7 @@
 //! A table of lines: where an id of a generation is, and how it is inserted.
 //!
-//! The places of an id are its half of the home line, the same half of the neighbouring line, and the overflow set of
-//! its generation, in this order. A half is marked before an id goes on from it. So a lookup follows the marks.
+//! The places of an id are its half of the home line, the same half of the neighbouring line, and the overflow of its
+//! generation, in this order. A half is marked before an id goes on from it. So a lookup follows the marks.
 //!
 //! Within a generation, cells go from free to live once, and the marks are only added. So two claimants of one id walk
 //! the same places. At the first free cell that they share, one compare-and-swap decides between them: the claimant
@@ -10,7 +10,7 @@
 use super::generation::Generation;
 use crate::key::EventKey;
 use crate::sync::line::{KEY_BITS, Line, Look, MARK, NO_TAG, TAG_BITS, Vector};
-use crate::sync::lines::Lines;
+use crate::sync::lines::{Lines, Pages};
 use crate::sync::{AtomicUsize, HALF_CELLS, Ordering};
 use std::io;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const HASH_BITS: u64 = KEY_BITS & !(1 << HOME_SHIFT);
 
 pub(crate) struct Table {
     lines: Lines,
-    /// The memory of all tables and sets, in bytes. A gauge.
+    /// The memory of all tables and segments, in bytes. A gauge.
     bytes: Arc<AtomicUsize>,
 }
 
@@ -50,7 +50,7 @@ impl Table {
     /// If the system has no free range of addresses of that size.
     pub(crate) fn new(lines: usize, bytes: &Arc<AtomicUsize>) -> io::Result<Self> {
         debug_assert!(lines >= 2 && lines.is_multiple_of(2), "each line has a neighbour");
-        let lines = Lines::new(lines)?;
+        let lines = Lines::new(lines, Pages::Huge)?;
         // Relaxed: a gauge.
         bytes.fetch_add(lines.len() * size_of::<Line>(), Ordering::Relaxed);
         Ok(Self { lines, bytes: Arc::clone(bytes) })
@@ -71,7 +71,7 @@ impl Table {
         self.lines.prefetch(self.home(key).line);
     }
 
-    /// Whether one of the generations has the key in this table or in its overflow set. None of them is the generation
+    /// Whether one of the generations has the key in this table or in its overflow. None of them is the generation
     /// that is claimed in this table.
     #[inline]
     pub(crate) fn contains(&self, vector: impl Vector, key: EventKey, reads: &Reads) -> bool {
@@ -114,7 +114,7 @@ impl Table {
     fn is_beyond(&self, vector: impl Vector, key: EventKey, home: Home, reads: &Reads, half: usize) -> bool {
         let Some(generation) = &reads.generations[half] else { return false };
         let look = vector.look(self.lines.line(home.neighbour()), home.key_bits, tags_of(generation));
-        look.has_key() || (look.is_marked(half) && generation.overflow.contains(key))
+        look.has_key() || (look.is_marked(half) && generation.overflow.contains(vector, key))
     }
 
     /// Inserts a key for which the home line is full.
@@ -136,7 +136,7 @@ impl Table {
             }
             let Some(free) = look.first_free(generation.half()) else {
                 mark(neighbour, &look, generation);
-                return generation.overflow.insert(key);
+                return generation.overflow.insert(vector, key);
             };
             if fill(neighbour, free, home, generation) {
                 return true;
