@@ -5,7 +5,8 @@
 //! cargo run --release -p weir-benches --bin dedup -- 10000000 20 lines scc
 //! ```
 //!
-//! The arguments are the ids of a horizon, the number of rounds, and the backends. With the word `grow`, the backends
+//! The arguments are the ids of a horizon, the number of rounds, and the backends. The backend `floor` is none: it reads
+//! and writes one random line of memory of the same size for each id, with the same prefetches. With the word `grow`, the backends
 //! grow from empty, one after the other, while another thread sweeps:
 //!
 //! ```sh
@@ -28,9 +29,20 @@ const START_MS: i64 = 1_760_000_000_000;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What the rounds measure.
+enum Store {
+    Claims(Claims),
+    /// A line of memory for each 40 bytes of ids.
+    Floor(Vec<FloorLine>),
+}
+
+#[repr(align(64))]
+#[derive(Clone, Copy)]
+struct FloorLine([u64; 8]);
+
 struct Backend {
     name: String,
-    claims: Claims,
+    store: Store,
     keys: HashKeys,
     ids_per_horizon: u64,
     next_id: u64,
@@ -42,7 +54,11 @@ struct Backend {
 impl Backend {
     fn new(name: String, ids_per_horizon: u64) -> Self {
         Self {
-            claims: claims_of(&name, ids_per_horizon),
+            store: if name == "floor" {
+                Store::Floor(vec![FloorLine([0; 8]); ids_per_horizon as usize * 40 / 64])
+            } else {
+                Store::Claims(claims_of(&name, ids_per_horizon))
+            },
             name,
             keys: HashKeys::from_seed(&[1; 32]),
             ids_per_horizon,
@@ -66,14 +82,19 @@ impl Backend {
         self.next_id += BATCH;
         let now_ms = self.now_ms();
         let (start, start_cpu_ns) = (Instant::now(), cpu_ns());
-        let inserted = self.claims.claim(&batch, now_ms);
+        let inserted = match &mut self.store {
+            Store::Claims(claims) => claims.claim(&batch, now_ms),
+            Store::Floor(lines) => visit(lines, first),
+        };
         let took_ns = cpu_ns() - start_cpu_ns;
         self.longest_us = self.longest_us.max(start.elapsed().as_secs_f64() * 1e6);
         assert!(inserted as u64 >= BATCH - BATCH / DUPLICATE_EVERY - 1, "{}: {inserted} inserted", self.name);
         let sweep = self.next_id * 128 / self.ids_per_horizon;
         if sweep != self.swept {
             self.swept = sweep;
-            self.claims.sweep(now_ms);
+            if let Store::Claims(claims) = &self.store {
+                claims.sweep(now_ms);
+            }
         }
         took_ns
     }
@@ -85,6 +106,34 @@ impl Backend {
         }
         self.round_ns.push(total_ns as f64 / (batches * BATCH) as f64);
     }
+}
+
+/// Reads and writes a random line for each id of a batch, and prefetches it sixteen ids before. Returns the number of ids.
+fn visit(lines: &mut [FloorLine], first: u64) -> usize {
+    // The order of the lines is that of a multiplicative hash (Fibonacci hashing).
+    let line = |n: u64| ((u128::from(n.wrapping_mul(0x9E37_79B9_7F4A_7C15)) * lines.len() as u128) >> 64) as usize;
+    let visited = (first..first + BATCH).map(line).collect::<Vec<_>>();
+    for (index, line) in visited.iter().enumerate() {
+        if let Some(ahead) = visited.get(index + 16) {
+            prefetch(&raw const lines[*ahead]);
+        }
+        let words = &mut lines[*line].0;
+        let free = words.iter().position(|word| *word == 0).unwrap_or(index % 8);
+        words[free] = index as u64 + 1;
+    }
+    visited.len()
+}
+
+#[allow(unsafe_code, reason = "the intrinsic is unsafe")]
+fn prefetch(line: *const FloorLine) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads and writes nothing, and the processor ignores an invalid address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
 }
 
 fn claims_of(name: &str, ids_per_horizon: u64) -> Claims {
@@ -207,7 +256,10 @@ fn compare(names: impl Iterator<Item = String>, ids: u64, rounds: usize) {
     for backend in &mut backends {
         backend.round_ns.sort_by(f64::total_cmp);
         let [least, median, most] = [0, rounds / 2, rounds - 1].map(|at| backend.round_ns[at]);
-        let (remembered, bytes) = backend.claims.sizes();
+        let (remembered, bytes) = match &backend.store {
+            Store::Claims(claims) => claims.sizes(),
+            Store::Floor(lines) => (0, size_of_val(&lines[..])),
+        };
         println!(
             "{}: median {median:.1} ns a claim ({least:.1} to {most:.1}), longest batch {:.0} us, {remembered} ids \
              remembered, {:.1} bytes an id of a horizon",

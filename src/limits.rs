@@ -56,18 +56,20 @@ pub const DEDUP_CAPACITY: RangeInclusive<usize> = 1..=1 << 32;
 
 /// The ids of a generation for which 16 lines of a dedup table are made; a line has 64 bytes. With more ids, more of
 /// them find no cell in their line.
-pub const DEDUP_IDS_PER_16_LINES: usize = 28;
+pub const DEDUP_IDS_PER_16_LINES: usize = 29;
 
 /// The smallest dedup table that grows and shrinks, in bytes.
 pub const DEDUP_TABLE_BYTES_MIN: usize = 2 << 20;
 
-/// A dedup table smaller than this is followed by one of four times its size, and a larger one by one of twice its
-/// size, in bytes.
-pub const DEDUP_FOURFOLD_BYTES_MAX: usize = 64 << 20;
+/// A dedup table smaller than this is followed by one of sixteen times its size, in bytes.
+pub const DEDUP_SMALL_TABLE_BYTES_MAX: usize = 4 << 20;
 
-/// From this number of older dedup tables on, a table of any size is followed by one of four times its size. So few
-/// tables are looked at.
-pub const DEDUP_TABLES_SMALL_STEPS_MAX: usize = 6;
+/// A larger dedup table that is smaller than this is followed by one of four times its size, in bytes. A still larger one
+/// is followed by one of twice its size, unless claims already look at several tables.
+pub const DEDUP_MEDIUM_TABLE_BYTES_MAX: usize = 64 << 20;
+
+/// The dedup tables that a claim looks at.
+pub const DEDUP_TABLES_MAX: usize = 5;
 
 /// A larger dedup table is made when the current one will be full in this time at the present rate, in milliseconds. To
 /// this time come [`DEDUP_LEAD_MS_PER_MIB`] for each MiB of the larger table.

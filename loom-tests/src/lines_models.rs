@@ -124,18 +124,6 @@ fn two_claims_across_generations() {
     });
 }
 
-/// Two claimants at the beginning of a generation, while a third thread steps: exactly one inserts the id.
-#[test]
-fn two_claims_beside_the_steps() {
-    check("two_claims_beside_the_steps", Some(1), || {
-        let dedup = fixed(usize::MAX);
-        let claims = [spawn_claim(&dedup, X, LENGTH_MS - 1), spawn_claim(&dedup, X, LENGTH_MS - 1)];
-        (0..3).for_each(|_| dedup.try_rotate(LENGTH_MS));
-        assert_eq!(insertions(claims.map(|claim| claim.join().unwrap())), 1);
-        assert_eq!(claim(&dedup, X, LENGTH_MS), Duplicate);
-    });
-}
-
 /// An id goes on to the neighbouring line at the end of a generation, while a claimant of the next generation looks for
 /// it: exactly one inserts it.
 #[test]
@@ -147,6 +135,19 @@ fn two_claims_beyond_a_half_across_generations() {
         let after = claim(&dedup, X, LENGTH_MS);
         assert_eq!(insertions([before.join().unwrap(), after]), 1);
         assert_eq!(claim(&dedup, X, LENGTH_MS), Duplicate);
+    });
+}
+
+/// A claimant that is stalled while the generation of its id is forgotten. The id found no cell.
+#[test]
+fn a_stalled_claimant_of_an_id_without_a_cell() {
+    check("a_stalled_claimant_of_an_id_without_a_cell", Some(2), || {
+        let dedup = fixed(usize::MAX);
+        claim_all(&dedup, &[key(2), key(3), key(4), key(5), X], 0);
+        dedup.try_rotate(LENGTH_MS);
+        let stalled = spawn_claim(&dedup, X, HORIZON_MS);
+        dedup.try_rotate(2 * LENGTH_MS);
+        assert_ne!(stalled.join().unwrap(), Inserted);
     });
 }
 

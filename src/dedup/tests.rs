@@ -272,10 +272,30 @@ mod lines {
             false
         });
         let min = limits::DEDUP_TABLE_BYTES_MIN;
-        assert_eq!(*asked.borrow(), [4 * min, 2 * min, min]);
+        assert_eq!(asked.borrow()[..4], [16 * min, 4 * min, 2 * min, min]);
         dedup.sweep(0, &|bytes| bytes <= 2 * min);
         assert!(claim(&dedup, &ids(0..100_000), 0).iter().all(|claim| *claim == Duplicate));
         assert!((3 * min..4 * min).contains(&dedup.bytes()), "{}", dedup.bytes());
+    }
+
+    /// Memory allows only small tables, so that many would be needed. At the end of each generation, the ids of the next
+    /// one would need another table.
+    #[test]
+    fn claims_look_at_a_bounded_number_of_tables() {
+        let dedup = Lines::new(Some(10)).unwrap();
+        let (mut now_ms, mut next, mut most_tables) = (0, 0, 0);
+        for _ in 0..140 {
+            let new = ids(next..next + 10_000);
+            assert_eq!(count(&claim(&dedup, &new, now_ms), Inserted), new.len());
+            next += new.len() as u64;
+            dedup.sweep(now_ms, &|bytes| bytes <= limits::DEDUP_TABLE_BYTES_MIN);
+            most_tables = most_tables.max(dedup.tables());
+            assert_eq!(count(&claim(&dedup, &new, now_ms), Duplicate), new.len());
+            now_ms += 1_000;
+        }
+        assert_eq!(most_tables, limits::DEDUP_TABLES_MAX);
+        let of_horizon = ids(next - 100_000..next);
+        assert_eq!(count(&claim(&dedup, &of_horizon, now_ms), Duplicate), of_horizon.len());
     }
 
     /// A new id in each round, while a generation ends in every round.

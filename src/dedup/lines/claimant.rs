@@ -6,6 +6,7 @@ use crate::dedup::Claim;
 use crate::key::EventKey;
 use crate::sync::line::Vector;
 use crate::sync::vector::Job;
+use std::sync::Arc;
 
 /// A line is prefetched this number of claims ahead: early enough for the memory to respond, and late enough for the
 /// line to stay in the cache.
@@ -53,12 +54,14 @@ impl Phase {
     #[inline(always)]
     fn claim_all(&self, vector: impl Vector, keys: &[EventKey], claims: &mut Vec<Claim>) {
         let mut inserted = Inserted::default();
+        let before = claims.len();
+        claims.resize(before + keys.len(), Claim::Full);
         keys.iter().take(PREFETCH_AHEAD).for_each(|key| self.prefetch(*key));
-        for (index, key) in keys.iter().enumerate() {
+        for (index, (key, claim)) in keys.iter().zip(&mut claims[before..]).enumerate() {
             if let Some(ahead) = keys.get(index + PREFETCH_AHEAD) {
                 self.prefetch(*ahead);
             }
-            claims.push(self.claim(vector, *key, &mut inserted));
+            *claim = self.claim(vector, *key, &mut inserted);
         }
         self.count(keys.len(), &inserted);
     }
@@ -68,12 +71,19 @@ impl Phase {
     #[inline(always)]
     fn claim(&self, vector: impl Vector, key: EventKey, inserted: &mut Inserted) -> Claim {
         let Place { table, generation } = &self.current;
-        if self.is_in_older(vector, key) || !table.insert(vector, key, &self.reads, generation) {
+        if self.is_in_older(vector, key) {
+            return Claim::Duplicate;
+        }
+        let first = table.insert(vector, key, &self.reads, generation);
+        if !first.is_new {
             return Claim::Duplicate;
         }
         inserted.current += 1;
         if let Some(next) = &self.next {
-            if !next.table.insert(vector, key, &Reads::none(), &next.generation) {
+            let second = next.table.insert(vector, key, &Reads::none(), &next.generation);
+            // Two tables of one generation have one overflow. If both are full, the id there is that of this claimant.
+            let is_own = first.is_in_overflow && second.is_in_overflow && Arc::ptr_eq(generation, &next.generation);
+            if !second.is_new && !is_own {
                 return Claim::Duplicate;
             }
             inserted.next += 1;

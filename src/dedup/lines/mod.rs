@@ -10,14 +10,14 @@
 //! - `rotation`, `wipe`: the steps from phase to phase;
 //! - `sizing`, `sweep`: tables that grow and shrink.
 
-mod claimant;
-mod generation;
+pub(crate) mod claimant;
+pub(crate) mod generation;
 mod overflow;
-mod phase;
+pub(crate) mod phase;
 mod rotation;
 mod sizing;
 mod sweep;
-mod table;
+pub(crate) mod table;
 mod wipe;
 
 use crate::dedup::{Claim, Dedup};
@@ -114,6 +114,12 @@ impl Lines {
         drop(phase);
         self.try_rotate(log_ms);
         self.steps.pin()
+    }
+
+    /// The number of tables that claims look at.
+    #[cfg(test)]
+    pub(crate) fn tables(&self) -> usize {
+        self.steps.pin().tables()
     }
 
     /// Makes every step that is due at this log time, as far as no other thread is in the way.

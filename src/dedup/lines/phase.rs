@@ -139,6 +139,11 @@ impl Phase {
         phase
     }
 
+    /// The number of tables that claims look at.
+    pub(crate) fn tables(&self) -> usize {
+        self.older.len() + 1
+    }
+
     /// The number of remembered ids.
     pub(crate) fn ids(&self) -> usize {
         let current = &self.current.generation;

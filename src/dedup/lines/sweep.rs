@@ -7,7 +7,7 @@ use super::phase::{Kind, Phase};
 use super::rotation::{Effort, Rotation, Steps, grow, rotate, take_retired};
 use super::sizing::{bytes_for, ids_for, larger_lines, suitable_lines};
 use super::table::Table;
-use crate::limits::{DEDUP_LEAD_MS, DEDUP_LEAD_MS_PER_MIB, DEDUP_LEAD_TIMES_MAX};
+use crate::limits::{DEDUP_LEAD_MS, DEDUP_LEAD_MS_PER_MIB, DEDUP_LEAD_TIMES_MAX, DEDUP_TABLES_MAX};
 use crate::sync::AtomicUsize;
 use std::sync::Arc;
 
@@ -75,7 +75,8 @@ impl Sweeper {
         let seen = Seen { generation: generation.number(), ids: generation.ids(), log_ms };
         let in_table = rotation.ids_in_table(phase);
         let lines = phase.current.table.lines();
-        let mut larger = larger_lines(lines, phase.older.len()).peekable();
+        let tables = phase.tables() + usize::from(rotation.for_next_generation.is_some());
+        let mut larger = larger_lines(lines, tables).peekable();
         let larger_mib = bytes_for(larger.peek().copied().unwrap_or(0)) >> 20;
         let lead_ms =
             phase.ends_ms.saturating_sub(log_ms).clamp(0, DEDUP_LEAD_MS + larger_mib as i64 * DEDUP_LEAD_MS_PER_MIB);
@@ -106,7 +107,7 @@ fn table_for_next_generation(phase: &Phase, rotation: &Rotation, log_ms: i64) ->
     let length_ms = rotation.generation_ms()?;
     let is_late = log_ms > phase.ends_ms.saturating_sub(length_ms / 8);
     let is_possible = phase.kind != Kind::Bridging && rotation.for_next_generation.is_none();
-    if !is_late || !is_possible {
+    if !is_late || !is_possible || phase.tables() >= DEDUP_TABLES_MAX {
         return None;
     }
     // No id for a whole stretch means that none is expected.

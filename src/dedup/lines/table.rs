@@ -36,6 +36,14 @@ pub(crate) struct Reads {
     tags: [u64; 2],
 }
 
+/// The result of an insertion.
+pub(crate) struct Insertion {
+    /// Whether the id was absent, and was inserted.
+    pub(crate) is_new: bool,
+    /// Whether the overflow decided.
+    pub(crate) is_in_overflow: bool,
+}
+
 /// Where an id belongs.
 #[derive(Clone, Copy)]
 struct Home {
@@ -80,10 +88,16 @@ impl Table {
         look.has_key() || self.went_on(vector, key, home, &look, reads)
     }
 
-    /// Inserts the key of `generation`, unless one of the generations has it; returns whether it was inserted. Of all
-    /// calls with one key and one generation, at most one returns true.
+    /// Inserts the key of `generation`, unless one of the generations has it. Of all calls with one key and one
+    /// generation, at most one inserts it.
     #[inline(always)]
-    pub(crate) fn insert(&self, vector: impl Vector, key: EventKey, reads: &Reads, generation: &Generation) -> bool {
+    pub(crate) fn insert(
+        &self,
+        vector: impl Vector,
+        key: EventKey,
+        reads: &Reads,
+        generation: &Generation,
+    ) -> Insertion {
         let home = self.home(key);
         let mut tags = reads.tags;
         tags[generation.half()] = generation.tag();
@@ -91,13 +105,13 @@ impl Table {
         loop {
             let look = vector.look(line, home.key_bits, tags);
             if look.has_key() || self.went_on(vector, key, home, &look, reads) {
-                return false;
+                return Insertion::in_cell(false);
             }
             let Some(free) = look.first_free(generation.half()) else {
                 return self.insert_beyond(vector, key, home, &look, generation);
             };
             if fill(line, free, home, generation) {
-                return true;
+                return Insertion::in_cell(true);
             }
         }
     }
@@ -126,20 +140,20 @@ impl Table {
         home: Home,
         look: &Look,
         generation: &Generation,
-    ) -> bool {
+    ) -> Insertion {
         mark(self.lines.line(home.line), look, generation);
         let neighbour = self.lines.line(home.neighbour());
         loop {
             let look = vector.look(neighbour, home.key_bits, tags_of(generation));
             if look.has_key() {
-                return false;
+                return Insertion::in_cell(false);
             }
             let Some(free) = look.first_free(generation.half()) else {
                 mark(neighbour, &look, generation);
-                return generation.overflow.insert(vector, key);
+                return Insertion { is_new: generation.overflow.insert(vector, key), is_in_overflow: true };
             };
             if fill(neighbour, free, home, generation) {
-                return true;
+                return Insertion::in_cell(true);
             }
         }
     }
@@ -172,6 +186,13 @@ impl Drop for Table {
     fn drop(&mut self) {
         // Relaxed: a gauge.
         self.bytes.fetch_sub(self.lines.len() * size_of::<Line>(), Ordering::Relaxed);
+    }
+}
+
+impl Insertion {
+    #[inline(always)]
+    fn in_cell(is_new: bool) -> Self {
+        Self { is_new, is_in_overflow: false }
     }
 }
 
