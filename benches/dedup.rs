@@ -5,8 +5,8 @@
 //! cargo run --release -p weir-benches --bin dedup -- 10000000 20 lines scc
 //! ```
 //!
-//! The arguments are the ids of a horizon, the number of rounds, and the backends. The backend `floor` is none: it reads
-//! and writes one random line of memory of the same size for each id, with the same prefetches. With the word `grow`, the backends
+//! The arguments are the ids of a horizon, the number of rounds, and the backends. The backend `floor` is none: for
+//! each id it reads a random line of memory of the same size and swaps a word of it, with the same prefetches. With the word `grow`, the backends
 //! grow from empty, one after the other, while another thread sweeps:
 //!
 //! ```sh
@@ -15,7 +15,7 @@
 //!
 //! The arguments are the number of ids, the new ids in a second, and the backends.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use weir::internals::{Claims, HashKeys};
@@ -37,8 +37,8 @@ enum Store {
 }
 
 #[repr(align(64))]
-#[derive(Clone, Copy)]
-struct FloorLine([u64; 8]);
+#[derive(Default)]
+struct FloorLine([AtomicU64; 8]);
 
 struct Backend {
     name: String,
@@ -55,7 +55,7 @@ impl Backend {
     fn new(name: String, ids_per_horizon: u64) -> Self {
         Self {
             store: if name == "floor" {
-                Store::Floor(vec![FloorLine([0; 8]); ids_per_horizon as usize * 40 / 64])
+                Store::Floor((0..ids_per_horizon * 40 / 64).map(|_| FloorLine::default()).collect())
             } else {
                 Store::Claims(claims_of(&name, ids_per_horizon))
             },
@@ -108,20 +108,28 @@ impl Backend {
     }
 }
 
-/// Reads and writes a random line for each id of a batch, and prefetches it sixteen ids before. Returns the number of ids.
-fn visit(lines: &mut [FloorLine], first: u64) -> usize {
-    // The order of the lines is that of a multiplicative hash (Fibonacci hashing).
-    let line = |n: u64| ((u128::from(n.wrapping_mul(0x9E37_79B9_7F4A_7C15)) * lines.len() as u128) >> 64) as usize;
-    let visited = (first..first + BATCH).map(line).collect::<Vec<_>>();
+/// Reads a random line for each id of a batch, swaps a word of it, and prefetches it sixteen ids before. Returns the number
+/// of ids.
+fn visit(lines: &[FloorLine], first: u64) -> usize {
+    let line = |n: u64| ((u128::from(mixed(n)) * lines.len() as u128) >> 64) as usize;
+    let visited: [usize; BATCH as usize] = std::array::from_fn(|index| line(first + index as u64));
     for (index, line) in visited.iter().enumerate() {
         if let Some(ahead) = visited.get(index + 16) {
             prefetch(&raw const lines[*ahead]);
         }
-        let words = &mut lines[*line].0;
+        let words = lines[*line].0.each_ref().map(|word| word.load(Ordering::Relaxed));
         let free = words.iter().position(|word| *word == 0).unwrap_or(index % 8);
-        words[free] = index as u64 + 1;
+        let _ = lines[*line].0[free].compare_exchange(words[free], 1, Ordering::Relaxed, Ordering::Relaxed);
     }
     visited.len()
+}
+
+/// A random number for each number (SplitMix64).
+fn mixed(n: u64) -> u64 {
+    let n = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let n = (n ^ n >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let n = (n ^ n >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    n ^ n >> 31
 }
 
 #[allow(unsafe_code, reason = "the intrinsic is unsafe")]

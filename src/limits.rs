@@ -85,11 +85,14 @@ pub const DEDUP_LEAD_TIMES_MAX: usize = 20;
 /// The lines of a dedup table that are wiped under one hold of the lock; 64 bytes each.
 pub const DEDUP_WIPE_LINES: usize = 1 << 12;
 
-/// The lines of a table for each line of the first segment for its ids that find no cell. Each further segment has four
-/// times the lines.
+/// The lines of a table for each line of the first segment for its ids that find no cell.
 pub const DEDUP_OVERFLOW_PART: usize = 512;
 
-/// The fewest lines of a segment.
+/// The memory that is counted for an id in a segment that a claimant has opened, in bytes. The segment is still sparse
+/// then.
+pub const DEDUP_OVERFLOW_ID_BYTES: usize = 128;
+
+/// The fewest lines of the first segment.
 pub const DEDUP_OVERFLOW_LINES_MIN: usize = 64;
 
 /// The lines of a segment that a sweep looks at to see whether the segment is filling up.
@@ -123,7 +126,7 @@ pub const SPARSE_COUNTER_BYTES_MAX: usize = 96;
 /// of:
 ///
 /// - its record, [`RECORD_BYTES_MAX`];
-/// - its id in a map that is doubling, 104 (in lines its memory is counted before): the slots of three
+/// - its id in a map that is doubling, 104 (in lines it takes at most [`DEDUP_OVERFLOW_ID_BYTES`]): the slots of three
 ///   tables, 26 bytes each, of which the smallest is 13/16 full, and some bytes for buckets that overflow;
 /// - a new user, 64: 36 bytes, and a cell of 8 bytes in an index whose size counts twice at a load of 3/4;
 /// - an entry of a list that is doubling, or the cells of a grid that replaces the list, 64;

@@ -158,7 +158,7 @@ mod lines {
     #[test]
     fn the_memory_of_a_capacity_is_about_40_bytes_for_each_id_of_a_horizon() {
         let bytes = Lines::bytes_for(Some(2_040), 10_000_000);
-        assert!((38.0..41.0).contains(&(bytes as f64 / 10e6)), "{bytes}");
+        assert!((36.0..40.0).contains(&(bytes as f64 / 10e6)), "{bytes}");
         assert_eq!(Lines::bytes_for(Some(1), usize::MAX), usize::MAX);
         assert!(Lines::with_capacity(Some(1), usize::MAX).is_err());
         let dedup = Lines::with_capacity(Some(2_040), 10_000).unwrap();
@@ -258,8 +258,7 @@ mod lines {
             now_ms += 1_000;
         }
         assert!(most_bytes > 4 << 20, "{most_bytes}");
-        let segments_bytes = 2 * limits::DEDUP_OVERFLOW_LINES_MIN * 64;
-        assert_eq!(dedup.bytes(), limits::DEDUP_TABLE_BYTES_MIN + segments_bytes, "the smallest table is left");
+        assert_eq!(dedup.bytes(), limits::DEDUP_TABLE_BYTES_MIN, "the smallest table is left");
     }
 
     #[test]

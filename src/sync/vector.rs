@@ -63,35 +63,25 @@ mod x86_64 {
         job.run(Avx2(()))
     }
 
-    // A call for each line would take a fifth of a claim. So `look` is always inlined, into `run_avx512` or `run_avx2`.
-    // Therefore it cannot have a target feature itself. Its parts have one, and are small enough to be inlined there.
-
     impl Vector for Avx512 {
         #[inline(always)]
         fn look(self, line: &Line, key_bits: u64, tags: [u64; 2]) -> Look {
             // SAFETY: an `Avx512` exists only where the processor has AVX-512.
-            let (words, [equal, live, marked]) = unsafe { look_avx512(line, key_bits, tags) };
-            Look::new(words, equal, live, marked)
+            unsafe { look_avx512(line, key_bits, tags) }
         }
     }
 
     impl Vector for Avx2 {
         #[inline(always)]
-        fn look(self, line: &Line, key_bits: u64, [even, odd]: [u64; 2]) -> Look {
+        fn look(self, line: &Line, key_bits: u64, tags: [u64; 2]) -> Look {
             // SAFETY: an `Avx2` exists only where the processor has AVX2.
-            let (low_words, low) = unsafe { look_avx2(line, 0, key_bits, even) };
-            // SAFETY: as above.
-            let (high_words, high) = unsafe { look_avx2(line, 1, key_bits, odd) };
-            let [equal, live, marked] = [0, 1, 2].map(|index| low[index] | high[index] << 4);
-            let ([a, b, c, d], [e, f, g, h]) = (low_words, high_words);
-            Look::new([a, b, c, d, e, f, g, h], equal, live, marked)
+            unsafe { look_avx2(line, key_bits, tags) }
         }
     }
 
-    /// The words of a line, and the masks of equal, of live and of marked cells.
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn look_avx512(line: &Line, key_bits: u64, [even, odd]: [u64; 2]) -> ([u64; 8], [u8; 3]) {
+    fn look_avx512(line: &Line, key_bits: u64, [even, odd]: [u64; 2]) -> Look {
         let words: __m512i;
         // SAFETY: the code reads the 64 aligned bytes of the line, which all other code accesses atomically, and writes
         // one register.
@@ -106,36 +96,38 @@ mod x86_64 {
         let mark = _mm512_set1_epi64(MARK as i64);
         let tags = both(even, odd);
         let wanted = _mm512_or_si512(tags, _mm512_set1_epi64(key_bits as i64));
-        let masks = [
-            _mm512_cmpeq_epi64_mask(_mm512_andnot_si512(mark, words), wanted),
-            _mm512_cmpeq_epi64_mask(_mm512_and_si512(words, _mm512_set1_epi64(TAG_BITS as i64)), tags),
-            _mm512_test_epi64_mask(words, mark),
-        ];
+        let equal = _mm512_cmpeq_epi64_mask(_mm512_andnot_si512(mark, words), wanted);
+        let live = _mm512_cmpeq_epi64_mask(_mm512_and_si512(words, _mm512_set1_epi64(TAG_BITS as i64)), tags);
+        let marked = _mm512_test_epi64_mask(words, mark);
         // SAFETY: both types are 64 bytes without any invalid value.
-        (unsafe { std::mem::transmute::<__m512i, [u64; 8]>(words) }, masks)
+        Look::new(unsafe { std::mem::transmute::<__m512i, [u64; 8]>(words) }, equal, live, marked)
     }
 
-    /// The same for a half of a line.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn look_avx2(line: &Line, half: usize, key_bits: u64, tag: u64) -> ([u64; 4], [u8; 3]) {
-        let words: __m256i;
-        // SAFETY: as in `look_avx512`, with 32 of the bytes.
+    fn look_avx2(line: &Line, key_bits: u64, [even, odd]: [u64; 2]) -> Look {
+        let (low, high): (__m256i, __m256i);
+        // SAFETY: as in `look_avx512`, with two registers.
         unsafe {
-            asm!("vmovdqa {words}, [{half}]", words = out(ymm_reg) words, half = in(reg) &raw const line.0[half * 4],
+            asm!("vmovdqa {low}, [{line}]", "vmovdqa {high}, [{line} + 32]", low = out(ymm_reg) low,
+                high = out(ymm_reg) high, line = in(reg) &raw const line.0,
                 options(nostack, readonly, preserves_flags));
         }
-        let mask = |wide: __m256i| _mm256_movemask_pd(_mm256_castsi256_pd(wide)) as u8;
         let mark = _mm256_set1_epi64x(MARK as i64);
-        let tag_bits = _mm256_set1_epi64x(TAG_BITS as i64);
-        let wanted = _mm256_set1_epi64x((key_bits | tag) as i64);
-        let masks = [
-            mask(_mm256_cmpeq_epi64(_mm256_andnot_si256(mark, words), wanted)),
-            mask(_mm256_cmpeq_epi64(_mm256_and_si256(words, tag_bits), _mm256_set1_epi64x(tag as i64))),
-            mask(_mm256_cmpeq_epi64(_mm256_and_si256(words, mark), mark)),
-        ];
-        // SAFETY: both types are 32 bytes without any invalid value.
-        (unsafe { std::mem::transmute::<__m256i, [u64; 4]>(words) }, masks)
+        let masks = |words: __m256i, tag: u64| {
+            let mask = |wide: __m256i| _mm256_movemask_pd(_mm256_castsi256_pd(wide)) as u8;
+            let tag_bits = _mm256_set1_epi64x(TAG_BITS as i64);
+            let wanted = _mm256_set1_epi64x((key_bits | tag) as i64);
+            [
+                mask(_mm256_cmpeq_epi64(_mm256_andnot_si256(mark, words), wanted)),
+                mask(_mm256_cmpeq_epi64(_mm256_and_si256(words, tag_bits), _mm256_set1_epi64x(tag as i64))),
+                mask(_mm256_cmpeq_epi64(_mm256_and_si256(words, mark), mark)),
+            ]
+        };
+        let (low_masks, high_masks) = (masks(low, even), masks(high, odd));
+        let [equal, live, marked] = [0, 1, 2].map(|index| low_masks[index] | high_masks[index] << 4);
+        // SAFETY: both types are 64 bytes without any invalid value.
+        Look::new(unsafe { std::mem::transmute::<[__m256i; 2], [u64; 8]>([low, high]) }, equal, live, marked)
     }
 
     #[cfg(test)]
