@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The arguments are the ids of a horizon, the number of rounds, and the backends. The backend `floor` is none: for
-//! each id it reads a random line of memory of the same size and swaps a word of it, with the same prefetches. With the word `grow`, the backends
-//! grow from empty, one after the other, while another thread sweeps:
+//! each id it reads a random line of memory of the same size and swaps a word of it, with the same prefetches. With the
+//! word `grow`, the backends grow from empty, one after the other, while another thread sweeps:
 //!
 //! ```sh
 //! cargo run --release -p weir-benches --bin dedup -- grow 50000000 2000000 lines
@@ -108,8 +108,8 @@ impl Backend {
     }
 }
 
-/// Reads a random line for each id of a batch, swaps a word of it, and prefetches it sixteen ids before. Returns the number
-/// of ids.
+/// Reads a random line for each id of a batch, swaps a word of it, and prefetches it sixteen ids before. Returns the
+/// number of ids.
 fn visit(lines: &[FloorLine], first: u64) -> usize {
     let line = |n: u64| ((u128::from(mixed(n)) * lines.len() as u128) >> 64) as usize;
     let visited: [usize; BATCH as usize] = std::array::from_fn(|index| line(first + index as u64));
@@ -202,7 +202,8 @@ fn grow(name: &str, ids: u64, ids_per_sec: u64) {
     };
     println!(
         "{name}: {ids} ids in {:.1} s; a batch of {BATCH} takes (p99.9, longest) {:?} us of processor time, {:?} us; \
-         to hash its ids takes {:?} us of processor time; {:.0} bytes an id on average, {most_bytes_an_id:.0} at the peak, {:.0} in the end",
+         to hash its ids takes {:?} us of processor time; {:.0} bytes an id on average, {most_bytes_an_id:.0} at the \
+         peak, {:.0} in the end",
         start.elapsed().as_secs_f64(),
         longest(cpu_us),
         longest(wall_us),

@@ -64,8 +64,8 @@ pub const DEDUP_TABLE_BYTES_MIN: usize = 2 << 20;
 /// A dedup table smaller than this is followed by one of sixteen times its size, in bytes.
 pub const DEDUP_SMALL_TABLE_BYTES_MAX: usize = 4 << 20;
 
-/// A larger dedup table that is smaller than this is followed by one of four times its size, in bytes. A still larger one
-/// is followed by one of twice its size, unless claims already look at several tables.
+/// A larger dedup table that is smaller than this is followed by one of four times its size, in bytes. A still larger
+/// one is followed by one of twice its size, unless claims already look at several tables.
 pub const DEDUP_MEDIUM_TABLE_BYTES_MAX: usize = 64 << 20;
 
 /// The dedup tables that a claim looks at.
@@ -98,8 +98,8 @@ pub const DEDUP_OVERFLOW_LINES_MIN: usize = 64;
 /// The lines of a segment that a sweep looks at to see whether the segment is filling up.
 pub const DEDUP_OVERFLOW_LINES_FILLED: usize = 256;
 
-/// Stripes in which claimants are counted while they claim, 128 bytes each. Up to this number of threads, no two of them
-/// write to the same count.
+/// Stripes in which claimants are counted while they claim, 128 bytes each. Up to this number of threads, no two of
+/// them write to the same count.
 pub const DEDUP_PIN_STRIPES: usize = 64;
 
 /// Phases of the dedup that wait for a sweep to be freed. Beyond it, a claimant frees them.

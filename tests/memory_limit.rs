@@ -42,8 +42,8 @@ fn ingest(engine: &Engine, batch: &mut Batch) -> Result<usize, Overloaded> {
     engine.ingest(batch, engine.now_ms()).map(|tally| tally.accepted)
 }
 
-/// Ticks until all unlinked records are freed. Another test's thread that does not run may delay that, and until then they
-/// count as memory in use.
+/// Ticks until all unlinked records are freed. Another test's thread that does not run may delay that, and until then
+/// they count as memory in use.
 fn free_garbage(engine: &Engine) {
     while engine.memory().garbage_bytes > 0 {
         engine.tick();

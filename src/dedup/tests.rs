@@ -277,8 +277,8 @@ mod lines {
         assert!((3 * min..4 * min).contains(&dedup.bytes()), "{}", dedup.bytes());
     }
 
-    /// Memory allows only small tables, so that many would be needed. At the end of each generation, the ids of the next
-    /// one would need another table.
+    /// Memory allows only small tables, so that many would be needed. At the end of each generation, the ids of the
+    /// next one would need another table.
     #[test]
     fn claims_look_at_a_bounded_number_of_tables() {
         let dedup = Lines::new(Some(10)).unwrap();

@@ -99,10 +99,10 @@ impl Engine {
         Ok(batch.tally())
     }
 
-    /// Forgets the event ids that are due to be forgotten at `received_at_ms`, and waits for other threads if they are in
-    /// the way. [`ingest`](Self::ingest) does not wait. So if another thread ingests or sweeps at the same time, an id may
-    /// be remembered for longer than it has to be. A replay or a simulation calls this before each batch, with the time
-    /// of the batch: then its verdicts never depend on concurrent sweeps.
+    /// Forgets the event ids that are due to be forgotten at `received_at_ms`, and waits for other threads if they are
+    /// in the way. [`ingest`](Self::ingest) does not wait. So if another thread ingests or sweeps at the same time, an
+    /// id may be remembered for longer than it has to be. A replay or a simulation calls this before each batch, with
+    /// the time of the batch: then its verdicts never depend on concurrent sweeps.
     pub fn advance_log_time(&self, received_at_ms: i64) {
         self.dedup.advance_log_time(received_at_ms);
     }

@@ -1,8 +1,9 @@
 //! The facade for atomics, locks and deferred reclamation.
 //!
 //! Everything that the engine's threads share on the paths of ingest, fold and query is made of the types in this
-//! module; the exceptions are the scc map (`dedup/scc_map.rs`) and arc-swap (`reference/publication.rs`). A model checker compiles the same source with a `crate::sync` of its own. So no other
-//! file depends on the model checker, and there is no configuration for it.
+//! module; the exceptions are the scc map (`dedup/scc_map.rs`) and arc-swap (`reference/publication.rs`). A model
+//! checker compiles the same source with a `crate::sync` of its own. So no other file depends on the model checker, and
+//! there is no configuration for it.
 
 pub(crate) mod line;
 pub(crate) mod lines;

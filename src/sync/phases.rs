@@ -4,9 +4,9 @@
 //! the step before the current one. So threads of two successive steps may run at the same time, and threads of three
 //! never do.
 //!
-//! The pinned threads are counted in stripes, so that threads do not write to one cache line. A stripe has one count for
-//! even steps and one for odd steps. A thread adds itself to the count of the step that it has seen, and looks at the
-//! step again. If the step has moved, the thread undoes its addition and begins anew. The argument is that of the
+//! The pinned threads are counted in stripes, so that threads do not write to one cache line. A stripe has one count
+//! for even steps and one for odd steps. A thread adds itself to the count of the step that it has seen, and looks at
+//! the step again. If the step has moved, the thread undoes its addition and begins anew. The argument is that of the
 //! sleepable RCU of Linux (`kernel/rcu/srcutree.c`). It rests on two SeqCst fences:
 //!
 //! ```text
@@ -36,8 +36,8 @@ pub(crate) struct Phases<T, S> {
 struct Current<T> {
     /// The number of the current step. Only the thread that holds the lock of the state changes it.
     step: AtomicU64,
-    /// The values of even steps and of odd steps. Invariant: only the thread that holds the lock of the state replaces a
-    /// value, and only that of a step in which no thread is pinned.
+    /// The values of even steps and of odd steps. Invariant: only the thread that holds the lock of the state replaces
+    /// a value, and only that of a step in which no thread is pinned.
     values: [StepCell<Option<T>>; 2],
 }
 
@@ -81,8 +81,8 @@ impl<T, S> Phases<T, S> {
     pub(crate) fn pin(&self) -> Pinned<'_, T, S> {
         let stripe = &*self.stripes[thread_number() % PIN_STRIPES];
         loop {
-            // Relaxed: the fence makes it acquire the store of `advance`. So this thread sees the value of the step, and
-            // what the threads did that were pinned two steps earlier, because the step came after them.
+            // Relaxed: the fence makes it acquire the store of `advance`. So this thread sees the value of the step,
+            // and what the threads did that were pinned two steps earlier, because the step came after them.
             let step = self.current.step.load(Ordering::Relaxed);
             let count = &stripe.pinned[parity(step)];
             // Relaxed: the fence orders it before the second load. It continues the release sequence of the unpins

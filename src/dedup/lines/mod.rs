@@ -44,7 +44,8 @@ pub(crate) struct Lines {
     bytes: Arc<AtomicUsize>,
     /// The memory that is set aside from the start, in bytes; none if the tables grow.
     fixed_bytes: Option<usize>,
-    /// 1 if a claimant has found no capacity left, and no thread has found capacity since. A hint, which orders nothing.
+    /// 1 if a claimant has found no capacity left, and no thread has found capacity since. A hint, which orders
+    /// nothing.
     may_be_full: AtomicUsize,
     sweeper: Mutex<Sweeper>,
 }

@@ -1,9 +1,9 @@
 //! The ids of a generation that found no cell in a table.
 //!
 //! They go to segments, which are arrays of lines. An id has one line in each segment. It goes into the first free cell
-//! of its line in the first segment, or, if that line is full, in the second segment, and so on. At a steady rate almost
-//! all ids find a cell in the first segment. The second one is small, and then each has four times the lines of the one
-//! before. So an id always finds a cell, and looks at few segments.
+//! of its line in the first segment, or, if that line is full, in the second segment, and so on. At a steady rate
+//! almost all ids find a cell in the first segment. The second one is small, and then each has four times the lines of
+//! the one before. So an id always finds a cell, and looks at few segments.
 //!
 //! Cells go from free to live once, and a full line stays full. So two claimants of one id walk the same cells, and at
 //! the first free one a single compare-and-swap decides between them, as in a table. A lookup ends at the first line
@@ -35,8 +35,8 @@ pub(crate) struct Overflow {
 
 struct Segment {
     lines: Lines,
-    /// Whether a sweep has opened it. Then its memory is counted at once, after the sweep has asked for it. Otherwise it
-    /// is counted id by id, so that a batch is never charged for a whole segment.
+    /// Whether a sweep has opened it. Then its memory is counted at once, after the sweep has asked for it. Otherwise
+    /// it is counted id by id, so that a batch is never charged for a whole segment.
     is_counted: bool,
 }
 

@@ -21,8 +21,8 @@ pub(crate) fn bytes_for(lines: usize) -> usize {
     lines.saturating_mul(size_of::<Line>())
 }
 
-/// The sizes that a table may have that takes over from a full one, the best size first. `tables` is the number of tables
-/// that claims look at. None if no more can be added: then ids without a cell go to the overflow.
+/// The sizes that a table may have that takes over from a full one, the best size first. `tables` is the number of
+/// tables that claims look at. None if no more can be added: then ids without a cell go to the overflow.
 ///
 /// A larger table is a multiple of the current one. The multiple is large while tables are small, and later so that the
 /// greatest number of tables is reached late.
