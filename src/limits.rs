@@ -63,18 +63,20 @@ pub const DEDUP_CAPACITY: RangeInclusive<usize> = 1..=1 << 32;
 
 /// The ids of a generation for which 16 lines of a dedup table are made; a line has 64 bytes. With more ids, more of
 /// them find no cell in their line.
-pub const DEDUP_IDS_PER_16_LINES: usize = 28;
+pub const DEDUP_IDS_PER_16_LINES: usize = 29;
 
 /// The smallest dedup table that grows and shrinks, in bytes.
 pub const DEDUP_TABLE_BYTES_MIN: usize = 2 << 20;
 
-/// A dedup table smaller than this is followed by one of four times its size, and a larger one by one of twice its
-/// size, in bytes.
-pub const DEDUP_FOURFOLD_BYTES_MAX: usize = 64 << 20;
+/// A dedup table smaller than this is followed by one of sixteen times its size, in bytes.
+pub const DEDUP_SMALL_TABLE_BYTES_MAX: usize = 4 << 20;
 
-/// From this number of older dedup tables on, a table of any size is followed by one of four times its size. So few
-/// tables are looked at.
-pub const DEDUP_TABLES_SMALL_STEPS_MAX: usize = 6;
+/// A larger dedup table that is smaller than this is followed by one of four times its size, in bytes. A still larger
+/// one is followed by one of twice its size, unless claims already look at several tables.
+pub const DEDUP_MEDIUM_TABLE_BYTES_MAX: usize = 64 << 20;
+
+/// The dedup tables that a claim looks at.
+pub const DEDUP_TABLES_MAX: usize = 5;
 
 /// A larger dedup table is made when the current one will be full in this time at the present rate, in milliseconds. To
 /// this time come [`DEDUP_LEAD_MS_PER_MIB`] for each MiB of the larger table.
@@ -90,20 +92,22 @@ pub const DEDUP_LEAD_TIMES_MAX: usize = 20;
 /// The lines of a dedup table that are wiped under one hold of the lock; 64 bytes each.
 pub const DEDUP_WIPE_LINES: usize = 1 << 12;
 
-/// The most memory of an id that found no cell in a dedup table: 18 bytes in a set that may be doubling.
-pub const DEDUP_OVERFLOW_ID_BYTES: usize = 72;
+/// The lines of a table for each line of the first segment for its ids that find no cell.
+pub const DEDUP_OVERFLOW_PART: usize = 512;
 
-/// The sets that the ids of a generation without a cell are spread over.
-pub const DEDUP_OVERFLOW_SETS: usize = 128;
+/// The memory that is counted for an id in a segment that a claimant has opened, in bytes. The segment is still sparse
+/// then.
+pub const DEDUP_OVERFLOW_ID_BYTES: usize = 128;
 
-/// The memory of one of these sets with one id, in bytes.
-pub const DEDUP_OVERFLOW_SET_BYTES: usize = 2_048;
+/// The fewest lines of the first segment.
+pub const DEDUP_OVERFLOW_LINES_MIN: usize = 64;
 
-/// With a dedup capacity, memory is set aside for ids that find no cell: the ids of a generation divided by this.
-pub const DEDUP_OVERFLOW_PART: usize = 64;
+/// The lines of a segment that a sweep looks at to see whether the segment is filling up.
+pub const DEDUP_OVERFLOW_LINES_FILLED: usize = 256;
 
-/// The least number of ids without a cell that memory is set aside for.
-pub const DEDUP_OVERFLOW_IDS_MIN: usize = 1 << 10;
+/// Stripes in which claimants are counted while they claim, 128 bytes each. Up to this number of threads, no two of
+/// them write to the same count.
+pub const DEDUP_PIN_STRIPES: usize = 64;
 
 /// Phases of the dedup that wait for a sweep to be freed. Beyond it, a claimant frees them.
 pub const DEDUP_RETIRED_PHASES_MAX: usize = 16;

@@ -33,6 +33,11 @@ impl Permits {
         self.in_use.try_update(Ordering::Relaxed, Ordering::Relaxed, after).is_ok()
     }
 
+    /// Counts permits as acquired, whatever the capacity.
+    pub(crate) fn add(&self, permits: usize) {
+        self.in_use.fetch_add(permits, Ordering::Relaxed);
+    }
+
     /// Releases permits that were acquired.
     pub(crate) fn release(&self, permits: usize) {
         let before = self.in_use.fetch_sub(permits, Ordering::Relaxed);

@@ -199,9 +199,13 @@ impl Bench {
         let _ = self.engine.change_reference(Change::Replace, body, &Preconditions::default(), now_ms);
     }
 
-    /// The counted bytes for each allocated byte.
-    fn counted_times(&self, mapped_bytes: usize) -> f64 {
-        let counted_bytes = self.engine.memory().used_bytes() - mapped_bytes;
+    /// The counted bytes for each allocated byte. Lines are mapped without the allocator, so they are left out;
+    /// `fixed_bytes` of them are there from the start.
+    fn counted_times(&self, fixed_bytes: usize) -> f64 {
+        let memory = self.engine.memory();
+        let is_mapped = self.engine.config().dedup == DedupBackend::Lines;
+        let mapped_bytes = fixed_bytes + if is_mapped { memory.dedup_bytes } else { 0 };
+        let counted_bytes = memory.used_bytes() - mapped_bytes;
         counted_bytes as f64 / (allocated_bytes() - self.before_bytes) as f64
     }
 }
@@ -229,16 +233,12 @@ fn allocated_memory_is_counted() {
         (config.dedup, config.dedup_capacity, config.max_batch_events) = (dedup, dedup_capacity, 1_000);
         config.max_memory_bytes = is_limited.then_some(1 << 40);
         let bench = Bench::new(config);
-        // Lines are mapped without the allocator: the smallest table, or one for the ids of a horizon and a minute.
-        // Before the first sweep no table grows, so most ids find no cell.
-        let mapped_bytes = match (dedup, dedup_capacity) {
-            (DedupBackend::Lines, None) => limits::DEDUP_TABLE_BYTES_MIN,
-            (DedupBackend::Lines, Some(ids)) => ids * 2_100 / 2_040 * 16 / limits::DEDUP_IDS_PER_16_LINES * 64,
-            _ => 0,
-        };
+        // A table for the ids of a horizon and a minute.
+        let fixed_bytes =
+            dedup_capacity.map_or(0, |ids| ids * 2_100 / 2_040 * 16 / limits::DEDUP_IDS_PER_16_LINES * 64);
         let (mut least, mut most) = (f64::MAX, 0.0_f64);
         let mut measure = |bench: &Bench| {
-            let times = bench.counted_times(mapped_bytes);
+            let times = bench.counted_times(fixed_bytes);
             least = least.min(times);
             let sizes = bench.engine.sizes();
             if sizes.backlog == 0 && sizes.users > EVENTS / 10 {

@@ -22,6 +22,10 @@ mod lines_models;
 mod lock_models;
 #[path = "../../src/permits.rs"]
 mod permits;
+#[cfg(test)]
+mod phase_models;
+#[cfg(test)]
+mod phases_models;
 #[path = "../../src/reference/publication.rs"]
 mod publication;
 #[cfg(test)]

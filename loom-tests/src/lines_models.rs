@@ -26,14 +26,14 @@ const X: EventKey = key(1);
 /// Two lines of two cells for each generation. Log time is 0.
 fn fixed(ids_max: usize) -> Arc<Lines> {
     let dedup = Lines::with_lines(Some(HORIZON_SECS), 2, ids_max, Some(0)).unwrap();
-    dedup.rotate(0);
+    dedup.try_rotate(0);
     Arc::new(dedup)
 }
 
 /// The same, and its tables grow.
 fn growing() -> Arc<Lines> {
     let dedup = Lines::new(Some(HORIZON_SECS)).unwrap();
-    dedup.rotate(0);
+    dedup.try_rotate(0);
     Arc::new(dedup)
 }
 
@@ -86,12 +86,25 @@ fn two_ids_of_one_half() {
     });
 }
 
-/// Two claims of an id that finds no cell in two lines: exactly one inserts it into the set.
+/// Two claims of an id that finds no cell in two lines: exactly one inserts it into the overflow.
 #[test]
 fn two_claims_without_a_cell() {
     check("two_claims_without_a_cell", Some(2), || {
         let dedup = fixed(usize::MAX);
         claim_all(&dedup, &[2, 3, 4, 5].map(key), 0);
+        let other = spawn_claim(&dedup, X, 0);
+        let first = claim(&dedup, X, 0);
+        assert_eq!(insertions([first, other.join().unwrap()]), 1);
+        assert_eq!([0, LENGTH_MS].map(|now_ms| claim(&dedup, X, now_ms)), [Duplicate; 2]);
+    });
+}
+
+/// Two claims of an id that finds no cell in the first segment either, so both open the second one.
+#[test]
+fn two_claims_beyond_a_segment() {
+    check("two_claims_beyond_a_segment", Some(2), || {
+        let dedup = fixed(usize::MAX);
+        claim_all(&dedup, &[2, 3, 4, 5, 6, 7, 8, 9].map(key), 0);
         let other = spawn_claim(&dedup, X, 0);
         let first = claim(&dedup, X, 0);
         assert_eq!(insertions([first, other.join().unwrap()]), 1);
@@ -111,18 +124,6 @@ fn two_claims_across_generations() {
     });
 }
 
-/// Two claimants at the beginning of a generation, while a third thread steps: exactly one inserts the id.
-#[test]
-fn two_claims_beside_the_steps() {
-    check("two_claims_beside_the_steps", Some(1), || {
-        let dedup = fixed(usize::MAX);
-        let claims = [spawn_claim(&dedup, X, LENGTH_MS - 1), spawn_claim(&dedup, X, LENGTH_MS - 1)];
-        (0..3).for_each(|_| dedup.rotate(LENGTH_MS));
-        assert_eq!(insertions(claims.map(|claim| claim.join().unwrap())), 1);
-        assert_eq!(claim(&dedup, X, LENGTH_MS), Duplicate);
-    });
-}
-
 /// An id goes on to the neighbouring line at the end of a generation, while a claimant of the next generation looks for
 /// it: exactly one inserts it.
 #[test]
@@ -137,6 +138,19 @@ fn two_claims_beyond_a_half_across_generations() {
     });
 }
 
+/// A claimant that is stalled while the generation of its id is forgotten. The id found no cell.
+#[test]
+fn a_stalled_claimant_of_an_id_without_a_cell() {
+    check("a_stalled_claimant_of_an_id_without_a_cell", Some(2), || {
+        let dedup = fixed(usize::MAX);
+        claim_all(&dedup, &[key(2), key(3), key(4), key(5), X], 0);
+        dedup.try_rotate(LENGTH_MS);
+        let stalled = spawn_claim(&dedup, X, HORIZON_MS);
+        dedup.try_rotate(2 * LENGTH_MS);
+        assert_ne!(stalled.join().unwrap(), Inserted);
+    });
+}
+
 /// A claimant that is stalled since its id was within the horizon, while the generation of the id is forgotten and its
 /// cell is filled again. The claimant inserts nothing.
 #[test]
@@ -144,7 +158,7 @@ fn a_stalled_claimant_of_a_forgotten_generation() {
     check("a_stalled_claimant_of_a_forgotten_generation", Some(2), || {
         let dedup = fixed(usize::MAX);
         assert_eq!(claim(&dedup, X, 0), Inserted);
-        dedup.rotate(LENGTH_MS);
+        dedup.try_rotate(LENGTH_MS);
         let stalled = spawn_claim(&dedup, X, HORIZON_MS);
         claim_all(&dedup, &[key(2), key(3)], 2 * LENGTH_MS);
         assert_ne!(stalled.join().unwrap(), Inserted);
@@ -184,8 +198,8 @@ fn two_ids_and_room_for_one_across_generations() {
         let dedup = fixed(1);
         let before = spawn_claim(&dedup, key(2), LENGTH_MS - 1);
         let claims = [claim(&dedup, X, LENGTH_MS), before.join().unwrap()];
-        // Later, only the second of the two generations is remembered.
-        let later = [X, key(2)].map(|key| claim(&dedup, key, 2 * LENGTH_MS));
+        // Later, only the second of the two generations is remembered, even if the first one took an id of LENGTH_MS.
+        let later = [X, key(2)].map(|key| claim(&dedup, key, 2 * LENGTH_MS + 1));
         assert_ne!(later, [Duplicate; 2], "{claims:?}");
     });
 }
@@ -211,7 +225,7 @@ fn a_tag_that_is_used_again() {
     check("a_tag_that_is_used_again", Some(1), || {
         let dedup = fixed(usize::MAX);
         claim_all(&dedup, &[X, key(2)], 0);
-        (1..14).for_each(|stretch| dedup.rotate(stretch * LENGTH_MS));
+        (1..14).for_each(|stretch| dedup.try_rotate(stretch * LENGTH_MS));
         let other = spawn_claim(&dedup, key(3), 14 * LENGTH_MS - SLACK_MS);
         let claims = [claim(&dedup, X, 14 * LENGTH_MS), other.join().unwrap()];
         assert_eq!(claims, [Inserted; 2]);
@@ -238,15 +252,28 @@ fn two_claims_beside_a_wipe() {
     });
 }
 
+/// A thread that advances log time beside a claimant: it waits for the claimant, and all that is due is forgotten.
+#[test]
+fn log_time_advances_beside_a_claimant() {
+    check("log_time_advances_beside_a_claimant", Some(2), || {
+        let dedup = fixed(usize::MAX);
+        assert_eq!(claim(&dedup, X, 0), Inserted);
+        let other = spawn_claim(&dedup, key(2), LENGTH_MS - 1);
+        dedup.advance_log_time(2 * LENGTH_MS);
+        assert_eq!(claim(&dedup, X, 2 * LENGTH_MS), Inserted);
+        other.join().unwrap();
+    });
+}
+
 /// The grace period: a value is replaced only when no thread uses it.
 #[test]
 fn a_pinned_value_beside_steps() {
     check("a_pinned_value_beside_steps", Some(2), || {
         let dedup = fixed(usize::MAX);
         let other = spawn_claim(&dedup, X, 0);
-        (1..4).for_each(|stretch| dedup.rotate(stretch * LENGTH_MS));
+        (1..4).for_each(|stretch| dedup.try_rotate(stretch * LENGTH_MS));
         assert_ne!(other.join().unwrap(), Duplicate);
-        dedup.rotate(4 * LENGTH_MS);
+        dedup.try_rotate(4 * LENGTH_MS);
         assert_eq!(claim(&dedup, key(2), 0), Full, "the time is before the horizon of a forgotten id");
     });
 }

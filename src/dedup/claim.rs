@@ -18,6 +18,11 @@ pub(crate) trait Dedup: Send + Sync {
     /// Claims every key at `now_ms`, in order, and pushes one result for each key.
     fn claim(&self, keys: &[EventKey], now_ms: i64, claims: &mut Vec<Claim>);
 
+    /// Forgets what is due to be forgotten at `now_ms`, and waits for other threads if they are in the way. A claimant
+    /// does not wait, and so may find an id that is due. A single claimant that calls this before each batch gets the
+    /// same results whenever sweeps run.
+    fn advance_log_time(&self, now_ms: i64);
+
     /// Whether a batch of `ids` ids may be claimed at `now_ms`. Without capacity, the whole batch is refused before any
     /// claim.
     fn has_capacity(&self, ids: usize, now_ms: i64) -> bool;

@@ -63,7 +63,9 @@ impl Engine {
     /// Every event gets its verdict. A batch that was ingested before keeps its verdicts, and nothing of it is counted
     /// again.
     ///
-    /// The same batches in the same order with the same times give the same verdicts and the same answers.
+    /// The same batches in the same order with the same times give the same verdicts and the same answers. If
+    /// [`sweep`](Self::sweep) runs on another thread meanwhile, call [`advance_log_time`](Self::advance_log_time)
+    /// before each batch.
     ///
     /// If there are many unfolded records, this thread first folds some of them. [`try_ingest`](Self::try_ingest) never
     /// does.
@@ -94,6 +96,14 @@ impl Engine {
         self.stages.report(Stage::Claim, claim);
         self.stages.report(Stage::Append, append);
         Ok(batch.tally())
+    }
+
+    /// Forgets the event ids that are due to be forgotten at `received_at_ms`, and waits for other threads if they are
+    /// in the way. [`ingest`](Self::ingest) does not wait. So if another thread ingests or sweeps at the same time, an
+    /// id may be remembered for longer than it has to be. A replay or a simulation calls this before each batch, with
+    /// the time of the batch: then its verdicts never depend on concurrent sweeps.
+    pub fn advance_log_time(&self, received_at_ms: i64) {
+        self.dedup.advance_log_time(received_at_ms);
     }
 
     /// Whether the backlog of unfolded records is so large that a writer should fold some of them.

@@ -47,8 +47,8 @@ use std::sync::Arc;
 ///
 /// ## Progress
 ///
-/// Ingest is lock-free, with two exceptions in the dedup: a step from one generation of ids to the next, and the few
-/// ids that found no cell in their line, which take the lock of one entry of a set. It never waits for a query. Queries
+/// Ingest is lock-free. A step from one generation of ids to the next never waits: a thread that finds another thread
+/// in the way goes on without the step. Ingest never waits for a query. Queries
 /// wait for each other and for a slice of a tick; a thread that unlocks never gets ahead of a waiting one. They wait
 /// for ingest only while it folds a slice.
 pub struct Engine {

@@ -1,15 +1,27 @@
-//! A large array of lines, all cells zero at start, on huge pages where the system has them.
+//! A large array of lines, all cells zero at start.
 #![allow(unsafe_code, reason = "memory from the system gets a type here; each block says why that is sound")]
 
 use super::Ordering;
 use super::line::Line;
-use crate::limits::DEDUP_TABLE_BYTES_MIN;
+use crate::limits::{DEDUP_OVERFLOW_LINES_MIN, DEDUP_TABLE_BYTES_MIN};
 use crate::prefetch::prefetch;
 use memmap2::MmapRaw;
 use std::io;
 
 /// The number of lines of the smallest array that grows and shrinks.
 pub(crate) const LINES_MIN: usize = DEDUP_TABLE_BYTES_MIN / size_of::<Line>();
+
+/// The number of lines of the smallest array for ids without a cell.
+pub(crate) const OVERFLOW_LINES_MIN: usize = DEDUP_OVERFLOW_LINES_MIN;
+
+/// The pages of an array.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pages {
+    /// Without huge pages, almost every access also misses the TLB.
+    Huge,
+    /// The system clears a page when it is first accessed, which takes milliseconds for a huge page.
+    Small,
+}
 
 /// An array of lines whose cells are zero at start. The system provides the memory of a page when the page is first
 /// accessed.
@@ -24,12 +36,17 @@ impl Lines {
     ///
     /// # Errors
     /// If the system has no free range of addresses of that size.
-    pub(crate) fn new(len: usize) -> io::Result<Self> {
+    pub(crate) fn new(len: usize, pages: Pages) -> io::Result<Self> {
         let bytes = len.checked_mul(size_of::<Line>()).ok_or(io::ErrorKind::OutOfMemory)?;
         let map = MmapRaw::from(memmap2::MmapOptions::new().len(bytes).map_anon()?);
-        // Without huge pages, almost every claim also misses the TLB. This is only advice, so a failure is ignored.
+        // This is only advice, so a failure is ignored.
         #[cfg(target_os = "linux")]
-        let _ = map.advise(memmap2::Advice::HugePage);
+        let _ = map.advise(match pages {
+            Pages::Huge => memmap2::Advice::HugePage,
+            Pages::Small => memmap2::Advice::NoHugePage,
+        });
+        #[cfg(not(target_os = "linux"))]
+        let _ = pages;
         Ok(Self { map, len })
     }
 
@@ -54,8 +71,7 @@ impl Lines {
         prefetch(self.map.as_ptr().cast::<Line>().wrapping_add(index));
     }
 
-    /// Writes to every page, so that the memory is resident before it is needed. No other thread may use the
-    /// lines yet.
+    /// Writes to every page, so that the memory is resident before it is needed. No other thread may use the lines yet.
     pub(crate) fn prefault(&self) {
         const PAGE_LINES: usize = 4_096 / size_of::<Line>();
         for index in (0..self.len).step_by(PAGE_LINES) {

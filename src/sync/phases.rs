@@ -4,35 +4,52 @@
 //! the step before the current one. So threads of two successive steps may run at the same time, and threads of three
 //! never do.
 //!
-//! One word has the number of the step and the number of threads that are pinned in it and in the step before. Every
-//! change of the word is one read-modify-write. So all changes have one order, and none misses another one.
+//! The pinned threads are counted in stripes, so that threads do not write to one cache line. A stripe has one count
+//! for even steps and one for odd steps. A thread adds itself to the count of the step that it has seen, and looks at
+//! the step again. If the step has moved, the thread undoes its addition and begins anew. The argument is that of the
+//! sleepable RCU of Linux (`kernel/rcu/srcutree.c`). It rests on two SeqCst fences:
+//!
+//! ```text
+//! thread that pins            thread that steps
+//! add to the count of step s  store step s + 1
+//! fence                       fence
+//! load the step again         load the counts of step s
+//! ```
+//!
+//! Fences have one order. If the fence of the pinning thread comes first, the loads of the counts find its addition. If
+//! the other fence comes first, the pinning thread finds the new step. So no thread uses the value of a step that was
+//! found to be settled without it. The addition of a thread that begins anew can only delay a step.
 #![allow(unsafe_code, reason = "the values are shared; each block says who may access them")]
 
-use super::{AtomicU64, Mutex, MutexGuard, Ordering, StepCell};
+use super::{AtomicU64, Mutex, MutexGuard, Ordering, PIN_STRIPES, Padded, StepCell, fence, thread_number};
 use std::ops::{Deref, DerefMut};
-use std::sync::PoisonError;
-
-/// One pinned thread, in the count of even steps. The count of odd steps comes above it.
-const PINNED: u64 = 1;
-const COUNT_BITS: u32 = 24;
-const COUNT_MAX: u64 = (1 << COUNT_BITS) - 1;
-
-/// One step. The number of steps wraps around in the word; only its lowest bit is used.
-const STEP_SHIFT: u32 = 2 * COUNT_BITS;
-const STEP: u64 = 1 << STEP_SHIFT;
+use std::sync::{PoisonError, TryLockError};
 
 /// A value that many threads use, and the state of the thread that steps.
 pub(crate) struct Phases<T, S> {
-    word: AtomicU64,
-    /// The values of even steps and of odd steps. Invariant: only the thread that holds the lock of `state` replaces a
-    /// value, and only that of a step in which no thread is pinned.
+    current: Padded<Current<T>>,
+    stripes: Box<[Padded<Stripe>]>,
+    state: Padded<Mutex<S>>,
+}
+
+/// What changes only by a step.
+struct Current<T> {
+    /// The number of the current step. Only the thread that holds the lock of the state changes it.
+    step: AtomicU64,
+    /// The values of even steps and of odd steps. Invariant: only the thread that holds the lock of the state replaces
+    /// a value, and only that of a step in which no thread is pinned.
     values: [StepCell<Option<T>>; 2],
-    state: Mutex<S>,
+}
+
+/// The numbers of pinned threads of even steps and of odd steps, of some of the threads. Each thread has one stripe.
+struct Stripe {
+    pinned: [AtomicU64; 2],
 }
 
 /// A value that is used by the current thread until the drop.
 pub(crate) struct Pinned<'p, T, S> {
     phases: &'p Phases<T, S>,
+    stripe: &'p Stripe,
     parity: usize,
 }
 
@@ -40,51 +57,91 @@ pub(crate) struct Pinned<'p, T, S> {
 pub(crate) struct Stepper<'p, T, S> {
     phases: &'p Phases<T, S>,
     state: MutexGuard<'p, S>,
+    /// Whether the current step was found to be settled. A thread that begins anew may add itself to a count later, and
+    /// uses no value.
+    is_settled: bool,
 }
 
 impl<T, S> Phases<T, S> {
     /// Step 0 has this value.
     pub(crate) fn new(value: T, state: S) -> Self {
-        let values = [StepCell::new(Some(value)), StepCell::new(None)];
-        Self { word: AtomicU64::new(0), values, state: Mutex::new(state) }
+        let stripe = || Padded(Stripe { pinned: [AtomicU64::new(0), AtomicU64::new(0)] });
+        Self {
+            current: Padded(Current {
+                step: AtomicU64::new(0),
+                values: [StepCell::new(Some(value)), StepCell::new(None)],
+            }),
+            stripes: (0..PIN_STRIPES).map(|_| stripe()).collect(),
+            state: Padded(Mutex::new(state)),
+        }
     }
 
     /// The value of the current step, for use until the drop. Never waits.
     #[inline]
     pub(crate) fn pin(&self) -> Pinned<'_, T, S> {
-        // Acquire: pairs with the Release of `advance` and of the drop of `Pinned`. All changes of the word are
-        // read-modify-writes, so this one sees everything that was released by those before it in their one order: the
-        // value of its step, and what the threads did that were pinned two steps earlier. If a step comes in between,
-        // the swap fails and is made again with the new step.
-        let pin = |word| Some(word + one(parity(word)));
-        let word = self.word.try_update(Ordering::Acquire, Ordering::Relaxed, pin).unwrap_or_default();
-        debug_assert!(count(word, parity(word)) < COUNT_MAX, "too many threads are pinned");
-        Pinned { phases: self, parity: parity(word) }
+        let stripe = &*self.stripes[thread_number() % PIN_STRIPES];
+        loop {
+            // Relaxed: the fence makes it acquire the store of `advance`. So this thread sees the value of the step,
+            // and what the threads did that were pinned two steps earlier, because the step came after them.
+            let step = self.current.step.load(Ordering::Relaxed);
+            let count = &stripe.pinned[parity(step)];
+            // Relaxed: the fence orders it before the second load. It continues the release sequence of the unpins
+            // before it.
+            count.fetch_add(1, Ordering::Relaxed);
+            // SeqCst: pairs with the fence of `is_settled`; the module's comment describes both outcomes.
+            fence(Ordering::SeqCst);
+            // Relaxed: it only compares. If it finds an outdated step, that step is still counted as in use.
+            if self.current.step.load(Ordering::Relaxed) == step {
+                return Pinned { phases: self, stripe, parity: parity(step) };
+            }
+            // Relaxed: this thread has used no value.
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Waits until no other thread may step.
     pub(crate) fn lock(&self) -> Stepper<'_, T, S> {
-        Stepper { phases: self, state: self.state.lock().unwrap_or_else(PoisonError::into_inner) }
+        Stepper::new(self, self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The right to step, unless another thread has it. Never waits.
+    pub(crate) fn try_lock(&self) -> Option<Stepper<'_, T, S>> {
+        let state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(Stepper::new(self, state))
     }
 }
 
-impl<T, S> Stepper<'_, T, S> {
+impl<'p, T, S> Stepper<'p, T, S> {
+    fn new(phases: &'p Phases<T, S>, state: MutexGuard<'p, S>) -> Self {
+        Self { phases, state, is_settled: false }
+    }
+
     /// The value of the current step, and the state.
     pub(crate) fn parts(&mut self) -> (&T, &mut S) {
-        // Relaxed: only this thread changes the step.
-        let parity = parity(self.phases.word.load(Ordering::Relaxed));
         // SAFETY: only this thread replaces values (invariant), and not while it borrows this one.
-        let value = unsafe { self.phases.values[parity].get() };
+        let value = unsafe { self.phases.current.values[parity(self.step())].get() };
         (value.as_ref().expect("the current step has a value"), &mut self.state)
     }
 
-    /// Whether no thread is pinned in the step before the current one. Then it stays so until the next step.
-    pub(crate) fn is_settled(&self) -> bool {
-        // Acquire: pairs with the Release of the drop of `Pinned`. If this load finds no thread, those threads have
-        // unpinned before, and what they did happens before what this thread does next. If it finds one, the step
+    /// Whether no thread uses the value of the step before the current one. Then none does until the next step.
+    pub(crate) fn is_settled(&mut self) -> bool {
+        if self.is_settled {
+            return true;
+        }
+        let previous = 1 - parity(self.step());
+        // SeqCst: pairs with the fence of `pin`; the module's comment describes both outcomes. The store of the current
+        // step happens before it, here or in the thread that had the lock before.
+        fence(Ordering::SeqCst);
+        // Acquire: pairs with the Release of the drop of `Pinned`. If no load finds a thread, those threads have
+        // unpinned before, and what they did happens before what this thread does next. If one finds a thread, the step
         // waits.
-        let word = self.phases.word.load(Ordering::Acquire);
-        count(word, 1 - parity(word)) == 0
+        let mut counts = self.phases.stripes.iter().map(|stripe| stripe.pinned[previous].load(Ordering::Acquire));
+        self.is_settled = counts.all(|count| count == 0);
+        self.is_settled
     }
 
     /// Begins the next step. Returns the value of the step before the current one, unless it was taken.
@@ -93,8 +150,10 @@ impl<T, S> Stepper<'_, T, S> {
     /// If the current step is not settled.
     pub(crate) fn advance(&mut self, value: T) -> Option<T> {
         let before = self.replace_previous(Some(value));
-        // Release: pairs with the Acquire of `pin`, where both outcomes are described.
-        self.phases.word.fetch_add(STEP, Ordering::Release);
+        self.is_settled = false;
+        // Release: pairs with the first load of `pin` and its fence. A thread that finds this step sees its value; a
+        // thread that finds an earlier step uses the value of that step, and the next step waits for it.
+        self.phases.current.step.store(self.step() + 1, Ordering::Release);
         before
     }
 
@@ -108,11 +167,14 @@ impl<T, S> Stepper<'_, T, S> {
 
     fn replace_previous(&mut self, value: Option<T>) -> Option<T> {
         assert!(self.is_settled(), "a thread may still use the value");
+        // SAFETY: no thread is pinned in the step before the current one, and a thread that pins now uses the value of
+        // the current one. So no thread reads the value, and only this thread replaces values (invariant).
+        unsafe { self.phases.current.values[1 - parity(self.step())].replace(value) }
+    }
+
+    fn step(&self) -> u64 {
         // Relaxed: only this thread changes the step.
-        let previous = 1 - parity(self.phases.word.load(Ordering::Relaxed));
-        // SAFETY: no thread is pinned in the step before the current one, and a thread that pins now is pinned in the
-        // current one. So no thread reads the value, and only this thread replaces values (invariant).
-        unsafe { self.phases.values[previous].replace(value) }
+        self.phases.current.step.load(Ordering::Relaxed)
     }
 }
 
@@ -136,7 +198,7 @@ impl<T, S> Deref for Pinned<'_, T, S> {
     #[inline(always)]
     fn deref(&self) -> &T {
         // SAFETY: the value of this step is replaced only after this thread has unpinned (invariant).
-        let value = unsafe { self.phases.values[self.parity].get() };
+        let value = unsafe { self.phases.current.values[self.parity].get() };
         value.as_ref().expect("a step in use has a value")
     }
 }
@@ -144,22 +206,12 @@ impl<T, S> Deref for Pinned<'_, T, S> {
 impl<T, S> Drop for Pinned<'_, T, S> {
     #[inline]
     fn drop(&mut self) {
-        // Release: pairs with the Acquire of `is_settled` and of `pin`, where the outcomes are described.
-        self.phases.word.fetch_sub(one(self.parity), Ordering::Release);
+        // Release: pairs with the Acquire of `is_settled`, where both outcomes are described.
+        self.stripe.pinned[self.parity].fetch_sub(1, Ordering::Release);
     }
 }
 
 #[inline(always)]
-fn parity(word: u64) -> usize {
-    (word >> STEP_SHIFT & 1) as usize
-}
-
-#[inline(always)]
-fn one(parity: usize) -> u64 {
-    PINNED << (COUNT_BITS * parity as u32)
-}
-
-#[inline(always)]
-fn count(word: u64, parity: usize) -> u64 {
-    word >> (COUNT_BITS * parity as u32) & COUNT_MAX
+fn parity(step: u64) -> usize {
+    (step & 1) as usize
 }

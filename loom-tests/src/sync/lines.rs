@@ -9,10 +9,19 @@ use std::io;
 /// Small, so that a model reaches the limits of a table.
 pub(crate) const LINES_MIN: usize = 2;
 
+/// Small, for the same reason.
+pub(crate) const OVERFLOW_LINES_MIN: usize = 1;
+
+/// No model depends on the pages.
+pub(crate) enum Pages {
+    Huge,
+    Small,
+}
+
 pub(crate) struct Lines(Vec<Line>);
 
 impl Lines {
-    pub(crate) fn new(len: usize) -> io::Result<Self> {
+    pub(crate) fn new(len: usize, _: Pages) -> io::Result<Self> {
         Ok(Self((0..len).map(|_| Line(std::array::from_fn(|_| AtomicU64::new(0)))).collect()))
     }
 

@@ -6,6 +6,7 @@ use crate::dedup::Claim;
 use crate::key::EventKey;
 use crate::sync::line::Vector;
 use crate::sync::vector::Job;
+use std::sync::Arc;
 
 /// A line is prefetched this number of claims ahead: early enough for the memory to respond, and late enough for the
 /// line to stay in the cache.
@@ -19,9 +20,9 @@ pub(crate) struct Claims<'a> {
     pub(crate) claims: &'a mut Vec<Claim>,
 }
 
-/// Permits that were acquired and are not needed.
+/// The number of inserted ids.
 #[derive(Default)]
-struct UnusedPermits {
+struct Inserted {
     current: usize,
     next: usize,
 }
@@ -40,7 +41,7 @@ impl Job for Claims<'_> {
         if let Some(next) = &phase.next {
             next.generation.extend_to(now_ms);
         }
-        if phase.try_acquire(keys.len()) {
+        if phase.try_reserve(keys.len()) {
             phase.claim_all(vector, keys, claims);
         } else {
             claims.extend(keys.iter().map(|key| phase.claim_one_by_one(vector, *key)));
@@ -49,37 +50,45 @@ impl Job for Claims<'_> {
 }
 
 impl Phase {
-    /// Claims keys whose permits are acquired, and releases the permits that are not needed.
+    /// Claims keys for which there is capacity reserved, and releases what was not needed.
     #[inline(always)]
     fn claim_all(&self, vector: impl Vector, keys: &[EventKey], claims: &mut Vec<Claim>) {
-        let mut unused = UnusedPermits::default();
+        let mut inserted = Inserted::default();
+        let before = claims.len();
+        claims.resize(before + keys.len(), Claim::Full);
         keys.iter().take(PREFETCH_AHEAD).for_each(|key| self.prefetch(*key));
-        for (index, key) in keys.iter().enumerate() {
+        for (index, (key, claim)) in keys.iter().zip(&mut claims[before..]).enumerate() {
             if let Some(ahead) = keys.get(index + PREFETCH_AHEAD) {
                 self.prefetch(*ahead);
             }
-            claims.push(self.claim(vector, *key, &mut unused));
+            *claim = self.claim(vector, *key, &mut inserted);
         }
-        self.release(keys.len(), &unused);
+        self.count(keys.len(), &inserted);
     }
 
-    /// Claims a key whose permits are acquired, and adds the permits that are not needed to `unused`. All looks at
+    /// Claims a key for which there is capacity reserved, and adds it to `inserted` if it was inserted. All looks at
     /// older tables come before the first swap.
     #[inline(always)]
-    fn claim(&self, vector: impl Vector, key: EventKey, unused: &mut UnusedPermits) -> Claim {
+    fn claim(&self, vector: impl Vector, key: EventKey, inserted: &mut Inserted) -> Claim {
         let Place { table, generation } = &self.current;
-        if self.is_in_older(vector, key) || !table.insert(vector, key, &self.reads, generation) {
-            unused.current += 1;
-            unused.next += 1;
+        if self.is_in_older(vector, key) {
             return Claim::Duplicate;
         }
-        match &self.next {
-            Some(next) if !next.table.insert(vector, key, &Reads::none(), &next.generation) => {
-                unused.next += 1;
-                Claim::Duplicate
-            }
-            _ => Claim::Inserted,
+        let first = table.insert(vector, key, &self.reads, generation);
+        if !first.is_new {
+            return Claim::Duplicate;
         }
+        inserted.current += 1;
+        if let Some(next) = &self.next {
+            let second = next.table.insert(vector, key, &Reads::none(), &next.generation);
+            // Two tables of one generation have one overflow. If both are full, the id there is that of this claimant.
+            let is_own = first.is_in_overflow && second.is_in_overflow && Arc::ptr_eq(generation, &next.generation);
+            if !second.is_new && !is_own {
+                return Claim::Duplicate;
+            }
+            inserted.next += 1;
+        }
+        Claim::Inserted
     }
 
     #[inline(always)]
@@ -87,15 +96,15 @@ impl Phase {
         self.older.iter().any(|view| view.table.contains(vector, key, &view.reads))
     }
 
-    /// Claims a key when there are not enough permits for the whole batch.
+    /// Claims a key when there is not enough capacity for the whole batch.
     #[cold]
     fn claim_one_by_one(&self, vector: impl Vector, key: EventKey) -> Claim {
-        if !self.try_acquire(1) {
+        if !self.try_reserve(1) {
             return self.look_up(vector, key);
         }
-        let mut unused = UnusedPermits::default();
-        let claim = self.claim(vector, key, &mut unused);
-        self.release(1, &unused);
+        let mut inserted = Inserted::default();
+        let claim = self.claim(vector, key, &mut inserted);
+        self.count(1, &inserted);
         claim
     }
 
@@ -114,25 +123,25 @@ impl Phase {
         self.older.iter().for_each(|view| view.table.prefetch(key));
     }
 
-    /// Acquires permits for `ids` ids in every generation that claims insert into, or in none of them.
-    fn try_acquire(&self, ids: usize) -> bool {
-        if !self.current.generation.ids.try_acquire(ids) {
+    /// Reserves capacity for `ids` ids in every generation that claims insert into, or in none of them.
+    fn try_reserve(&self, ids: usize) -> bool {
+        if !self.current.generation.try_reserve(ids) {
             return false;
         }
-        let is_acquired = self.next_generation().is_none_or(|next| next.generation.ids.try_acquire(ids));
-        if !is_acquired {
-            self.current.generation.ids.release(ids);
+        let is_reserved = self.next_generation().is_none_or(|next| next.generation.try_reserve(ids));
+        if !is_reserved {
+            self.current.generation.count(ids, 0);
         }
-        is_acquired
+        is_reserved
     }
 
-    /// Releases the unused ones of the permits for `ids` ids.
-    fn release(&self, ids: usize, unused: &UnusedPermits) {
-        self.current.generation.ids.release(unused.current);
+    /// Counts the inserted ids, of those for which there was capacity reserved.
+    fn count(&self, reserved: usize, inserted: &Inserted) {
+        self.current.generation.count(reserved, inserted.current);
         if let Some(next) = self.next_generation() {
-            next.generation.ids.release(unused.next);
+            next.generation.count(reserved, inserted.next);
             // An id that this claimant has not inserted in the next generation was inserted there by another one.
-            next.generation.add_also_in_previous(ids - unused.current);
+            next.generation.add_also_in_previous(inserted.current);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::overflow::Overflow;
 use crate::permits::Permits;
 use crate::sync::line::TAG_BITS;
-use crate::sync::{AtomicI64, AtomicUsize, Ordering};
+use crate::sync::{AtomicI64, AtomicUsize, Ordering, Padded};
 use std::sync::Arc;
 
 /// Generations with the same tag and the same half are this number of generations apart.
@@ -14,10 +14,12 @@ pub(crate) struct Generation {
     tag: u64,
     /// Log time up to which this generation takes ids, or the latest time of one of its ids, if that is later.
     last_ms: AtomicI64,
-    /// The ids of this generation in all tables and in the overflow set.
-    pub(crate) ids: Permits,
+    /// Whether there is a greatest number of ids.
+    is_limited: bool,
+    /// The ids of this generation in all tables and in the overflow. Each batch writes to it.
+    ids: Padded<Permits>,
     /// Those of the ids that the generation before has, too.
-    also_in_previous: AtomicUsize,
+    also_in_previous: Padded<AtomicUsize>,
     pub(crate) overflow: Overflow,
 }
 
@@ -27,15 +29,17 @@ pub(crate) fn tag(number: u64) -> u64 {
 }
 
 impl Generation {
-    /// A generation for at most `ids_max` ids. `bytes` counts the memory of its overflow set.
-    pub(crate) fn new(number: u64, ids_max: usize, bytes: &Arc<AtomicUsize>) -> Self {
+    /// A generation for at most `ids_max` ids, which begins in a table of `table_lines` lines; `usize::MAX` ids for no
+    /// limit. `bytes` counts the memory of its overflow.
+    pub(crate) fn new(number: u64, ids_max: usize, table_lines: usize, bytes: &Arc<AtomicUsize>) -> Self {
         Self {
             number,
             tag: tag(number),
             last_ms: AtomicI64::new(i64::MIN),
-            ids: Permits::new(ids_max),
-            also_in_previous: AtomicUsize::new(0),
-            overflow: Overflow::new(bytes),
+            is_limited: ids_max != usize::MAX,
+            ids: Padded(Permits::new(ids_max)),
+            also_in_previous: Padded(AtomicUsize::new(0)),
+            overflow: Overflow::new(table_lines, bytes),
         }
     }
 
@@ -53,6 +57,31 @@ impl Generation {
     #[inline(always)]
     pub(crate) fn half(&self) -> usize {
         (self.number & 1) as usize
+    }
+
+    /// The number of ids.
+    pub(crate) fn ids(&self) -> usize {
+        self.ids.in_use()
+    }
+
+    /// Whether there is no capacity for another id.
+    pub(crate) fn is_full(&self) -> bool {
+        self.ids.is_exhausted()
+    }
+
+    /// Reserves capacity for `ids` ids, or for none of them; returns whether it is reserved. Without a limit, there is
+    /// nothing to reserve.
+    pub(crate) fn try_reserve(&self, ids: usize) -> bool {
+        !self.is_limited || self.ids.try_acquire(ids)
+    }
+
+    /// Counts the ids that were inserted, of those for which there was capacity reserved.
+    pub(crate) fn count(&self, reserved: usize, inserted: usize) {
+        match (self.is_limited, reserved - inserted) {
+            (false, _) => self.ids.add(inserted),
+            (true, 0) => {}
+            (true, unused) => self.ids.release(unused),
+        }
     }
 
     /// Records ids that were inserted here and in the generation before.

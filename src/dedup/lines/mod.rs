@@ -10,25 +10,25 @@
 //! - `rotation`, `wipe`: the steps from phase to phase;
 //! - `sizing`, `sweep`: tables that grow and shrink.
 
-mod claimant;
-mod generation;
+pub(crate) mod claimant;
+pub(crate) mod generation;
 mod overflow;
-mod phase;
+pub(crate) mod phase;
 mod rotation;
 mod sizing;
 mod sweep;
-mod table;
+pub(crate) mod table;
 mod wipe;
 
 use crate::dedup::{Claim, Dedup};
 use crate::key::EventKey;
 use crate::limits;
 use crate::sync::lines::LINES_MIN;
-use crate::sync::{AtomicI64, AtomicUsize, Mutex, Ordering, vector};
+use crate::sync::{AtomicI64, AtomicUsize, Mutex, Ordering, Padded, vector, yield_now};
 use claimant::Claims;
 use generation::Generation;
 use phase::{Phase, Place};
-use rotation::{Rotation, Steps, Times, rotate};
+use rotation::{Effort, Rotation, Steps, Times, rotate};
 use std::io;
 use std::sync::Arc;
 use sweep::{Maker, Sweeper};
@@ -39,11 +39,14 @@ type Pinned<'p> = crate::sync::phases::Pinned<'p, Phase, Rotation>;
 pub(crate) struct Lines {
     steps: Steps,
     /// The greatest time of any claim, or of a sweep.
-    log_ms: AtomicI64,
-    /// The memory of all tables and sets, in bytes. A gauge.
+    log_ms: Padded<AtomicI64>,
+    /// The memory of all tables and segments, in bytes. A gauge.
     bytes: Arc<AtomicUsize>,
     /// The memory that is set aside from the start, in bytes; none if the tables grow.
     fixed_bytes: Option<usize>,
+    /// 1 if a claimant has found no capacity left, and no thread has found capacity since. A hint, which orders
+    /// nothing.
+    may_be_full: AtomicUsize,
     sweeper: Mutex<Sweeper>,
 }
 
@@ -77,14 +80,15 @@ impl Lines {
         let table = Arc::new(Table::new(lines, &bytes)?);
         table.prefault();
         let times = horizon_secs.map(Times::new);
-        let current = Place { table, generation: Arc::new(Generation::new(0, ids_max, &bytes)) };
+        let current = Place { table, generation: Arc::new(Generation::new(0, ids_max, lines, &bytes)) };
         let first = Phase::first(current, if times.is_some() { i64::MIN } else { i64::MAX });
         let rotation = Rotation::new(times, ids_max, &bytes);
         Ok(Self {
             steps: Steps::new(first, rotation),
-            log_ms: AtomicI64::new(i64::MIN),
+            log_ms: Padded(AtomicI64::new(i64::MIN)),
             bytes,
             fixed_bytes,
+            may_be_full: AtomicUsize::new(0),
             sweeper: Mutex::new(Sweeper::default()),
         })
     }
@@ -93,16 +97,14 @@ impl Lines {
     pub(crate) fn bytes_for(horizon_secs: Option<u64>, capacity: usize) -> usize {
         let bytes_for = |ids_max: usize| {
             let generations = if horizon_secs.is_some() { 2 } else { 1 };
-            let overflow_ids = ids_max / limits::DEDUP_OVERFLOW_PART + limits::DEDUP_OVERFLOW_IDS_MIN;
-            let table_bytes = sizing::bytes_for(sizing::lines_for(ids_max)?);
-            let sets_bytes = generations * limits::DEDUP_OVERFLOW_SETS * limits::DEDUP_OVERFLOW_SET_BYTES;
-            let ids_bytes = overflow_ids.checked_mul(generations * limits::DEDUP_OVERFLOW_ID_BYTES)?;
-            table_bytes.checked_add(sets_bytes)?.checked_add(ids_bytes)
+            let lines = sizing::lines_for(ids_max)?;
+            sizing::bytes_for(lines).checked_add(overflow::usual_bytes(lines).checked_mul(generations)?)
         };
         generation_ids(horizon_secs, capacity).and_then(bytes_for).unwrap_or(usize::MAX)
     }
 
-    /// The phase for a claimant at this time: after every step that is due, unless another claimant is in the way.
+    /// The phase for a claimant at this time: after every step that is due, unless another thread is in the way. Then
+    /// the claimant does not wait, and goes on in the old phase.
     fn enter(&self, now_ms: i64) -> Pinned<'_> {
         let log_ms = self.observe(now_ms);
         let phase = self.steps.pin();
@@ -111,13 +113,21 @@ impl Lines {
         }
         // A thread that steps is not pinned.
         drop(phase);
-        self.rotate(log_ms);
+        self.try_rotate(log_ms);
         self.steps.pin()
     }
 
-    /// Makes every step that is due at this log time, as far as no claimant is in the way.
-    pub(crate) fn rotate(&self, log_ms: i64) {
-        rotate(&mut self.steps.lock(), log_ms);
+    /// The number of tables that claims look at.
+    #[cfg(test)]
+    pub(crate) fn tables(&self) -> usize {
+        self.steps.pin().tables()
+    }
+
+    /// Makes every step that is due at this log time, as far as no other thread is in the way.
+    pub(crate) fn try_rotate(&self, log_ms: i64) {
+        if let Some(mut stepper) = self.steps.try_lock() {
+            rotate(&mut stepper, log_ms, Effort::Little);
+        }
     }
 
     /// Advances log time to this time, unless it is later already; returns log time.
@@ -133,11 +143,30 @@ impl Dedup for Lines {
         let claims_before = claims.len();
         let phase = self.enter(now_ms);
         vector::run(Claims { phase: &phase, keys, now_ms, claims });
+        if self.fixed_bytes.is_some() && phase.current.generation.is_full() {
+            self.may_be_full.store(1, Ordering::Relaxed);
+        }
         debug_assert_eq!(claims.len() - claims_before, keys.len(), "each key has one result");
     }
 
     fn has_capacity(&self, ids: usize, now_ms: i64) -> bool {
-        ids == 0 || self.fixed_bytes.is_none() || !self.enter(now_ms).current.generation.ids.is_exhausted()
+        // Relaxed: a hint. If it misses a claimant that has just found no capacity, events are refused one by one.
+        if ids == 0 || self.may_be_full.load(Ordering::Relaxed) == 0 {
+            return true;
+        }
+        let is_full = self.enter(now_ms).current.generation.is_full();
+        if !is_full {
+            self.may_be_full.store(0, Ordering::Relaxed);
+        }
+        !is_full
+    }
+
+    fn advance_log_time(&self, now_ms: i64) {
+        let log_ms = self.observe(now_ms);
+        while !rotate(&mut self.steps.lock(), log_ms, Effort::Full) {
+            // A claimant of the last phase is pinned. It does not wait for this thread.
+            yield_now();
+        }
     }
 
     fn sweep(&self, now_ms: i64, may_allocate: &dyn Fn(usize) -> bool) {
@@ -146,6 +175,7 @@ impl Dedup for Lines {
         if self.fixed_bytes.is_none() {
             sweeper.resize(&self.steps, log_ms, &Maker { bytes: &self.bytes, may_allocate });
         }
+        sweep::open_ahead(&self.steps, may_allocate);
         sweep::step_and_free(&self.steps, log_ms);
         sweep::wipe(&self.steps);
     }

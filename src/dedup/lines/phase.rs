@@ -139,13 +139,16 @@ impl Phase {
         phase
     }
 
+    /// The number of tables that claims look at.
+    pub(crate) fn tables(&self) -> usize {
+        self.older.len() + 1
+    }
+
     /// The number of remembered ids.
     pub(crate) fn ids(&self) -> usize {
         let current = &self.current.generation;
-        let of_previous = self
-            .previous
-            .as_ref()
-            .map_or(0, |previous| previous.ids.in_use().saturating_sub(current.also_in_previous()));
-        of_previous + current.ids.in_use()
+        let of_previous =
+            self.previous.as_ref().map_or(0, |previous| previous.ids().saturating_sub(current.also_in_previous()));
+        of_previous + current.ids()
     }
 }

@@ -34,11 +34,20 @@ pub(crate) struct Rotation {
     /// Log time when the current generation began.
     pub(crate) began_ms: i64,
     /// The number of ids of the current generation that are in older tables.
-    pub(crate) ids_before_table: usize,
+    ids_before_table: usize,
     /// A table of a suitable size for the next generation.
     pub(crate) for_next_generation: Option<Arc<Table>>,
-    /// Phases that no thread uses. They hold tables and sets, which take time to free.
+    /// Phases that no thread uses. They hold tables and segments, which take time to free.
     retired: Vec<Phase>,
+}
+
+/// How much a thread may do for a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// For a thread that should not take long: it only continues a wipe that is incomplete, and the step waits.
+    Little,
+    /// All that the step needs.
+    Full,
 }
 
 impl Times {
@@ -72,8 +81,13 @@ impl Rotation {
         self.times.map(|times| times.generation_ms)
     }
 
+    /// The number of ids of the current generation that are in the current table.
+    pub(crate) fn ids_in_table(&self, phase: &Phase) -> usize {
+        phase.current.generation.ids().saturating_sub(self.ids_before_table)
+    }
+
     /// The phase after `phase`, if it is due.
-    fn next(&mut self, phase: &Phase, log_ms: i64) -> Option<Phase> {
+    fn next(&mut self, phase: &Phase, log_ms: i64, effort: Effort) -> Option<Phase> {
         let times = self.times;
         let stretch_after = |generation: &Generation| match times {
             Some(times) => generation.last_ms().saturating_add(times.generation_ms),
@@ -85,7 +99,7 @@ impl Rotation {
                 let forgotten_ms = previous.last_ms().saturating_add(times?.horizon_ms);
                 (log_ms > stretch_after(previous)).then(|| phase.emptied(phase.floor_ms.max(forgotten_ms)))
             }
-            Kind::Emptied if log_ms > phase.ends_ms => Some(phase.bridging(self.next_place(phase))),
+            Kind::Emptied if log_ms > phase.ends_ms => Some(phase.bridging(self.next_place(phase, effort)?)),
             Kind::Emptied => None,
             Kind::Bridging => {
                 let ends_ms = times?.end_of_stretch(log_ms);
@@ -99,34 +113,38 @@ impl Rotation {
             }
             Kind::Growing => {
                 self.wipe = Wipe::of_empty_table(phase.current.generation.number());
-                self.ids_before_table = phase.current.generation.ids.in_use();
+                self.ids_before_table = phase.current.generation.ids();
                 Some(phase.grown(phase.previous.as_deref().map_or(phase.ends_ms, stretch_after)))
             }
         }
     }
 
-    /// Where the ids of the next generation go: into a table that was made for it, or into the current one.
-    fn next_place(&mut self, phase: &Phase) -> Place {
+    /// Where the ids of the next generation go: into a table that was made for it, or into the current one. `None` if
+    /// that table has to be wiped first.
+    fn next_place(&mut self, phase: &Phase, effort: Effort) -> Option<Place> {
         let number = phase.current.generation.number() + 1;
-        let generation = Arc::new(Generation::new(number, self.ids_max, &self.bytes));
-        let table = self.for_next_generation.take().unwrap_or_else(|| {
-            // Usually the sweep has done this long before.
-            while !self.wipe.is_ready_for(number) {
-                self.wipe.wipe_some(phase);
+        let made = self.for_next_generation.take();
+        // Usually the sweep has done this long before.
+        while made.is_none() && !self.wipe.is_ready_for(number) {
+            self.wipe.wipe_some(phase);
+            if effort == Effort::Little && !self.wipe.is_ready_for(number) {
+                return None;
             }
-            Arc::clone(&phase.current.table)
-        });
-        Place { table, generation }
+        }
+        let table = made.unwrap_or_else(|| Arc::clone(&phase.current.table));
+        let generation = Arc::new(Generation::new(number, self.ids_max, table.lines(), &self.bytes));
+        Some(Place { table, generation })
     }
 }
 
-/// Makes every step that is due at this log time, as far as no claimant is in the way.
-pub(crate) fn rotate(stepper: &mut Stepper<'_, Phase, Rotation>, log_ms: i64) {
+/// Makes every step that is due at this log time, as far as no claimant is in the way. Returns false if one is.
+pub(crate) fn rotate(stepper: &mut Stepper<'_, Phase, Rotation>, log_ms: i64, effort: Effort) -> bool {
     while stepper.is_settled() {
         let (phase, rotation) = stepper.parts();
-        let Some(next) = rotation.next(phase, log_ms) else { break };
+        let Some(next) = rotation.next(phase, log_ms, effort) else { return true };
         advance(stepper, next);
     }
+    false
 }
 
 /// Lets a table take over from the current one, if growth is possible in this phase.

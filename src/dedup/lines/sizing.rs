@@ -1,6 +1,8 @@
 //! How many lines a table needs.
 
-use crate::limits::{DEDUP_FOURFOLD_BYTES_MAX, DEDUP_IDS_PER_16_LINES, DEDUP_TABLES_SMALL_STEPS_MAX};
+use crate::limits::{
+    DEDUP_IDS_PER_16_LINES, DEDUP_MEDIUM_TABLE_BYTES_MAX, DEDUP_SMALL_TABLE_BYTES_MAX, DEDUP_TABLES_MAX,
+};
 use crate::sync::line::Line;
 use crate::sync::lines::LINES_MIN;
 
@@ -19,12 +21,19 @@ pub(crate) fn bytes_for(lines: usize) -> usize {
     lines.saturating_mul(size_of::<Line>())
 }
 
-/// The sizes that a table may have that takes over from a full one, the best size first. Small tables become four times
-/// as large. Larger ones become twice as large, until too many tables are looked at.
-pub(crate) fn larger_lines(lines: usize, older_tables: usize) -> impl Iterator<Item = usize> {
-    let is_small = bytes_for(lines) < DEDUP_FOURFOLD_BYTES_MAX;
-    let times = if is_small || older_tables >= DEDUP_TABLES_SMALL_STEPS_MAX { 4 } else { 2 };
-    [times, 2, 1].into_iter().filter(move |other| *other <= times).map(move |times| lines.saturating_mul(times))
+/// The sizes that a table may have that takes over from a full one, the best size first. `tables` is the number of
+/// tables that claims look at. None if no more can be added: then ids without a cell go to the overflow.
+///
+/// A larger table is a multiple of the current one. The multiple is large while tables are small, and later so that the
+/// greatest number of tables is reached late.
+pub(crate) fn larger_lines(lines: usize, tables: usize) -> impl Iterator<Item = usize> {
+    let times = match bytes_for(lines) {
+        _ if tables >= DEDUP_TABLES_MAX => 0,
+        bytes if bytes < DEDUP_SMALL_TABLE_BYTES_MAX => 16,
+        bytes if bytes < DEDUP_MEDIUM_TABLE_BYTES_MAX || tables > 1 => 4,
+        _ => 2,
+    };
+    [16, 4, 2, 1].into_iter().filter(move |other| *other <= times).map(move |times| lines.saturating_mul(times))
 }
 
 /// The lines of the table for the next generation, if a table of `lines` lines does not suit the `ids` ids that are
@@ -38,6 +47,7 @@ pub(crate) fn suitable_lines(lines: usize, ids: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::DEDUP_TABLE_BYTES_MIN;
 
     #[test]
     fn a_table_has_lines_for_its_ids() {
@@ -49,12 +59,25 @@ mod tests {
     }
 
     #[test]
-    fn tables_grow_fourfold_while_they_are_small_and_then_double() {
+    fn tables_grow_in_large_steps_while_they_are_small_or_when_there_are_several() {
         let mib = |mib: usize| (mib << 20) / size_of::<Line>();
-        let sizes = |lines, older| larger_lines(lines, older).collect::<Vec<_>>();
-        assert_eq!(sizes(mib(2), 0), [mib(8), mib(4), mib(2)]);
-        assert_eq!(sizes(mib(64), 0), [mib(128), mib(128), mib(64)]);
-        assert_eq!(sizes(mib(128), DEDUP_TABLES_SMALL_STEPS_MAX)[0], mib(512), "fewer tables are looked at");
+        let sizes = |lines, tables| larger_lines(lines, tables).collect::<Vec<_>>();
+        assert_eq!(sizes(mib(2), 1), [mib(32), mib(8), mib(4), mib(2)]);
+        assert_eq!(sizes(mib(32), 1), [mib(128), mib(64), mib(32)]);
+        assert_eq!(sizes(mib(64), 1), [mib(128), mib(64)]);
+        assert_eq!(sizes(mib(64), 2), [mib(256), mib(128), mib(64)]);
+    }
+
+    #[test]
+    fn fifty_million_ids_need_no_more_than_the_greatest_number_of_tables() {
+        let mut tables = vec![DEDUP_TABLE_BYTES_MIN / size_of::<Line>()];
+        while let Some(larger) = larger_lines(tables[tables.len() - 1], tables.len()).next() {
+            tables.push(larger);
+        }
+        assert_eq!(tables.len(), DEDUP_TABLES_MAX);
+        // By the bytes of a real line. A line of a model is larger.
+        let bytes: usize = tables.into_iter().map(bytes_for).sum();
+        assert!(bytes / 64 * DEDUP_IDS_PER_16_LINES / 16 > 50_000_000);
     }
 
     #[test]

@@ -4,10 +4,10 @@
 //! stalled claimant as log time. A claimant whose time is not behind that gets the verdict that it would get anyway.
 
 use super::phase::{Kind, Phase};
-use super::rotation::{Rotation, Steps, grow, rotate, take_retired};
+use super::rotation::{Effort, Rotation, Steps, grow, rotate, take_retired};
 use super::sizing::{bytes_for, ids_for, larger_lines, suitable_lines};
 use super::table::Table;
-use crate::limits::{DEDUP_LEAD_MS, DEDUP_LEAD_MS_PER_MIB, DEDUP_LEAD_TIMES_MAX};
+use crate::limits::{DEDUP_LEAD_MS, DEDUP_LEAD_MS_PER_MIB, DEDUP_LEAD_TIMES_MAX, DEDUP_TABLES_MAX};
 use crate::sync::AtomicUsize;
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ struct Seen {
 
 /// Makes tables.
 pub(crate) struct Maker<'a> {
-    /// The memory of all tables and sets, in bytes.
+    /// The memory of all tables and segments, in bytes.
     pub(crate) bytes: &'a Arc<AtomicUsize>,
     /// Whether there is memory for a number of bytes.
     pub(crate) may_allocate: &'a dyn Fn(usize) -> bool,
@@ -72,10 +72,11 @@ impl Sweeper {
         log_ms: i64,
     ) -> Option<impl Iterator<Item = usize> + use<>> {
         let generation = &phase.current.generation;
-        let seen = Seen { generation: generation.number(), ids: generation.ids.in_use(), log_ms };
-        let in_table = seen.ids.saturating_sub(rotation.ids_before_table);
+        let seen = Seen { generation: generation.number(), ids: generation.ids(), log_ms };
+        let in_table = rotation.ids_in_table(phase);
         let lines = phase.current.table.lines();
-        let mut larger = larger_lines(lines, phase.older.len()).peekable();
+        let tables = phase.tables() + usize::from(rotation.for_next_generation.is_some());
+        let mut larger = larger_lines(lines, tables).peekable();
         let larger_mib = bytes_for(larger.peek().copied().unwrap_or(0)) >> 20;
         let lead_ms =
             phase.ends_ms.saturating_sub(log_ms).clamp(0, DEDUP_LEAD_MS + larger_mib as i64 * DEDUP_LEAD_MS_PER_MIB);
@@ -106,15 +107,30 @@ fn table_for_next_generation(phase: &Phase, rotation: &Rotation, log_ms: i64) ->
     let length_ms = rotation.generation_ms()?;
     let is_late = log_ms > phase.ends_ms.saturating_sub(length_ms / 8);
     let is_possible = phase.kind != Kind::Bridging && rotation.for_next_generation.is_none();
-    if !is_late || !is_possible {
+    if !is_late || !is_possible || phase.tables() >= DEDUP_TABLES_MAX {
         return None;
     }
     // No id for a whole stretch means that none is expected.
     let is_idle = log_ms > phase.ends_ms.saturating_add(length_ms);
-    let ids = if is_idle { 0 } else { phase.current.generation.ids.in_use() };
+    let ids = if is_idle { 0 } else { phase.current.generation.ids() };
     let elapsed_ms = log_ms.min(phase.ends_ms).saturating_sub(rotation.began_ms).max(length_ms / 8).max(1);
     let expected = ids as u128 * length_ms as u128 / elapsed_ms as u128;
     suitable_lines(phase.current.table.lines(), usize::try_from(expected).unwrap_or(usize::MAX))
+}
+
+/// Opens segments for ids without a cell before they are needed.
+pub(crate) fn open_ahead(steps: &Steps, may_allocate: &dyn Fn(usize) -> bool) {
+    let generation = {
+        let mut stepper = steps.lock();
+        let (phase, rotation) = stepper.parts();
+        // Until then almost every id finds a cell.
+        let is_half_full = rotation.ids_in_table(phase) > ids_for(phase.current.table.lines()) / 2;
+        is_half_full.then(|| Arc::clone(&phase.current.generation))
+    };
+    // Without the lock, because it takes long to make memory resident.
+    if let Some(generation) = generation {
+        generation.overflow.open_ahead(may_allocate);
+    }
 }
 
 /// Wipes the current table as far as it is wanted, a few lines under each hold of the lock.
@@ -132,7 +148,7 @@ pub(crate) fn wipe(steps: &Steps) {
 /// Makes the steps that are due, and frees what no claimant uses any more.
 pub(crate) fn step_and_free(steps: &Steps, log_ms: i64) {
     let mut stepper = steps.lock();
-    rotate(&mut stepper, log_ms);
+    rotate(&mut stepper, log_ms, Effort::Little);
     let retired = take_retired(stepper);
     // Without the lock, because the system takes long to take back the memory of a large table.
     drop(retired);

@@ -1,7 +1,7 @@
 //! A table of lines: where an id of a generation is, and how it is inserted.
 //!
-//! The places of an id are its half of the home line, the same half of the neighbouring line, and the overflow set of
-//! its generation, in this order. A half is marked before an id goes on from it. So a lookup follows the marks.
+//! The places of an id are its half of the home line, the same half of the neighbouring line, and the overflow of its
+//! generation, in this order. A half is marked before an id goes on from it. So a lookup follows the marks.
 //!
 //! Within a generation, cells go from free to live once, and the marks are only added. So two claimants of one id walk
 //! the same places. At the first free cell that they share, one compare-and-swap decides between them: the claimant
@@ -10,7 +10,7 @@
 use super::generation::Generation;
 use crate::key::EventKey;
 use crate::sync::line::{KEY_BITS, Line, Look, MARK, NO_TAG, TAG_BITS, Vector};
-use crate::sync::lines::Lines;
+use crate::sync::lines::{Lines, Pages};
 use crate::sync::{AtomicUsize, HALF_CELLS, Ordering};
 use std::io;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const HASH_BITS: u64 = KEY_BITS & !(1 << HOME_SHIFT);
 
 pub(crate) struct Table {
     lines: Lines,
-    /// The memory of all tables and sets, in bytes. A gauge.
+    /// The memory of all tables and segments, in bytes. A gauge.
     bytes: Arc<AtomicUsize>,
 }
 
@@ -34,6 +34,14 @@ pub(crate) struct Reads {
     generations: [Option<Arc<Generation>>; 2],
     /// Their tags; [`NO_TAG`] for a half that is not read.
     tags: [u64; 2],
+}
+
+/// The result of an insertion.
+pub(crate) struct Insertion {
+    /// Whether the id was absent, and was inserted.
+    pub(crate) is_new: bool,
+    /// Whether the overflow decided.
+    pub(crate) is_in_overflow: bool,
 }
 
 /// Where an id belongs.
@@ -50,7 +58,7 @@ impl Table {
     /// If the system has no free range of addresses of that size.
     pub(crate) fn new(lines: usize, bytes: &Arc<AtomicUsize>) -> io::Result<Self> {
         debug_assert!(lines >= 2 && lines.is_multiple_of(2), "each line has a neighbour");
-        let lines = Lines::new(lines)?;
+        let lines = Lines::new(lines, Pages::Huge)?;
         // Relaxed: a gauge.
         bytes.fetch_add(lines.len() * size_of::<Line>(), Ordering::Relaxed);
         Ok(Self { lines, bytes: Arc::clone(bytes) })
@@ -71,7 +79,7 @@ impl Table {
         self.lines.prefetch(self.home(key).line);
     }
 
-    /// Whether one of the generations has the key in this table or in its overflow set. None of them is the generation
+    /// Whether one of the generations has the key in this table or in its overflow. None of them is the generation
     /// that is claimed in this table.
     #[inline]
     pub(crate) fn contains(&self, vector: impl Vector, key: EventKey, reads: &Reads) -> bool {
@@ -80,10 +88,16 @@ impl Table {
         look.has_key() || self.went_on(vector, key, home, &look, reads)
     }
 
-    /// Inserts the key of `generation`, unless one of the generations has it; returns whether it was inserted. Of all
-    /// calls with one key and one generation, at most one returns true.
+    /// Inserts the key of `generation`, unless one of the generations has it. Of all calls with one key and one
+    /// generation, at most one inserts it.
     #[inline(always)]
-    pub(crate) fn insert(&self, vector: impl Vector, key: EventKey, reads: &Reads, generation: &Generation) -> bool {
+    pub(crate) fn insert(
+        &self,
+        vector: impl Vector,
+        key: EventKey,
+        reads: &Reads,
+        generation: &Generation,
+    ) -> Insertion {
         let home = self.home(key);
         let mut tags = reads.tags;
         tags[generation.half()] = generation.tag();
@@ -91,13 +105,13 @@ impl Table {
         loop {
             let look = vector.look(line, home.key_bits, tags);
             if look.has_key() || self.went_on(vector, key, home, &look, reads) {
-                return false;
+                return Insertion::in_cell(false);
             }
             let Some(free) = look.first_free(generation.half()) else {
                 return self.insert_beyond(vector, key, home, &look, generation);
             };
             if fill(line, free, home, generation) {
-                return true;
+                return Insertion::in_cell(true);
             }
         }
     }
@@ -114,7 +128,7 @@ impl Table {
     fn is_beyond(&self, vector: impl Vector, key: EventKey, home: Home, reads: &Reads, half: usize) -> bool {
         let Some(generation) = &reads.generations[half] else { return false };
         let look = vector.look(self.lines.line(home.neighbour()), home.key_bits, tags_of(generation));
-        look.has_key() || (look.is_marked(half) && generation.overflow.contains(key))
+        look.has_key() || (look.is_marked(half) && generation.overflow.contains(vector, key))
     }
 
     /// Inserts a key for which the home line is full.
@@ -126,20 +140,20 @@ impl Table {
         home: Home,
         look: &Look,
         generation: &Generation,
-    ) -> bool {
+    ) -> Insertion {
         mark(self.lines.line(home.line), look, generation);
         let neighbour = self.lines.line(home.neighbour());
         loop {
             let look = vector.look(neighbour, home.key_bits, tags_of(generation));
             if look.has_key() {
-                return false;
+                return Insertion::in_cell(false);
             }
             let Some(free) = look.first_free(generation.half()) else {
                 mark(neighbour, &look, generation);
-                return generation.overflow.insert(key);
+                return Insertion { is_new: generation.overflow.insert(vector, key), is_in_overflow: true };
             };
             if fill(neighbour, free, home, generation) {
-                return true;
+                return Insertion::in_cell(true);
             }
         }
     }
@@ -172,6 +186,13 @@ impl Drop for Table {
     fn drop(&mut self) {
         // Relaxed: a gauge.
         self.bytes.fetch_sub(self.lines.len() * size_of::<Line>(), Ordering::Relaxed);
+    }
+}
+
+impl Insertion {
+    #[inline(always)]
+    fn in_cell(is_new: bool) -> Self {
+        Self { is_new, is_in_overflow: false }
     }
 }
 

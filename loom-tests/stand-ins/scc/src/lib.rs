@@ -49,38 +49,6 @@ impl<K: Eq, V, H> HashMap<K, V, H> {
     }
 }
 
-/// A concurrent set.
-pub struct HashSet<K, H> {
-    keys: Mutex<Vec<K>>,
-    hasher: PhantomData<H>,
-}
-
-impl<K, H> Default for HashSet<K, H> {
-    fn default() -> Self {
-        Self { keys: Mutex::new(Vec::new()), hasher: PhantomData }
-    }
-}
-
-impl<K: Eq, H> HashSet<K, H> {
-    /// Inserts a key, unless the set has it.
-    ///
-    /// # Errors
-    /// The key, if the set has it.
-    pub fn insert_sync(&self, key: K) -> Result<(), K> {
-        let mut keys = self.keys.lock().expect("a model that panics has failed");
-        if keys.contains(&key) {
-            return Err(key);
-        }
-        keys.push(key);
-        Ok(())
-    }
-
-    /// Whether the set has the key.
-    pub fn contains_sync(&self, key: &K) -> bool {
-        self.keys.lock().expect("a model that panics has failed").contains(key)
-    }
-}
-
 /// The entries of a map.
 pub mod hash_map {
     use checker::sync::MutexGuard;
