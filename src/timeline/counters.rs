@@ -72,6 +72,21 @@ impl Counters {
         }
     }
 
+    /// Adds to the counters from index `start` on.
+    #[inline]
+    pub(crate) fn add_row(&mut self, start: u32, row: &[u16]) {
+        match self {
+            Self::Dense(counts) => {
+                let counts = &mut counts[start as usize..][..row.len()];
+                counts.iter_mut().zip(row).for_each(|(count, n)| *count += u64::from(*n));
+            }
+            Self::Sparse(_) => {
+                let non_zero = (start..).zip(row).filter(|(_, n)| **n > 0);
+                non_zero.for_each(|(index, n)| self.add(index, u64::from(*n)));
+            }
+        }
+    }
+
     /// Subtracts one from a counter that is not zero.
     pub(crate) fn decrement(&mut self, index: u32) {
         match self {
@@ -148,11 +163,12 @@ mod tests {
             counters.add(last, 2);
             counters.decrement(last);
             counters.decrement(0);
+            counters.add_row(last - 2, &[3, 0, 1]);
             let mut sums = vec![10; len];
             counters.add_to(&mut sums);
-            assert_eq!((sums[0], sums[1], sums[len - 1]), (10, 10, 16), "{len}");
+            assert_eq!((sums[0], sums[1], sums[len - 3], sums[len - 1]), (10, 10, 13, 17), "{len}");
             if let Counters::Sparse(SparseCounters { counts, .. }) = counters {
-                assert_eq!(counts.len(), 1, "a counter that is zero again is removed");
+                assert_eq!(counts.len(), 2, "a counter that is zero is not kept");
             }
         }
     }

@@ -88,7 +88,10 @@ impl Second {
     pub(crate) fn recount(&mut self, users: &Users, layout: CounterLayout, generation: u64) {
         self.totals = Counters::new(layout.len());
         self.totals_generation = generation;
-        for entry in self.counts.iter() {
+        for (user, counts) in self.counts.rows() {
+            self.totals.add_row(layout.index(users.group(user), 0), counts);
+        }
+        for entry in self.counts.list() {
             self.totals.add(layout.index(users.group(entry.user()), entry.kind()), entry.count());
         }
     }

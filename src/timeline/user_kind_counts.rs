@@ -13,7 +13,7 @@ const GRID_MIN: usize = 1 << 12;
 const GRID_CELLS_PER_ENTRY: usize = 8;
 
 /// A cell of the grid. Hardly any user has more events of a kind in a second; further events go to the list.
-type GridCount = u16;
+pub(crate) type GridCount = u16;
 
 /// How many events of one kind a user has, in 64 bits. Entries sort by user, then by kind.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,6 +120,17 @@ impl UserKindCounts {
         non_zero
             .map(|(user, kind, count)| UserKindCount::new(user, kind, count.into()))
             .chain(self.list.iter().copied())
+    }
+
+    /// The users of the grid who have counts, and their counts by kind.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (u32, &[GridCount])> {
+        let rows = (0..).zip(self.grid.chunks_exact(self.kinds));
+        rows.filter(|(_, counts)| counts.iter().any(|count| *count > 0))
+    }
+
+    /// The entries that are not in the grid.
+    pub(crate) fn list(&self) -> &[UserKindCount] {
+        &self.list
     }
 
     /// Memory that the counts occupy.
