@@ -23,9 +23,6 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
-/// The content codings of responses, the fastest first.
-const CODINGS: [&str; 2] = ["zstd", "gzip"];
-
 /// How the response to a request may be compressed.
 pub(super) struct ResponseCoding {
     /// The coding that the client prefers. None if it prefers the response as it is.
@@ -66,29 +63,30 @@ async fn compress(response: Response, coding: &'static str) -> Response {
     response.map(Body::new)
 }
 
-/// The coding with the greatest weight; the first of them if there are several. None if the client accepts none, or
-/// prefers the response as it is.
+/// The coding with the greatest weight, and zstd of equal ones, because it is faster. None if the client accepts none,
+/// or prefers the response as it is.
 pub(super) fn preferred_coding(headers: &HeaderMap) -> Option<&'static str> {
-    if !headers.contains_key(ACCEPT_ENCODING) {
-        return None;
-    }
-    let identity = weight_of(headers, "identity").unwrap_or_default();
-    let weight = |coding| weight_of(headers, coding).or_else(|| weight_of(headers, "*")).unwrap_or_default();
-    let weighted = CODINGS.iter().rev().map(|coding| (weight(coding), *coding));
-    let (weight, coding) = weighted.max_by_key(|(weight, _)| *weight)?;
-    (weight > 0 && weight >= identity).then_some(coding)
+    let [zstd, gzip, any, identity] = weights_of(headers, ["zstd", "gzip", "*", "identity"]);
+    let [zstd, gzip] = [zstd, gzip].map(|weight| weight.or(any).unwrap_or_default());
+    let (coding, weight) = if zstd >= gzip { ("zstd", zstd) } else { ("gzip", gzip) };
+    (weight > 0 && weight >= identity.unwrap_or_default()).then_some(coding)
 }
 
-/// The weight of a coding in thousandths, if the client names it. A member with a malformed weight is ignored.
-fn weight_of(headers: &HeaderMap, coding: &str) -> Option<u16> {
-    header::members(headers, &ACCEPT_ENCODING).find_map(|member| {
+/// The weights of these codings in thousandths, where the client names them. A member with a malformed weight is
+/// ignored.
+fn weights_of<const N: usize>(headers: &HeaderMap, codings: [&str; N]) -> [Option<u16>; N] {
+    let mut weights = [None; N];
+    for member in header::members(headers, &ACCEPT_ENCODING) {
         let mut parts = header::split(member, b';');
-        parts.next().filter(|name| name.eq_ignore_ascii_case(coding))?;
-        match parts.map(header::parameter).find(|(name, _)| name.eq_ignore_ascii_case("q")) {
+        let name = parts.next().unwrap_or_default();
+        let Some(index) = codings.iter().position(|coding| name.eq_ignore_ascii_case(coding)) else { continue };
+        let weight = match parts.map(header::parameter).find(|(name, _)| name.eq_ignore_ascii_case("q")) {
             Some((_, weight)) => header::thousandths(&weight),
             None => Some(1_000),
-        }
-    })
+        };
+        weights[index] = weights[index].or(weight);
+    }
+    weights
 }
 
 /// Says that the response to another `Accept-Encoding` may differ, if the response is large enough.
@@ -140,6 +138,8 @@ mod tests {
             (&["zstd;q=0.5", "gzip;q=0.6"], Some("gzip")),
             (&["*"], Some("zstd")),
             (&["zstd;q=0, *;q=0.1"], Some("gzip")),
+            (&["zstd;q=0, zstd", "gzip;q=0.1"], Some("gzip")),
+            (&["zstd;q=2, zstd;q=0.5, gzip;q=0.4"], Some("zstd")),
         ] {
             assert_eq!(preferred(fields), coding, "{fields:?}");
         }
