@@ -118,6 +118,7 @@ mod tests {
         assert!(exchange.await.unwrap() == answer);
         server.shutdown().await.unwrap();
     }
+
     #[tokio::test]
     async fn a_read_that_does_not_fill_the_buffer_is_not_followed_by_another() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
