@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::sleep;
 
 /// The client of a connection. The default client is unknown: it has no address, and is always there.
@@ -18,12 +19,19 @@ pub(crate) struct Client(Option<Peer>);
 #[derive(Clone, Debug)]
 struct Peer {
     network: IpAddr,
-    socket: Arc<TcpStream>,
+    /// The half that the connection shares.
+    socket: Arc<OwnedWriteHalf>,
+}
+
+impl Peer {
+    fn stream(&self) -> &TcpStream {
+        (*self.socket).as_ref()
+    }
 }
 
 impl Client {
     /// The client at the other end of a socket.
-    pub(crate) fn of(socket: Arc<TcpStream>, address: IpAddr) -> Self {
+    pub(crate) fn of(socket: Arc<OwnedWriteHalf>, address: IpAddr) -> Self {
         Self(Some(Peer { network: network(address), socket }))
     }
 
@@ -36,11 +44,11 @@ impl Client {
     /// the two. Only work that can be given up waits for this. A client that is answered at once may close its sending
     /// side early.
     pub(crate) async fn gone(&self) {
-        let Some(Peer { socket, .. }) = &self.0 else { return pending().await };
-        while let Ok(1..) = socket.peek(&mut [0]).await {
+        let Some(stream) = self.0.as_ref().map(Peer::stream) else { return pending().await };
+        while let Ok(1..) = stream.peek(&mut [0]).await {
             // These are bytes of a further request, or the end of a TLS session. The end of the connection may follow
             // them, and shows only in the readiness.
-            match socket.ready(Interest::READABLE).await {
+            match stream.ready(Interest::READABLE).await {
                 Ok(ready) if !ready.is_read_closed() => sleep(limits::PEER_POLL_PERIOD).await,
                 Ok(_) | Err(_) => return,
             }
@@ -77,14 +85,14 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, address) = listener.accept().await.unwrap();
-        (Client::of(Arc::new(socket), address.ip()), client)
+        (Client::of(Arc::new(socket.into_split().1), address.ip()), client)
     }
 
     #[tokio::test]
     async fn nothing_is_polled_while_the_client_is_silent() {
         let (client, mut stream) = connected().await;
         stream.write_all(b"GET").await.unwrap();
-        let Some(Peer { socket, .. }) = &client.0 else { unreachable!() };
+        let socket = client.0.as_ref().unwrap().stream();
         socket.readable().await.unwrap();
         // After this read, the readiness of the socket is out of date.
         assert_eq!(socket.try_read(&mut [0; 8]).unwrap(), 3);

@@ -106,19 +106,19 @@ async fn accept(
                 };
                 // After a failure the connection is only slower, or fails at its first read.
                 let _ = stream.set_nodelay(true);
-                let stream = Arc::new(stream);
+                let stream = SharedTcp::new(stream);
                 let connection = ConnectionServer {
                     router: router.clone(),
-                    client: Client::of(Arc::clone(&stream), address.ip()),
+                    client: Client::of(stream.watched(), address.ip()),
                     timeouts: timeouts.clone(),
                     watcher: connections.watcher(),
                 };
                 // Two kinds of task, so that a plain connection needs no memory for a TLS session.
                 match tls.clone() {
-                    None => drop(tokio::spawn(connection.serve(SharedTcp(stream), permit))),
+                    None => drop(tokio::spawn(connection.serve(stream, permit))),
                     Some(tls) => {
                         let draining = app.draining();
-                        tokio::spawn(connection.serve_tls(SharedTcp(stream), tls, draining, permit));
+                        tokio::spawn(connection.serve_tls(stream, tls, draining, permit));
                     }
                 }
             }

@@ -10,14 +10,10 @@
 use crate::http::app::App;
 use crate::http::browser_guard::BrowserGuard;
 use crate::http::dashboard;
-use crate::http::hosts::HostPolicy;
 use crate::http::problem::Problem;
 use crate::tokens::Grant;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::Method;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use std::sync::Arc;
 use weir_api::Role;
 
 /// The role that a request needs, if any. A method that no resource supports needs no role, because the router rejects
@@ -39,32 +35,15 @@ fn is_open(path: &str) -> bool {
     OPEN_PATHS.contains(&path) || dashboard::is_path(path)
 }
 
-/// The checks of who may make a request.
-pub(super) struct Access {
-    app: Arc<App>,
-    guard: BrowserGuard,
-}
-
-impl Access {
-    pub(super) fn new(app: Arc<App>, hosts: HostPolicy) -> Self {
-        let guard = BrowserGuard::new(hosts, app.config.cors_origins.clone());
-        Self { app, guard }
-    }
-
-    fn check(&self, request: &Request) -> Result<(), Problem> {
-        let Some(role) = role_needed_by(request.method(), request.uri().path()) else { return Ok(()) };
-        match self.app.tokens.check(role, request.headers())? {
-            Grant::OpenRole => self.guard.check(request),
-            Grant::Token => Ok(()),
-        }
-    }
-}
-
-/// The middleware that passes a request on if its client has the role that the request needs.
-pub(super) async fn check(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
-    match access.check(&request) {
-        Ok(()) => next.run(request).await,
-        Err(denied) => denied.into_response(),
+/// Checks that the client has the role that the request needs.
+///
+/// # Errors
+/// The token is missing or wrong; or the role needs no token, and the browser guard rejects the request.
+pub(super) fn check(app: &App, guard: &BrowserGuard, request: &Request) -> Result<(), Problem> {
+    let Some(role) = role_needed_by(request.method(), request.uri().path()) else { return Ok(()) };
+    match app.tokens.check(role, request.headers())? {
+        Grant::OpenRole => guard.check(request),
+        Grant::Token => Ok(()),
     }
 }
 

@@ -10,11 +10,11 @@ use crate::http::origin::Origin;
 use crate::http::problem::Problem;
 use crate::limits;
 use axum::extract::Request;
-use axum::http::HeaderValue;
 use axum::http::header::ORIGIN;
+use axum::http::{HeaderName, HeaderValue};
 
 /// The field in which a browser says how the origins of the page and of the request relate (W3C Fetch Metadata).
-const SEC_FETCH_SITE: &str = "sec-fetch-site";
+static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The checks of requests that need no token.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl BrowserGuard {
 fn is_same_origin(request: &Request) -> bool {
     let is_cross_site = request
         .headers()
-        .get_all(SEC_FETCH_SITE)
+        .get_all(&SEC_FETCH_SITE)
         .iter()
         .any(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site"));
     // Almost no request names an origin, so the host is parsed only for one that does.

@@ -5,73 +5,88 @@
 //! the request has already taken effect.
 
 use crate::http::app::App;
+use crate::http::body_memory::BodyPermit;
 use crate::http::header;
 use crate::http::paced_body::PacedBody;
 use crate::limits;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, VARY};
-use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
-use axum::middleware::Next;
+use axum::http::{self, Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use hyper::body::Body as _;
 use std::convert::Infallible;
-use std::sync::Arc;
-use tower::{Layer as _, ServiceExt as _};
+use std::future::ready;
+use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
-/// The content codings of responses, the fastest first.
-const CODINGS: [&str; 2] = ["zstd", "gzip"];
+/// How the response to a request may be compressed.
+pub(super) struct ResponseCoding {
+    /// The coding that the client prefers. None if it prefers the response as it is.
+    coding: Option<&'static str>,
+    is_head: bool,
+}
 
-/// Marks a response that the layer compresses.
-#[derive(Clone, Copy)]
-struct Compressible;
-
-/// The middleware that compresses responses of more than [`limits::UNCOMPRESSED_BYTES_MAX`] bytes. A response without a
-/// known length, such as a stream of events, is never compressed.
-pub(super) async fn compress(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let is_head = request.method() == Method::HEAD;
-    let Some(coding) = preferred_coding(request.headers()) else {
-        return mark_varying(next.run(request).await);
-    };
-    if is_head {
-        return without_length(mark_varying(next.run(request).await));
+impl ResponseCoding {
+    /// The preference of a request.
+    pub(super) fn of(request: &Request) -> Self {
+        Self { coding: preferred_coding(request.headers()), is_head: request.method() == Method::HEAD }
     }
+
+    /// Compresses a response of more than [`limits::UNCOMPRESSED_BYTES_MAX`] bytes. A response without a known length,
+    /// such as a stream of events, is never compressed.
+    pub(super) async fn apply(self, app: &App, response: Response) -> Response {
+        let response = mark_varying(response);
+        match self.coding {
+            None => response,
+            Some(_) if self.is_head => without_length(response),
+            Some(coding) => match encoder_permit(app, &response) {
+                Some(permit) => compress(response.map(|body| Body::new(PacedBody::new(body, permit))), coding).await,
+                None => response,
+            },
+        }
+    }
+}
+
+/// Compresses a response. The layer of tower-http takes a request and calls a service for the response, so here the
+/// response is the body of the request, and the service returns it.
+async fn compress(response: Response, coding: &'static str) -> Response {
+    let mut request = http::Request::new(response);
     request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(coding));
-    let prepared = tower::service_fn(move |request: Request| {
-        let (app, next) = (Arc::clone(&app), next.clone());
-        async move { Ok::<_, Infallible>(prepare(&app, mark_varying(next.run(request).await))) }
-    });
-    let is_prepared =
-        |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| extensions.get::<Compressible>().is_some();
-    let layer = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(is_prepared);
-    let response = layer.layer(prepared).oneshot(request).await.unwrap_or_else(|never| match never {});
+    let service = service_fn(|request: http::Request<Response>| ready(Ok::<_, Infallible>(request.into_body())));
+    let always = |_: StatusCode, _: Version, _: &HeaderMap, _: &Extensions| true;
+    let layer = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(always);
+    let response = layer.layer(service).oneshot(request).await.unwrap_or_else(|never| match never {});
     response.map(Body::new)
 }
 
-/// The coding with the greatest weight; the first of them if there are several. None if the client accepts none, or
-/// prefers the response as it is.
+/// The coding with the greatest weight, and zstd of equal ones, because it is faster. None if the client accepts none,
+/// or prefers the response as it is.
 pub(super) fn preferred_coding(headers: &HeaderMap) -> Option<&'static str> {
-    let identity = weight_of(headers, "identity").unwrap_or_default();
-    let weight = |coding| weight_of(headers, coding).or_else(|| weight_of(headers, "*")).unwrap_or_default();
-    let weighted = CODINGS.iter().rev().map(|coding| (weight(coding), *coding));
-    let (weight, coding) = weighted.max_by_key(|(weight, _)| *weight)?;
-    (weight > 0 && weight >= identity).then_some(coding)
+    let [zstd, gzip, any, identity] = weights_of(headers, ["zstd", "gzip", "*", "identity"]);
+    let [zstd, gzip] = [zstd, gzip].map(|weight| weight.or(any).unwrap_or_default());
+    let (coding, weight) = if zstd >= gzip { ("zstd", zstd) } else { ("gzip", gzip) };
+    (weight > 0 && weight >= identity.unwrap_or_default()).then_some(coding)
 }
 
-/// The weight of a coding in thousandths, if the client names it. A member with a malformed weight is ignored.
-fn weight_of(headers: &HeaderMap, coding: &str) -> Option<u16> {
-    header::members(headers, &ACCEPT_ENCODING).find_map(|member| {
+/// The weights of these codings in thousandths, where the client names them. A member with a malformed weight is
+/// ignored.
+fn weights_of<const N: usize>(headers: &HeaderMap, codings: [&str; N]) -> [Option<u16>; N] {
+    let mut weights = [None; N];
+    for member in header::members(headers, &ACCEPT_ENCODING) {
         let mut parts = header::split(member, b';');
-        parts.next().filter(|name| name.eq_ignore_ascii_case(coding))?;
-        match parts.map(header::parameter).find(|(name, _)| name.eq_ignore_ascii_case("q")) {
+        let name = parts.next().unwrap_or_default();
+        let Some(index) = codings.iter().position(|coding| name.eq_ignore_ascii_case(coding)) else { continue };
+        let weight = match parts.map(header::parameter).find(|(name, _)| name.eq_ignore_ascii_case("q")) {
             Some((_, weight)) => header::thousandths(&weight),
             None => Some(1_000),
-        }
-    })
+        };
+        weights[index] = weights[index].or(weight);
+    }
+    weights
 }
 
 /// Says that the response to another `Accept-Encoding` may differ, if the response is large enough.
@@ -95,18 +110,13 @@ fn without_length(mut response: Response) -> Response {
     response
 }
 
-/// Reserves the memory of an encoder for a response that is large enough. If the memory is not free, the response is
-/// sent uncompressed.
-fn prepare(app: &App, mut response: Response) -> Response {
-    if response.body().size_hint().exact().is_none_or(|bytes| bytes <= limits::UNCOMPRESSED_BYTES_MAX) {
-        return response;
-    }
+/// Reserves the memory of an encoder for a response. None if the response is too small, or if the memory is not free.
+/// Then it is sent uncompressed.
+fn encoder_permit(app: &App, response: &Response) -> Option<BodyPermit> {
+    response.body().size_hint().exact().filter(|bytes| *bytes > limits::UNCOMPRESSED_BYTES_MAX)?;
     let mut permit = app.responses.permit();
-    if permit.grow(limits::ENCODER_BYTES).is_err() {
-        return response;
-    }
-    response.extensions_mut().insert(Compressible);
-    response.map(|body| Body::new(PacedBody::new(body, permit)))
+    permit.grow(limits::ENCODER_BYTES).ok()?;
+    Some(permit)
 }
 
 #[cfg(test)]
@@ -128,6 +138,8 @@ mod tests {
             (&["zstd;q=0.5", "gzip;q=0.6"], Some("gzip")),
             (&["*"], Some("zstd")),
             (&["zstd;q=0, *;q=0.1"], Some("gzip")),
+            (&["zstd;q=0, zstd", "gzip;q=0.1"], Some("gzip")),
+            (&["zstd;q=2, zstd;q=0.5, gzip;q=0.4"], Some("zstd")),
         ] {
             assert_eq!(preferred(fields), coding, "{fields:?}");
         }

@@ -5,15 +5,15 @@
 use crate::http::allowed::Allowed;
 use crate::http::origin::Origin;
 use crate::limits;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_REQUEST_METHOD, ALLOW, ETAG, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderName, HeaderValue, Method};
-use axum::middleware::Next;
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use std::convert::Infallible;
-use tower::{Layer as _, ServiceExt as _};
+use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use weir_api::headers;
 
@@ -90,13 +90,17 @@ fn may_cross_origins(request: &Request) -> bool {
     }
 }
 
-/// The middleware that answers preflights, and lets pages of the configured origins read the responses.
-pub(super) async fn allow_origins(State(layer): State<CorsLayer>, request: Request, next: Next) -> Response {
+/// Answers preflights, and lets pages of the configured origins read the responses of `respond`.
+pub(super) async fn allow_origins<F: Future<Output = Response>>(
+    layer: &CorsLayer,
+    request: Request,
+    mut respond: impl FnMut(Request) -> F,
+) -> Response {
     if !may_cross_origins(&request) {
-        return next.run(request).await;
+        return respond(request).await;
     }
-    let response: Result<_, Infallible> = layer.layer(next).oneshot(request).await;
-    response.unwrap_or_else(|never| match never {})
+    let inner = service_fn(|request| respond(request).map(Ok::<_, Infallible>));
+    layer.layer(inner).oneshot(request).await.unwrap_or_else(|never| match never {})
 }
 
 #[cfg(test)]

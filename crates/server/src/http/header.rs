@@ -4,6 +4,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
+use weir_api::headers;
 
 /// The members of a list, without empty members and without the white space around a member. The separator is ASCII.
 /// Inside a quoted string, it does not separate members.
@@ -35,10 +36,12 @@ pub(crate) fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Ite
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| split(list, b','))
 }
 
+static PREFER: HeaderName = HeaderName::from_static(headers::PREFER);
+
 /// Whether the client prefers the short response: `Prefer: return=minimal` (RFC 7240). The first of several `return`
 /// preferences counts.
 pub(crate) fn prefers_minimal(headers: &HeaderMap) -> bool {
-    members(headers, &HeaderName::from_static("prefer"))
+    members(headers, &PREFER)
         .filter_map(|preference| split(preference, b';').next().map(parameter))
         .find(|(name, _)| name.eq_ignore_ascii_case("return"))
         .is_some_and(|(_, value)| value.eq_ignore_ascii_case("minimal"))

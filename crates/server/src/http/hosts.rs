@@ -34,12 +34,18 @@ impl FromStr for AllowedHost {
 pub(crate) struct HostPolicy {
     listen_ip: IpAddr,
     allowed: AllowedHosts,
+    /// The fields of almost all requests. They are allowed, and need not be parsed.
+    usual_fields: Vec<String>,
 }
 
 impl HostPolicy {
     /// The policy of a server that listens on `listen`.
     pub(crate) fn new(listen: SocketAddr, allowed: AllowedHosts) -> Self {
-        Self { listen_ip: listen.ip().to_canonical(), allowed }
+        let mut policy = Self { listen_ip: listen.ip().to_canonical(), allowed, usual_fields: Vec::new() };
+        let fields = [listen.to_string(), format!("localhost:{}", listen.port())];
+        let is_allowed = |field: &String| field.parse().is_ok_and(|host| policy.allows(&host));
+        policy.usual_fields = fields.into_iter().filter(is_allowed).collect();
+        policy
     }
 
     /// The hosts that are listed, or none if all are allowed. The names of a server that other machines can reach are
@@ -56,7 +62,7 @@ impl HostPolicy {
     /// # Errors
     /// The host, if the request may not name it. A request without a host is allowed: a browser always names one.
     pub(crate) fn check(&self, request: &Request) -> Result<(), String> {
-        if self.listed().is_none() {
+        if self.listed().is_none() || self.is_usual(request) {
             return Ok(());
         }
         match requested_host(request) {
@@ -64,6 +70,11 @@ impl HostPolicy {
             Ok(_) => Ok(()),
             Err(field) => Err(String::from_utf8_lossy(field.as_bytes()).into_owned()),
         }
+    }
+
+    fn is_usual(&self, request: &Request) -> bool {
+        let is_field = |field: &HeaderValue| self.usual_fields.iter().any(|usual| field == usual);
+        request.uri().authority().is_none() && request.headers().get(HOST).is_some_and(is_field)
     }
 
     fn allows(&self, host: &Authority) -> bool {
@@ -192,6 +203,21 @@ mod tests {
             let error = AllowedHosts::parse(&[host.to_owned()]).unwrap_err();
             assert!(error.starts_with(&format!("{host:?} is not a host")), "{error}");
         }
+    }
+
+    #[test]
+    fn the_host_of_an_absolute_target_is_checked_however_usual_the_field_is() {
+        let own = policy("127.0.0.1:3000", &[]);
+        let check = |target: &str, field: &str| {
+            let request = Request::builder().uri(target).header(HOST, field);
+            own.check(&request.body(axum::body::Body::empty()).unwrap())
+        };
+        assert_eq!(own.usual_fields, ["127.0.0.1:3000", "localhost:3000"]);
+        for field in ["127.0.0.1:3000", "localhost:3000", "localhost:80"] {
+            assert_eq!(check("/", field), Ok(()), "{field}");
+            assert_eq!(check("http://evil.example/", field), Err("evil.example".to_owned()), "{field}");
+        }
+        assert_eq!(policy("0.0.0.0:80", &["weir.example"]).usual_fields, ["localhost:80"]);
     }
 
     #[test]

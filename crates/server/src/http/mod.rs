@@ -4,6 +4,7 @@ mod accept;
 mod adaptive_limit;
 mod allowed;
 mod app;
+mod around;
 mod auth;
 mod body;
 mod body_memory;
@@ -47,12 +48,12 @@ mod window_query;
 
 pub use allowed::Allowed;
 pub use app::App;
+#[cfg(test)]
+pub(crate) use around::TARGET_CUT;
 pub(crate) use body::RequestBody;
 pub use config::HttpConfig;
 pub use cors::CorsOrigins;
 pub use hosts::{AllowedHost, AllowedHosts};
 pub(crate) use monitor::monitor;
 pub use origin::Origin;
-#[cfg(test)]
-pub(crate) use router::TARGET_CUT;
 pub(crate) use router::router;

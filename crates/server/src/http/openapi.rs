@@ -7,7 +7,7 @@
 use crate::http::auth::role_needed_by;
 use crate::http::openapi_errors::{self, ACCESS_DENIED, OF_ALL};
 use crate::http::response::json_response;
-use axum::Extension;
+use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::Response;
@@ -18,9 +18,10 @@ use utoipa::openapi::OpenApi as Document;
 use weir::EngineConfig;
 use weir_api::{ATTRIBUTE, EVENT_TYPE, ProblemDocument, Role, headers};
 
-/// The parts of the document that no operation declares.
+/// The parts of the document that no other operation declares.
 #[derive(OpenApi)]
 #[openapi(
+    paths(show),
     info(
         title = "weir",
         description = "Ingests events and computes exact metrics of sliding windows.\n\n\
@@ -41,20 +42,23 @@ use weir_api::{ATTRIBUTE, EVENT_TYPE, ProblemDocument, Role, headers};
 )]
 pub(super) struct BaseDocument;
 
+/// The path of the document.
+pub(super) const PATH: &str = "/openapi.json";
+
 /// The OpenAPI description of this API.
 #[utoipa::path(
-    get, path = "/openapi.json", tag = "service", operation_id = "describe",
+    get, path = PATH, tag = "service", operation_id = "describe",
     responses(
         (status = 200, description = "The OpenAPI 3.1 document.", content_type = "application/json", body = Object)
     )
 )]
-pub(super) async fn show(Extension(OpenApiText(text)): Extension<OpenApiText>) -> Response {
+pub(super) async fn show(State(OpenApiText(text)): State<OpenApiText>) -> Response {
     let mut response = json_response(text);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
-/// The text of the document. A layer passes it to the handler.
+/// The text of the document.
 #[derive(Clone, Debug)]
 pub(super) struct OpenApiText(Bytes);
 

@@ -51,7 +51,7 @@ mod tests {
         let connect = async |network: [u8; 4]| {
             let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (socket, _) = listener.accept().await.unwrap();
-            (stream, Client::of(Arc::new(socket), network.into()))
+            (stream, Client::of(Arc::new(socket.into_split().1), network.into()))
         };
         [connect([10, 0, 0, 1]).await, connect([10, 0, 0, 2]).await]
     }

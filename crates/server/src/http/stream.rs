@@ -378,7 +378,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, address) = listener.accept().await.unwrap();
-        let client = Client::of(Arc::new(socket), address.ip());
+        let client = Client::of(Arc::new(socket.into_split().1), address.ip());
         let mut subscription = Subscription::start(&app, client, Query::window(60)).unwrap();
         assert_eq!(subscription.next().await, Some(START));
         assert!(poll_fn(|cx| Poll::Ready(std::pin::pin!(subscription.next()).poll(cx).is_pending())).await);
