@@ -1,28 +1,12 @@
 //! The cut of an answer: one moment and one reference generation, the same in all partitions.
 
-use super::partition::Partition;
-use super::{Engine, Stage, abort_on_poison};
-use crate::clock::second_of;
+use super::partition::{Partition, abort_on_poison};
+use super::{Cut, Engine, Stage};
 use crate::limits;
-use crate::reference::Generation;
 use crate::sync::MutexGuard;
 use crate::timeline::Timeline;
 use crate::window::Drained;
 use std::sync::{Arc, TryLockError};
-
-/// The newest moment and generation of any partition. No timeline is ahead of it, and each reaches it before it is read
-/// for an answer. Only the thread that holds the cut's lock moves a timeline to another moment or generation. Folds need
-/// the lock of their partition only: they add records to a timeline, and no answer is wrong because of a record more.
-pub(super) struct Cut {
-    pub(super) now_ms: i64,
-    pub(super) generation: Arc<Generation>,
-}
-
-impl Cut {
-    pub(super) fn now_secs(&self) -> i64 {
-        second_of(self.now_ms)
-    }
-}
 
 impl Engine {
     /// Calls `read` with each timeline, all at one new cut, each with nothing left to fold. Returns the cut, which

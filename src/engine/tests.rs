@@ -130,3 +130,21 @@ fn a_writer_folds_one_slice_also_while_others_fill_the_backlog() {
     engine.fold_backlog(7);
     assert_eq!(others.1.load(Ordering::Relaxed), 2, "the second fold completes the slice");
 }
+
+#[test]
+fn a_clock_may_jump_from_one_end_of_time_to_the_other() {
+    let clock = Arc::new(ManualClock::new(i64::MIN));
+    let config = EngineConfig { partitions: 4, ..EngineConfig::default() };
+    let engine = Engine::new(config, Arc::clone(&clock)).unwrap();
+    engine.tick();
+    assert_eq!(engine.metrics(300).stats.events, 0);
+    clock.set(0);
+    let mut batch = engine.decode(EVENT.to_vec(), Format::Json).unwrap();
+    assert_eq!(engine.ingest(&mut batch, 0).unwrap().accepted, 1);
+    let stats = engine.metrics(300).stats;
+    assert_eq!((stats.events, stats.unique_users, engine.sizes().users), (1, 1, 1));
+    clock.set(i64::MAX);
+    assert_eq!((engine.metrics(1_800).stats.events, engine.sizes().users), (0, 0));
+    engine.tick();
+    engine.sweep();
+}

@@ -8,8 +8,8 @@ const COMPACT_MIN: usize = 1 << 16;
 /// A list of fewer entries does not become a grid.
 const GRID_MIN: usize = 1 << 12;
 
-/// The most cells that a grid may have for each entry that it replaces. A cell has a quarter of the size of an entry, so
-/// a grid occupies at most twice the memory of the list.
+/// The most cells that a grid may have for each entry that it replaces. A cell has a quarter of the size of an entry,
+/// so a grid occupies at most twice the memory of the list.
 const GRID_CELLS_PER_ENTRY: usize = 8;
 
 /// A grid does not grow before the list has this part of the grid's cells. So an event costs O(1) copies of cells,
