@@ -30,8 +30,8 @@ const PARTS: usize = 16;
 pub struct MemoryUse {
     /// The limit.
     pub max_bytes: Option<usize>,
-    /// What is allocated from the start: the slots of the window and of the timeline, and a dedup table of
-    /// a fixed size.
+    /// What is allocated from the start: the slots of the windows and of the timelines, and a dedup table of a fixed
+    /// size.
     pub fixed_bytes: usize,
     /// Event ids in tables that grow and shrink.
     pub dedup_bytes: usize,
@@ -163,8 +163,8 @@ impl Memory {
         // of the first, so in either order at least one of them counts both.
         fence(Ordering::SeqCst);
         let backlog_events = backlog_events();
-        // Pairs with the fences of the updates. If the backlog no longer contains the records of a fold, this thread sees
-        // the sizes that the fold recorded before it released them. Otherwise these records are still charged in full.
+        // Pairs with the fences of the updates. If the backlog no longer contains the records of a fold, this thread
+        // sees the sizes that the fold recorded before it released them. Otherwise these records are still charged in full.
         fence(Ordering::Acquire);
         self.usage(backlog_events).used_bytes() <= max_bytes
     }

@@ -168,7 +168,7 @@ fn answers_of_several_partitions_are_of_one_cut() {
         assert!(seen[0].as_of_ms <= seen[1].as_of_ms && seen[0].generation <= seen[1].generation);
         clock.join().unwrap();
         change.join().unwrap();
-        folds.map(|fold| fold.join().unwrap());
+        let _ = folds.map(|fold| fold.join().unwrap());
         assert_eq!((client.total(), client.engine.sizes().users, client.engine.sizes().backlog), (0, 0, 0));
         seen.map(|metrics| (metrics.as_of_ms, metrics.generation))
     });

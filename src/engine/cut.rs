@@ -1,27 +1,12 @@
 //! The cut of an answer: one moment and one reference generation, the same in all partitions.
 
-use super::partition::Partition;
-use super::{Engine, Stage, abort_on_poison};
-use crate::clock::second_of;
+use super::partition::{Partition, abort_on_poison};
+use super::{Cut, Engine, Stage};
 use crate::limits;
-use crate::reference::Generation;
 use crate::sync::MutexGuard;
 use crate::timeline::Timeline;
+use crate::window::Drained;
 use std::sync::{Arc, TryLockError};
-
-/// The moment and the generation that all partitions have reached. Only the thread that holds the cut's lock moves a
-/// timeline to another moment or generation. Folds need the lock of their partition only: they add records to a
-/// timeline, and no answer is wrong because of a record more.
-pub(super) struct Cut {
-    pub(super) now_ms: i64,
-    pub(super) generation: Arc<Generation>,
-}
-
-impl Cut {
-    pub(super) fn now_secs(&self) -> i64 {
-        second_of(self.now_ms)
-    }
-}
 
 impl Engine {
     /// Calls `read` with each timeline, all at one new cut, each with nothing left to fold. Returns the cut, which
@@ -76,18 +61,17 @@ impl Engine {
         if let Some(cut) = &mut cut {
             cut.now_ms = cut.now_ms.max(self.clock.now_ms());
         }
-        let before = self.backlog.in_use();
+        let mut left = limits::FOLD_SLICE as u64;
         let first = first % self.partitions.len();
         for partition in self.partitions[first..].iter().chain(&self.partitions[..first]) {
-            let folded = before.saturating_sub(self.backlog.in_use());
-            if !self.is_backlogged() || folded >= limits::FOLD_SLICE {
+            if left == 0 || !self.is_backlogged() {
                 return;
             }
             let Some(mut timeline) = partition.try_lock() else { continue };
             if let Some(cut) = &cut {
                 self.advance_to(cut, partition, &mut timeline);
             }
-            self.fold(partition, &mut timeline, (limits::FOLD_SLICE - folded) as u64);
+            left = left.saturating_sub(self.fold(partition, &mut timeline, left).records);
         }
     }
 
@@ -103,8 +87,8 @@ impl Engine {
         self.cut.lock().unwrap_or_else(|_| abort_on_poison())
     }
 
-    /// Folds up to about `limit` records of a partition; returns whether more are left.
-    pub(super) fn fold(&self, partition: &Partition, timeline: &mut Timeline, limit: u64) -> bool {
+    /// Folds up to about `limit` records of a partition.
+    pub(super) fn fold(&self, partition: &Partition, timeline: &mut Timeline, limit: u64) -> Drained {
         let start_ms = self.clock.now_ms();
         let fold = || timeline.fold(&partition.window, limit);
         let drained = self.stages.timed_if(Stage::Fold, |drained| drained.records > 0, fold);
@@ -112,7 +96,7 @@ impl Engine {
             partition.note_full_fold(start_ms);
         }
         self.release_folded(timeline, drained.records as usize);
-        drained.has_more
+        drained
     }
 
     /// Folds the records of a partition, one slice at a time so that queries can run in between.
@@ -120,7 +104,7 @@ impl Engine {
         // Enough slices for the current backlog. Records that are published meanwhile are left to the next tick, so
         // this one ends.
         for _ in 0..=self.backlog.in_use() / limits::FOLD_SLICE {
-            if !self.fold(partition, &mut partition.lock(), limits::FOLD_SLICE as u64) {
+            if !self.fold(partition, &mut partition.lock(), limits::FOLD_SLICE as u64).has_more {
                 break;
             }
         }

@@ -13,7 +13,7 @@ mod tests;
 
 pub use observer::{Observer, Stage};
 
-use crate::clock::{Clock, MonotonicClock};
+use crate::clock::{Clock, MonotonicClock, second_of};
 use crate::config::{DedupBackend, EngineConfig};
 use crate::dedup::{Dedup, Lines, SccMap};
 use crate::error::{ConfigError, EndOutOfRange, Overloaded};
@@ -25,12 +25,10 @@ use crate::permits::Permits;
 use crate::reference::{Generation, Reference};
 use crate::sync::reclaim;
 use crate::timeline::{Aggregates, CounterLayout, Metrics, Query, Series, WindowAggregates, WindowExcerpt, window_to};
-use cut::Cut;
 use observer::StageTimer;
 use partition::Partition;
 use std::cell::RefCell;
 use std::fmt;
-use std::io::Write;
 use std::sync::Arc;
 
 /// Takes events and answers windowed questions about them.
@@ -48,9 +46,9 @@ use std::sync::Arc;
 /// ## Progress
 ///
 /// Ingest is lock-free. A step from one generation of ids to the next never waits: a thread that finds another thread
-/// in the way goes on without the step. Ingest never waits for a query. Queries
-/// wait for each other and for a slice of a tick; a thread that unlocks never gets ahead of a waiting one. They wait
-/// for ingest only while it folds a slice.
+/// in the way goes on without the step. Ingest never waits for a query. Queries wait for each other. In each partition
+/// they wait for one slice of a fold at most, of a tick or of an ingest: a thread that unlocks never gets ahead of a
+/// waiting one.
 pub struct Engine {
     config: EngineConfig,
     clock: MonotonicClock,
@@ -65,6 +63,21 @@ pub struct Engine {
     memory: Memory,
     reference: Reference,
     stages: StageTimer,
+}
+
+/// The newest moment and generation of any partition. No timeline is ahead of it, and each reaches it before it is read
+/// for an answer. Only the thread that holds the cut's lock moves a timeline to another moment or generation. Folds
+/// need the lock of their partition only: they add records to a timeline, and no answer is wrong because of a record
+/// more.
+struct Cut {
+    now_ms: i64,
+    generation: Arc<Generation>,
+}
+
+impl Cut {
+    fn now_secs(&self) -> i64 {
+        second_of(self.now_ms)
+    }
 }
 
 /// How much the engine holds.
@@ -271,7 +284,11 @@ impl Engine {
         if thread == 0 {
             self.advance();
         }
-        self.partitions.iter().skip(thread).step_by(threads).for_each(|partition| self.fold_in_slices(partition));
+        self.partitions
+            .iter()
+            .skip(thread)
+            .step_by(threads.max(1))
+            .for_each(|partition| self.fold_in_slices(partition));
         reclaim::flush();
         if thread == 0 {
             self.refresh_usage();
@@ -328,10 +345,4 @@ fn dedup(config: &EngineConfig) -> Result<Box<dyn Dedup>, ConfigError> {
             .map_err(|error| ConfigError::new("dedup_capacity", format!(": no memory for {capacity} ids: {error}"))),
     };
     Ok(Box::new(lines?))
-}
-
-/// A panic under a timeline's lock has left the timeline inconsistent, so no later answer could be trusted.
-fn abort_on_poison() -> ! {
-    let _ = writeln!(std::io::stderr(), "weir: a fold has panicked; the answers can no longer be trusted");
-    std::process::abort()
 }

@@ -1,13 +1,13 @@
 //! A partition of the users: the window that writers publish its records in, and the timeline that they are folded
 //! into.
 
-use super::abort_on_poison;
 use crate::config::EngineConfig;
 use crate::fair::FairMutex;
 use crate::reference::Generation;
 use crate::sync::{AtomicI64, MutexGuard, Ordering};
 use crate::timeline::Timeline;
 use crate::window::Window;
+use std::io::Write;
 use std::sync::{Arc, TryLockError};
 
 pub(super) struct Partition {
@@ -51,4 +51,10 @@ impl Partition {
     pub(super) fn note_full_fold(&self, ms: i64) {
         self.last_full_fold_ms.store(ms, Ordering::Relaxed);
     }
+}
+
+/// A panic under a timeline's lock has left the timeline inconsistent, so no later answer could be trusted.
+pub(super) fn abort_on_poison() -> ! {
+    let _ = writeln!(std::io::stderr(), "weir: a fold has panicked; the answers can no longer be trusted");
+    std::process::abort()
 }

@@ -20,6 +20,7 @@ impl LiveSecond {
     /// Whether this second is earlier than `other`, which is a second.
     #[inline]
     pub(crate) fn is_before(self, other: Self) -> bool {
+        debug_assert_ne!(other, Self::NEVER, "no second is later than the others");
         // Both values have the top bit, so the difference has it if and only if the lower 31 bits borrow. Shifted, its
         // sign is that of the difference in 31 bits.
         self == Self::NEVER || (self.0.wrapping_sub(other.0) << 1).cast_signed() < 0

@@ -1,12 +1,12 @@
 //! The read side of a partition: the records of its window, folded into seconds.
 //!
-//! The users are spread over partitions by bits of their keys. Each partition has a window and a timeline of its own, and
-//! no user is in two of them. So partitions are folded in parallel, and the answer to a query is the sum over them.
+//! The users are spread over partitions by bits of their keys. Each partition has a window and a timeline of its own,
+//! and no user is in two of them. So partitions are folded in parallel, and the answer to a query is the sum over them.
 //!
 //! One thread at a time works on a timeline, behind a lock that writers never wait for. The timeline
 //! [advances](Timeline::advance) to the clock, [switches](Timeline::switch_generation) to the newest reference
-//! generation, and [folds](Timeline::fold) the new records of the window. For an answer it [sums](Timeline::add_sums) the
-//! seconds of the query, or gives an [excerpt](Timeline::excerpt) of them to be read without the lock. Its whole state
+//! generation, and [folds](Timeline::fold) the new records of the window. For an answer it [sums](Timeline::add_sums)
+//! the seconds of the query, or gives an [excerpt](Timeline::excerpt) of them to be read without the lock. Its whole state
 //! can be [copied](Timeline::snapshot) and [restored](Timeline::restore).
 //!
 //! ## Unique users of any window in O(window)

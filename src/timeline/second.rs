@@ -112,7 +112,9 @@ impl Second {
 
     /// Memory that a second occupies before its first event.
     pub(crate) fn initial_bytes(layout: CounterLayout) -> usize {
-        size_of::<Self>() + Counters::initial_bytes(layout.len()) + Counters::initial_bytes(layout.groups)
+        let counters_bytes = Counters::initial_bytes(layout.len()) + Counters::initial_bytes(layout.groups);
+        // The counts are behind an `Arc`, which has two reference counts.
+        size_of::<Self>() + size_of::<UserKindCounts>() + 2 * size_of::<usize>() + counters_bytes
     }
 }
 
@@ -149,6 +151,16 @@ impl OpenSecond<'_> {
 mod tests {
     use super::*;
     use crate::key::HashKeys;
+
+    #[test]
+    fn a_new_second_is_counted_with_its_counts() {
+        for groups in [1, 1_000] {
+            let layout = CounterLayout { groups, kinds: 3 };
+            let second = Second::new(10, layout, 4);
+            let allocated_bytes = size_of_val(&*second) + size_of_val(&*second.counts) + second.bytes();
+            assert!(Second::initial_bytes(layout) > allocated_bytes, "{groups} groups");
+        }
+    }
 
     #[test]
     fn totals_are_recounted_when_the_generation_has_changed() {

@@ -3,6 +3,9 @@
 use super::*;
 use crate::key::HashKeys;
 use crate::reference::{Reference, UserGroups};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use user_kind_counts::UserKindCount;
 
 const NOW: i64 = 1_000_000;
 const RETENTION: i64 = 10;
@@ -200,4 +203,47 @@ fn the_memory_of_the_seconds_is_counted_after_every_change() {
     }
     assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "each step changes it: {seen:?}");
     assert_eq!(seen.last(), Some(&0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Seconds with enough events for grids, while users come and go, so that their indices are reused.
+    #[test]
+    fn busy_seconds_agree_with_a_list_of_events(
+        steps in prop::collection::vec(
+            (0..6_000_u32, 1..3_000_u32, any::<u16>(), -SKEW..=SKEW, prop::sample::select(vec![0_i64, 1, 1, 2, 7, 40])),
+            1..30,
+        ),
+    ) {
+        let mut harness = Harness::new();
+        let (mut now, mut events) = (NOW, Vec::new());
+        for (records, users, first_user, offset, elapsed_secs) in steps {
+            let of_record = |n: u32| (u32::from(first_user) % 4 * 1_500 + n.wrapping_mul(0x9e37_79b9) % users, n % 3);
+            let key = |user: u32| harness.keys.user(&user.to_string());
+            if records > 0 {
+                let of_second = (0..records).map(of_record);
+                harness.window.append(now + offset, of_second.clone().map(|(user, n)| key(user).record(n as u8)).collect());
+                events.extend(of_second.map(|(user, kind)| (now + offset, user, kind as usize)));
+            }
+            harness.fold();
+            now += elapsed_secs;
+            harness.advance(now);
+            events.retain(|(second, ..)| *second > now - RETENTION);
+            for window_secs in [1, 3, RETENTION] {
+                let seen = || events.iter().filter(|(second, ..)| (now - window_secs + 1..=now).contains(second));
+                let mut by_kind = vec![0; 3];
+                seen().for_each(|(.., kind)| by_kind[*kind] += 1);
+                let users = seen().map(|(_, user, _)| *user).collect::<BTreeSet<_>>().len() as u64;
+                let mut sums = Aggregates::zero(harness.timeline.layout());
+                harness.timeline.add_sums(window_secs as u32, &mut sums);
+                prop_assert_eq!((&sums.events, sums.uniques[0]), (&by_kind, users));
+                let excerpt = harness.timeline.excerpt(window_to(now, window_secs as u32));
+                let counts = excerpt.seconds.iter().flatten().flat_map(|counts| counts.iter().map(UserKindCount::count));
+                prop_assert_eq!(counts.sum::<u64>(), seen().count() as u64);
+            }
+            let users = events.iter().map(|(_, user, _)| *user).collect::<BTreeSet<_>>().len();
+            prop_assert_eq!(harness.timeline.users(), users);
+        }
+    }
 }

@@ -13,19 +13,22 @@ const TABLE_BITS: u32 = TABLES.trailing_zeros();
 /// Cells of the smallest sub-table.
 const CELLS_MIN: usize = 8;
 
+/// The most cells of a sub-table: a [`PackedPosition`] has no bits for more. No memory holds as many users.
+const CELLS_MAX: usize = 1 << (u32::BITS - TABLE_BITS);
+
 /// The maximum load: this many of every eight cells may be occupied. With more, a user is less often in the first cell
 /// that a search looks at.
 const OCCUPIED_OF_EIGHT: usize = 5;
 
 /// The index of an empty cell. No user has it.
-const NOBODY: u32 = u32::MAX;
+const NO_USER: u32 = u32::MAX;
 
 /// All that a fold reads and writes of a user, in half a cache line.
 #[derive(Clone, Copy)]
 #[repr(C, align(32))]
 pub(crate) struct UserCell {
     pub(crate) key: UserKey,
-    /// The user's index, or [`NOBODY`].
+    /// The user's index, or [`NO_USER`].
     index: u32,
     /// The user's group under the timeline's generation.
     pub(crate) group: u32,
@@ -36,8 +39,8 @@ pub(crate) struct UserCell {
     pub(crate) last_event: LiveSecond,
 }
 
-/// Open addressing with linear probing (Knuth, TAOCP 6.4, algorithms L and R). Two cells share a cache line, and a user
-/// is almost always in one of them.
+/// Open addressing with linear probing (Knuth, TAOCP 6.4, algorithms L and R). Two cells share a cache line. Of 100
+/// users, 76 (at the maximum load) to 90 (at half of it) are in the line that a search looks at first.
 pub(crate) struct UserCells {
     tables: Box<[CellTable]>,
     /// By user index. The position of a free index has no meaning.
@@ -60,7 +63,7 @@ struct PackedPosition(u32);
 impl UserCell {
     const EMPTY: Self = Self {
         key: UserKey::ZERO,
-        index: NOBODY,
+        index: NO_USER,
         group: 0,
         last_seen: LiveSecond::NEVER,
         last_event: LiveSecond::NEVER,
@@ -68,7 +71,7 @@ impl UserCell {
 
     /// A user whose first event is in second `last_event`.
     pub(crate) fn new(key: UserKey, index: u32, group: u32, last_event: LiveSecond) -> Self {
-        debug_assert_ne!(index, NOBODY);
+        debug_assert_ne!(index, NO_USER);
         Self { key, index, group, last_seen: LiveSecond::NEVER, last_event }
     }
 
@@ -94,7 +97,7 @@ impl UserCell {
     }
 
     fn is_empty(&self) -> bool {
-        self.index == NOBODY
+        self.index == NO_USER
     }
 }
 
@@ -206,7 +209,7 @@ impl UserCells {
 
 impl PackedPosition {
     fn new(table: usize, at: usize) -> Self {
-        debug_assert!(at < 1 << (u32::BITS - TABLE_BITS), "a sub-table has at most a part of 2^32 users");
+        debug_assert!(at < CELLS_MAX);
         Self((at << TABLE_BITS | table) as u32)
     }
 
@@ -333,6 +336,7 @@ impl CellTable {
     }
 
     fn resize(&mut self, cells: usize, moved: &mut impl FnMut(u32, usize)) {
+        assert!(cells <= CELLS_MAX, "a sub-table has at most {CELLS_MAX} cells");
         let before = std::mem::replace(&mut self.cells, vec![UserCell::EMPTY; cells].into());
         before.into_iter().filter(|cell| !cell.is_empty()).for_each(|cell| self.place(cell, moved));
     }
@@ -374,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_table_finds_nobody() {
+    fn an_empty_table_finds_no_user() {
         let cells = UserCells::new();
         assert!([UserKey::ZERO, key(u32::MAX, 1)].into_iter().all(|key| cells.position(key).is_none()));
     }

@@ -8,9 +8,13 @@ const COMPACT_MIN: usize = 1 << 16;
 /// A list of fewer entries does not become a grid.
 const GRID_MIN: usize = 1 << 12;
 
-/// The most cells that a grid may have for each entry that it replaces. A cell has a quarter of the size of an entry, so
-/// a grid occupies at most twice the memory of the list.
+/// The most cells that a grid may have for each entry that it replaces. A cell has a quarter of the size of an entry,
+/// so a grid occupies at most twice the memory of the list.
 const GRID_CELLS_PER_ENTRY: usize = 8;
+
+/// A grid does not grow before the list has this part of the grid's cells. So an event costs O(1) copies of cells,
+/// although a grid has no spare ones.
+const GRID_GROWTH_PART: usize = 32;
 
 /// A cell of the grid. Hardly any user has more events of a kind in a second; further events go to the list.
 pub(crate) type GridCount = u16;
@@ -102,11 +106,14 @@ impl UserKindCounts {
         }
     }
 
-    /// Compacts and frees the unused memory, once no event can enter the second any more.
+    /// Compacts and frees the unused memory, once no event can enter the second any more. A grid becomes a list again
+    /// if that is smaller.
     pub(crate) fn seal(&mut self) {
-        if !self.grid.is_empty() {
-            self.list = self.iter().collect();
-            self.grid = Vec::new();
+        let used_cells = self.grid.iter().filter(|count| **count > 0).count();
+        if used_cells * size_of::<UserKindCount>() < size_of_val(&*self.grid) {
+            let mut list = Vec::with_capacity(used_cells + self.list.len());
+            list.extend(self.iter());
+            (self.list, self.grid) = (list, Vec::new());
         }
         self.compact();
         self.list.shrink_to_fit();
@@ -163,7 +170,8 @@ impl UserKindCounts {
         if self.list.len() >= self.compact_at() {
             self.compact();
         }
-        self.check_at = (2 * self.list.len()).max(GRID_MIN).min(self.compact_at());
+        let check_at = (2 * self.list.len()).max(self.grid.len() / GRID_GROWTH_PART).max(GRID_MIN);
+        self.check_at = check_at.min(self.compact_at());
     }
 
     /// The length of the list at which it is compacted.
@@ -174,16 +182,18 @@ impl UserKindCounts {
     /// Moves the list into a grid for at least `users` users.
     fn fill_grid(&mut self, users: usize) {
         let cells = self.grid.len().max(users * self.kinds);
+        self.grid.reserve_exact(cells - self.grid.len());
         self.grid.resize(cells, 0);
         self.compacted = 0;
-        for entry in std::mem::take(&mut self.list) {
+        self.list.retain_mut(|entry| {
             let count = &mut self.grid[entry.user() as usize * self.kinds + usize::from(entry.kind())];
             let sum = u64::from(*count) + entry.count();
             *count = GridCount::try_from(sum).unwrap_or(GridCount::MAX);
-            if sum > u64::from(*count) {
-                self.list.push(UserKindCount::new(entry.user(), entry.kind(), sum - u64::from(*count)));
-            }
-        }
+            let rest = sum - u64::from(*count);
+            *entry = UserKindCount::new(entry.user(), entry.kind(), rest);
+            rest > 0
+        });
+        self.list.shrink_to_fit();
     }
 
     fn compact(&mut self) {
@@ -217,6 +227,12 @@ mod tests {
         counts
     }
 
+    fn sums(counts: &UserKindCounts) -> BTreeMap<(u32, u8), u64> {
+        let mut sums = BTreeMap::new();
+        counts.iter().for_each(|entry| *sums.entry((entry.user(), entry.kind())).or_default() += entry.count());
+        sums
+    }
+
     /// Users whose grid would be too large.
     fn far_apart(users: u32) -> impl Iterator<Item = (u32, u8)> {
         (0..users).map(|user| (user * 100, 0))
@@ -245,7 +261,7 @@ mod tests {
         let mut counts = of(1, (0..1_000_000).map(|i| (i % 10, 0)));
         assert!(counts.list.len() <= COMPACT_MIN + 10, "{}", counts.list.len());
         counts.seal();
-        assert_eq!(entries(&counts), (0..10).map(|user| (user, 0, 100_000)).collect::<Vec<_>>());
+        assert_eq!((counts.len(), sums(&counts)), (20, (0..10).map(|user| ((user, 0), 100_000)).collect()));
         let mut counts = of(1, (0..1_000_000).map(|i| (i % 10 * 1_000_000, 0)));
         assert!(counts.grid.is_empty() && counts.list.len() <= COMPACT_MIN + 10, "{}", counts.list.len());
         counts.seal();
@@ -286,7 +302,6 @@ mod tests {
         (1..GRID_MIN).for_each(|_| counts.add(11, 0));
         assert_eq!((counts.grid.len(), counts.list.len()), (12, 0));
         counts.seal();
-        assert!(counts.grid.is_empty());
         assert_eq!(entries(&counts)[9..], [(9, 0, 410), (10, 0, 1), (11, 0, 4_095)]);
     }
 
@@ -311,7 +326,44 @@ mod tests {
         counts.fill_grid(1);
         assert_eq!(entries(&counts), [(1, 0, full), (1, 0, 1), (1, 0, 1)]);
         counts.seal();
-        assert_eq!(entries(&counts), [(1, 0, full + 2)]);
+        assert_eq!(entries(&counts), [(1, 0, full), (1, 0, 2)], "the grid is smaller than a list");
+        let mut counts = UserKindCounts { grid: vec![0, GridCount::MAX, 0, 0, 0], ..UserKindCounts::new(1) };
+        counts.add(1, 0);
+        counts.seal();
+        assert_eq!((counts.grid.len(), entries(&counts)), (0, vec![(1, 0, full + 1)]));
+    }
+
+    #[test]
+    fn a_grid_that_grows_has_no_spare_cells_and_copies_few() {
+        const EVENTS: u32 = 1_000_000;
+        let (mut counts, mut copied_cells) = (UserKindCounts::new(1), 0);
+        for user in 0..EVENTS {
+            let before = counts.grid.len();
+            counts.add(user, 0);
+            if counts.grid.len() != before {
+                assert_eq!(counts.grid.capacity(), counts.grid.len());
+                copied_cells += before;
+            }
+        }
+        let copied_per_event = copied_cells / EVENTS as usize;
+        assert!(counts.grid.len() > EVENTS as usize / 2 && copied_per_event <= 40, "{copied_per_event} cells");
+    }
+
+    #[test]
+    fn a_sealed_second_occupies_no_more_than_was_counted_before() {
+        let events = GRID_MIN as u32;
+        for users in [1, 100, events, 2 * events, 8 * events - 1] {
+            // Each user of every 1st, 4th or 5th index, and then all of the events again.
+            for (every, times) in [(1, 1), (1, 3), (4, 1), (5, 2)] {
+                let of_users = (0..users.max(events)).map(|i| (i % users, 0)).filter(|(user, _)| user % every == 0);
+                let mut counts = of(1, std::iter::repeat_n(of_users, times).flatten());
+                let (counted_bytes, before) = (counts.growing_bytes(), sums(&counts));
+                counts.seal();
+                let bytes = counts.bytes();
+                assert!(bytes <= counted_bytes, "{users} {every} {times}: {bytes} bytes, {counted_bytes} counted");
+                assert!(sums(&counts) == before);
+            }
+        }
     }
 
     proptest! {
@@ -332,9 +384,7 @@ mod tests {
                 if is_sealed {
                     counts.seal();
                 }
-                let mut sums = BTreeMap::new();
-                counts.iter().for_each(|entry| *sums.entry((entry.user(), entry.kind())).or_insert(0) += entry.count());
-                prop_assert!(sums == expected);
+                prop_assert!(sums(&counts) == expected);
             }
         }
     }

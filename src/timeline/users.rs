@@ -74,7 +74,7 @@ impl Users {
             return; // removed with an earlier entry of this second
         }
         let cell = self.cells.cell(user);
-        if !second.is_before(cell.last_seen) {
+        if cell.last_seen == second {
             cell.last_seen = LiveSecond::NEVER;
         }
         if !second.is_before(cell.last_event) {
