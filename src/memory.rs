@@ -164,7 +164,8 @@ impl Memory {
         fence(Ordering::SeqCst);
         let backlog_events = backlog_events();
         // Pairs with the fences of the updates. If the backlog no longer contains the records of a fold, this thread
-        // sees the sizes that the fold recorded before it released them. Otherwise these records are still charged in full.
+        // sees the sizes that the fold recorded before it released them. Otherwise these records are still charged in
+        // full.
         fence(Ordering::Acquire);
         self.usage(backlog_events).used_bytes() <= max_bytes
     }

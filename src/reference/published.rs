@@ -5,8 +5,8 @@ use crate::key::UserKey;
 use crate::sync::Mutex;
 use std::sync::{Arc, PoisonError};
 
-/// Users of a partition and their groups under one generation, in the order in which the partition's timeline gave their
-/// keys: by sub-table.
+/// Users of a partition and their groups under one generation, in the order in which the partition's timeline gave
+/// their keys: by sub-table.
 pub(crate) type UserGroups = Vec<Vec<(UserKey, u32)>>;
 
 /// A generation, with the groups of the users that the timelines knew shortly before publication.

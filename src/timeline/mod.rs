@@ -6,8 +6,8 @@
 //! One thread at a time works on a timeline, behind a lock that writers never wait for. The timeline
 //! [advances](Timeline::advance) to the clock, [switches](Timeline::switch_generation) to the newest reference
 //! generation, and [folds](Timeline::fold) the new records of the window. For an answer it [sums](Timeline::add_sums)
-//! the seconds of the query, or gives an [excerpt](Timeline::excerpt) of them to be read without the lock. Its whole state
-//! can be [copied](Timeline::snapshot) and [restored](Timeline::restore).
+//! the seconds of the query, or gives an [excerpt](Timeline::excerpt) of them to be read without the lock. Its whole
+//! state can be [copied](Timeline::snapshot) and [restored](Timeline::restore).
 //!
 //! ## Unique users of any window in O(window)
 //!

@@ -223,7 +223,8 @@ proptest! {
             let key = |user: u32| harness.keys.user(&user.to_string());
             if records > 0 {
                 let of_second = (0..records).map(of_record);
-                harness.window.append(now + offset, of_second.clone().map(|(user, n)| key(user).record(n as u8)).collect());
+                let records = of_second.clone().map(|(user, n)| key(user).record(n as u8)).collect();
+                harness.window.append(now + offset, records);
                 events.extend(of_second.map(|(user, kind)| (now + offset, user, kind as usize)));
             }
             harness.fold();
@@ -239,8 +240,8 @@ proptest! {
                 harness.timeline.add_sums(window_secs as u32, &mut sums);
                 prop_assert_eq!((&sums.events, sums.uniques[0]), (&by_kind, users));
                 let excerpt = harness.timeline.excerpt(window_to(now, window_secs as u32));
-                let counts = excerpt.seconds.iter().flatten().flat_map(|counts| counts.iter().map(UserKindCount::count));
-                prop_assert_eq!(counts.sum::<u64>(), seen().count() as u64);
+                let entries = excerpt.seconds.iter().flatten().flat_map(|counts| counts.iter());
+                prop_assert_eq!(entries.map(UserKindCount::count).sum::<u64>(), seen().count() as u64);
             }
             let users = events.iter().map(|(_, user, _)| *user).collect::<BTreeSet<_>>().len();
             prop_assert_eq!(harness.timeline.users(), users);
