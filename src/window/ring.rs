@@ -30,6 +30,7 @@ impl Window {
     }
 
     /// Appends the records of one second; see [`Appends::append`].
+    #[allow(dead_code, reason = "tests and benchmarks append single seconds")]
     pub(crate) fn append(&self, second: i64, records: Box<[Record]>) -> Appended {
         self.begin_appends().append(second, records)
     }
