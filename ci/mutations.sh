@@ -11,7 +11,7 @@ shift
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$scratch"
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents --no-dereference -t "$scratch"
 cd "$scratch"
 export CARGO_TARGET_DIR=$root/target/mutations
 
