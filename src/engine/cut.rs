@@ -1,12 +1,12 @@
 //! The cut of an answer: one moment and one reference generation, the same in all partitions.
 
-use super::partition::{Partition, abort_on_poison};
+use super::partition::{Partition, lock_or_abort, try_lock_or_abort};
 use super::{Cut, Engine, Stage};
 use crate::limits;
 use crate::sync::MutexGuard;
 use crate::timeline::Timeline;
 use crate::window::Drained;
-use std::sync::{Arc, TryLockError};
+use std::sync::Arc;
 
 impl Engine {
     /// Calls `read` with each timeline, all at one new cut, each with nothing left to fold. Returns the cut, which
@@ -57,7 +57,7 @@ impl Engine {
     /// Folds about a slice of records while there are many, from partition `first` on. Waits for nothing: it leaves out
     /// what another thread holds or waits for.
     pub(super) fn fold_backlog(&self, first: usize) {
-        let mut cut = self.try_lock_cut();
+        let mut cut = try_lock_or_abort(&self.cut);
         if let Some(cut) = &mut cut {
             cut.now_ms = cut.now_ms.max(self.clock.now_ms());
         }
@@ -75,16 +75,8 @@ impl Engine {
         }
     }
 
-    fn try_lock_cut(&self) -> Option<MutexGuard<'_, Cut>> {
-        match self.cut.try_lock() {
-            Ok(cut) => Some(cut),
-            Err(TryLockError::WouldBlock) => None,
-            Err(TryLockError::Poisoned(_)) => abort_on_poison(),
-        }
-    }
-
     pub(super) fn lock_cut(&self) -> MutexGuard<'_, Cut> {
-        self.cut.lock().unwrap_or_else(|_| abort_on_poison())
+        lock_or_abort(&self.cut)
     }
 
     /// Folds up to about `limit` records of a partition.

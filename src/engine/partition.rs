@@ -25,16 +25,12 @@ impl Partition {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Timeline> {
-        self.timeline.lock().unwrap_or_else(|_| abort_on_poison())
+        lock_or_abort(&self.timeline)
     }
 
     /// The timeline, unless another thread holds it or waits for it.
     pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, Timeline>> {
-        match self.timeline.try_lock() {
-            Ok(timeline) => Some(timeline),
-            Err(TryLockError::WouldBlock) => None,
-            Err(TryLockError::Poisoned(_)) => abort_on_poison(),
-        }
+        try_lock_or_abort(&self.timeline)
     }
 
     /// Whether a thread waits for the timeline.
@@ -53,8 +49,22 @@ impl Partition {
     }
 }
 
+/// Waits for the cut or for a timeline.
+pub(super) fn lock_or_abort<T>(mutex: &FairMutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|_| abort_on_poison())
+}
+
+/// The cut or a timeline, unless another thread holds it or waits for it.
+pub(super) fn try_lock_or_abort<T>(mutex: &FairMutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::WouldBlock) => None,
+        Err(TryLockError::Poisoned(_)) => abort_on_poison(),
+    }
+}
+
 /// A panic under a timeline's lock has left the timeline inconsistent, so no later answer could be trusted.
-pub(super) fn abort_on_poison() -> ! {
+fn abort_on_poison() -> ! {
     let _ = writeln!(std::io::stderr(), "weir: a fold has panicked; the answers can no longer be trusted");
     std::process::abort()
 }
