@@ -1,0 +1,57 @@
+//! What every log promises. A log holds one topic: the frames of batches, or the reference changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The position of an entry in a log. The first entry has place 1, each later one the next number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place(pub u64);
+
+/// An entry and its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The position of the entry.
+    pub place: Place,
+    /// The bytes that were appended.
+    pub bytes: Arc<[u8]>,
+}
+
+/// Why an entry has no place, as far as its writer knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotPlaced {
+    /// The log has no room for the entry. The entry is certainly not in the log.
+    Full,
+    /// The log did not answer, or it failed. The entry may be in the log.
+    Unknown,
+}
+
+/// Called once for each append: with the place when the entry can no longer be lost, or with why it has none.
+pub type Placed = Box<dyn FnOnce(Result<Place, NotPlaced>) + Send>;
+
+/// The reader of a log cannot go on: the log failed, or what it reads is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost(pub String);
+
+/// Entries in one order that all readers agree on. No entry whose place was told is ever lost.
+pub trait Log: Send {
+    /// How many entries may wait for their places at once.
+    fn depth(&self) -> usize;
+
+    /// Appends an entry. `placed` is called once, on any thread, perhaps before this returns.
+    fn append(&mut self, bytes: Arc<[u8]>, placed: Placed);
+
+    /// The entries after `after`, in their order, for as long as the reader lives.
+    fn follow(&mut self, after: Place) -> Box<dyn Follow>;
+
+    /// Entries before `before` are not needed any more. The log may remove them, at once or later.
+    fn trim(&mut self, before: Place);
+}
+
+/// A reader of a log.
+pub trait Follow: Send {
+    /// The next entry; none if there is none within `patience`.
+    ///
+    /// # Errors
+    /// The reader cannot go on. It is of no further use.
+    fn next(&mut self, patience: Duration) -> Result<Option<Entry>, Lost>;
+}
