@@ -65,18 +65,19 @@ pub const DEDUP_CAPACITY: RangeInclusive<usize> = 1..=1 << 32;
 /// them find no cell in their line.
 pub const DEDUP_IDS_PER_16_LINES: usize = 29;
 
-/// The smallest dedup table that grows and shrinks, in bytes.
-pub const DEDUP_TABLE_BYTES_MIN: usize = 2 << 20;
+/// The smallest dedup table that grows and shrinks, in bytes. In a smaller one, the first ids of a fast producer would
+/// find no cell before the next table is ready.
+pub const DEDUP_TABLE_BYTES_MIN: usize = 8 << 20;
 
-/// A dedup table smaller than this is followed by one of sixteen times its size, in bytes.
-pub const DEDUP_SMALL_TABLE_BYTES_MAX: usize = 4 << 20;
+/// A dedup table that is smaller than this is followed by one of four times its size, in bytes. A larger one is followed
+/// by one of twice its size.
+pub const DEDUP_SMALL_TABLE_BYTES_MAX: usize = 64 << 20;
 
-/// A larger dedup table that is smaller than this is followed by one of four times its size, in bytes. A still larger
-/// one is followed by one of twice its size, unless claims already look at several tables.
-pub const DEDUP_MEDIUM_TABLE_BYTES_MAX: usize = 64 << 20;
+/// If claims look at this number of dedup tables, the next one has four times the size of the last one.
+pub const DEDUP_DOUBLED_TABLES_MAX: usize = 6;
 
-/// The dedup tables that a claim looks at.
-pub const DEDUP_TABLES_MAX: usize = 5;
+/// The dedup tables that a claim looks at. With all of them, the last one has 16 GiB.
+pub const DEDUP_TABLES_MAX: usize = 8;
 
 /// A larger dedup table is made when the current one will be full in this time at the present rate, in milliseconds. To
 /// this time come [`DEDUP_LEAD_MS_PER_MIB`] for each MiB of the larger table.

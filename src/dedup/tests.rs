@@ -238,7 +238,7 @@ mod lines {
     fn tables_grow_and_shrink_with_the_ids_and_no_id_is_lost() {
         let dedup = Lines::new(Some(10)).unwrap();
         let (mut now_ms, mut next, mut most_bytes) = (0, 0, 0);
-        let horizon_ids = |second: i64| if (140..350).contains(&second) { 2_000 } else { 20 };
+        let horizon_ids = |second: i64| if (140..350).contains(&second) { 8_000 } else { 80 };
         let mut claimed: Vec<std::ops::Range<u64>> = vec![];
         for second in 0..700 {
             let of_second = next..next + horizon_ids(second);
@@ -251,13 +251,13 @@ mod lines {
             dedup.sweep(now_ms, &|_| true);
             most_bytes = most_bytes.max(dedup.bytes());
             if second == 349 {
-                // 2,000 ids a second, each remembered for two stretches at most.
-                let bytes_an_id = dedup.bytes() as f64 / (2_000.0 * 70.0);
+                // 8,000 ids a second, each remembered for two stretches at most.
+                let bytes_an_id = dedup.bytes() as f64 / (8_000.0 * 70.0);
                 assert!((30.0..120.0).contains(&bytes_an_id), "{bytes_an_id}");
             }
             now_ms += 1_000;
         }
-        assert!(most_bytes > 4 << 20, "{most_bytes}");
+        assert!(most_bytes > 2 * limits::DEDUP_TABLE_BYTES_MIN, "{most_bytes}");
         assert_eq!(dedup.bytes(), limits::DEDUP_TABLE_BYTES_MIN, "the smallest table is left");
     }
 
@@ -265,15 +265,15 @@ mod lines {
     fn a_table_that_memory_does_not_allow_is_not_made() {
         let dedup = Lines::new(Some(10)).unwrap();
         let asked = std::cell::RefCell::new(vec![]);
-        claim(&dedup, &ids(0..100_000), 0);
+        claim(&dedup, &ids(0..400_000), 0);
         dedup.sweep(0, &|bytes| {
             asked.borrow_mut().push(bytes);
             false
         });
         let min = limits::DEDUP_TABLE_BYTES_MIN;
-        assert_eq!(asked.borrow()[..4], [16 * min, 4 * min, 2 * min, min]);
+        assert_eq!(asked.borrow()[..3], [4 * min, 2 * min, min]);
         dedup.sweep(0, &|bytes| bytes <= 2 * min);
-        assert!(claim(&dedup, &ids(0..100_000), 0).iter().all(|claim| *claim == Duplicate));
+        assert!(claim(&dedup, &ids(0..400_000), 0).iter().all(|claim| *claim == Duplicate));
         assert!((3 * min..4 * min).contains(&dedup.bytes()), "{}", dedup.bytes());
     }
 
@@ -284,7 +284,7 @@ mod lines {
         let dedup = Lines::new(Some(10)).unwrap();
         let (mut now_ms, mut next, mut most_tables) = (0, 0, 0);
         for _ in 0..140 {
-            let new = ids(next..next + 10_000);
+            let new = ids(next..next + 40_000);
             assert_eq!(count(&claim(&dedup, &new, now_ms), Inserted), new.len());
             next += new.len() as u64;
             dedup.sweep(now_ms, &|bytes| bytes <= limits::DEDUP_TABLE_BYTES_MIN);
@@ -293,7 +293,7 @@ mod lines {
             now_ms += 1_000;
         }
         assert_eq!(most_tables, limits::DEDUP_TABLES_MAX);
-        let of_horizon = ids(next - 100_000..next);
+        let of_horizon = ids(next - 400_000..next);
         assert_eq!(count(&claim(&dedup, &of_horizon, now_ms), Duplicate), of_horizon.len());
     }
 

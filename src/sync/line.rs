@@ -26,7 +26,7 @@ pub(crate) struct Line(pub(crate) [AtomicU64; LINE_CELLS]);
 
 /// What a look at a line has found. Bit `n` of a mask stands for cell `n`. Each cell was loaded once, Relaxed, in any
 /// order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Look {
     words: [u64; LINE_CELLS],
     /// Live cells with the key.
@@ -78,6 +78,12 @@ impl Look {
     #[inline(always)]
     pub(crate) fn has_key(&self) -> bool {
         self.equal != 0
+    }
+
+    /// Whether a live cell has a mark.
+    #[inline(always)]
+    pub(crate) fn has_mark(&self) -> bool {
+        self.marked != 0
     }
 
     /// Whether a live cell of the half has a mark.

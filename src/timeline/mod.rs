@@ -147,6 +147,12 @@ impl Timeline {
         });
     }
 
+    /// The group of a user whom the timeline knows.
+    #[cfg(test)]
+    pub(crate) fn group_of_known(&mut self, key: UserKey) -> Option<u32> {
+        self.users.group_of_known(key)
+    }
+
     /// Folds the records that were published in the window since the last call, up to about `limit` records.
     pub(crate) fn fold(&mut self, window: &Window, limit: u64) -> Drained {
         let live = self.live();

@@ -106,6 +106,12 @@ impl Users {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn group_of_known(&mut self, key: UserKey) -> Option<u32> {
+        let position = self.cells.position(key)?;
+        Some(self.cells.at(position).group)
+    }
+
     #[inline]
     pub(crate) fn group(&self, user: u32) -> u32 {
         self.groups[user]

@@ -1,16 +1,19 @@
 //! The claims of a batch, all in one phase.
 
-use super::phase::{Phase, Place};
-use super::table::Reads;
+use super::phase::{Phase, Place, View};
+use super::table::{AtHome, Insertion, Reads, Table};
 use crate::dedup::Claim;
 use crate::key::EventKey;
-use crate::sync::line::Vector;
+use crate::sync::line::{Look, Vector};
 use crate::sync::vector::Job;
 use std::sync::Arc;
 
 /// A line is prefetched this number of claims ahead: early enough for the memory to respond, and late enough for the
 /// line to stay in the cache.
 const PREFETCH_AHEAD: usize = 16;
+
+/// The rows that wait for the neighbouring line at once. About every twentieth row does.
+const LATER: usize = 4;
 
 /// The claims of the keys of a batch at one time.
 pub(crate) struct Claims<'a> {
@@ -49,32 +52,127 @@ impl Job for Claims<'_> {
     }
 }
 
+impl View {
+    /// Makes duplicates of the keys that this older table has. Without a swap in between, the processor overlaps the
+    /// looks.
+    #[inline(always)]
+    fn find_all(&self, vector: impl Vector, keys: &[EventKey], claims: &mut [Claim]) {
+        let Self { table, reads } = self;
+        let mut later = Later::default();
+        let find_after = |(row, look): (usize, Look), claims: &mut [Claim]| {
+            if table.went_on(vector, keys[row], &look, reads) {
+                claims[row] = Claim::Duplicate;
+            }
+        };
+        prefetch_first(table, keys);
+        for (row, key) in keys.iter().enumerate() {
+            prefetch_ahead(table, keys, row);
+            match table.home_contains(vector, *key, reads) {
+                AtHome::Decided(false) => {}
+                AtHome::Decided(true) => claims[row] = Claim::Duplicate,
+                AtHome::Beyond(look) => {
+                    table.prefetch_neighbour(*key);
+                    if let Some(due) = later.push(row, look) {
+                        find_after(due, claims);
+                    }
+                }
+            }
+        }
+        later.rest().for_each(|due| find_after(due, claims));
+    }
+}
+
+/// Rows of a batch that the home line has not decided, with the look at it, in their order. They wait until the
+/// neighbouring line is in the cache.
+#[derive(Default)]
+struct Later {
+    rows: [(usize, Look); LATER],
+    pushed: usize,
+}
+
+impl Later {
+    /// Adds a row, and takes the oldest one if there are many.
+    fn push(&mut self, row: usize, look: Look) -> Option<(usize, Look)> {
+        let slot = &mut self.rows[self.pushed % LATER];
+        self.pushed += 1;
+        let before = std::mem::replace(slot, (row, look));
+        (self.pushed > LATER).then_some(before)
+    }
+
+    fn rest(self) -> impl Iterator<Item = (usize, Look)> {
+        (self.pushed.saturating_sub(LATER)..self.pushed).map(move |index| self.rows[index % LATER])
+    }
+}
+
+#[inline(always)]
+fn prefetch_first(table: &Table, keys: &[EventKey]) {
+    keys.iter().take(PREFETCH_AHEAD).for_each(|key| table.prefetch(*key));
+}
+
+#[inline(always)]
+fn prefetch_ahead(table: &Table, keys: &[EventKey], row: usize) {
+    if let Some(ahead) = keys.get(row + PREFETCH_AHEAD) {
+        table.prefetch(*ahead);
+    }
+}
+
 impl Phase {
-    /// Claims keys for which there is capacity reserved, and releases what was not needed.
+    /// Claims keys for which there is capacity reserved, and releases what was not needed. All looks at older tables
+    /// come before the first swap.
     #[inline(always)]
     fn claim_all(&self, vector: impl Vector, keys: &[EventKey], claims: &mut Vec<Claim>) {
-        let mut inserted = Inserted::default();
         let before = claims.len();
-        claims.resize(before + keys.len(), Claim::Full);
-        keys.iter().take(PREFETCH_AHEAD).for_each(|key| self.prefetch(*key));
-        for (index, (key, claim)) in keys.iter().zip(&mut claims[before..]).enumerate() {
-            if let Some(ahead) = keys.get(index + PREFETCH_AHEAD) {
-                self.prefetch(*ahead);
-            }
-            *claim = self.claim(vector, *key, &mut inserted);
+        claims.resize(before + keys.len(), Claim::Inserted);
+        let claims = &mut claims[before..];
+        for view in &self.older {
+            view.find_all(vector, keys, claims);
         }
+        let mut inserted = Inserted::default();
+        self.insert_all(vector, keys, claims, &mut inserted);
         self.count(keys.len(), &inserted);
     }
 
-    /// Claims a key for which there is capacity reserved, and adds it to `inserted` if it was inserted. All looks at
-    /// older tables come before the first swap.
+    /// Claims the keys that no older table has. Keys that are equal are claimed in their order: the home line of the
+    /// first one does not decide the second one if it has not decided the first one.
     #[inline(always)]
-    fn claim(&self, vector: impl Vector, key: EventKey, inserted: &mut Inserted) -> Claim {
+    fn insert_all(&self, vector: impl Vector, keys: &[EventKey], claims: &mut [Claim], inserted: &mut Inserted) {
         let Place { table, generation } = &self.current;
-        if self.is_in_older(vector, key) {
-            return Claim::Duplicate;
+        let mut later = Later::default();
+        prefetch_first(table, keys);
+        for (row, key) in keys.iter().enumerate() {
+            prefetch_ahead(table, keys, row);
+            if claims[row] == Claim::Duplicate {
+                continue;
+            }
+            match table.insert_at_home(vector, *key, &self.reads, generation) {
+                AtHome::Decided(is_new) => {
+                    claims[row] = self.insert_next(vector, *key, Insertion::in_cell(is_new), inserted);
+                }
+                AtHome::Beyond(look) => {
+                    table.prefetch_neighbour(*key);
+                    if let Some((row, look)) = later.push(row, look) {
+                        claims[row] = self.insert_after(vector, keys[row], &look, inserted);
+                    }
+                }
+            }
         }
-        let first = table.insert(vector, key, &self.reads, generation);
+        for (row, look) in later.rest() {
+            claims[row] = self.insert_after(vector, keys[row], &look, inserted);
+        }
+    }
+
+    /// Claims a key that no older table has, and that the look at its home line has not decided.
+    #[cold]
+    fn insert_after(&self, vector: impl Vector, key: EventKey, look: &Look, inserted: &mut Inserted) -> Claim {
+        let Place { table, generation } = &self.current;
+        let first = table.insert_after(vector, key, look, &self.reads, generation);
+        self.insert_next(vector, key, first, inserted)
+    }
+
+    /// The claim of a key, after its insertion in the current table: also inserts it in the next one. Adds the
+    /// insertions to `inserted`.
+    #[inline(always)]
+    fn insert_next(&self, vector: impl Vector, key: EventKey, first: Insertion, inserted: &mut Inserted) -> Claim {
         if !first.is_new {
             return Claim::Duplicate;
         }
@@ -82,7 +180,8 @@ impl Phase {
         if let Some(next) = &self.next {
             let second = next.table.insert(vector, key, &Reads::none(), &next.generation);
             // Two tables of one generation have one overflow. If both are full, the id there is that of this claimant.
-            let is_own = first.is_in_overflow && second.is_in_overflow && Arc::ptr_eq(generation, &next.generation);
+            let is_one_generation = Arc::ptr_eq(&self.current.generation, &next.generation);
+            let is_own = first.is_in_overflow && second.is_in_overflow && is_one_generation;
             if !second.is_new && !is_own {
                 return Claim::Duplicate;
             }
@@ -103,7 +202,12 @@ impl Phase {
             return self.look_up(vector, key);
         }
         let mut inserted = Inserted::default();
-        let claim = self.claim(vector, key, &mut inserted);
+        let mut claims = [Claim::Inserted];
+        if self.is_in_older(vector, key) {
+            claims = [Claim::Duplicate];
+        }
+        self.insert_all(vector, &[key], &mut claims, &mut inserted);
+        let [claim] = claims;
         self.count(1, &inserted);
         claim
     }
@@ -115,12 +219,6 @@ impl Phase {
         reads.insert(&self.current.generation);
         let is_known = self.is_in_older(vector, key) || self.current.table.contains(vector, key, &reads);
         if is_known { Claim::Duplicate } else { Claim::Full }
-    }
-
-    #[inline(always)]
-    fn prefetch(&self, key: EventKey) {
-        self.current.table.prefetch(key);
-        self.older.iter().for_each(|view| view.table.prefetch(key));
     }
 
     /// Reserves capacity for `ids` ids in every generation that claims insert into, or in none of them.

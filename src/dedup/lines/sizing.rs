@@ -1,8 +1,6 @@
 //! How many lines a table needs.
 
-use crate::limits::{
-    DEDUP_IDS_PER_16_LINES, DEDUP_MEDIUM_TABLE_BYTES_MAX, DEDUP_SMALL_TABLE_BYTES_MAX, DEDUP_TABLES_MAX,
-};
+use crate::limits::{DEDUP_DOUBLED_TABLES_MAX, DEDUP_IDS_PER_16_LINES, DEDUP_SMALL_TABLE_BYTES_MAX, DEDUP_TABLES_MAX};
 use crate::sync::line::Line;
 use crate::sync::lines::LINES_MIN;
 
@@ -24,16 +22,15 @@ pub(crate) fn bytes_for(lines: usize) -> usize {
 /// The sizes that a table may have that takes over from a full one, the best size first. `tables` is the number of
 /// tables that claims look at. None if no more can be added: then ids without a cell go to the overflow.
 ///
-/// A larger table is a multiple of the current one. The multiple is large while tables are small, and later so that the
-/// greatest number of tables is reached late.
+/// A larger table is a multiple of the current one. The multiple is large while tables are small. Then it is two, so that
+/// little memory is set aside early, until there are many tables.
 pub(crate) fn larger_lines(lines: usize, tables: usize) -> impl Iterator<Item = usize> {
     let times = match bytes_for(lines) {
         _ if tables >= DEDUP_TABLES_MAX => 0,
-        bytes if bytes < DEDUP_SMALL_TABLE_BYTES_MAX => 16,
-        bytes if bytes < DEDUP_MEDIUM_TABLE_BYTES_MAX || tables > 1 => 4,
+        bytes if bytes < DEDUP_SMALL_TABLE_BYTES_MAX || tables >= DEDUP_DOUBLED_TABLES_MAX => 4,
         _ => 2,
     };
-    [16, 4, 2, 1].into_iter().filter(move |other| *other <= times).map(move |times| lines.saturating_mul(times))
+    [4, 2, 1].into_iter().filter(move |other| *other <= times).map(move |times| lines.saturating_mul(times))
 }
 
 /// The lines of the table for the next generation, if a table of `lines` lines does not suit the `ids` ids that are
@@ -59,25 +56,24 @@ mod tests {
     }
 
     #[test]
-    fn tables_grow_in_large_steps_while_they_are_small_or_when_there_are_several() {
+    fn tables_grow_in_large_steps_while_they_are_small_or_when_there_are_many() {
         let mib = |mib: usize| (mib << 20) / size_of::<Line>();
         let sizes = |lines, tables| larger_lines(lines, tables).collect::<Vec<_>>();
-        assert_eq!(sizes(mib(2), 1), [mib(32), mib(8), mib(4), mib(2)]);
-        assert_eq!(sizes(mib(32), 1), [mib(128), mib(64), mib(32)]);
+        assert_eq!(sizes(mib(8), 1), [mib(32), mib(16), mib(8)]);
         assert_eq!(sizes(mib(64), 1), [mib(128), mib(64)]);
-        assert_eq!(sizes(mib(64), 2), [mib(256), mib(128), mib(64)]);
+        assert_eq!(sizes(mib(64), DEDUP_DOUBLED_TABLES_MAX), [mib(256), mib(128), mib(64)]);
+        assert!(sizes(mib(8), DEDUP_TABLES_MAX).is_empty());
     }
 
     #[test]
-    fn fifty_million_ids_need_no_more_than_the_greatest_number_of_tables() {
+    fn growth_from_empty_ends_with_half_a_billion_ids() {
         let mut tables = vec![DEDUP_TABLE_BYTES_MIN / size_of::<Line>()];
         while let Some(larger) = larger_lines(tables[tables.len() - 1], tables.len()).next() {
             tables.push(larger);
         }
-        assert_eq!(tables.len(), DEDUP_TABLES_MAX);
-        // By the bytes of a real line. A line of a model is larger.
-        let bytes: usize = tables.into_iter().map(bytes_for).sum();
-        assert!(bytes / 64 * DEDUP_IDS_PER_16_LINES / 16 > 50_000_000);
+        let mib: Vec<_> = tables.iter().map(|lines| bytes_for(*lines) >> 20).collect();
+        assert_eq!(mib, [8, 32, 128, 256, 512, 1_024, 4_096, 16_384]);
+        assert!(tables.into_iter().map(ids_for).sum::<usize>() > 500_000_000);
     }
 
     #[test]

@@ -37,11 +37,20 @@ pub(crate) struct Reads {
 }
 
 /// The result of an insertion.
+#[derive(Clone, Copy)]
 pub(crate) struct Insertion {
     /// Whether the id was absent, and was inserted.
     pub(crate) is_new: bool,
     /// Whether the overflow decided.
     pub(crate) is_in_overflow: bool,
+}
+
+/// What the home line of a key says.
+pub(crate) enum AtHome {
+    /// All there is to know.
+    Decided(bool),
+    /// The key may be in the neighbouring line or in the overflow, or has to go there.
+    Beyond(Look),
 }
 
 /// Where an id belongs.
@@ -79,13 +88,28 @@ impl Table {
         self.lines.prefetch(self.home(key).line);
     }
 
+    /// Prefetches the neighbour of the home line of the key.
+    #[inline(always)]
+    pub(crate) fn prefetch_neighbour(&self, key: EventKey) {
+        self.lines.prefetch(self.home(key).neighbour());
+    }
+
     /// Whether one of the generations has the key in this table or in its overflow. None of them is the generation
     /// that is claimed in this table.
     #[inline]
     pub(crate) fn contains(&self, vector: impl Vector, key: EventKey, reads: &Reads) -> bool {
+        match self.home_contains(vector, key, reads) {
+            AtHome::Decided(is_known) => is_known,
+            AtHome::Beyond(look) => self.went_on(vector, key, &look, reads),
+        }
+    }
+
+    /// [`contains`](Self::contains), as far as the home line decides it.
+    #[inline(always)]
+    pub(crate) fn home_contains(&self, vector: impl Vector, key: EventKey, reads: &Reads) -> AtHome {
         let home = self.home(key);
         let look = vector.look(self.lines.line(home.line), home.key_bits, reads.tags);
-        look.has_key() || self.went_on(vector, key, home, &look, reads)
+        if look.has_key() || !look.has_mark() { AtHome::Decided(look.has_key()) } else { AtHome::Beyond(look) }
     }
 
     /// Inserts the key of `generation`, unless one of the generations has it. Of all calls with one key and one
@@ -98,35 +122,70 @@ impl Table {
         reads: &Reads,
         generation: &Generation,
     ) -> Insertion {
+        match self.insert_at_home(vector, key, reads, generation) {
+            AtHome::Decided(is_new) => Insertion::in_cell(is_new),
+            AtHome::Beyond(look) => self.insert_after(vector, key, &look, reads, generation),
+        }
+    }
+
+    /// [`insert`](Self::insert), as far as the home line decides it: whether the key is inserted.
+    #[inline(always)]
+    pub(crate) fn insert_at_home(
+        &self,
+        vector: impl Vector,
+        key: EventKey,
+        reads: &Reads,
+        generation: &Generation,
+    ) -> AtHome {
         let home = self.home(key);
         let mut tags = reads.tags;
         tags[generation.half()] = generation.tag();
         let line = self.lines.line(home.line);
         loop {
             let look = vector.look(line, home.key_bits, tags);
-            if look.has_key() || self.went_on(vector, key, home, &look, reads) {
-                return Insertion::in_cell(false);
+            if look.has_key() {
+                return AtHome::Decided(false);
             }
-            let Some(free) = look.first_free(generation.half()) else {
-                return self.insert_beyond(vector, key, home, &look, generation);
+            let Some(free) = look.first_free(generation.half()).filter(|_| !look.has_mark()) else {
+                return AtHome::Beyond(look);
             };
             if fill(line, free, home, generation) {
-                return Insertion::in_cell(true);
+                return AtHome::Decided(true);
             }
         }
     }
 
-    /// Whether a generation has the key beyond the home line, at which the look was.
-    #[inline(always)]
-    fn went_on(&self, vector: impl Vector, key: EventKey, home: Home, look: &Look, reads: &Reads) -> bool {
-        let is_marked = |half: usize| look.is_marked(half) && reads.generations[half].is_some();
-        (is_marked(0) && self.is_beyond(vector, key, home, reads, 0))
-            || (is_marked(1) && self.is_beyond(vector, key, home, reads, 1))
+    /// The rest of [`insert`](Self::insert) after a look at the home line that did not decide. How long ago the look was
+    /// does not matter: a cell that has changed since is not filled.
+    #[cold]
+    pub(crate) fn insert_after(
+        &self,
+        vector: impl Vector,
+        key: EventKey,
+        look: &Look,
+        reads: &Reads,
+        generation: &Generation,
+    ) -> Insertion {
+        if self.went_on(vector, key, look, reads) {
+            return Insertion::in_cell(false);
+        }
+        let home = self.home(key);
+        match look.first_free(generation.half()) {
+            None => self.insert_beyond(vector, key, home, look, generation),
+            Some(free) if fill(self.lines.line(home.line), free, home, generation) => Insertion::in_cell(true),
+            Some(_) => self.insert(vector, key, reads, generation),
+        }
     }
 
-    #[cold]
-    fn is_beyond(&self, vector: impl Vector, key: EventKey, home: Home, reads: &Reads, half: usize) -> bool {
+    /// Whether a generation has the key beyond the home line, at which the look was.
+    #[inline]
+    pub(crate) fn went_on(&self, vector: impl Vector, key: EventKey, look: &Look, reads: &Reads) -> bool {
+        (0..2).any(|half| look.is_marked(half) && self.is_beyond(vector, key, reads, half))
+    }
+
+    fn is_beyond(&self, vector: impl Vector, key: EventKey, reads: &Reads, half: usize) -> bool {
         let Some(generation) = &reads.generations[half] else { return false };
+        let home = self.home(key);
         let look = vector.look(self.lines.line(home.neighbour()), home.key_bits, tags_of(generation));
         look.has_key() || (look.is_marked(half) && generation.overflow.contains(vector, key))
     }
@@ -191,7 +250,7 @@ impl Drop for Table {
 
 impl Insertion {
     #[inline(always)]
-    fn in_cell(is_new: bool) -> Self {
+    pub(crate) fn in_cell(is_new: bool) -> Self {
         Self { is_new, is_in_overflow: false }
     }
 }

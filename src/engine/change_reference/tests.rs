@@ -212,19 +212,28 @@ fn a_body_is_validated_by_syntax_then_structure_then_clock_then_precondition_the
     assert_eq!(engine.reference().number(), 1);
 }
 
+/// The groups of a user in the timelines that know the user.
+fn known_groups(engine: &Engine, id: &str) -> Vec<u32> {
+    let key = engine.keys.user(id);
+    engine.partitions.iter().filter_map(|partition| partition.lock().group_of_known(key)).collect()
+}
+
 #[test]
-fn a_generation_is_published_with_the_groups_of_the_known_users() {
+fn a_change_returns_when_the_known_users_have_their_groups() {
     let engine = engine();
     let event = br#"{"event_id":"e","user_id":"ada","type":"click","ts":"2025-10-08T00:00:00Z"}"#;
     let mut batch = engine.decode(event.to_vec(), Format::Json).unwrap();
     engine.ingest(&mut batch, DAY_MS).unwrap();
     engine.tick();
+    assert_eq!(known_groups(&engine, "ada"), [0]);
+    let first = engine.reference.published();
+    assert_eq!(
+        engine.group_known_users(first.generation()).into_iter().flatten().flatten().collect::<Vec<_>>(),
+        [(engine.keys.user("ada"), 0)]
+    );
     let published = put(&engine, 1, &ada("pro")).unwrap();
     assert!(Arc::ptr_eq(&published, engine.reference.published().generation()));
-    assert_eq!(
-        engine.reference.published().take_groups().into_iter().flatten().flatten().collect::<Vec<_>>(),
-        [(engine.keys.user("ada"), 1)]
-    );
+    assert_eq!(known_groups(&engine, "ada"), [1], "no answer has to wait for the groups");
     assert_eq!(engine.reference.published().take_groups(), [[[]; 0]; 0], "the groups are handed out once");
 }
 
