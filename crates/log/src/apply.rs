@@ -22,14 +22,12 @@ pub(crate) struct Applier {
     /// Log time at the last frame that has rows.
     rows_ms: i64,
     marks: VecDeque<Mark>,
-    /// The first place that a replay still needs, as far as it is known.
-    needed_from: Place,
     rows: Rows,
 }
 
-/// Log time at some successive places: from the first to the last of them.
+/// Log time of some successive frames that count: after the first and after the last of them.
 struct Mark {
-    last: Place,
+    first: Place,
     first_ms: i64,
     last_ms: i64,
 }
@@ -46,7 +44,6 @@ impl Applier {
             log_ms: i64::MIN,
             rows_ms: i64::MIN,
             marks: VecDeque::new(),
-            needed_from: Place(0),
             rows: Rows::default(),
         }
     }
@@ -74,7 +71,7 @@ impl Applier {
         mut reserved: impl FnMut(u64, u64, usize) -> Reservation,
     ) -> Result<Applied, Lost> {
         let frame = decode(entry, self.rules)?;
-        let is_first = self.landings.is_first(frame.head.node, frame.head.number, self.log_ms);
+        let is_first = self.landings.is_first(&frame.head, self.log_ms);
         if entry.place.0 > self.applied.0 + 1 {
             // The beginning of the log was removed.
             self.chain = Chain::new(Place(entry.place.0 - 1));
@@ -160,28 +157,27 @@ impl Applier {
         parts
     }
 
-    /// Notes log time at a place, about as often as there is room for in the reach.
+    /// Notes log time after a frame that counts, about as often as there is room for in the reach.
     fn mark(&mut self, place: Place) {
         let span_ms = self.log_ms.saturating_sub(self.engine.reach_ms(self.log_ms));
         let step_ms = (span_ms / (TRIM_MARKS_MAX as i64 / 2)).max(1);
         match self.marks.back_mut() {
             Some(mark) if self.log_ms < mark.first_ms.saturating_add(step_ms) => {
-                (mark.last, mark.last_ms) = (place, self.log_ms);
+                mark.last_ms = self.log_ms;
             }
-            _ => self.marks.push_back(Mark { last: place, first_ms: self.log_ms, last_ms: self.log_ms }),
+            _ => self.marks.push_back(Mark { first: place, first_ms: self.log_ms, last_ms: self.log_ms }),
         }
         if self.marks.len() > TRIM_MARKS_MAX {
             self.marks.pop_front();
         }
     }
 
-    /// The first place that a replay still needs.
+    /// The first place that a replay still needs. Its frame counts, and it has raised log time. So a replay from there
+    /// knows log time exactly, and recognises every copy of an earlier frame as behind log time.
     pub(crate) fn needed_from(&mut self) -> Place {
         let reach_ms = self.engine.reach_ms(self.log_ms);
-        while let Some(mark) = self.marks.pop_front_if(|mark| mark.last_ms < reach_ms) {
-            self.needed_from = Place(mark.last.0 + 1);
-        }
-        self.needed_from
+        while self.marks.pop_front_if(|mark| mark.last_ms < reach_ms).is_some() {}
+        self.marks.front().map_or(Place(0), |mark| mark.first)
     }
 
     /// Whether rows are in the log that log time has to leave behind before they can be trimmed.

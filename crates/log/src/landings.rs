@@ -3,7 +3,7 @@
 //! A writer that got no answer sends a frame again, so a frame may be in the log twice. All readers see the same log,
 //! and decide by it alone.
 
-use crate::frame::Frame;
+use crate::frame::{Frame, Head};
 use crate::limits::{
     AHEAD_OF_FRAME_MS_MAX, BEHIND_FRAME_MS_MAX, BEHIND_LOG_TIME_MS_MAX, LANDINGS_KEPT, NODE_KEPT_MS, NODES_MAX,
 };
@@ -37,17 +37,18 @@ struct Landed {
     greatest: u64,
     /// Bit `n`: whether the frame that is `n` before the greatest one has landed.
     last: u64,
-    /// Log time at the last landing.
+    /// Log time at the last landing, or the reading of that frame if it is later.
     heard_ms: i64,
 }
 
 impl Landings {
     /// Notes a landing; returns whether it is the first one of this frame. A frame that is far behind later ones of
     /// its node counts as one that has landed.
-    pub(crate) fn is_first(&mut self, node: u64, number: u64, log_ms: i64) -> bool {
+    pub(crate) fn is_first(&mut self, head: &Head, log_ms: i64) -> bool {
+        let (node, number, heard_ms) = (head.node, head.number, log_ms.max(head.reading_ms));
         self.forget_old_nodes(node, log_ms);
-        let landed = self.nodes.entry(node).or_insert(Landed { greatest: number, last: 0, heard_ms: log_ms });
-        landed.heard_ms = log_ms;
+        let landed = self.nodes.entry(node).or_insert(Landed { greatest: number, last: 0, heard_ms });
+        landed.heard_ms = heard_ms;
         if let Some(ahead) = number.checked_sub(landed.greatest) {
             landed.last = if ahead < LANDINGS_KEPT { landed.last << ahead } else { 0 };
             landed.greatest = number;
@@ -81,23 +82,27 @@ mod tests {
     #[test]
     fn a_frame_counts_once_in_any_order_within_the_window() {
         let mut landings = Landings::default();
+        let mut is_first = |node, number| landings.is_first(&Head { node, number, ..Head::default() }, 0);
         let landed = [5, 6, 5, 3, 6, 3, 69, 6, 5, 7, 70, 4_000, 3_999, 70, 3_999];
-        let first = landed.map(|number| landings.is_first(1, number, 0));
+        let first = landed.map(|number| is_first(1, number));
         let expected =
             [true, true, false, true, false, false, true, false, false, true, true, true, true, false, false];
         assert_eq!(first, expected);
-        assert!(landings.is_first(2, 5, 0), "each node has its own numbers");
+        assert!(is_first(2, 5), "each node has its own numbers");
     }
 
     #[test]
     fn nodes_are_forgotten_when_a_copy_would_be_behind_log_time() {
         let mut landings = Landings::default();
-        assert!(landings.is_first(1, 1, 0));
-        assert!(landings.is_first(2, 1, NODE_KEPT_MS));
-        assert!(!landings.is_first(1, 1, NODE_KEPT_MS));
-        assert!(landings.is_first(3, 1, 2 * NODE_KEPT_MS + 1));
+        let head = |node, reading_ms| Head { node, number: 1, reading_ms, ..Head::default() };
+        assert!(landings.is_first(&head(1, 0), i64::MIN), "the first frame of a log comes before log time");
+        assert!(landings.is_first(&head(2, NODE_KEPT_MS), 0));
+        assert!(landings.is_first(&head(3, 0), NODE_KEPT_MS));
+        assert!(!landings.is_first(&head(1, 0), NODE_KEPT_MS));
+        let later_ms = 2 * NODE_KEPT_MS + 1;
+        assert!(landings.is_first(&head(4, later_ms), later_ms));
         assert_eq!(landings.nodes.len(), 1);
-        (0..2 * NODES_MAX as u64).for_each(|node| _ = landings.is_first(node, 1, 2 * NODE_KEPT_MS + 1));
+        (0..2 * NODES_MAX as u64).for_each(|node| _ = landings.is_first(&head(node, later_ms), later_ms));
         assert_eq!(landings.nodes.len(), NODES_MAX);
     }
 

@@ -36,3 +36,7 @@ pub use desk::Progress;
 pub use logged::{Logged, Ticket};
 pub use order::{Answer, Asker, NotLogged, Submission};
 pub use topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "an unwrap in a test is an assertion")]
+mod tests;
