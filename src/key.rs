@@ -28,6 +28,18 @@ impl UserKey {
         Self((u128::from(high) << 64 | u128::from(low)) & !0xff)
     }
 
+    /// The key in 16 bytes, little-endian.
+    #[must_use]
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
+    }
+
+    /// The key in these bytes.
+    #[must_use]
+    pub(crate) fn of_bytes(bytes: [u8; 16]) -> Self {
+        Self::of_record(u128::from_le_bytes(bytes))
+    }
+
     /// The user key of a window record.
     #[inline]
     #[must_use]

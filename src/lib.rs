@@ -64,7 +64,7 @@ pub use json::Malformed;
 pub use key::Secret;
 pub use maintenance::Maintenance;
 pub use memory::MemoryUse;
-pub use reference::{Change, Generation, Generations, Preconditions, ReferenceError};
+pub use reference::{Change, Generation, Generations, Preconditions, ReferenceCopy, ReferenceError};
 pub use rows::{Outcome, Refusal, Rows};
 pub use timeline::{Filter, Group, Groups, Metrics, Point, Query, Series, Stats};
 

@@ -12,6 +12,9 @@ use crate::sync::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+/// Log time before the first entry of a log.
+const BEFORE_LOG_MS: i64 = i64::MIN + 1;
+
 /// Capacity for the events of a batch while the batch waits for its place in a log. Dropping it releases the capacity.
 #[derive(Default)]
 pub struct Reservation {
@@ -111,16 +114,22 @@ impl Engine {
         COLUMNS.set(columns);
     }
 
+    /// From now on [`sweep`](Self::sweep) goes by log time instead of the clock. An engine that follows a log calls this
+    /// before its first sweep: a log that is replayed is behind the clock.
+    pub fn follow_log(&self) {
+        self.log_ms.fetch_max(BEFORE_LOG_MS, Ordering::Relaxed);
+    }
+
     /// Advances log time to `log_ms`, and forgets the event ids that are due to be forgotten then. It waits for other
     /// threads if they are in the way; [`ingest`](Self::ingest) does not wait. So if another thread ingests or sweeps
     /// at the same time, an id may be remembered for longer than it has to be. A log, a replay or a simulation calls
     /// this before each batch, with the time of the batch: then the verdicts never depend on concurrent sweeps.
     ///
-    /// From the first call on, [`sweep`](Self::sweep) goes by log time instead of the clock.
+    /// It also [follows the log](Self::follow_log).
     pub fn advance_log_time(&self, log_ms: i64) {
         self.clock.observe(log_ms);
         // Relaxed: a sweep that reads an earlier time forgets less.
-        self.log_ms.fetch_max(log_ms, Ordering::Relaxed);
+        self.log_ms.fetch_max(log_ms.max(BEFORE_LOG_MS), Ordering::Relaxed);
         self.dedup.advance_log_time(log_ms);
     }
 

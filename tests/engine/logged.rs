@@ -151,6 +151,22 @@ fn with_a_log_sweeps_go_by_log_time() {
     }
 }
 
+/// A replay begins far behind the clock. A sweep before its first batch must not forget for it.
+#[test]
+fn a_sweep_before_the_first_batch_of_a_log_changes_nothing() {
+    for dedup in BACKENDS {
+        let (engine, clock) = engine_with(|config| config.dedup = dedup);
+        engine.follow_log();
+        clock.advance(86_400_000);
+        engine.sweep();
+        for step in 0..2 {
+            let mut batch = decode(&engine, &[("a", "u", 0)], START_MS + step);
+            apply(&engine, &mut batch, START_MS + step);
+            assert_eq!(batch.tally().duplicates, step as usize);
+        }
+    }
+}
+
 /// The capacity for ids is judged by log time, before a batch is logged. Its own clock reading must not end a
 /// generation: only the log does that.
 #[test]

@@ -35,6 +35,7 @@ struct Mark {
 impl Applier {
     /// An applier of the frames of a log, into an engine that has nothing of the log yet.
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        engine.follow_log();
         Self {
             rules: RowRules::new(engine.config()),
             engine,

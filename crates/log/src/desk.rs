@@ -44,6 +44,8 @@ struct State {
     trim_before: Place,
     has_rows_in_reach: bool,
     progress: Progress,
+    /// The logs that are not replayed yet.
+    unready_logs: usize,
     is_closing: bool,
     /// Whether all of the last outcomes are recorded, and no frame follows.
     is_done: bool,
@@ -56,8 +58,8 @@ pub(crate) struct Work {
 }
 
 impl Desk {
-    /// `depth` frames may wait for their places at once.
-    pub(crate) fn new(node: u64, depth: usize, clock: Box<dyn Clock>) -> Self {
+    /// `depth` frames may wait for their places at once. Batches are taken when `logs` logs are [ready](Self::ready).
+    pub(crate) fn new(node: u64, depth: usize, logs: usize, clock: Box<dyn Clock>) -> Self {
         let tip = Tip { applied: Place(0), chain: 0, log_ms: i64::MIN };
         let state = State {
             order: Order::new(depth, clock.now_ms()),
@@ -68,6 +70,7 @@ impl Desk {
             trim_before: Place(0),
             has_rows_in_reach: false,
             progress: Progress::Replaying { place: tip.applied, log_ms: tip.log_ms },
+            unready_logs: logs,
             is_closing: false,
             is_done: false,
         };
@@ -187,10 +190,11 @@ impl Desk {
         (state.reference_done, state.table) = (done, table);
     }
 
-    /// The end of the log is reached: from now on batches are taken.
+    /// The end of one log is reached. After the last one, batches are taken.
     pub(crate) fn ready(&self) {
         self.update(|state, _| {
-            if !state.is_closing && matches!(state.progress, Progress::Replaying { .. }) {
+            state.unready_logs -= 1;
+            if state.unready_logs == 0 && !state.is_closing && matches!(state.progress, Progress::Replaying { .. }) {
                 state.progress = Progress::Ready;
                 state.order.open();
             }
@@ -228,6 +232,10 @@ impl Desk {
 
     pub(crate) fn is_done(&self) -> bool {
         self.lock().is_done
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.lock().progress, Progress::Failed(_))
     }
 
     pub(crate) fn progress(&self) -> Progress {

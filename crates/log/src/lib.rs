@@ -13,6 +13,7 @@
 //! - `frame`, `bytes`: the bytes of a frame.
 //! - `order`, `desk`: what waits for a place, and who waits for an answer.
 //! - `reader`, `replay`, `apply`: frames into an engine, live and after a restart.
+//! - `reference`: changes of the reference table, in an order of their own.
 //! - `landings`, `chain`, `outcomes`: which frames count, and whether all readers agree.
 //! - [`limits`]: every bound.
 
@@ -28,6 +29,7 @@ mod logged;
 mod order;
 mod outcomes;
 mod reader;
+mod reference;
 mod replay;
 mod sync;
 mod topic;
@@ -35,6 +37,7 @@ mod topic;
 pub use desk::Progress;
 pub use logged::{Logged, Ticket};
 pub use order::{Answer, Asker, NotLogged, Submission};
+pub use reference::{ChangeAnswer, ChangeAsker, ChangeSubmission, NotChanged};
 pub use topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
 
 #[cfg(test)]

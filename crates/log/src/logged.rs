@@ -4,6 +4,7 @@ use crate::desk::{Desk, Progress};
 use crate::limits::STOP_MS_MAX;
 use crate::order::Submission;
 use crate::reader::Reader;
+use crate::reference::{ChangeSubmission, Changes, Next, ReferenceReader};
 use crate::topic::{Follow, Log, Lost, Place};
 use std::io;
 use std::sync::Arc;
@@ -14,12 +15,14 @@ use weir::{Clock, Engine};
 /// How long the reader waits for the next entry before it looks whether it is to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// An engine's log, and its threads: `weir-order` puts frames into the log, and `weir-apply` applies them.
+/// An engine's logs, and their threads: `weir-order` puts frames into the log, `weir-apply` applies them, and
+/// `weir-reference` does both for changes of the reference table.
 ///
 /// A drop stops the threads. It waits until the last outcomes are recorded, but for no longer than two seconds if the
 /// log does not answer.
 pub struct Logged {
     desk: Arc<Desk>,
+    changes: Arc<Changes>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -37,25 +40,38 @@ impl Clock for Uptime {
 }
 
 impl Logged {
-    /// Starts the threads. They first replay what `log` has of earlier processes; see [`progress`](Self::progress).
+    /// Starts the threads. They first replay what the logs have of earlier processes; see [`progress`](Self::progress).
+    /// One log has the batches, the other one the changes of the reference table.
     ///
-    /// The engine has nothing of the log yet. From now on, events reach it only by [`submit`](Self::submit).
+    /// The engine has nothing of the logs yet, and its maintenance has not started. From now on, events and changes reach it only by
+    /// [`submit`](Self::submit) and [`change_reference`](Self::change_reference).
     ///
     /// # Errors
     /// If the system cannot create a thread.
     ///
     /// # Panics
     /// If the system provides no random numbers.
-    pub fn start(engine: &Arc<Engine>, mut log: Box<dyn Log>, clock: impl Clock + 'static) -> io::Result<Self> {
+    pub fn start(
+        engine: &Arc<Engine>,
+        mut log: Box<dyn Log>,
+        reference_log: Box<dyn Log>,
+        clock: impl Clock + 'static,
+    ) -> io::Result<Self> {
         let node = getrandom::u64().expect("the operating system provides random bytes");
-        let desk = Arc::new(Desk::new(node, log.depth(), Box::new(clock)));
+        let desk = Arc::new(Desk::new(node, log.depth(), 2, Box::new(clock)));
+        let changes = Arc::new(Changes::new());
+        let reference = ReferenceReader::new(node, Arc::clone(engine), reference_log);
         let follow = log.follow(Place(0));
         let reader = Reader::new(Arc::clone(&desk), Arc::clone(engine), Box::new(Uptime(Instant::now())));
         // From here on a drop ends the threads that there are.
-        let mut logged = Self { desk: Arc::clone(&desk), threads: Vec::new() };
+        let mut logged = Self { desk: Arc::clone(&desk), changes: Arc::clone(&changes), threads: Vec::new() };
         logged.spawn("weir-apply", {
             let desk = Arc::clone(&desk);
             move || read(&desk, reader, follow)
+        })?;
+        logged.spawn("weir-reference", {
+            let desk = Arc::clone(&desk);
+            move || change(&desk, &changes, reference)
         })?;
         logged.spawn("weir-order", move || order(&desk, log))?;
         Ok(logged)
@@ -77,7 +93,12 @@ impl Logged {
         self.desk.give_up(ticket);
     }
 
-    /// How far the log is.
+    /// Takes a change of the reference table. Its asker is called exactly once, perhaps before this returns.
+    pub fn change_reference(&self, submission: ChangeSubmission) {
+        self.changes.submit(submission);
+    }
+
+    /// How far the logs are.
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.desk.progress()
@@ -86,6 +107,7 @@ impl Logged {
 
 impl Drop for Logged {
     fn drop(&mut self) {
+        self.changes.close();
         self.desk.close();
         let is_done = self.desk.wait_until_done(Duration::from_millis(STOP_MS_MAX));
         if !is_done {
@@ -123,6 +145,40 @@ fn read(desk: &Desk, mut reader: Reader, mut follow: Box<dyn Follow>) {
     while !desk.is_done() {
         if let Err(lost) = step() {
             return desk.fail(lost);
+        }
+    }
+}
+
+/// Puts changes of the reference table into their log and applies them, until there will be none.
+fn change(desk: &Desk, changes: &Changes, mut reader: ReferenceReader) {
+    if let Err(lost) = try_change(desk, changes, &mut reader) {
+        desk.fail(lost);
+    }
+    reader.give_up();
+    changes.fail();
+}
+
+fn try_change(desk: &Desk, changes: &Changes, reader: &mut ReferenceReader) -> Result<(), Lost> {
+    while reader.read(PATIENCE)? {}
+    let note = |reader: &ReferenceReader| desk.set_reference(reader.applied(), reader.table());
+    note(reader);
+    changes.open();
+    desk.ready();
+    loop {
+        while reader.is_busy() && !desk.has_failed() {
+            reader.read(PATIENCE)?;
+        }
+        note(reader);
+        if desk.has_failed() {
+            return Ok(());
+        }
+        match changes.next(PATIENCE) {
+            Next::Change(submission) => reader.append(submission),
+            Next::Idle => {
+                reader.append_base();
+                while reader.read(Duration::ZERO)? {}
+            }
+            Next::Closed => return Ok(()),
         }
     }
 }
