@@ -154,10 +154,11 @@ impl Desk {
     }
 
     /// A frame was applied; `is_judged` tells whether it had no recorded judgement. Its batches get their answers.
+    /// Returns the log time from which on a replay would judge rows.
     ///
     /// # Errors
     /// The frame has recorded another judgement of an earlier frame than this process has made.
-    pub(crate) fn applied(&self, applied: Applied, is_judged: bool, tip: Tip) -> Result<(), Lost> {
+    pub(crate) fn applied(&self, applied: Applied, is_judged: bool, tip: Tip) -> Result<Option<i64>, Lost> {
         self.update(|state, answers| {
             state.tip = tip;
             if let Progress::Replaying { place, log_ms } = &mut state.progress {
@@ -167,12 +168,12 @@ impl Desk {
                 state.outcomes.recorded(*place, judgement)?;
             }
             if is_judged {
-                state.outcomes.note(applied.place, applied.judgement, applied.has_rows);
+                state.outcomes.note(applied.place, applied.judgement, applied.has_rows, tip.log_ms);
             }
             if applied.node == self.node && applied.is_first {
                 state.order.applied(applied.number, applied.parts, answers);
             }
-            Ok(())
+            Ok(state.outcomes.judged_from_ms())
         })
     }
 

@@ -17,13 +17,19 @@ pub(crate) struct Outcomes {
 struct Noted {
     judgement: Judgement,
     has_rows: bool,
+    log_ms: i64,
 }
 
 impl Outcomes {
-    /// Notes the judgement of a frame that no frame has recorded yet.
-    pub(crate) fn note(&mut self, place: Place, judgement: Judgement, has_rows: bool) {
+    /// Notes the judgement of a frame that no frame has recorded yet, and its log time.
+    pub(crate) fn note(&mut self, place: Place, judgement: Judgement, has_rows: bool, log_ms: i64) {
         self.with_rows += usize::from(has_rows);
-        self.unrecorded.insert(place, Noted { judgement, has_rows });
+        self.unrecorded.insert(place, Noted { judgement, has_rows, log_ms });
+    }
+
+    /// The log time from which on a replay judges rows, if it starts now; none if it judges none.
+    pub(crate) fn judged_from_ms(&self) -> Option<i64> {
+        self.unrecorded.values().find(|noted| noted.has_rows).map(|noted| noted.log_ms)
     }
 
     /// Notes that a frame has recorded a judgement. The first record of a place holds for ever.

@@ -75,10 +75,10 @@ impl Reader {
         let desk = &self.desk;
         let reserved = |node, ticket, rows| desk.take_reservation(node, ticket, rows);
         let applied = self.applier.apply(entry, judgement, reserved)?;
-        desk.applied(applied, judgement.is_none(), self.applier.tip())?;
+        let judged_from_ms = desk.applied(applied, judgement.is_none(), self.applier.tip())?;
         // A process that has started with a wrong clock forgets nothing before an operator can stop it.
         let is_settled = self.uptime.now_ms().saturating_sub(self.started_ms) >= TRIM_AFTER_MS;
-        let needed_from = if is_settled { self.applier.needed_from() } else { Place(0) };
+        let needed_from = if is_settled { self.applier.needed_from(judged_from_ms) } else { Place(0) };
         desk.set_needed(needed_from, self.applier.has_rows_in_reach());
         Ok(())
     }
