@@ -7,7 +7,7 @@ use crate::frame::{Frame, Head};
 use crate::limits::{
     AHEAD_OF_FRAME_MS_MAX, BEHIND_FRAME_MS_MAX, BEHIND_LOG_TIME_MS_MAX, LANDINGS_KEPT, NODE_KEPT_MS, NODES_MAX,
 };
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Whether a batch of this reading may be in a frame of that one, at this log time. In a log on one machine, the time
 /// of the log for a frame is the reading of the frame.
@@ -28,17 +28,18 @@ pub(crate) fn is_frame_timely(frame: &Frame<'_>, log_ms: i64) -> bool {
 }
 
 /// The frames of each node that have landed.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Landings {
-    nodes: HashMap<u64, Landed>,
+    pub(crate) nodes: BTreeMap<u64, Landed>,
 }
 
-struct Landed {
-    greatest: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Landed {
+    pub(crate) greatest: u64,
     /// Bit `n`: whether the frame that is `n` before the greatest one has landed.
-    last: u64,
+    pub(crate) last: u64,
     /// Log time at the last landing, or the reading of that frame if it is later.
-    heard_ms: i64,
+    pub(crate) heard_ms: i64,
 }
 
 impl Landings {

@@ -74,6 +74,9 @@ pub const PATCHES_PER_BASE_MAX: usize = 1_000;
 /// A copy of the whole reference table is written after this number of bytes of changes.
 pub const CHANGE_BYTES_PER_BASE_MAX: usize = 64 << 20;
 
+/// Bytes of changes that a reader holds while it looks for a base.
+pub const HELD_CHANGE_BYTES_MAX: usize = 256 << 20;
+
 /// Generations that the preconditions of one change may name.
 pub const PRECONDITION_GENERATIONS_MAX: usize = 1_024;
 

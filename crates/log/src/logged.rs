@@ -160,6 +160,7 @@ fn change(desk: &Desk, changes: &Changes, mut reader: ReferenceReader) {
 
 fn try_change(desk: &Desk, changes: &Changes, reader: &mut ReferenceReader) -> Result<(), Lost> {
     while reader.read(PATIENCE)? {}
+    reader.end_of_log()?;
     let note = |reader: &ReferenceReader| desk.set_reference(reader.applied(), reader.table());
     note(reader);
     changes.open();

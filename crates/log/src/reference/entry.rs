@@ -3,13 +3,14 @@
 //! ```text
 //! "WRR1", kind                             5 bytes; 1 replaces the table, 2 merges a patch, 3 is a base
 //! a change: node, number, received_at, preconditions, body
-//! a base:   as_of, number, ts, received_at, groups with their values, users with their groups
+//! a base:   as_of, number, ts, received_at, groups with their values, users with their groups, landings
 //! CRC-32 of all of this                    4 bytes
 //! ```
 //!
 //! Node and number are 8 bytes, a user key is 16 bytes, and all other numbers are varints.
 
 use crate::bytes::{Reader, put_signed, put_varint};
+use crate::landings::{Landed, Landings};
 use crate::limits::PRECONDITION_GENERATIONS_MAX;
 use crate::topic::Place;
 use std::sync::Arc;
@@ -23,11 +24,15 @@ const BASE: u8 = 3;
 /// A decoded entry.
 pub(super) enum ReferenceEntry<'a> {
     Change(LoggedChange<'a>),
-    /// The table after all changes up to `as_of`.
-    Base {
-        as_of: Place,
-        copy: ReferenceCopy,
-    },
+    Base(Base),
+}
+
+/// What all changes up to a place have made.
+pub(super) struct Base {
+    pub(super) as_of: Place,
+    pub(super) copy: ReferenceCopy,
+    /// Which changes have landed. A copy of one of them may land after the base.
+    pub(super) landings: Landings,
 }
 
 /// A change and its author.
@@ -56,28 +61,41 @@ impl LoggedChange<'_> {
     }
 }
 
-/// The bytes of a base.
-pub(super) fn encode_base(as_of: Place, copy: &ReferenceCopy) -> Arc<[u8]> {
-    let mut bytes = Vec::with_capacity(copy.users.len() * 18 + 64);
-    begin(&mut bytes, BASE);
-    put_varint(&mut bytes, as_of.0);
-    put_varint(&mut bytes, copy.number);
-    put_signed(&mut bytes, copy.ts_ms);
-    put_signed(&mut bytes, copy.received_at_ms);
-    put_varint(&mut bytes, copy.groups.len() as u64);
+impl Base {
+    pub(super) fn encode(&self) -> Arc<[u8]> {
+        let copy = &self.copy;
+        let mut bytes = Vec::with_capacity(copy.users.len() * 18 + 64);
+        begin(&mut bytes, BASE);
+        put_varint(&mut bytes, self.as_of.0);
+        put_table(&mut bytes, copy);
+        put_varint(&mut bytes, self.landings.nodes.len() as u64);
+        for (node, landed) in &self.landings.nodes {
+            bytes.extend_from_slice(&node.to_le_bytes());
+            bytes.extend_from_slice(&landed.greatest.to_le_bytes());
+            bytes.extend_from_slice(&landed.last.to_le_bytes());
+            put_signed(&mut bytes, landed.heard_ms);
+        }
+        seal(bytes)
+    }
+}
+
+fn put_table(bytes: &mut Vec<u8>, copy: &ReferenceCopy) {
+    put_varint(bytes, copy.number);
+    put_signed(bytes, copy.ts_ms);
+    put_signed(bytes, copy.received_at_ms);
+    put_varint(bytes, copy.groups.len() as u64);
     for values in &copy.groups {
-        put_varint(&mut bytes, values.len() as u64);
+        put_varint(bytes, values.len() as u64);
         for value in values {
-            put_varint(&mut bytes, value.len() as u64);
+            put_varint(bytes, value.len() as u64);
             bytes.extend_from_slice(value.as_bytes());
         }
     }
-    put_varint(&mut bytes, copy.users.len() as u64);
+    put_varint(bytes, copy.users.len() as u64);
     for (key, group) in &copy.users {
         bytes.extend_from_slice(key);
-        put_varint(&mut bytes, u64::from(*group));
+        put_varint(bytes, u64::from(*group));
     }
-    seal(bytes)
 }
 
 /// Decodes an entry; the error says why it is none.
@@ -112,7 +130,12 @@ fn base<'a>(reader: &mut Reader<'a>) -> Option<ReferenceEntry<'a>> {
     let groups = list(reader, 1, |reader| list(reader, 1, text))?;
     let users = list(reader, 17, |reader| Some((reader.array()?, u32::try_from(reader.varint()?).ok()?)))?;
     let copy = ReferenceCopy { number, ts_ms, received_at_ms, groups, users };
-    reader.rest().is_empty().then_some(ReferenceEntry::Base { as_of, copy })
+    let nodes = list(reader, 25, landed)?.into_iter().collect();
+    reader.rest().is_empty().then_some(ReferenceEntry::Base(Base { as_of, copy, landings: Landings { nodes } }))
+}
+
+fn landed(reader: &mut Reader<'_>) -> Option<(u64, Landed)> {
+    Some((reader.u64()?, Landed { greatest: reader.u64()?, last: reader.u64()?, heard_ms: reader.signed()? }))
 }
 
 /// A number of items of at least `bytes_min` bytes each.
@@ -168,6 +191,11 @@ fn seal(mut bytes: Vec<u8>) -> Arc<[u8]> {
 mod tests {
     use super::*;
 
+    fn base_of(copy: ReferenceCopy) -> Base {
+        let landed = Landed { greatest: 9, last: 5, heard_ms: -1 };
+        Base { as_of: Place(4), copy, landings: Landings { nodes: [(3, landed), (u64::MAX, landed)].into() } }
+    }
+
     fn copy() -> ReferenceCopy {
         let groups = vec![vec!["pro".to_owned(), "eu".to_owned()], vec!["free".to_owned(), "é".to_owned()]];
         let users = vec![([1; 16], 0), ([2; 16], 1), ([3; 16], 0)];
@@ -192,15 +220,14 @@ mod tests {
 
     #[test]
     fn a_base_comes_back() {
-        let bytes = encode_base(Place(4), &copy());
-        let Ok(ReferenceEntry::Base { as_of, copy: decoded }) = decode(&bytes) else { panic!("not a base") };
-        assert_eq!((as_of, &decoded), (Place(4), &copy()));
-        assert_eq!((decoded.groups, decoded.users), (copy().groups, copy().users));
+        let bytes = base_of(copy()).encode();
+        let Ok(ReferenceEntry::Base(decoded)) = decode(&bytes) else { panic!("not a base") };
+        assert_eq!((decoded.as_of, decoded.copy, decoded.landings), (Place(4), copy(), base_of(copy()).landings));
     }
 
     #[test]
     fn damaged_bytes_are_no_entry_and_cause_no_panic() {
-        let bytes = encode_base(Place(4), &copy());
+        let bytes = base_of(copy()).encode();
         for index in 0..bytes.len() {
             let mut damaged = bytes.to_vec();
             damaged[index] ^= 1;

@@ -1,10 +1,10 @@
 //! The reader of the reference log, which also writes it: changes one at a time, and bases between them.
 
-use super::entry::{LoggedChange, ReferenceEntry, decode, encode_base};
+use super::entry::{Base, LoggedChange, ReferenceEntry, decode};
 use super::queue::{ChangeAnswer, ChangeAsker, ChangeSubmission, NotChanged};
 use crate::frame::Head;
 use crate::landings::Landings;
-use crate::limits::{CHANGE_BYTES_PER_BASE_MAX, PATCHES_PER_BASE_MAX};
+use crate::limits::{CHANGE_BYTES_PER_BASE_MAX, HELD_CHANGE_BYTES_MAX, PATCHES_PER_BASE_MAX};
 use crate::order::NotLogged;
 use crate::sync::{Mutex, PoisonError};
 use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place};
@@ -32,6 +32,8 @@ pub(crate) struct ReferenceReader {
     since_base: SinceBase,
     /// The number of the base that is on its way, or not applied yet.
     base_on_its_way: Option<u64>,
+    /// Where the last base found no place. It is made again after the next change.
+    base_refused_at: Option<Place>,
 }
 
 /// What the log has after the last base.
@@ -65,6 +67,7 @@ impl ReferenceReader {
             held: None,
             since_base: SinceBase::default(),
             base_on_its_way: None,
+            base_refused_at: None,
         }
     }
 
@@ -97,10 +100,14 @@ impl ReferenceReader {
     /// Puts a base into the log if one is due, while [nothing](Self::is_busy) is on its way. So the base stands for
     /// all changes before it.
     pub(crate) fn append_base(&mut self) {
-        let Some(copy) = self.engine.copy_reference().filter(|_| self.since_base.is_base_due()) else { return };
+        if !self.since_base.is_base_due() || self.base_refused_at == Some(self.applied) {
+            return;
+        }
+        let Some(copy) = self.engine.copy_reference() else { return };
         self.last_number += 1;
         self.base_on_its_way = Some(self.last_number);
-        self.append_bytes(self.last_number, encode_base(self.applied, &copy));
+        let base = Base { as_of: self.applied, copy, landings: self.landings.clone() };
+        self.append_bytes(self.last_number, base.encode());
     }
 
     fn append_bytes(&mut self, number: u64, bytes: Arc<[u8]>) {
@@ -123,12 +130,22 @@ impl ReferenceReader {
         Ok(was_there)
     }
 
+    /// There is no further entry now, and changes are appended from here on.
+    ///
+    /// # Errors
+    /// The log has neither its beginning nor a base.
+    pub(crate) fn end_of_log(&self) -> Result<(), Lost> {
+        if self.held.is_some() { Err(no_base()) } else { Ok(()) }
+    }
+
     /// A change without a place is answered; a base without one is made again later.
     fn take_results(&mut self) {
         let results = std::mem::take(&mut *self.results.lock().unwrap_or_else(PoisonError::into_inner));
         for (number, result) in results {
             if let Err(error) = result {
-                self.base_on_its_way.take_if(|base| *base == number);
+                if self.base_on_its_way.take_if(|base| *base == number).is_some() {
+                    self.base_refused_at = Some(self.applied);
+                }
                 let reason = match error {
                     NotPlaced::Full => NotLogged::Overloaded,
                     NotPlaced::Unknown => NotLogged::Unavailable,
@@ -164,10 +181,13 @@ impl ReferenceReader {
         if let Some(held) = &mut self.held {
             // Without the beginning of the log, changes have a meaning only after a base.
             let place = entries[0].place;
-            let ReferenceEntry::Base { as_of, .. } = decode_at(place, &entries[0].bytes)? else {
+            let ReferenceEntry::Base(Base { as_of, landings, .. }) = decode_at(place, &entries[0].bytes)? else {
                 held.append(&mut entries);
-                return Ok(());
+                let bytes: usize = held.iter().map(|entry| entry.bytes.len()).sum();
+                return if bytes > HELD_CHANGE_BYTES_MAX { Err(no_base()) } else { Ok(()) };
             };
+            self.newest_ms = landings.nodes.values().map(|landed| landed.heard_ms).max().unwrap_or(i64::MIN);
+            self.landings = landings;
             entries.extend(std::mem::take(held).into_iter().filter(|held| held.place > as_of));
             self.held = None;
         }
@@ -177,7 +197,7 @@ impl ReferenceReader {
     fn apply(&mut self, entry: &Entry) -> Result<(), Lost> {
         match decode_at(entry.place, &entry.bytes)? {
             ReferenceEntry::Change(change) => self.apply_change(&change, entry.bytes.len()),
-            ReferenceEntry::Base { as_of, copy } => {
+            ReferenceEntry::Base(Base { as_of, copy, .. }) => {
                 let invalid = |error| Lost(format!("place {} of the reference log: {error}", entry.place.0));
                 self.engine.restore_reference(&copy).map_err(invalid)?;
                 (self.since_base, self.base_on_its_way) = (SinceBase::default(), None);
@@ -206,6 +226,10 @@ impl ReferenceReader {
             self.answer(number, result.map_err(NotChanged::Refused));
         }
     }
+}
+
+fn no_base() -> Lost {
+    Lost("the reference log has neither its beginning nor a copy of the table".to_owned())
 }
 
 fn decode_at(place: Place, bytes: &[u8]) -> Result<ReferenceEntry<'_>, Lost> {

@@ -3,6 +3,7 @@
 mod frames;
 mod model;
 mod orders;
+mod reference;
 mod sim_log;
 mod sim_node;
 mod state_machine;

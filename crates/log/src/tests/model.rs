@@ -1,6 +1,6 @@
 //! What a log means, computed in the simplest way from its very first entry on.
 
-use crate::frame::{Frame, Judgement, RowRules};
+use crate::frame::{Frame, Judgement, Part, RowRules};
 use crate::order::Answer;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub(crate) struct Model {
     /// What became of the rows of each ticket that are in the log.
     outcomes: HashMap<(u64, u64), Outcome>,
     judgements: Vec<Judgement>,
+    /// The rows of each frame, until a later frame records its judgement.
+    unrecorded: BTreeMap<u64, usize>,
 }
 
 impl Model {
@@ -47,6 +49,7 @@ impl Model {
             events: vec![],
             outcomes: HashMap::new(),
             judgements: vec![],
+            unrecorded: BTreeMap::new(),
         };
         entries.iter().for_each(|entry| model.frame(&Frame::decode(entry, RowRules::new(config)).unwrap()));
         model
@@ -55,7 +58,10 @@ impl Model {
     fn frame(&mut self, frame: &Frame<'_>) {
         for (place, judgement) in frame.judgements() {
             assert_eq!(*judgement, self.judgements[place.0 as usize - 1], "recorded of place {}", place.0);
+            self.unrecorded.remove(&place.0);
         }
+        let rows = frame.parts.iter().map(Part::len).sum();
+        self.unrecorded.insert(self.judgements.len() as u64 + 1, rows);
         let reading_ms = frame.head.reading_ms;
         let greatest = self.greatest.entry(frame.head.node).or_default();
         *greatest = frame.head.number.max(*greatest);
@@ -135,6 +141,11 @@ impl Model {
 
     pub(crate) fn accepted_events(&self) -> usize {
         self.events.len()
+    }
+
+    /// Rows of frames whose judgement no frame has recorded.
+    pub(crate) fn unrecorded_rows(&self) -> usize {
+        self.unrecorded.values().sum()
     }
 
     pub(crate) fn refused_rows(&self) -> usize {

@@ -383,3 +383,35 @@ fn a_reader_stops_at_a_log_that_is_not_the_one_it_has_read() {
     let skips = Lost("the log skips from place 5 to 8".to_owned());
     assert_eq!(table.apply_bytes(frame(2, 0, 0, &[])), Err(skips));
 }
+
+/// A frame was judged and not recorded, and log time goes on. A restart would judge the frame again, at its own log
+/// time, so the ids that it is judged by are not trimmed yet.
+#[test]
+fn what_an_unrecorded_frame_is_judged_by_stays_in_the_log() {
+    let mut table = Table::new(1);
+    table.uptime.advance(TRIM_AFTER_MS);
+    let post = |table: &mut Table, now_ms| {
+        table.clock.set(now_ms);
+        table.submit_at(0..1, now_ms);
+        let work = table.frame().unwrap();
+        table.place_and_apply(&work);
+    };
+    post(&mut table, NOW_MS);
+    post(&mut table, NOW_MS + 60_000);
+    assert_eq!(table.answers().last().unwrap().1, Ok(Outcome::refused_all(1, Refusal::Duplicate)));
+    let later_ms = NOW_MS + 8_400_000;
+    table.clock.set(later_ms);
+    let record = table.frame().unwrap();
+    table.desk.placed(record.frame.number, Err(NotPlaced::Unknown));
+    let other = Head { node: 5, number: 1, reading_ms: later_ms, ..Head::default() };
+    table.apply_bytes(FrameBuilder::new(&other, Place(0)).finish()).unwrap();
+    table.clock.advance(1_000);
+    let again = table.frame().unwrap();
+    assert!(again.trim_before <= Place(1), "{:?}", again.trim_before);
+    table.place_and_apply(&again);
+    table.clock.advance(60_000);
+    post(&mut table, later_ms + 61_000);
+    assert!(table.desk.next_frame().is_none());
+    table.clock.advance(1_000);
+    assert!(table.frame().unwrap().trim_before > Place(2), "once it is recorded, both are trimmed");
+}

@@ -45,7 +45,6 @@ struct Sim {
     entries: Vec<Arc<[u8]>>,
     trimmed_before: u64,
     later: Vec<Later>,
-    trims: usize,
 }
 
 enum Later {
@@ -56,7 +55,7 @@ enum Later {
 impl SimLog {
     pub(crate) fn new(seed: u64, depth: usize, faults: Faults) -> Self {
         let (random, entries, later) = (Random(seed), vec![], vec![]);
-        Self(Arc::new(Mutex::new(Sim { random, faults, depth, entries, trimmed_before: 1, later, trims: 0 })))
+        Self(Arc::new(Mutex::new(Sim { random, faults, depth, entries, trimmed_before: 1, later })))
     }
 
     /// Lets something happen that was to come later, if there is something.
@@ -83,6 +82,13 @@ impl SimLog {
 
     pub(crate) fn len(&self) -> usize {
         self.0.lock().unwrap().entries.len()
+    }
+
+    /// The same entries, with none trimmed and without faults.
+    pub(crate) fn untrimmed(&self) -> Self {
+        let log = Self::new(0, 1, Faults::default());
+        log.0.lock().unwrap().entries = self.entries();
+        log
     }
 
     /// The number of entries that were trimmed.
@@ -139,7 +145,6 @@ impl Log for SimLog {
     fn trim(&mut self, before: Place) {
         let mut sim = self.0.lock().unwrap();
         sim.trimmed_before = sim.trimmed_before.max(before.0);
-        sim.trims += 1;
     }
 }
 
