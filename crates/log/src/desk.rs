@@ -102,6 +102,7 @@ impl Desk {
     }
 
     /// The next frame, if one is due now.
+    #[cfg(test)]
     pub(crate) fn next_frame(&self) -> Option<Work> {
         let mut answers = Answers::default();
         let work = self.next_work(&mut self.lock(), &mut answers);

@@ -65,8 +65,11 @@ impl Changer {
     }
 }
 
+/// A number and two times, and the values of each user.
+type Content = (u64, i64, i64, BTreeSet<([u8; 16], Vec<String>)>);
+
 /// A copy in an order that does not depend on hash tables: each user with its values.
-fn content(copy: Option<&ReferenceCopy>) -> Option<(u64, i64, i64, BTreeSet<([u8; 16], Vec<String>)>)> {
+fn content(copy: Option<&ReferenceCopy>) -> Option<Content> {
     let copy = copy?;
     let user = |(key, group): &([u8; 16], u32)| (*key, copy.groups[*group as usize].clone());
     Some((copy.number, copy.ts_ms, copy.received_at_ms, copy.users.iter().map(user).collect()))
