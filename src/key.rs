@@ -6,6 +6,7 @@
 //! birthday bound, the probability of any collision among a billion event ids is about 10^-21.
 
 use siphasher::sip128::{Hasher128, SipHasher13};
+use std::fmt;
 use std::hash::Hasher;
 
 /// The hash of an event id.
@@ -25,6 +26,18 @@ impl UserKey {
     #[must_use]
     pub(crate) fn of_hash([low, high]: [u64; 2]) -> Self {
         Self((u128::from(high) << 64 | u128::from(low)) & !0xff)
+    }
+
+    /// The key in 16 bytes, little-endian.
+    #[must_use]
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
+    }
+
+    /// The key in these bytes.
+    #[must_use]
+    pub(crate) fn of_bytes(bytes: [u8; 16]) -> Self {
+        Self::of_record(u128::from_le_bytes(bytes))
     }
 
     /// The user key of a window record.
@@ -68,6 +81,43 @@ pub(crate) fn kind_of_record(record: u128) -> u8 {
 #[derive(Clone, Copy)]
 pub(crate) struct SipKey(pub(crate) [u64; 2]);
 
+/// The secret from which the hash functions of ids are made. It is kept with a log: without it, the ids in the log are
+/// of no use.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret([u8; 32]);
+
+impl Secret {
+    /// A secret of these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// A secret that no other process has.
+    ///
+    /// # Panics
+    /// If the operating system provides no random numbers.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).expect("the operating system provides random bytes");
+        Self(bytes)
+    }
+
+    /// The bytes, to be kept in a place that only the operator can read.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    /// The bytes stay out of every log and panic message.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
 /// The secret hash functions of this process: one for event ids, another for user ids.
 #[derive(Clone, Debug)]
 pub struct HashKeys {
@@ -82,9 +132,13 @@ impl HashKeys {
     /// If the operating system provides no random numbers.
     #[must_use]
     pub fn random() -> Self {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).expect("the operating system provides random bytes");
-        Self::from_seed(&seed)
+        Self::new(&Secret::random())
+    }
+
+    /// Hash functions with a given secret.
+    #[must_use]
+    pub fn new(secret: &Secret) -> Self {
+        Self::from_seed(&secret.0)
     }
 
     /// Hash functions with the secrets of a given seed, for tests and replays.

@@ -11,6 +11,7 @@
 //! - `json`: one front-end for events and reference tables.
 //! - `event`: bytes into a [`Batch`] of columns, and the [`Verdict`] on each event.
 //! - `key`: ids as keyed hashes.
+//! - `rows`: what a log keeps of a batch, and what became of it.
 //! - `dedup`: which ids were accepted before.
 //! - `window`: the lock-free ring of per-second slots that writers publish into.
 //! - `reference`: the table of users, in generations.
@@ -44,6 +45,7 @@ mod memory;
 mod permits;
 mod prefetch;
 mod reference;
+mod rows;
 mod sync;
 mod timeline;
 mod validate;
@@ -55,13 +57,15 @@ mod window_tests;
 
 pub use clock::{Clock, ManualClock, SystemClock, second_of};
 pub use config::{DedupBackend, EngineConfig, Horizon};
-pub use engine::{Engine, Observer, Sizes, Stage};
+pub use engine::{Engine, Observer, Reservation, Sizes, Stage};
 pub use error::{ConfigError, EndOutOfRange, Overloaded};
 pub use event::{Batch, DecodeError, Fault, Field, Format, Tally, Verdict, format_ms, parse_ms};
 pub use json::Malformed;
+pub use key::Secret;
 pub use maintenance::Maintenance;
 pub use memory::MemoryUse;
-pub use reference::{Change, Generation, Generations, Preconditions, ReferenceError};
+pub use reference::{Change, Generation, Generations, Preconditions, ReferenceCopy, ReferenceError};
+pub use rows::{Outcome, Refusal, Rows};
 pub use timeline::{Filter, Group, Groups, Metrics, Point, Query, Series, Stats};
 
 /// The README's example, compiled and run.

@@ -156,6 +156,13 @@ impl Memory {
         if self.fits(backlog_events) { Ok(reservation) } else { Err(Overloaded) }
     }
 
+    /// Reserves `bytes` for work that must not be refused.
+    pub(crate) fn reserve_unchecked(&self, bytes: usize) -> Reservation<'_> {
+        let bytes = if self.is_limited() { bytes } else { 0 };
+        self.reserved_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Reservation { memory: self, bytes }
+    }
+
     fn fits(&self, backlog_events: impl FnOnce() -> usize) -> bool {
         let Some(max_bytes) = self.max_bytes else { return true };
         // Pairs with itself in another thread. Each caller reserves before its fence, in the backlog or in the reserved

@@ -32,6 +32,8 @@ mod permits;
 mod prefetch;
 #[path = "../../src/reference/mod.rs"]
 pub mod reference;
+#[path = "../../src/rows.rs"]
+mod rows;
 mod sync;
 #[path = "../../src/timeline/mod.rs"]
 mod timeline;

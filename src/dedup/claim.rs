@@ -23,6 +23,15 @@ pub(crate) trait Dedup: Send + Sync {
     /// same results whenever sweeps run.
     fn advance_log_time(&self, now_ms: i64);
 
+    /// Remembers keys that were accepted at `accepted_ms`, without judging them. Of two acceptances of a key, the later
+    /// one stays. There is capacity for keys that were accepted by a backend of the same configuration.
+    fn remember(&self, keys: &[EventKey], accepted_ms: i64);
+
+    /// The earliest log time whose ids are still looked for when log time is `log_ms`. Ids that were accepted at an
+    /// earlier log time change no result of a claim whose time is at most
+    /// [`STALL_SLACK_SECS`](crate::limits::STALL_SLACK_SECS) behind log time.
+    fn reach(&self, log_ms: i64) -> i64;
+
     /// Whether a batch of `ids` ids may be claimed at `now_ms`. Without capacity, the whole batch is refused before any
     /// claim.
     fn has_capacity(&self, ids: usize, now_ms: i64) -> bool;

@@ -119,6 +119,25 @@ impl Dedup for SccMap {
         debug_assert_eq!(claims.len() - claims_before, keys.len(), "each key has one result");
     }
 
+    fn remember(&self, keys: &[EventKey], accepted_ms: i64) {
+        let mut inserted = 0;
+        for key in keys {
+            match self.map(*key).entry_sync(*key) {
+                Entry::Vacant(entry) => {
+                    entry.insert_entry(accepted_ms);
+                    inserted += 1;
+                }
+                Entry::Occupied(mut entry) => *entry.get_mut() = accepted_ms.max(*entry.get()),
+            }
+        }
+        self.ids.fetch_add(inserted, Ordering::Relaxed);
+    }
+
+    fn reach(&self, log_ms: i64) -> i64 {
+        let slack_ms = i64::from(limits::STALL_SLACK_SECS) * 1_000;
+        self.horizon_ms.map_or(i64::MIN, |horizon_ms| log_ms.saturating_sub(horizon_ms).saturating_sub(slack_ms))
+    }
+
     /// Each claimant decides by its own time.
     fn advance_log_time(&self, _: i64) {}
 

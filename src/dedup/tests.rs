@@ -103,6 +103,101 @@ fn all_ids_are_removed_in_the_end_and_their_capacity_is_free_again() {
     }
 }
 
+/// Claims at a log time, as the engine does with a log.
+fn claim_logged(dedup: &dyn Dedup, keys: &[u64], log_ms: i64) -> Vec<Claim> {
+    dedup.advance_log_time(log_ms);
+    claim(dedup, keys, log_ms)
+}
+
+fn remember_logged(dedup: &dyn Dedup, keys: &[u64], log_ms: i64) {
+    dedup.advance_log_time(log_ms);
+    dedup.remember(&keys.iter().map(|n| key(*n)).collect::<Vec<_>>(), log_ms);
+}
+
+#[test]
+fn a_remembered_id_is_a_duplicate_for_exactly_the_horizon() {
+    for dedup in backends(Some(10)) {
+        remember_logged(&*dedup, &[1, 2, 1], 1_000);
+        assert_eq!(dedup.ids(), 2);
+        assert_eq!(claim_logged(&*dedup, &[1, 3], 11_000), [Duplicate, Inserted]);
+    }
+}
+
+#[test]
+fn of_two_acceptances_of_an_id_the_later_one_stays() {
+    for dedup in backends(Some(10)) {
+        // The second one is in the next generation, in which the first one is still remembered.
+        remember_logged(&*dedup, &[1], 60_000);
+        remember_logged(&*dedup, &[1], 130_000);
+        assert_eq!(claim_logged(&*dedup, &[1], 140_000), [Duplicate]);
+        dedup.remember(&[key(1)], 60_000);
+        assert_eq!(claim_logged(&*dedup, &[1], 140_000), [Duplicate], "an earlier acceptance changes nothing");
+    }
+}
+
+#[test]
+fn remembered_ids_take_capacity_like_claimed_ones() {
+    let capacity = || Lines::with_capacity(Some(60), 10).unwrap();
+    let (claimed, remembered) = (capacity(), capacity());
+    let ids: Vec<u64> = (0..15).collect();
+    assert!(claim_logged(&claimed, &ids, 0).iter().all(|claim| *claim == Inserted));
+    remember_logged(&remembered, &ids, 0);
+    for dedup in [claimed, remembered] {
+        let more = claim_logged(&dedup, &[3, 20, 21, 22, 23, 24, 25, 26], 1_000);
+        assert_eq!(more, [Duplicate, Inserted, Inserted, Inserted, Inserted, Inserted, Full, Full]);
+        assert!(!dedup.has_capacity(1, i64::MIN), "a full generation is known as full without a claim");
+    }
+}
+
+/// One backend sees all claims. Another one starts from the reach of some log time, and remembers what was accepted
+/// from there on. From that log time on, both give the same results.
+#[test]
+fn a_backend_that_remembers_from_the_reach_on_gives_the_same_results() {
+    for (index, all) in backends(Some(10)).into_iter().enumerate() {
+        for cut in 0..12_u64 {
+            let since = backends(Some(10)).into_iter().nth(index).unwrap();
+            let dedup = backends(Some(10)).into_iter().nth(index).unwrap();
+            let mut random = cut.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            let mut next = move |end: u64| {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                random % end
+            };
+            let (mut log_ms, mut history) = (0, vec![]);
+            for step in 0..60 {
+                log_ms += next(12_000) as i64;
+                let ids: Vec<u64> = (0..4).map(|_| next(12)).collect();
+                if step == 20 + cut {
+                    let reach_ms = dedup.reach(log_ms);
+                    for (id, at_ms) in history.iter().filter(|(_, at_ms)| *at_ms >= reach_ms) {
+                        remember_logged(&*since, &[*id], *at_ms);
+                    }
+                }
+                let results = claim_logged(&*dedup, &ids, log_ms);
+                let accepted = ids.iter().zip(&results).filter(|(_, claim)| **claim == Inserted);
+                history.extend(accepted.map(|(id, _)| (*id, log_ms)));
+                if step >= 20 + cut {
+                    assert_eq!(claim_logged(&*since, &ids, log_ms), results, "at {log_ms} ms");
+                }
+            }
+        }
+        assert!(all.reach(1_000_000) <= 1_000_000 - 10_000 - SLACK_MS);
+    }
+}
+
+#[test]
+fn a_later_start_than_the_reach_is_too_late() {
+    for dedup in backends(Some(10)) {
+        let reach_ms = dedup.reach(1_000_000);
+        remember_logged(&*dedup, &[1], reach_ms);
+        dedup.advance_log_time(1_000_000);
+        let late_ms = 1_000_000 - SLACK_MS;
+        assert_eq!(claim(&*dedup, &[1], late_ms), [Duplicate], "the claimant is as late as it may be");
+    }
+    assert!(backends(None).iter().all(|dedup| dedup.reach(i64::MAX) == i64::MIN));
+}
+
 mod scc_map {
     use super::*;
     use crate::dedup::scc_map::IdentityHasher;

@@ -13,19 +13,19 @@ use std::cell::{Cell, RefCell};
 thread_local! {
     /// Reused from batch to batch.
     static DECODER: RefCell<Decoder> = RefCell::default();
-    static COLUMNS: Cell<Columns> = Cell::default();
+    pub(super) static COLUMNS: Cell<Columns> = Cell::default();
 }
 
 /// The data that one stage of ingest passes to the next.
 #[derive(Default)]
-struct Columns {
+pub(super) struct Columns {
     /// Rows of the batch: first the pending rows, then the accepted ones.
     rows: Vec<usize>,
     /// The keys of the pending rows, and the results of their claims.
-    keys: Vec<EventKey>,
-    claims: Vec<Claim>,
+    pub(super) keys: Vec<EventKey>,
+    pub(super) claims: Vec<Claim>,
     /// The partitions, seconds and records of the accepted rows.
-    events: Vec<(usize, i64, u128)>,
+    pub(super) events: Vec<(usize, i64, u128)>,
 }
 
 impl Engine {
@@ -98,14 +98,6 @@ impl Engine {
         Ok(batch.tally())
     }
 
-    /// Forgets the event ids that are due to be forgotten at `received_at_ms`, and waits for other threads if they are
-    /// in the way. [`ingest`](Self::ingest) does not wait. So if another thread ingests or sweeps at the same time, an
-    /// id may be remembered for longer than it has to be. A replay or a simulation calls this before each batch, with
-    /// the time of the batch: then its verdicts never depend on concurrent sweeps.
-    pub fn advance_log_time(&self, received_at_ms: i64) {
-        self.dedup.advance_log_time(received_at_ms);
-    }
-
     /// Whether the backlog of unfolded records is so large that a writer should fold some of them.
     #[must_use]
     pub fn is_backlogged(&self) -> bool {
@@ -113,7 +105,7 @@ impl Engine {
     }
 
     /// Reserves room for `events` records. If there is none, it refuses them before any id is claimed.
-    fn admit(&self, events: usize, received_at_ms: i64) -> Result<(), Overloaded> {
+    pub(super) fn admit(&self, events: usize, received_at_ms: i64) -> Result<(), Overloaded> {
         if !self.dedup.has_capacity(events, received_at_ms) || !self.backlog.try_acquire(events) {
             return Err(Overloaded);
         }
@@ -144,7 +136,7 @@ impl Engine {
         rows.retain(|row| batch.verdicts[*row] == Verdict::Accepted);
     }
 
-    /// Publishes the events of the rows: one append for each second and partition.
+    /// Publishes the events of the rows.
     fn append(&self, batch: &Batch, columns: &mut Columns) {
         let Columns { rows, events, .. } = columns;
         let partitions = self.partitions.len();
@@ -153,6 +145,11 @@ impl Engine {
             let record = batch.records[*row];
             (UserKey::partition_of_record(record, partitions), second_of(batch.ts_ms[*row]), record)
         }));
+        self.publish(events);
+    }
+
+    /// Publishes events, which it sorts: one append for each second and partition.
+    pub(super) fn publish(&self, events: &mut [(usize, i64, u128)]) {
         events.sort_by_key(|(partition, second, _)| (*partition, *second));
         for of_partition in events.chunk_by(|a, b| a.0 == b.0) {
             let mut appends = self.partitions[of_partition[0].0].window.begin_appends();
@@ -166,7 +163,7 @@ impl Engine {
     }
 
     /// Folds about a slice of records if there are many.
-    fn fold_if_backlogged(&self) {
+    pub(super) fn fold_if_backlogged(&self) {
         if self.is_backlogged() {
             self.fold_backlog(sync::thread_number());
         }

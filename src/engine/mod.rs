@@ -3,6 +3,7 @@
 mod change_reference;
 mod cut;
 mod ingest;
+mod logged;
 mod memory_accounting;
 mod observer;
 mod partition;
@@ -11,6 +12,7 @@ mod restore;
 #[cfg(test)]
 mod tests;
 
+pub use logged::Reservation;
 pub use observer::{Observer, Stage};
 
 use crate::clock::{Clock, MonotonicClock, second_of};
@@ -19,11 +21,11 @@ use crate::dedup::{Dedup, Lines, SccMap};
 use crate::error::{ConfigError, EndOutOfRange, Overloaded};
 use crate::event::Schema;
 use crate::fair::FairMutex;
-use crate::key::HashKeys;
+use crate::key::{HashKeys, Secret};
 use crate::memory::Memory;
 use crate::permits::Permits;
 use crate::reference::{Generation, Reference};
-use crate::sync::reclaim;
+use crate::sync::{AtomicI64, Ordering, reclaim};
 use crate::timeline::{Aggregates, CounterLayout, Metrics, Query, Series, WindowAggregates, WindowExcerpt, window_to};
 use observer::StageTimer;
 use partition::Partition;
@@ -59,7 +61,9 @@ pub struct Engine {
     /// Locked before the timeline of a partition, never after.
     cut: FairMutex<Cut>,
     /// The records that are published, or about to be, and not folded.
-    backlog: Permits,
+    backlog: Arc<Permits>,
+    /// The greatest log time, or `i64::MIN` if there is no log. It orders nothing.
+    log_ms: AtomicI64,
     memory: Memory,
     reference: Reference,
     stages: StageTimer,
@@ -101,16 +105,30 @@ impl Engine {
     /// # Panics
     /// When the operating system cannot provide random numbers.
     pub fn new(config: EngineConfig, clock: impl Clock + 'static) -> Result<Self, ConfigError> {
+        Self::with_secret(config, clock, &Secret::random())
+    }
+
+    /// An empty engine with a given secret. Engines with the same secret know an id by the same hash, so one of them
+    /// can [restore](Self::restore) what another one has [applied](Self::apply).
+    ///
+    /// # Errors
+    /// When a setting is out of its range.
+    pub fn with_secret(
+        config: EngineConfig,
+        clock: impl Clock + 'static,
+        secret: &Secret,
+    ) -> Result<Self, ConfigError> {
         config.validate()?;
         let clock = MonotonicClock::new(Box::new(clock));
         let reference = Reference::new(&config.attributes, config.max_skew_ms());
         let cut = Cut { now_ms: clock.now_ms(), generation: reference.current() };
         let partition = |_| Partition::new(&config, &cut.generation, cut.now_ms);
         let engine = Self {
-            keys: HashKeys::random(),
+            keys: HashKeys::new(secret),
             schema: Schema::new(config.event_types.iter().map(String::as_str), config.max_batch_events),
             dedup: dedup(&config)?,
-            backlog: Permits::new(config.max_backlog_events),
+            backlog: Arc::new(Permits::new(config.max_backlog_events)),
+            log_ms: AtomicI64::new(i64::MIN),
             memory: Memory::new(&config),
             partitions: (0..config.partitions).map(partition).collect(),
             cut: FairMutex::new(cut),
@@ -308,7 +326,12 @@ impl Engine {
             }
             Err(Overloaded) => false,
         };
-        self.dedup.sweep(self.clock.now_ms(), &may_allocate);
+        // With a log, its time decides which ids are remembered. A log time that is read too early forgets less.
+        let now_ms = match self.log_ms.load(Ordering::Relaxed) {
+            i64::MIN => self.clock.now_ms(),
+            log_ms => log_ms,
+        };
+        self.dedup.sweep(now_ms, &may_allocate);
         self.refresh_usage();
     }
 

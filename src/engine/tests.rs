@@ -21,6 +21,12 @@ impl Dedup for Full {
         unreachable!("a batch without room claims nothing")
     }
 
+    fn remember(&self, _: &[EventKey], _: i64) {}
+
+    fn reach(&self, _: i64) -> i64 {
+        i64::MIN
+    }
+
     fn advance_log_time(&self, _: i64) {}
 
     fn has_capacity(&self, ids: usize, _: i64) -> bool {

@@ -91,8 +91,13 @@ impl Generation {
 
     /// The generation after this one.
     pub(super) fn successor(&self, candidate: Candidate, received_at_ms: i64) -> Self {
+        self.with_number(self.number + 1, candidate, received_at_ms)
+    }
+
+    /// A generation with a given number.
+    pub(super) fn with_number(&self, number: u64, candidate: Candidate, received_at_ms: i64) -> Self {
         Self {
-            number: self.number + 1,
+            number,
             ts_ms: Some(candidate.ts_ms),
             received_at_ms: Some(received_at_ms),
             attributes: Arc::clone(&self.attributes),

@@ -7,6 +7,7 @@
 //!
 //! [`Engine::change_reference`]: crate::Engine::change_reference
 
+mod copy;
 mod error;
 mod generation;
 mod parse;
@@ -15,6 +16,7 @@ pub(crate) mod publication;
 mod published;
 mod table;
 
+pub use copy::ReferenceCopy;
 pub use error::ReferenceError;
 pub use generation::Generation;
 pub use precondition::{Generations, Preconditions};
@@ -90,6 +92,18 @@ impl Reference {
             return Ok(None);
         }
         Ok(Some(Arc::new(base.successor(candidate, received_at_ms))))
+    }
+
+    /// The generation that `copy` is of, if it is newer than `base`; otherwise none.
+    pub(crate) fn restored(
+        &self,
+        base: &Generation,
+        copy: &ReferenceCopy,
+    ) -> Result<Option<Arc<Generation>>, ReferenceError> {
+        if copy.number <= base.number() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(base.restored(copy)?)))
     }
 
     /// Publishes `successor`, which was validated against `base`, together with the groups of the known users.

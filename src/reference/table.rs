@@ -50,6 +50,11 @@ impl UserTable {
         self.bytes
     }
 
+    /// Each user and its group.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (UserKey, u32)> {
+        self.users.iter().copied()
+    }
+
     pub(super) fn users(&self) -> usize {
         self.users.len()
     }

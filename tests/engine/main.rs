@@ -1,6 +1,7 @@
 //! The promises of the engine, one at a time, with a clock that the test controls.
 #![allow(clippy::unwrap_used, reason = "an unwrap in a test is an assertion")]
 
+mod logged;
 mod moments;
 
 use std::collections::BTreeSet;

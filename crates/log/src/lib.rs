@@ -3,7 +3,43 @@
 //! The order is: log first, then judge. A batch's rows get a place in the log; only then are their ids claimed, in the
 //! order of the places, by one thread. So a disk that fails does so before an id is claimed, and no answer shows an
 //! event that could still be lost.
+//!
+//! ```text
+//! prepared batch -> order (groups) -> frame -> a Log -> reader -> apply (engine) -> outcome -> answer
+//!                                                        replay ────┘      └─> outcomes -> a later frame
+//! ```
+//!
+//! - [`topic`](Log): what a log promises.
+//! - `frame`, `bytes`: the bytes of a frame.
+//! - `order`, `desk`: what waits for a place, and who waits for an answer.
+//! - `reader`, `replay`, `apply`: frames into an engine, live and after a restart.
+//! - `reference`: changes of the reference table, in an order of their own.
+//! - `landings`, `chain`, `outcomes`: which frames count, and whether all readers agree.
+//! - [`limits`]: every bound.
 
+mod applied;
+mod apply;
+mod bytes;
+mod chain;
+mod desk;
+pub mod frame;
+mod landings;
+pub mod limits;
+mod logged;
+mod order;
+mod outcomes;
+mod reader;
+mod reference;
+mod replay;
+mod sync;
 mod topic;
 
+pub use desk::Progress;
+pub use logged::{Logged, Ticket};
+pub use order::{Answer, Asker, NotLogged, Submission};
+pub use reference::{ChangeAnswer, ChangeAsker, ChangeSubmission, NotChanged};
 pub use topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "an unwrap in a test is an assertion")]
+mod tests;

@@ -52,6 +52,31 @@ impl Job for Claims<'_> {
     }
 }
 
+/// Keys that were accepted before, in the stretch of log time of the current generation.
+pub(crate) struct Remembered<'a> {
+    pub(crate) phase: &'a Phase,
+    pub(crate) keys: &'a [EventKey],
+}
+
+impl Job for Remembered<'_> {
+    type Output = ();
+
+    /// No older generation is looked at: a key that one of them has was accepted again later.
+    #[inline(always)]
+    fn run(self, vector: impl Vector) {
+        let Self { phase, keys } = self;
+        let mut inserted = Inserted::default();
+        prefetch_first(&phase.current.table, keys);
+        for (row, key) in keys.iter().enumerate() {
+            prefetch_ahead(&phase.current.table, keys, row);
+            let insert = |place: &Place| place.table.insert(vector, *key, &Reads::none(), &place.generation).is_new;
+            inserted.current += usize::from(insert(&phase.current));
+            inserted.next += usize::from(phase.next.as_ref().is_some_and(insert));
+        }
+        phase.count(0, &inserted);
+    }
+}
+
 impl View {
     /// Makes duplicates of the keys that this older table has. Without a swap in between, the processor overlaps the
     /// looks.

@@ -75,12 +75,14 @@ impl Generation {
         !self.is_limited || self.ids.try_acquire(ids)
     }
 
-    /// Counts the ids that were inserted, of those for which there was capacity reserved.
+    /// Counts the ids that were inserted. Those that were accepted before had no capacity reserved, and are counted
+    /// whatever the capacity is.
     pub(crate) fn count(&self, reserved: usize, inserted: usize) {
-        match (self.is_limited, reserved - inserted) {
-            (false, _) => self.ids.add(inserted),
-            (true, 0) => {}
-            (true, unused) => self.ids.release(unused),
+        let reserved = if self.is_limited { reserved } else { 0 };
+        if inserted > reserved {
+            self.ids.add(inserted - reserved);
+        } else if inserted < reserved {
+            self.ids.release(reserved - inserted);
         }
     }
 

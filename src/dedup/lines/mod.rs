@@ -25,7 +25,7 @@ use crate::key::EventKey;
 use crate::limits;
 use crate::sync::lines::LINES_MIN;
 use crate::sync::{AtomicI64, AtomicUsize, Mutex, Ordering, Padded, vector, yield_now};
-use claimant::Claims;
+use claimant::{Claims, Remembered};
 use generation::Generation;
 use phase::{Phase, Place};
 use rotation::{Effort, Rotation, Steps, Times, rotate};
@@ -38,6 +38,8 @@ type Pinned<'p> = crate::sync::phases::Pinned<'p, Phase, Rotation>;
 
 pub(crate) struct Lines {
     steps: Steps,
+    /// `None`: ids never expire.
+    times: Option<Times>,
     /// The greatest time of any claim, or of a sweep.
     log_ms: Padded<AtomicI64>,
     /// The memory of all tables and segments, in bytes. A gauge.
@@ -85,6 +87,7 @@ impl Lines {
         let rotation = Rotation::new(times, ids_max, &bytes);
         Ok(Self {
             steps: Steps::new(first, rotation),
+            times,
             log_ms: Padded(AtomicI64::new(i64::MIN)),
             bytes,
             fixed_bytes,
@@ -147,6 +150,19 @@ impl Dedup for Lines {
             self.may_be_full.store(1, Ordering::Relaxed);
         }
         debug_assert_eq!(claims.len() - claims_before, keys.len(), "each key has one result");
+    }
+
+    /// The keys go into the current generation, so log time has to be that of their acceptance.
+    fn remember(&self, keys: &[EventKey], _: i64) {
+        let phase = self.steps.pin();
+        vector::run(Remembered { phase: &phase, keys });
+        if self.fixed_bytes.is_some() && phase.current.generation.is_full() {
+            self.may_be_full.store(1, Ordering::Relaxed);
+        }
+    }
+
+    fn reach(&self, log_ms: i64) -> i64 {
+        self.times.map_or(i64::MIN, |times| times.reach(log_ms))
     }
 
     fn has_capacity(&self, ids: usize, now_ms: i64) -> bool {

@@ -57,6 +57,11 @@ impl Times {
         Self { horizon_ms: ms(horizon_secs), generation_ms: ms(generation_secs) }
     }
 
+    /// The first millisecond of the stretch before the one that has this time.
+    pub(crate) fn reach(self, ms: i64) -> i64 {
+        (ms.div_euclid(self.generation_ms) - 1).saturating_mul(self.generation_ms)
+    }
+
     /// The last millisecond of the stretch that has this time.
     fn end_of_stretch(self, ms: i64) -> i64 {
         (ms.div_euclid(self.generation_ms) + 1).saturating_mul(self.generation_ms).saturating_sub(1)

@@ -1,17 +1,33 @@
 //! Changes of the reference table.
 
+mod logged;
 #[cfg(test)]
 mod tests;
 
 use super::Engine;
 use super::partition::Partition;
+use crate::error::Overloaded;
 use crate::json::{self, Node};
 use crate::limits;
+use crate::memory::Reservation;
 use crate::reference::{Change, Generation, Preconditions, ReferenceError, UserGroups};
 use std::sync::Arc;
 
 /// Users whose keys are copied under one hold of the timeline's lock.
 const KEYS_SLICE: usize = 1 << 16;
+
+/// Whether a change is refused if there is not enough memory for it.
+#[derive(Clone, Copy)]
+enum Admission {
+    Checked,
+    /// The change has its place in a log, and every engine that follows the log has to make it.
+    Logged,
+}
+
+/// The most memory that parsing a body takes.
+fn parse_bytes_max(body_bytes: usize) -> usize {
+    body_bytes.saturating_mul(limits::REFERENCE_BYTES_PER_BODY_BYTE)
+}
 
 impl Engine {
     /// Replaces or patches the reference table. An unchanged one (a safe retry) gives the current generation.
@@ -21,20 +37,38 @@ impl Engine {
     pub fn change_reference(
         &self,
         change: Change,
+        body: Vec<u8>,
+        preconditions: &Preconditions,
+        received_at_ms: i64,
+    ) -> Result<Arc<Generation>, ReferenceError> {
+        self.change_with(Admission::Checked, change, body, preconditions, received_at_ms)
+    }
+
+    fn change_with(
+        &self,
+        admission: Admission,
+        change: Change,
         mut body: Vec<u8>,
         preconditions: &Preconditions,
         received_at_ms: i64,
     ) -> Result<Arc<Generation>, ReferenceError> {
-        let parse_bytes = body.len().saturating_mul(limits::REFERENCE_BYTES_PER_BODY_BYTE);
-        let _parse_reservation = self.memory.reserve(parse_bytes, || self.backlog.in_use())?;
-        let publish = |nodes: &[Node<'_>]| self.publish_change(change, nodes, preconditions, received_at_ms);
+        let _parse_reservation = self.reserve(admission, parse_bytes_max(body.len()))?;
+        let publish = |nodes: &[Node<'_>]| self.publish_change(admission, change, nodes, preconditions, received_at_ms);
         json::with_nodes(&mut body, &mut json::Scratch::default(), publish).map_err(ReferenceError::Malformed)?
+    }
+
+    fn reserve(&self, admission: Admission, bytes: usize) -> Result<Reservation<'_>, Overloaded> {
+        match admission {
+            Admission::Checked => self.memory.reserve(bytes, || self.backlog.in_use()),
+            Admission::Logged => Ok(self.memory.reserve_unchecked(bytes)),
+        }
     }
 
     /// Makes a generation of the body and publishes it. When another change was published meanwhile, it starts again
     /// from that one.
     fn publish_change(
         &self,
+        admission: Admission,
         change: Change,
         body: &[Node<'_>],
         preconditions: &Preconditions,
@@ -48,7 +82,7 @@ impl Engine {
         let mut base = self.reference.published();
         loop {
             let table_bytes = self.table_bytes_max(change, base.generation());
-            let _table_reservation = self.memory.reserve(table_bytes, || self.backlog.in_use())?;
+            let _table_reservation = self.reserve(admission, table_bytes)?;
             let candidate = match &whole_table {
                 Some(table) => table.clone(),
                 None => self.reference.read_patch(body, base.generation(), &self.keys)?,

@@ -1,0 +1,28 @@
+//! What the application of a frame tells the others: who is answered, and what later frames record.
+
+use crate::frame::Judgement;
+use crate::topic::Place;
+use weir::Outcome;
+
+/// A frame that was applied.
+pub(crate) struct Applied {
+    pub(crate) place: Place,
+    pub(crate) node: u64,
+    pub(crate) number: u64,
+    /// Whether this was the first landing of the frame. Later ones answer no batch.
+    pub(crate) is_first: bool,
+    pub(crate) has_rows: bool,
+    pub(crate) judgement: Judgement,
+    /// The ticket and the outcome of each part.
+    pub(crate) parts: Vec<(u64, Outcome)>,
+    /// What the frame has recorded of earlier frames; nothing if it is void.
+    pub(crate) recorded: Vec<(Place, Judgement)>,
+}
+
+/// Where the applier is, as later frames tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tip {
+    pub(crate) applied: Place,
+    pub(crate) chain: u64,
+    pub(crate) log_ms: i64,
+}

@@ -1,0 +1,246 @@
+//! What the threads of a log share: batches come in, frames go out, and applied frames answer the batches.
+
+use crate::applied::{Applied, Tip};
+use crate::frame::Head;
+use crate::limits::RECORD_AFTER_MS;
+use crate::order::{Answers, Order, Sealed, Submission};
+use crate::outcomes::Outcomes;
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, wait};
+use crate::topic::{Lost, NotPlaced, Place};
+use std::time::Duration;
+use weir::Clock;
+
+/// How far a log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The frames of earlier processes are read. Batches are refused.
+    Replaying {
+        /// The newest place that is applied.
+        place: Place,
+        /// Log time there, in milliseconds; `i64::MIN` before the first frame.
+        log_ms: i64,
+    },
+    /// Batches are taken.
+    Ready,
+    /// The log cannot be read any more. Batches are refused; queries go on.
+    Failed(Lost),
+}
+
+pub(crate) struct Desk {
+    /// Random bits: the author of the frames of this process.
+    pub(crate) node: u64,
+    clock: Box<dyn Clock>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    order: Order,
+    outcomes: Outcomes,
+    tip: Tip,
+    reference_done: Place,
+    table: u64,
+    /// Frames before this place are not needed any more.
+    trim_before: Place,
+    has_rows_in_reach: bool,
+    progress: Progress,
+    /// The logs that are not replayed yet.
+    unready_logs: usize,
+    is_closing: bool,
+    /// Whether all of the last outcomes are recorded, and no frame follows.
+    is_done: bool,
+}
+
+/// What the ordering thread does next.
+pub(crate) struct Work {
+    pub(crate) frame: Sealed,
+    pub(crate) trim_before: Place,
+}
+
+impl Desk {
+    /// `depth` frames may wait for their places at once. Batches are taken when `logs` logs are [ready](Self::ready).
+    pub(crate) fn new(node: u64, depth: usize, logs: usize, clock: Box<dyn Clock>) -> Self {
+        let tip = Tip { applied: Place(0), chain: 0, log_ms: i64::MIN };
+        let state = State {
+            order: Order::new(depth, clock.now_ms()),
+            outcomes: Outcomes::default(),
+            tip,
+            reference_done: Place(0),
+            table: 0,
+            trim_before: Place(0),
+            has_rows_in_reach: false,
+            progress: Progress::Replaying { place: tip.applied, log_ms: tip.log_ms },
+            unready_logs: logs,
+            is_closing: false,
+            is_done: false,
+        };
+        Self { node, clock, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, wakes the threads that wait for a change, and gives the answers without the lock.
+    fn update<T>(&self, change: impl FnOnce(&mut State, &mut Answers) -> T) -> T {
+        let mut answers = Answers::default();
+        let result = change(&mut self.lock(), &mut answers);
+        self.changed.notify_all();
+        answers.give();
+        result
+    }
+
+    /// Takes a batch, which is answered exactly once. Returns its ticket.
+    pub(crate) fn submit(&self, submission: Submission) -> u64 {
+        let now_ms = self.clock.now_ms();
+        self.update(|state, answers| state.order.submit(submission, now_ms, answers))
+    }
+
+    /// Answers a batch now, unless it has its answer.
+    pub(crate) fn give_up(&self, ticket: u64) {
+        self.update(|state, answers| state.order.give_up(ticket, answers));
+    }
+
+    /// The next frame, if one is due now.
+    #[cfg(test)]
+    pub(crate) fn next_frame(&self) -> Option<Work> {
+        let mut answers = Answers::default();
+        let work = self.next_work(&mut self.lock(), &mut answers);
+        answers.give();
+        work
+    }
+
+    /// Waits for the next frame; none if there will be none.
+    pub(crate) fn wait_for_frame(&self) -> Option<Work> {
+        loop {
+            let mut answers = Answers::default();
+            let mut state = self.lock();
+            let work = self.next_work(&mut state, &mut answers);
+            if work.is_some() || state.is_done {
+                drop(state);
+                self.changed.notify_all();
+                answers.give();
+                return work;
+            }
+            if answers.is_empty() {
+                drop(wait(&self.changed, state, Duration::from_millis(RECORD_AFTER_MS as u64 / 4)));
+            } else {
+                drop(state);
+                answers.give();
+            }
+        }
+    }
+
+    fn next_work(&self, state: &mut State, answers: &mut Answers) -> Option<Work> {
+        if state.progress != Progress::Ready {
+            state.is_done = state.is_closing || matches!(state.progress, Progress::Failed(_));
+            return None;
+        }
+        let Tip { applied, chain, log_ms } = state.tip;
+        let (reading_ms, reference_done, table) = (self.clock.now_ms(), state.reference_done, state.table);
+        let head = Head { node: self.node, number: 0, reading_ms, applied, chain, log_ms, reference_done, table };
+        let frame = state.order.next_frame(head, &mut state.outcomes, state.has_rows_in_reach, answers);
+        state.is_done = state.is_closing && state.order.is_idle() && state.outcomes.are_recorded();
+        frame.map(|frame| Work { frame, trim_before: state.trim_before })
+    }
+
+    /// The log has told the place of a frame, or why it has none.
+    pub(crate) fn placed(&self, number: u64, result: Result<Place, NotPlaced>) {
+        self.update(|state, answers| state.order.placed(number, result, &mut state.outcomes, answers));
+    }
+
+    /// Takes the capacity that a part of a frame of `node` has.
+    pub(crate) fn take_reservation(&self, node: u64, ticket: u64, rows: usize) -> weir::Reservation {
+        if node == self.node { self.lock().order.take_reservation(ticket, rows) } else { weir::Reservation::default() }
+    }
+
+    /// A frame was applied; `is_judged` tells whether it had no recorded judgement. Its batches get their answers.
+    /// Returns the log time from which on a replay would judge rows.
+    ///
+    /// # Errors
+    /// The frame has recorded another judgement of an earlier frame than this process has made.
+    pub(crate) fn applied(&self, applied: Applied, is_judged: bool, tip: Tip) -> Result<Option<i64>, Lost> {
+        self.update(|state, answers| {
+            state.tip = tip;
+            if let Progress::Replaying { place, log_ms } = &mut state.progress {
+                (*place, *log_ms) = (tip.applied, tip.log_ms);
+            }
+            for (place, judgement) in &applied.recorded {
+                state.outcomes.recorded(*place, judgement)?;
+            }
+            if is_judged {
+                state.outcomes.note(applied.place, applied.judgement, applied.has_rows, tip.log_ms);
+            }
+            if applied.node == self.node && applied.is_first {
+                state.order.applied(applied.number, applied.parts, answers);
+            }
+            Ok(state.outcomes.judged_from_ms())
+        })
+    }
+
+    /// Frames before `before` are not needed any more; `has_rows_in_reach` tells whether some later ones have rows that
+    /// will not be needed at a later log time.
+    pub(crate) fn set_needed(&self, before: Place, has_rows_in_reach: bool) {
+        let mut state = self.lock();
+        state.trim_before = state.trim_before.max(before);
+        state.has_rows_in_reach = has_rows_in_reach;
+    }
+
+    /// The reference log is applied up to this place, and this is the newest generation.
+    pub(crate) fn set_reference(&self, done: Place, table: u64) {
+        let mut state = self.lock();
+        (state.reference_done, state.table) = (done, table);
+    }
+
+    /// The end of one log is reached. After the last one, batches are taken.
+    pub(crate) fn ready(&self) {
+        self.update(|state, _| {
+            state.unready_logs -= 1;
+            if state.unready_logs == 0 && !state.is_closing && matches!(state.progress, Progress::Replaying { .. }) {
+                state.progress = Progress::Ready;
+                state.order.open();
+            }
+        });
+    }
+
+    /// The log cannot be read any more. All batches are answered.
+    pub(crate) fn fail(&self, lost: Lost) {
+        self.update(|state, answers| {
+            state.progress = Progress::Failed(lost);
+            state.order.give_up_all(answers);
+        });
+    }
+
+    /// Takes no more batches. The threads end when all are answered and their outcomes are recorded.
+    pub(crate) fn close(&self) {
+        self.update(|state, _| {
+            state.is_closing = true;
+            state.order.close();
+        });
+    }
+
+    /// Waits until the last outcomes are recorded, for at most about `patience`. Returns whether they are.
+    pub(crate) fn wait_until_done(&self, patience: Duration) -> bool {
+        let step = Duration::from_millis(20);
+        for _ in 0..=patience.as_millis() / step.as_millis() {
+            let state = self.lock();
+            if state.is_done {
+                return true;
+            }
+            drop(wait(&self.changed, state, step));
+        }
+        false
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.lock().is_done
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.lock().progress, Progress::Failed(_))
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.lock().progress.clone()
+    }
+}

@@ -1,0 +1,185 @@
+//! The threads of a log.
+
+use crate::desk::{Desk, Progress};
+use crate::limits::STOP_MS_MAX;
+use crate::order::Submission;
+use crate::reader::Reader;
+use crate::reference::{ChangeSubmission, Changes, Next, ReferenceReader};
+use crate::topic::{Follow, Log, Lost, Place};
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use weir::{Clock, Engine};
+
+/// How long the reader waits for the next entry before it looks whether it is to stop.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// An engine's logs, and their threads: `weir-order` puts frames into the log, `weir-apply` applies them, and
+/// `weir-reference` does both for changes of the reference table.
+///
+/// A drop stops the threads. It waits until the last outcomes are recorded, but for no longer than two seconds if the
+/// log does not answer.
+pub struct Logged {
+    desk: Arc<Desk>,
+    changes: Arc<Changes>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// The number of a batch, with which it can be given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u64);
+
+/// Time since some moment. Nobody can set it.
+struct Uptime(Instant);
+
+impl Clock for Uptime {
+    fn now_ms(&self) -> i64 {
+        i64::try_from(self.0.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+impl Logged {
+    /// Starts the threads. They first replay what the logs have of earlier processes; see [`progress`](Self::progress).
+    /// One log has the batches, the other one the changes of the reference table.
+    ///
+    /// The engine has nothing of the logs yet, and its maintenance has not started. From now on, events and changes reach it only by
+    /// [`submit`](Self::submit) and [`change_reference`](Self::change_reference).
+    ///
+    /// # Errors
+    /// If the system cannot create a thread.
+    ///
+    /// # Panics
+    /// If the system provides no random numbers.
+    pub fn start(
+        engine: &Arc<Engine>,
+        mut log: Box<dyn Log>,
+        reference_log: Box<dyn Log>,
+        clock: impl Clock + 'static,
+    ) -> io::Result<Self> {
+        let node = getrandom::u64().expect("the operating system provides random bytes");
+        let desk = Arc::new(Desk::new(node, log.depth(), 2, Box::new(clock)));
+        let changes = Arc::new(Changes::new());
+        let reference = ReferenceReader::new(node, Arc::clone(engine), reference_log);
+        let follow = log.follow(Place(0));
+        let reader = Reader::new(Arc::clone(&desk), Arc::clone(engine), Box::new(Uptime(Instant::now())));
+        // From here on a drop ends the threads that there are.
+        let mut logged = Self { desk: Arc::clone(&desk), changes: Arc::clone(&changes), threads: Vec::new() };
+        logged.spawn("weir-apply", {
+            let desk = Arc::clone(&desk);
+            move || read(&desk, reader, follow)
+        })?;
+        logged.spawn("weir-reference", {
+            let desk = Arc::clone(&desk);
+            move || change(&desk, &changes, reference)
+        })?;
+        logged.spawn("weir-order", move || order(&desk, log))?;
+        Ok(logged)
+    }
+
+    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(work)?);
+        Ok(())
+    }
+
+    /// Takes a prepared batch. Its asker is called exactly once, perhaps before this returns.
+    #[must_use = "the ticket is needed to give the batch up"]
+    pub fn submit(&self, submission: Submission) -> Ticket {
+        Ticket(self.desk.submit(submission))
+    }
+
+    /// Answers a batch now, unless it has its answer: refused if nothing of it can be in the log.
+    pub fn give_up(&self, Ticket(ticket): Ticket) {
+        self.desk.give_up(ticket);
+    }
+
+    /// Takes a change of the reference table. Its asker is called exactly once, perhaps before this returns.
+    pub fn change_reference(&self, submission: ChangeSubmission) {
+        self.changes.submit(submission);
+    }
+
+    /// How far the logs are.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.desk.progress()
+    }
+}
+
+impl Drop for Logged {
+    fn drop(&mut self) {
+        self.changes.close();
+        self.desk.close();
+        let is_done = self.desk.wait_until_done(Duration::from_millis(STOP_MS_MAX));
+        if !is_done {
+            self.desk.fail(Lost("the log did not answer before the end of the process".to_owned()));
+        }
+        for thread in self.threads.drain(..) {
+            // A thread that waits for a log that does not answer is left alone.
+            if is_done || thread.is_finished() {
+                // A panic of the thread was already reported, and a drop cannot return an error.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// Puts frames into the log until there will be none.
+fn order(desk: &Arc<Desk>, mut log: Box<dyn Log>) {
+    let mut trimmed_before = Place(0);
+    while let Some(work) = desk.wait_for_frame() {
+        if work.trim_before > trimmed_before {
+            trimmed_before = work.trim_before;
+            log.trim(trimmed_before);
+        }
+        let (desk, number) = (Arc::clone(desk), work.frame.number);
+        log.append(work.frame.bytes, Box::new(move |result| desk.placed(number, result)));
+    }
+}
+
+/// Applies the entries of the log until the last outcomes are recorded.
+fn read(desk: &Desk, mut reader: Reader, mut follow: Box<dyn Follow>) {
+    let mut step = || match follow.next(PATIENCE)? {
+        Some(entry) => reader.read(entry),
+        None => reader.end_of_log(),
+    };
+    while !desk.is_done() {
+        if let Err(lost) = step() {
+            return desk.fail(lost);
+        }
+    }
+}
+
+/// Puts changes of the reference table into their log and applies them, until there will be none.
+fn change(desk: &Desk, changes: &Changes, mut reader: ReferenceReader) {
+    if let Err(lost) = try_change(desk, changes, &mut reader) {
+        desk.fail(lost);
+    }
+    reader.give_up();
+    changes.fail();
+}
+
+fn try_change(desk: &Desk, changes: &Changes, reader: &mut ReferenceReader) -> Result<(), Lost> {
+    while reader.read(PATIENCE)? {}
+    reader.end_of_log()?;
+    let note = |reader: &ReferenceReader| desk.set_reference(reader.applied(), reader.table());
+    note(reader);
+    changes.open();
+    desk.ready();
+    loop {
+        while reader.is_busy() && !desk.has_failed() {
+            reader.read(PATIENCE)?;
+        }
+        note(reader);
+        if desk.has_failed() {
+            return Ok(());
+        }
+        match changes.next(PATIENCE) {
+            Next::Change(submission) => reader.append(submission),
+            Next::Idle => {
+                reader.append_base();
+                while reader.read(Duration::ZERO)? {}
+            }
+            Next::Closed => return Ok(()),
+        }
+    }
+}

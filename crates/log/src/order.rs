@@ -1,0 +1,358 @@
+//! What waits for a place in the log, and who waits for an answer.
+//!
+//! Batches are grouped by backpressure: while frames are on their way, the next group gathers. There is no timer. A
+//! batch that is larger than a frame becomes several parts. At most one part of a batch is without a place at a time,
+//! so the parts keep their order.
+//!
+//! Every batch that is submitted is answered exactly once: when its last part is applied, when it is refused, or when
+//! the log has not said whether it took a part.
+
+use crate::frame::{FrameBuilder, Head};
+use crate::landings::is_timely;
+use crate::limits::{
+    IDLE_FRAME_MS, RECORD_AFTER_MS, UNAPPLIED_FRAMES_MAX, UNPLACED_MS_MAX, UNSENT_MS_MAX, WAITING_BATCHES_MAX,
+    WAITING_BYTES_MAX, WAITING_ROWS_MAX,
+};
+use crate::outcomes::Outcomes;
+use crate::topic::{NotPlaced, Place};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use weir::{Outcome, Refusal, Reservation, Rows};
+
+/// The bytes of a row that waits.
+const ROW_BYTES: usize = 40;
+
+/// Why a batch has no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotLogged {
+    /// There is no room for the batch. Nothing of it was taken.
+    Overloaded,
+    /// The log did not answer, or it failed. Some of the batch may have been taken; sending it again tells.
+    Unavailable,
+}
+
+/// What became of a batch.
+pub type Answer = Result<Outcome, NotLogged>;
+
+/// Takes the answer. It is called once, on any thread, and must not wait.
+pub type Asker = Box<dyn FnOnce(Answer) + Send>;
+
+/// A batch that has been prepared.
+pub struct Submission {
+    /// The pending rows of the batch.
+    pub rows: Rows,
+    /// The capacity for these rows.
+    pub reservation: Reservation,
+    /// The clock reading of the batch, in milliseconds.
+    pub received_at_ms: i64,
+    /// Who waits for the answer.
+    pub asker: Asker,
+}
+
+impl fmt::Debug for Submission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submission").field("rows", &self.rows.len()).finish_non_exhaustive()
+    }
+}
+
+/// Answers that are given after the lock is released.
+#[derive(Default)]
+#[must_use]
+pub(crate) struct Answers(Vec<(Asker, Answer)>);
+
+impl Answers {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn give(self) {
+        self.0.into_iter().for_each(|(asker, answer)| asker(answer));
+    }
+
+    fn push(&mut self, asker: Asker, answer: Answer) {
+        self.0.push((asker, answer));
+    }
+}
+
+/// A batch without an answer.
+struct Job {
+    rows: Rows,
+    received_at_ms: i64,
+    reservation: Reservation,
+    asker: Asker,
+    /// The time at which it was submitted.
+    since_ms: i64,
+    /// The rows that were put into frames.
+    framed: usize,
+    /// Whether a part of it waits for its place.
+    has_unplaced_part: bool,
+    /// The rows that go into the log. Fewer than all if a later part found no room.
+    wanted: usize,
+    /// The outcome of the rows that are applied.
+    outcome: Outcome,
+}
+
+/// A frame that is not applied yet.
+struct Flight {
+    parts: Vec<(u64, usize)>,
+    since_ms: i64,
+    is_placed: bool,
+}
+
+/// A frame that is ready for the log.
+pub(crate) struct Sealed {
+    pub(crate) number: u64,
+    pub(crate) bytes: Arc<[u8]>,
+}
+
+/// The batches and frames of this process.
+pub(crate) struct Order {
+    /// The frames that may wait for their places at once.
+    depth: usize,
+    jobs: BTreeMap<u64, Job>,
+    /// The batches that have rows outside of frames.
+    queue: VecDeque<u64>,
+    flights: BTreeMap<u64, Flight>,
+    rows: usize,
+    last_ticket: u64,
+    last_number: u64,
+    last_frame_ms: i64,
+    is_closed: bool,
+}
+
+impl Order {
+    /// An order that takes no batch before it is [opened](Self::open).
+    pub(crate) fn new(depth: usize, now_ms: i64) -> Self {
+        Self {
+            depth,
+            jobs: BTreeMap::new(),
+            queue: VecDeque::new(),
+            flights: BTreeMap::new(),
+            rows: 0,
+            last_ticket: 0,
+            last_number: 0,
+            last_frame_ms: now_ms,
+            is_closed: true,
+        }
+    }
+
+    /// Takes a batch, or refuses it. Returns its ticket, with which it can be given up.
+    pub(crate) fn submit(&mut self, submission: Submission, now_ms: i64, answers: &mut Answers) -> u64 {
+        let Submission { rows, reservation, received_at_ms, asker } = submission;
+        self.last_ticket += 1;
+        if rows.is_empty() {
+            answers.push(asker, Ok(Outcome::default()));
+        } else if !self.has_room(rows.len(), now_ms) {
+            answers.push(asker, Err(NotLogged::Overloaded));
+        } else {
+            let (wanted, outcome) = (rows.len(), Outcome::default());
+            let (since_ms, framed, has_unplaced_part) = (now_ms, 0, false);
+            self.rows += wanted;
+            self.queue.push_back(self.last_ticket);
+            let job =
+                Job { rows, received_at_ms, reservation, asker, since_ms, framed, has_unplaced_part, wanted, outcome };
+            self.jobs.insert(self.last_ticket, job);
+        }
+        self.last_ticket
+    }
+
+    fn has_room(&self, rows: usize, now_ms: i64) -> bool {
+        let oldest = self.flights.values().find(|flight| !flight.is_placed);
+        let is_stalled = oldest.is_some_and(|flight| now_ms.saturating_sub(flight.since_ms) > UNPLACED_MS_MAX);
+        let rows = self.rows.saturating_add(rows);
+        let fits = rows <= WAITING_ROWS_MAX && rows.saturating_mul(ROW_BYTES) <= WAITING_BYTES_MAX;
+        let has_room = self.jobs.is_empty() || (fits && self.jobs.len() < WAITING_BATCHES_MAX);
+        !self.is_closed && !is_stalled && has_room
+    }
+
+    /// The next frame, if one is due: `head` says what its author has applied, and its reading is the present time.
+    pub(crate) fn next_frame(
+        &mut self,
+        mut head: Head,
+        outcomes: &mut Outcomes,
+        may_be_idle: bool,
+        answers: &mut Answers,
+    ) -> Option<Sealed> {
+        self.refuse_late_batches(&head, answers);
+        let unplaced = self.flights.values().filter(|flight| !flight.is_placed).count();
+        if unplaced >= self.depth || self.flights.len() >= UNAPPLIED_FRAMES_MAX {
+            return None;
+        }
+        let has_rows = self.queue.iter().any(|ticket| !self.jobs[ticket].has_unplaced_part);
+        let idle_ms = head.reading_ms.saturating_sub(self.last_frame_ms);
+        let is_record_due = outcomes.are_due() && (idle_ms >= RECORD_AFTER_MS || self.is_closed);
+        let is_idle_frame_due = may_be_idle && idle_ms >= IDLE_FRAME_MS;
+        if !has_rows && !is_record_due && !is_idle_frame_due {
+            return None;
+        }
+        self.last_number += 1;
+        self.last_frame_ms = head.reading_ms;
+        head.number = self.last_number;
+        let mut frame = FrameBuilder::new(&head, outcomes.next());
+        outcomes.offer(&mut frame);
+        let parts = self.fill(&mut frame);
+        self.flights.insert(head.number, Flight { parts, since_ms: head.reading_ms, is_placed: false });
+        Some(Sealed { number: head.number, bytes: frame.finish() })
+    }
+
+    /// Puts rows into a frame, in the order of submission. A batch that does not fit takes half of the room if others
+    /// wait, and goes behind them. So a single event does not wait behind all parts of a large batch.
+    fn fill(&mut self, frame: &mut FrameBuilder) -> Vec<(u64, usize)> {
+        let mut parts = vec![];
+        for _ in 0..self.queue.len() {
+            let room = frame.rows_left();
+            if room == 0 {
+                break;
+            }
+            let Some(ticket) = self.queue.pop_front() else { break };
+            let job = self.jobs.get_mut(&ticket).expect("a queued batch has no answer");
+            let left = job.wanted - job.framed;
+            if job.has_unplaced_part {
+                self.queue.push_back(ticket);
+                continue;
+            }
+            let share = if left > room && !self.queue.is_empty() { room.div_ceil(2) } else { room };
+            let rows = left.min(share);
+            frame.push(ticket, job.received_at_ms, &job.rows, job.framed..job.framed + rows);
+            job.framed += rows;
+            job.has_unplaced_part = true;
+            parts.push((ticket, rows));
+            if rows < left {
+                self.queue.push_back(ticket);
+            }
+        }
+        parts
+    }
+
+    /// Refuses batches that no reader of the log would count in a frame of this reading, and batches that have waited
+    /// too long.
+    fn refuse_late_batches(&mut self, head: &Head, answers: &mut Answers) {
+        let late: Vec<u64> = self.queue.iter().copied().filter(|ticket| self.is_late(*ticket, head)).collect();
+        for ticket in late {
+            self.truncate(ticket, answers);
+        }
+    }
+
+    fn is_late(&self, ticket: u64, head: &Head) -> bool {
+        let job = &self.jobs[&ticket];
+        let is_unsent = job.framed == 0 && head.reading_ms.saturating_sub(job.since_ms) > UNSENT_MS_MAX;
+        let is_valid_reading = is_timely(head.reading_ms, head.reading_ms, head.log_ms);
+        is_unsent || !is_valid_reading || !is_timely(job.received_at_ms, head.reading_ms, head.log_ms)
+    }
+
+    /// The log has told the place of a frame, or why there is none.
+    pub(crate) fn placed(
+        &mut self,
+        number: u64,
+        result: Result<Place, NotPlaced>,
+        outcomes: &mut Outcomes,
+        answers: &mut Answers,
+    ) {
+        // A frame that is applied already has its place.
+        let Some(flight) = self.flights.get_mut(&number) else { return };
+        flight.is_placed = true;
+        let Err(error) = result else {
+            let parts = flight.parts.clone();
+            parts.into_iter().for_each(|(ticket, _)| self.part_is_placed(ticket));
+            return;
+        };
+        outcomes.offer_again();
+        let flight = self.flights.remove(&number).expect("the frame was found above");
+        for (ticket, rows) in flight.parts {
+            self.part_is_placed(ticket);
+            match error {
+                NotPlaced::Unknown => self.finish(ticket, Err(NotLogged::Unavailable), answers),
+                NotPlaced::Full => {
+                    if let Some(job) = self.jobs.get_mut(&ticket) {
+                        job.framed -= rows;
+                    }
+                    self.truncate(ticket, answers);
+                }
+            }
+        }
+    }
+
+    fn part_is_placed(&mut self, ticket: u64) {
+        if let Some(job) = self.jobs.get_mut(&ticket) {
+            job.has_unplaced_part = false;
+        }
+    }
+
+    /// The rows of a batch that are in no frame stay out of the log: they are overloaded. Without a row in a frame, so
+    /// is the batch as a whole.
+    fn truncate(&mut self, ticket: u64, answers: &mut Answers) {
+        let Some(job) = self.jobs.get_mut(&ticket) else { return };
+        if job.framed == 0 {
+            return self.finish(ticket, Err(NotLogged::Overloaded), answers);
+        }
+        job.wanted = job.framed;
+        self.queue.retain(|queued| *queued != ticket);
+        self.answer_if_applied(ticket, answers);
+    }
+
+    /// Takes the capacity for some rows of a batch; none if the batch has its answer.
+    pub(crate) fn take_reservation(&mut self, ticket: u64, rows: usize) -> Reservation {
+        self.jobs.get_mut(&ticket).map(|job| job.reservation.split(rows)).unwrap_or_default()
+    }
+
+    /// The first landing of a frame of this process was applied, with these outcomes of its parts.
+    pub(crate) fn applied(&mut self, number: u64, parts: Vec<(u64, Outcome)>, answers: &mut Answers) {
+        self.flights.remove(&number);
+        for (ticket, outcome) in parts {
+            if let Some(job) = self.jobs.get_mut(&ticket) {
+                job.has_unplaced_part = false;
+                job.outcome.append(&outcome);
+                self.answer_if_applied(ticket, answers);
+            }
+        }
+    }
+
+    fn answer_if_applied(&mut self, ticket: u64, answers: &mut Answers) {
+        let job = &self.jobs[&ticket];
+        if job.outcome.rows() == job.wanted {
+            let mut outcome = job.outcome.clone();
+            outcome.append(&Outcome::refused_all(job.rows.len() - job.wanted, Refusal::Overloaded));
+            self.finish(ticket, Ok(outcome), answers);
+        }
+    }
+
+    /// Nobody waits for this batch any more. It is answered now: refused if no row of it was in a frame.
+    pub(crate) fn give_up(&mut self, ticket: u64, answers: &mut Answers) {
+        let is_unsent = self.jobs.get(&ticket).is_some_and(|job| job.framed == 0);
+        let reason = if is_unsent { NotLogged::Overloaded } else { NotLogged::Unavailable };
+        self.finish(ticket, Err(reason), answers);
+    }
+
+    fn finish(&mut self, ticket: u64, answer: Answer, answers: &mut Answers) {
+        if let Some(job) = self.jobs.remove(&ticket) {
+            self.rows -= job.rows.len();
+            self.queue.retain(|queued| *queued != ticket);
+            answers.push(job.asker, answer);
+        }
+    }
+
+    /// From now on batches are taken.
+    pub(crate) fn open(&mut self) {
+        self.is_closed = false;
+    }
+
+    /// Takes no more batches.
+    pub(crate) fn close(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// Answers all batches: the log has failed.
+    pub(crate) fn give_up_all(&mut self, answers: &mut Answers) {
+        self.is_closed = true;
+        self.flights.clear();
+        for ticket in self.jobs.keys().copied().collect::<Vec<_>>() {
+            self.give_up(ticket, answers);
+        }
+    }
+
+    /// Whether nothing waits, neither for its place nor for its application.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.jobs.is_empty() && self.flights.is_empty()
+    }
+}

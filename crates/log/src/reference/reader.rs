@@ -1,0 +1,237 @@
+//! The reader of the reference log, which also writes it: changes one at a time, and bases between them.
+
+use super::entry::{Base, LoggedChange, ReferenceEntry, decode};
+use super::queue::{ChangeAnswer, ChangeAsker, ChangeSubmission, NotChanged};
+use crate::frame::Head;
+use crate::landings::Landings;
+use crate::limits::{CHANGE_BYTES_PER_BASE_MAX, HELD_CHANGE_BYTES_MAX, PATCHES_PER_BASE_MAX};
+use crate::order::NotLogged;
+use crate::sync::{Mutex, PoisonError};
+use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place};
+use std::sync::Arc;
+use std::time::Duration;
+use weir::{Change, Engine};
+
+/// The number of an entry of this process, and its place.
+type Placement = (u64, Result<Place, NotPlaced>);
+
+pub(crate) struct ReferenceReader {
+    node: u64,
+    engine: Arc<Engine>,
+    log: Box<dyn Log>,
+    follow: Box<dyn Follow>,
+    applied: Place,
+    landings: Landings,
+    newest_ms: i64,
+    last_number: u64,
+    /// The own change that is in the log or on its way.
+    outstanding: Option<(u64, ChangeAsker)>,
+    results: Arc<Mutex<Vec<Placement>>>,
+    /// Entries of a log without its beginning, until a base was read.
+    held: Option<Vec<Entry>>,
+    since_base: SinceBase,
+    /// The number of the base that is on its way, or not applied yet.
+    base_on_its_way: Option<u64>,
+    /// Where the last base found no place. It is made again after the next change.
+    base_refused_at: Option<Place>,
+}
+
+/// What the log has after the last base.
+#[derive(Default)]
+struct SinceBase {
+    changes: usize,
+    bytes: usize,
+    has_table: bool,
+}
+
+impl SinceBase {
+    fn is_base_due(&self) -> bool {
+        self.has_table || self.changes >= PATCHES_PER_BASE_MAX || self.bytes >= CHANGE_BYTES_PER_BASE_MAX
+    }
+}
+
+impl ReferenceReader {
+    /// A reader of a log from its beginning, into an engine that has nothing of it yet.
+    pub(crate) fn new(node: u64, engine: Arc<Engine>, mut log: Box<dyn Log>) -> Self {
+        Self {
+            node,
+            engine,
+            follow: log.follow(Place(0)),
+            log,
+            applied: Place(0),
+            landings: Landings::default(),
+            newest_ms: i64::MIN,
+            last_number: 0,
+            outstanding: None,
+            results: Arc::default(),
+            held: None,
+            since_base: SinceBase::default(),
+            base_on_its_way: None,
+            base_refused_at: None,
+        }
+    }
+
+    /// The newest place that is applied.
+    pub(crate) fn applied(&self) -> Place {
+        self.applied
+    }
+
+    /// The number of the newest generation.
+    pub(crate) fn table(&self) -> u64 {
+        self.engine.reference().number()
+    }
+
+    /// Whether a change of this process has no answer yet, or a base has no place.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.outstanding.is_some() || self.base_on_its_way.is_some()
+    }
+
+    /// Puts a change into the log, while [no other one](Self::is_busy) is on its way.
+    pub(crate) fn append(&mut self, submission: ChangeSubmission) {
+        let ChangeSubmission { change, body, preconditions, received_at_ms, asker } = submission;
+        self.last_number += 1;
+        let (node, number) = (self.node, self.last_number);
+        let entry = LoggedChange { node, number, received_at_ms, change, preconditions, body: &body };
+        let bytes = entry.encode();
+        self.outstanding = Some((number, asker));
+        self.append_bytes(number, bytes);
+    }
+
+    /// Puts a base into the log if one is due, while [nothing](Self::is_busy) is on its way. So the base stands for
+    /// all changes before it.
+    pub(crate) fn append_base(&mut self) {
+        if !self.since_base.is_base_due() || self.base_refused_at == Some(self.applied) {
+            return;
+        }
+        let Some(copy) = self.engine.copy_reference() else { return };
+        self.last_number += 1;
+        self.base_on_its_way = Some(self.last_number);
+        let base = Base { as_of: self.applied, copy, landings: self.landings.clone() };
+        self.append_bytes(self.last_number, base.encode());
+    }
+
+    fn append_bytes(&mut self, number: u64, bytes: Arc<[u8]>) {
+        let results = Arc::clone(&self.results);
+        let placed = move |result| results.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
+        self.log.append(bytes, Box::new(placed));
+    }
+
+    /// Reads an entry, if there is one within `patience`; returns whether there was one.
+    ///
+    /// # Errors
+    /// Entries are missing, or an entry is none of this log.
+    pub(crate) fn read(&mut self, patience: Duration) -> Result<bool, Lost> {
+        let entry = self.follow.next(patience)?;
+        let was_there = entry.is_some();
+        if let Some(entry) = entry.filter(|entry| entry.place > self.applied) {
+            self.take(entry)?;
+        }
+        self.take_results();
+        Ok(was_there)
+    }
+
+    /// There is no further entry now, and changes are appended from here on.
+    ///
+    /// # Errors
+    /// The log has neither its beginning nor a base.
+    pub(crate) fn end_of_log(&self) -> Result<(), Lost> {
+        if self.held.is_some() { Err(no_base()) } else { Ok(()) }
+    }
+
+    /// A change without a place is answered; a base without one is made again later.
+    fn take_results(&mut self) {
+        let results = std::mem::take(&mut *self.results.lock().unwrap_or_else(PoisonError::into_inner));
+        for (number, result) in results {
+            if let Err(error) = result {
+                if self.base_on_its_way.take_if(|base| *base == number).is_some() {
+                    self.base_refused_at = Some(self.applied);
+                }
+                let reason = match error {
+                    NotPlaced::Full => NotLogged::Overloaded,
+                    NotPlaced::Unknown => NotLogged::Unavailable,
+                };
+                self.answer(number, Err(NotChanged::NotLogged(reason)));
+            }
+        }
+    }
+
+    fn answer(&mut self, number: u64, answer: ChangeAnswer) {
+        if let Some((_, asker)) = self.outstanding.take_if(|(outstanding, _)| *outstanding == number) {
+            asker(answer);
+        }
+    }
+
+    /// The log has failed. What is on its way has no sure answer.
+    pub(crate) fn give_up(&mut self) {
+        if let Some((_, asker)) = self.outstanding.take() {
+            asker(Err(NotChanged::NotLogged(NotLogged::Unavailable)));
+        }
+    }
+
+    fn take(&mut self, entry: Entry) -> Result<(), Lost> {
+        let is_next = entry.place.0 == self.applied.0 + 1;
+        let before = std::mem::replace(&mut self.applied, entry.place);
+        if !is_next {
+            if before > Place(0) {
+                return Err(Lost(format!("the reference log skips from {} to {}", before.0, entry.place.0)));
+            }
+            self.held = Some(Vec::new());
+        }
+        let mut entries = vec![entry];
+        if let Some(held) = &mut self.held {
+            // Without the beginning of the log, changes have a meaning only after a base.
+            let place = entries[0].place;
+            let ReferenceEntry::Base(Base { as_of, landings, .. }) = decode_at(place, &entries[0].bytes)? else {
+                held.append(&mut entries);
+                let bytes: usize = held.iter().map(|entry| entry.bytes.len()).sum();
+                return if bytes > HELD_CHANGE_BYTES_MAX { Err(no_base()) } else { Ok(()) };
+            };
+            self.newest_ms = landings.nodes.values().map(|landed| landed.heard_ms).max().unwrap_or(i64::MIN);
+            self.landings = landings;
+            entries.extend(std::mem::take(held).into_iter().filter(|held| held.place > as_of));
+            self.held = None;
+        }
+        entries.iter().try_for_each(|entry| self.apply(entry))
+    }
+
+    fn apply(&mut self, entry: &Entry) -> Result<(), Lost> {
+        match decode_at(entry.place, &entry.bytes)? {
+            ReferenceEntry::Change(change) => self.apply_change(&change, entry.bytes.len()),
+            ReferenceEntry::Base(Base { as_of, copy, .. }) => {
+                let invalid = |error| Lost(format!("place {} of the reference log: {error}", entry.place.0));
+                self.engine.restore_reference(&copy).map_err(invalid)?;
+                (self.since_base, self.base_on_its_way) = (SinceBase::default(), None);
+                self.log.trim(Place(as_of.0 + 1));
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_change(&mut self, change: &LoggedChange<'_>, bytes: usize) {
+        let &LoggedChange { node, number, received_at_ms, .. } = change;
+        self.since_base.changes += 1;
+        self.since_base.bytes += bytes;
+        let head = Head { node, number, reading_ms: received_at_ms, ..Head::default() };
+        let is_first = self.landings.is_first(&head, self.newest_ms);
+        self.newest_ms = self.newest_ms.max(received_at_ms);
+        if !is_first {
+            return;
+        }
+        let before = self.engine.reference().number();
+        let body = change.body.to_vec();
+        let result = self.engine.apply_change(change.change, body, &change.preconditions, received_at_ms);
+        let is_changed = result.as_ref().is_ok_and(|generation| generation.number() > before);
+        self.since_base.has_table |= is_changed && change.change == Change::Replace;
+        if node == self.node {
+            self.answer(number, result.map_err(NotChanged::Refused));
+        }
+    }
+}
+
+fn no_base() -> Lost {
+    Lost("the reference log has neither its beginning nor a copy of the table".to_owned())
+}
+
+fn decode_at(place: Place, bytes: &[u8]) -> Result<ReferenceEntry<'_>, Lost> {
+    decode(bytes).map_err(|error| Lost(format!("place {} of the reference log has no entry of it: {error}", place.0)))
+}

@@ -1,0 +1,10 @@
+//! The log over a simulated one: late and lost answers, copies, crashes, torn ends and removed beginnings.
+
+mod frames;
+mod model;
+mod orders;
+mod reference;
+mod sim_log;
+mod sim_node;
+mod state_machine;
+mod threads;

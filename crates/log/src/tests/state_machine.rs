@@ -1,0 +1,228 @@
+//! Processes over one simulated log, held to the model: random posts, faults of the log, crashes, torn ends, restarts
+//! from a log without its beginning, sweeps, ticks and questions. Ids come back at the scale of the horizon.
+
+use super::model::{Model, Told};
+use super::sim_log::{Faults, SimLog};
+use super::sim_node::{Event, SimNode};
+use crate::order::NotLogged;
+use proptest::prelude::*;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use weir::{DedupBackend, EngineConfig, ManualClock, Outcome, Refusal};
+
+const START_MS: i64 = 1_760_000_000_123;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Post(usize, Vec<Event>),
+    Order(usize),
+    Read(usize, usize),
+    /// Something of the log that was to come later.
+    Late,
+    Advance(i64),
+    /// The process ends between two steps, and another one takes its place.
+    Crash(usize),
+    /// The process ends when the log has its frames, before it has seen any answer.
+    Torn(usize),
+    Sweep(usize),
+    Tick(usize),
+    /// The process reads all of the log. Its answers are those of the model.
+    Check(usize),
+    GiveUp(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let node = 0_usize..2;
+    let events = prop::collection::vec((0_u8..14, 0_u8..6, -2_000_i64..2_000), 0..6);
+    prop_oneof![
+        8 => (node.clone(), events).prop_map(|(node, events)| Step::Post(node, events)),
+        6 => node.clone().prop_map(Step::Order),
+        6 => (node.clone(), 1_usize..5).prop_map(|(node, entries)| Step::Read(node, entries)),
+        3 => Just(Step::Late),
+        3 => (0_i64..2_500).prop_map(Step::Advance),
+        3 => (5_000_i64..70_000).prop_map(Step::Advance),
+        1 => (-3_000_i64..0).prop_map(Step::Advance),
+        1 => node.clone().prop_map(Step::Crash),
+        1 => node.clone().prop_map(Step::Torn),
+        1 => node.clone().prop_map(Step::Sweep),
+        1 => node.clone().prop_map(Step::Tick),
+        3 => node.clone().prop_map(Step::Check),
+        1 => node.prop_map(Step::GiveUp),
+    ]
+}
+
+struct World {
+    config: EngineConfig,
+    log: SimLog,
+    clocks: Vec<Arc<ManualClock>>,
+    nodes: Vec<SimNode>,
+    told: Arc<Mutex<Vec<Told>>>,
+    starts: u64,
+    crashes: bool,
+}
+
+impl World {
+    fn new(config: EngineConfig, log: SimLog, offsets_ms: &[i64]) -> Self {
+        let clocks: Vec<_> = offsets_ms.iter().map(|ms| Arc::new(ManualClock::new(START_MS + ms))).collect();
+        let told = Arc::default();
+        let mut world = Self { config, log, clocks, nodes: vec![], told, starts: 0, crashes: false };
+        for node in 0..world.clocks.len() {
+            let started = world.start(node);
+            world.nodes.push(started);
+        }
+        world
+    }
+
+    /// A process with another number of partitions than the one before.
+    fn start(&mut self, node: usize) -> SimNode {
+        self.starts += 1;
+        let mut config = self.config.clone();
+        config.partitions = 1 << (self.starts % 3);
+        let mut node =
+            SimNode::start(self.starts * 1_000, config, &self.log, Arc::clone(&self.clocks[node]), &self.told);
+        node.read(usize::MAX).unwrap();
+        node
+    }
+
+    fn crash(&mut self, node: usize) {
+        self.crashes = true;
+        self.nodes[node] = self.start(node);
+    }
+
+    fn step(&mut self, step: Step) {
+        let count = self.nodes.len();
+        match step {
+            Step::Post(node, events) => _ = self.nodes[node % count].post(&events),
+            Step::Order(node) => self.nodes[node % count].order(),
+            Step::Read(node, entries) => self.nodes[node % count].read(entries).unwrap(),
+            Step::Late => self.log.step(),
+            Step::Advance(ms) => self.clocks.iter().for_each(|clock| clock.advance(ms)),
+            Step::Crash(node) => self.crash(node % count),
+            Step::Torn(node) => {
+                self.nodes[node % count].order();
+                self.crash(node % count);
+            }
+            Step::Sweep(node) => self.nodes[node % count].engine.sweep(),
+            Step::Tick(node) => self.nodes[node % count].engine.tick(),
+            Step::Check(node) => self.check(node % count),
+            Step::GiveUp(node) => {
+                let node = &self.nodes[node % count];
+                node.desk.give_up(node.submitted);
+            }
+        }
+    }
+
+    fn check(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        node.read(usize::MAX).unwrap();
+        assert!(node.is_ready());
+        let model = Model::of(&self.log.entries(), &self.config);
+        let stats = node.engine.metrics(u32::MAX).stats;
+        assert_eq!((stats.events, stats.unique_users), model.events_and_users(node.engine.now_ms()));
+    }
+
+    /// Lets everything come to rest, and compares what was told with what the log says.
+    fn finish(&mut self) -> Model {
+        for round in 0..400 {
+            self.log.step();
+            self.nodes.iter_mut().for_each(SimNode::order);
+            self.nodes.iter_mut().for_each(|node| node.read(usize::MAX).unwrap());
+            if round > 200 {
+                self.clocks.iter().for_each(|clock| clock.advance(50));
+            }
+        }
+        (0..self.nodes.len()).for_each(|node| self.check(node));
+        let model = Model::of(&self.log.entries(), &self.config);
+        let told = self.told.lock().unwrap();
+        let mut answers = HashMap::new();
+        for told in told.iter() {
+            let earlier = answers.insert((told.node, told.ticket), &told.answer);
+            assert!(earlier.is_none(), "batch {} of node {} was answered twice", told.ticket, told.node);
+            check_answer(told, model.outcome(told.node, told.ticket));
+        }
+        for node in &self.nodes {
+            let answered = (1..=node.submitted).filter(|ticket| answers.contains_key(&(node.desk.node, *ticket)));
+            assert_eq!(answered.count() as u64, node.submitted, "each batch of a process that lives is answered");
+            assert_eq!(node.engine.sizes().backlog, 0, "no capacity is left reserved");
+        }
+        drop(told);
+        model
+    }
+}
+
+fn check_answer(told: &Told, in_log: Option<&Outcome>) {
+    match &told.answer {
+        Ok(outcome) => {
+            let mut expected = in_log.cloned().unwrap_or_default();
+            // A part that found no room is overloaded, and it is the last one.
+            expected.append(&Outcome::refused_all(told.rows - expected.rows(), Refusal::Overloaded));
+            assert_eq!(*outcome, expected, "batch {} of node {}", told.ticket, told.node);
+        }
+        Err(NotLogged::Overloaded) => assert_eq!(in_log, None, "a refused batch is in the log"),
+        Err(NotLogged::Unavailable) => {}
+    }
+}
+
+fn config(retention_secs: u32, max_skew_secs: u32, dedup: DedupBackend, dedup_capacity: Option<usize>) -> EngineConfig {
+    let mut config = EngineConfig::default();
+    (config.retention_secs, config.max_skew_secs) = (retention_secs, max_skew_secs);
+    (config.dedup, config.dedup_capacity) = (dedup, dedup_capacity);
+    config
+}
+
+fn backend() -> impl Strategy<Value = (DedupBackend, Option<usize>)> {
+    prop::sample::select(vec![(DedupBackend::Scc, None), (DedupBackend::Lines, None), (DedupBackend::Lines, Some(1))])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn all_processes_agree_with_the_model(
+        seed: u64,
+        retention_secs in 1_u32..=30,
+        max_skew_secs in 0_u32..3,
+        (dedup, capacity) in backend(),
+        depth in prop::sample::select(vec![1, 4]),
+        (late, twice, unknown, full, repeats) in (0_u64..50, 0_u64..30, 0_u64..20, 0_u64..10, 0_u64..30),
+        second_node in prop::option::of(-1_900_i64..1_900),
+        steps in prop::collection::vec(step(), 1..160),
+    ) {
+        let log = SimLog::new(seed, depth, Faults { late, twice, unknown, full, repeats });
+        let offsets_ms: Vec<i64> = [0].into_iter().chain(second_node).collect();
+        let mut world = World::new(config(retention_secs, max_skew_secs, dedup, capacity), log, &offsets_ms);
+        steps.into_iter().for_each(|step| world.step(step));
+        world.finish();
+    }
+}
+
+/// A long life of one process after another, so that much of the log is trimmed. It shows that the random histories
+/// reach what they are for.
+#[test]
+fn a_long_history_is_trimmed_and_agrees() {
+    for (dedup, capacity) in [(DedupBackend::Scc, None), (DedupBackend::Lines, None), (DedupBackend::Lines, Some(1))] {
+        let faults = Faults { late: 20, twice: 10, unknown: 5, full: 3, repeats: 10 };
+        let log = SimLog::new(7, 4, faults);
+        let mut world = World::new(config(3, 1, dedup, capacity), log, &[0]);
+        let mut random = super::sim_log::Random(11);
+        for round in 0..1_500_u32 {
+            let events: Vec<Event> = (0..3).map(|_| (random.below(10) as u8, random.below(4) as u8, 0)).collect();
+            world.step(Step::Post(0, events));
+            world.step(Step::Order(0));
+            world.step(Step::Read(0, 2));
+            world.step(Step::Late);
+            world.step(Step::Advance(random.below(9_000) as i64));
+            match round % 30 {
+                7 => world.step(Step::Crash(0)),
+                17 => world.step(Step::Torn(0)),
+                23 => world.step(Step::Sweep(0)),
+                29 => world.step(Step::Check(0)),
+                _ => {}
+            }
+        }
+        let model = world.finish();
+        assert!(world.log.trimmed() > 500, "{} of {} entries are trimmed", world.log.trimmed(), world.log.len());
+        assert!(model.accepted_events() > 300 && model.refused_rows() > 300);
+        assert!(world.crashes);
+    }
+}

@@ -1,0 +1,58 @@
+//! Changes of the reference table that have their place in a log.
+
+use super::{Admission, Engine, parse_bytes_max};
+use crate::error::Overloaded;
+use crate::reference::{Change, Generation, Preconditions, ReferenceCopy, ReferenceError};
+use std::sync::Arc;
+
+impl Engine {
+    /// Checks, before a change is logged, that there is memory for it. A change that is logged is not refused if memory
+    /// is short.
+    ///
+    /// # Errors
+    /// There is currently not enough memory.
+    pub fn admit_change(&self, change: Change, body_bytes: usize) -> Result<(), Overloaded> {
+        let table_bytes = self.table_bytes_max(change, &self.reference.current());
+        let bytes = parse_bytes_max(body_bytes).saturating_add(table_bytes);
+        self.reserve(Admission::Checked, bytes).map(drop)
+    }
+
+    /// [`change_reference`](Self::change_reference) for a change that is logged. The result depends on the changes
+    /// before it alone: one thread calls this, in the order of the log.
+    ///
+    /// # Errors
+    /// When the change is refused, but never as overloaded; the table stays as it was.
+    pub fn apply_change(
+        &self,
+        change: Change,
+        body: Vec<u8>,
+        preconditions: &Preconditions,
+        received_at_ms: i64,
+    ) -> Result<Arc<Generation>, ReferenceError> {
+        self.change_with(Admission::Logged, change, body, preconditions, received_at_ms)
+    }
+
+    /// Puts a copied generation in force, with its number and its times. A copy that is not newer than the generation
+    /// in force changes nothing.
+    ///
+    /// # Errors
+    /// The copy is not a table with the configured attributes.
+    pub fn restore_reference(&self, copy: &ReferenceCopy) -> Result<(), ReferenceError> {
+        let mut base = self.reference.published();
+        while let Some(restored) = self.reference.restored(base.generation(), copy)? {
+            let groups = self.group_known_users(&restored);
+            match self.reference.try_publish(&base, restored, groups) {
+                Ok(_) => break,
+                Err(newer) => base = newer,
+            }
+        }
+        self.refresh_usage();
+        Ok(())
+    }
+
+    /// A copy of the generation in force; none before the first table. O(users).
+    #[must_use]
+    pub fn copy_reference(&self) -> Option<ReferenceCopy> {
+        Generation::copy(&self.reference.current())
+    }
+}
