@@ -4,6 +4,8 @@
 //! order of the places, by one thread. So a disk that fails does so before an id is claimed, and no answer shows an
 //! event that could still be lost.
 
+pub mod journal;
+pub mod limits;
 mod topic;
 
 pub use topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
