@@ -67,13 +67,12 @@ const FLAGS_OFFSET: u64 = 9;
 /// The flag that is set while a process has the file open for writing.
 const FLAG_RECOVERY_REQUIRED: u8 = 0b10;
 
-/// Prepares a disk for its first read. All that was written to the disk is on it afterwards. After an end that was not
-/// clean, the copies in memory are dropped: a failed fsync may have left copies that the disk does not have.
+/// Prepares a disk for its first read: after an end that was not clean, copies in memory are dropped. A copy that is still
+/// to be written stays, and is on the disk before the journal is open, because the database syncs the disk by then.
 ///
 /// # Errors
 /// If the disk fails.
 pub(super) fn prepare(disk: &dyn Disk) -> io::Result<()> {
-    disk.sync_data()?;
     let mut flags = [FLAG_RECOVERY_REQUIRED];
     if disk.len()? > FLAGS_OFFSET {
         disk.read(FLAGS_OFFSET, &mut flags)?;
