@@ -37,7 +37,8 @@ pub const JOURNAL_FREE_CHECK_COMMITS: u32 = 16;
 /// What a commit writes beside twice the bytes of its entry, at most: changed pages of the trees.
 pub const JOURNAL_COMMIT_OVERHEAD_BYTES: u64 = 64 << 10;
 
-/// Bytes of the newest entries of a topic that stay in memory for its readers. Older entries are read from the disk.
+/// Bytes of the newest entries of a topic that stay in memory for its readers. Older and larger entries are
+/// read from the disk.
 pub const JOURNAL_TAIL_BYTES: usize = 4 << 20;
 
 /// Bytes of entries that a reader takes from the disk at once. A larger entry comes alone.

@@ -32,7 +32,7 @@ pub type Placed = Box<dyn FnOnce(Result<Place, NotPlaced>) + Send>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost(pub String);
 
-/// Entries in one order that all readers agree on. No entry whose place was told is ever lost.
+/// Entries in one order that all readers agree on. No entry whose place is known is ever lost.
 pub trait Log: Send {
     /// How many entries may wait for their places at once.
     fn depth(&self) -> usize;

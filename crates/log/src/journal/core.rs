@@ -10,7 +10,7 @@ use super::tail::Tail;
 use crate::limits::JOURNAL_ENTRY_BYTES_MAX;
 use crate::topic::{Entry, NotPlaced, Place};
 
-/// Called with the time that each commit took, with its fsync.
+/// Called with the time that each commit took, with its fsync. It must not append.
 pub type OnCommit = Arc<dyn Fn(Duration) + Send + Sync>;
 
 /// Whether a journal takes entries.
@@ -115,6 +115,9 @@ impl Core {
     /// If the journal has no room, or does not work any more.
     pub(super) fn append(&self, topic: Topic, bytes: &Arc<[u8]>, need: Need) -> Result<Place, NotPlaced> {
         let _one_at_a_time = lock(&self.writer);
+        if self.state() != State::Open {
+            return Err(NotPlaced::Unknown);
+        }
         if bytes.len() > JOURNAL_ENTRY_BYTES_MAX {
             return Err(NotPlaced::Full);
         }
@@ -163,7 +166,7 @@ impl Core {
         store.as_ref().ok_or(redb::Error::DatabaseClosed)?.read(topic, from)
     }
 
-    /// Marks the journal as stopped and closes it. Does nothing if it is closed already.
+    /// Marks the journal as stopped and closes it. Does nothing if it is closed already. Not for a journal that failed.
     ///
     /// # Errors
     /// If the disk fails, or has failed before.

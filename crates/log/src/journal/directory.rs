@@ -170,8 +170,13 @@ fn refuse_foreign(path: &Path) -> Result<(), JournalError> {
 
 /// Creates the directory, but not its parents: a missing parent is more likely a missing volume.
 fn create_dir(path: &Path) -> Result<(), JournalError> {
-    let created = DirBuilder::new().mode(DIR_MODE).create(path);
-    created.map_err(|error| JournalError::io("create the directory", path, error))?;
+    match DirBuilder::new().mode(DIR_MODE).create(path) {
+        // Another process was faster. The lock decides.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(JournalError::io("create the directory", path, error));
+        }
+        _ => {}
+    }
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => sync_dir(Path::new(".")),
         Some(parent) => sync_dir(parent),

@@ -48,6 +48,13 @@ pub enum JournalError {
         /// Each setting that differs: its name, its value in the journal, its value in the configuration.
         differences: Vec<Difference>,
     },
+    /// The disk failed while the journal was open, so there is no clean stop.
+    Failed {
+        /// The directory.
+        dir: PathBuf,
+        /// The error of the disk.
+        why: String,
+    },
     /// A setting of the journal itself is out of range.
     Setting(String),
     /// The operating system refused something.
@@ -82,6 +89,9 @@ impl JournalError {
         let detail = |text: String| text.replace('\n', " ");
         match error.into() {
             redb::Error::DatabaseAlreadyOpen => Self::InUse { dir },
+            redb::Error::PreviousIo => {
+                Self::io("read or write the journal in", &dir, io::Error::other("the disk failed before"))
+            }
             redb::Error::Io(source)
                 if !matches!(source.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) =>
             {
@@ -105,7 +115,7 @@ impl fmt::Display for JournalError {
             ),
             Self::Missing { dir } => write!(
                 f,
-                "{} holds no journal, and a journal must exist; check that the volume is mounted, or allow a new journal",
+                "{} holds no journal; check the path and that its volume is mounted, or allow a new journal",
                 dir.display()
             ),
             Self::InUse { dir } => write!(
@@ -130,6 +140,11 @@ impl fmt::Display for JournalError {
                 }
                 write!(f, "; use the settings of the journal, or name an empty directory")
             }
+            Self::Failed { dir, why } => write!(
+                f,
+                "the journal in {} failed ({why}), and the disk has each entry that has a place; check the disk and start again",
+                dir.display()
+            ),
             Self::Setting(text) => f.write_str(text),
             Self::Io { what, source } => write!(f, "{what}: {source}; check the disk, the path and its permissions"),
         }

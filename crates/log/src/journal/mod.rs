@@ -162,11 +162,14 @@ impl Journal {
     /// If the disk fails, or has failed before. Entries that have a place stay in the journal.
     pub fn stop(self) -> Result<(), JournalError> {
         let dir = self.directory.as_ref().map_or(Path::new("memory"), Directory::path);
+        if let State::Failed(why) = self.core.state() {
+            return Err(JournalError::Failed { dir: dir.to_owned(), why });
+        }
         self.core.stop().map_err(|error| JournalError::of_database(dir, error))
     }
 }
 
-/// The database is closed before the lock of the directory is given up, whoever still has a handle.
+/// The database is closed before the lock of the directory is released, also if there are still handles.
 impl Drop for Journal {
     fn drop(&mut self) {
         self.core.close();

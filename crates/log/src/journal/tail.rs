@@ -79,7 +79,7 @@ impl Tail {
             inner.entry_bytes += entry.bytes.len();
             inner.entries.push_back(entry);
         }
-        while inner.entry_bytes > JOURNAL_TAIL_BYTES && inner.entries.len() > 1
+        while inner.entry_bytes > JOURNAL_TAIL_BYTES
             || inner.entries.front().is_some_and(|entry| entry.place < span.first)
         {
             let removed = inner.entries.pop_front();

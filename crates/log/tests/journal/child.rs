@@ -19,7 +19,7 @@ fn bytes_of(place: u64) -> Vec<u8> {
     place.to_le_bytes().repeat(1 + place as usize % 500)
 }
 
-/// The child: appends until it is killed, and prints each place that it was told. Without the variable it does nothing.
+/// The child: appends until it is killed, and prints each place that it got. Without the variable it does nothing.
 #[test]
 fn child_appends_until_it_is_killed() {
     let Some(dir) = std::env::var_os(DIR) else { return };
@@ -30,7 +30,7 @@ fn child_appends_until_it_is_killed() {
     }
 }
 
-/// Starts the child, and returns after it was told `places`.
+/// Starts the child, and returns after it got `places` places.
 fn start(dir: &Path, places: u64) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child::child_appends_until_it_is_killed", "--nocapture"])

@@ -78,8 +78,11 @@ fn a_reader_far_behind_gets_every_entry_from_the_disk_and_then_from_memory() {
     for (n, bytes) in written.iter().enumerate() {
         assert_eq!(reader.next(Duration::ZERO), Ok(Some(entry(n as u64 + 1, bytes))));
     }
-    append(&mut log, b"new").unwrap();
-    assert_eq!(reader.next(Duration::ZERO), Ok(Some(entry(written.len() as u64 + 1, b"new"))));
+    let larger_than_the_memory = vec![1; JOURNAL_TAIL_BYTES + 1];
+    for bytes in [&b"new"[..], &larger_than_the_memory, b"newer"] {
+        let place = append(&mut log, bytes).unwrap();
+        assert_eq!(reader.next(Duration::ZERO), Ok(Some(entry(place.0, bytes))));
+    }
 }
 
 #[test]

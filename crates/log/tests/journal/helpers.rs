@@ -27,10 +27,10 @@ pub(crate) fn open(dir: &Path) -> Journal {
 
 /// The one-line error of opening `dir`.
 pub(crate) fn refusal(dir: &Path, settings: Settings) -> String {
-    one_line(Journal::open(dir, settings).err().expect("it must be refused"))
+    one_line(&Journal::open(dir, settings).err().expect("it must be refused"))
 }
 
-pub(crate) fn one_line(error: JournalError) -> String {
+pub(crate) fn one_line(error: &JournalError) -> String {
     let text = error.to_string();
     assert!(!text.contains('\n') && !text.is_empty(), "one line: {text:?}");
     text

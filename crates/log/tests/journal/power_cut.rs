@@ -1,4 +1,4 @@
-//! After a power cut the journal opens, and has every entry whose place was told.
+//! After a power cut the journal opens, and has every entry whose place was reported.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::sim_disk::SimDisk;
 
 const CUTS: u64 = 10_000;
 
-/// A journal begins anew after so many cuts, so that short and long ones are tried.
+/// A journal begins anew after this number of cuts, so that short and long ones are tried.
 const CUTS_OF_A_JOURNAL: u64 = 100;
 
 const TOPICS: [Topic; 2] = [Topic::Frames, Topic::Reference];
@@ -64,7 +64,7 @@ fn log_of(journal: &Journal, topic: Topic) -> impl Log {
     }
 }
 
-/// Opens the journal and compares it. False if the power went off before.
+/// Opens the journal and compares it. None if the disk failed before.
 fn open_and_check(disk: &SimDisk, expected: &mut [Expected; 2], must_open: bool) -> Option<Journal> {
     let journal = match disk.open(settings()) {
         Ok(journal) => journal,
@@ -108,7 +108,7 @@ fn work(journal: &Journal, expected: &mut [Expected; 2], random: &mut Random) {
     }
 }
 
-/// One journal, until its power was cut so many times. Between two cuts the process may also be killed, a sync may fail,
+/// One journal, until its power was cut that number of times. Between two cuts the process may also be killed, a sync may fail,
 /// or the journal is stopped. How many entries without a told place were there after all, and how many were not.
 fn live_through_cuts(seed: u64) -> (u64, u64) {
     let mut random = Random(seed);
@@ -138,7 +138,7 @@ fn live_through_cuts(seed: u64) -> (u64, u64) {
             disk.cut(&mut random);
             cuts += 1;
         }
-        let journal = open_and_check(&disk, &mut expected, true).unwrap();
+        let journal = open_and_check(&disk, &mut expected, true).expect("it must open");
         // A clean end would sync what the open believed.
         disk.off_after(0);
         drop(journal);

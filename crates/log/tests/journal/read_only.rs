@@ -58,7 +58,7 @@ fn a_copy_without_a_lock_file_is_read_and_gets_none() {
 #[test]
 fn a_directory_without_a_journal_is_an_error() {
     let dir = tempdir().unwrap();
-    let text = one_line(Journal::open_read_only(dir.path()).err().unwrap());
+    let text = one_line(&Journal::open_read_only(dir.path()).err().unwrap());
     assert!(text.contains("holds no journal"), "{text}");
     assert!(contents(dir.path()).is_empty());
 }
@@ -78,7 +78,7 @@ fn verify_sees_a_missing_entry() {
     transaction.commit().unwrap();
     drop(database);
     let read = Journal::open_read_only(dir.path()).unwrap();
-    assert!(one_line(read.verify().unwrap_err()).contains("is damaged"));
+    assert!(one_line(&read.verify().unwrap_err()).contains("is damaged"));
     let good: Vec<_> = read.entries(Topic::Frames).map_while(Result::ok).map(|found| found.place).collect();
     assert!(!good.contains(&Place(4)), "nothing after the gap: {good:?}");
 }

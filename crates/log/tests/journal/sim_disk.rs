@@ -31,6 +31,8 @@ struct Inner {
     /// How long the file may be.
     capacity: u64,
     free_bytes: u64,
+    /// How often the cached pages were dropped.
+    drops: u32,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,7 @@ impl SimDisk {
             syncs_left: u64::MAX,
             capacity: u64::MAX,
             free_bytes: u64::MAX / 2,
+            drops: 0,
         })))
     }
 
@@ -81,6 +84,10 @@ impl SimDisk {
         self.lock().free_bytes = bytes;
     }
 
+    pub(crate) fn drops(&self) -> u32 {
+        self.lock().drops
+    }
+
     /// The bytes that a reader sees.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         self.lock().cached.clone()
@@ -107,7 +114,7 @@ impl SimDisk {
         }
         let len = lengths[random.below(lengths.len() as u64) as usize];
         disk.resize(len as usize, 0);
-        // Of 16 sectors, so many are kept: none and all are as likely as any other share.
+        // Of 16 sectors, this number is kept: none and all are as likely as any other share.
         let kept_of_16 = random.below(17);
         for change in &unsynced {
             let Unsynced::Bytes(offset, data) = change else { continue };
@@ -224,6 +231,7 @@ impl Disk for SimDisk {
         let mut cached = inner.durable.clone();
         inner.apply(&mut cached);
         inner.cached = cached;
+        inner.drops += 1;
         Ok(())
     }
 }
