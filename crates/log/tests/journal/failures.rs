@@ -11,15 +11,15 @@ use weir_log::{Log, NotPlaced, Place};
 use crate::helpers::{Random, append, append_necessary, entries, entry, rest, settings};
 use crate::sim_disk::SimDisk;
 
-/// Lets an append fail by `fault`, and checks that the journal is closed for good.
-fn closes_for_good(fault: impl FnOnce(&SimDisk)) -> SimDisk {
+/// Lets the append of an entry of `len` bytes fail by `fault`, and checks that the journal is closed for good.
+fn closes_for_good(len: usize, fault: impl FnOnce(&SimDisk)) -> SimDisk {
     let disk = SimDisk::new();
     let journal = disk.open(settings()).unwrap();
     let mut log = journal.frames();
     append(&mut log, b"one").unwrap();
     let mut reader = log.follow(Place(0));
     fault(&disk);
-    assert_eq!(append(&mut log, &[2; 300_000]), Err(NotPlaced::Unknown));
+    assert_eq!(append(&mut log, &vec![2; len]), Err(NotPlaced::Unknown));
     let State::Failed(why) = journal.state() else { panic!("it must have failed") };
     assert!(!why.is_empty() && !why.contains('\n'), "{why}");
 
@@ -36,7 +36,7 @@ fn closes_for_good(fault: impl FnOnce(&SimDisk)) -> SimDisk {
 
 #[test]
 fn a_failed_sync_closes_the_journal_for_good() {
-    let disk = closes_for_good(|disk| disk.fail_sync_after(0));
+    let disk = closes_for_good(10, |disk| disk.fail_sync_after(0));
     // The copies in memory have the entry, the disk does not.
     let journal = disk.open(settings()).unwrap();
     assert_eq!(entries(&mut journal.frames(), Place(0)), [entry(1, b"one")]);
@@ -50,7 +50,7 @@ fn a_failed_sync_closes_the_journal_for_good() {
 
 #[test]
 fn a_disk_that_cannot_grow_closes_the_journal_for_good() {
-    let disk = closes_for_good(SimDisk::fill);
+    let disk = closes_for_good(300_000, SimDisk::fill);
     let journal = disk.open(settings()).unwrap();
     assert_eq!(entries(&mut journal.frames(), Place(0)), [entry(1, b"one")]);
 }
