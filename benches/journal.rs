@@ -1,5 +1,5 @@
-//! The journal on a real disk: commits with their fsync for entries of three sizes, then the size of the file while each
-//! append trims an entry. Takes 5 s.
+//! The journal on a real disk: commits with their fsync for entries of three sizes, then the size of the file while
+//! each append trims an entry. Takes 5 s.
 //!
 //! ```sh
 //! cargo run --release -p weir-benches --bin journal -- /var/lib/weir

@@ -14,8 +14,8 @@ pub trait Disk: StorageBackend {
     /// If the disk does not answer.
     fn free_bytes(&self) -> io::Result<u64>;
 
-    /// Makes later reads come from the disk itself, not from the operating system's copies in memory. After an fsync that
-    /// failed, such a copy may be newer than the disk, and nothing will ever write it.
+    /// Makes later reads come from the disk itself, not from the operating system's copies in memory. After an fsync
+    /// that failed, such a copy may be newer than the disk, and nothing will ever write it.
     ///
     /// # Errors
     /// If the operating system refuses.
@@ -67,8 +67,9 @@ const FLAGS_OFFSET: u64 = 9;
 /// The flag that is set while a process has the file open for writing.
 const FLAG_RECOVERY_REQUIRED: u8 = 0b10;
 
-/// Prepares a disk for its first read: after an end that was not clean, copies in memory are dropped. A copy that is still
-/// to be written stays, and is on the disk before the journal is open, because the database syncs the disk by then.
+/// Prepares a disk for its first read: after an end that was not clean, copies in memory are dropped. A copy that is
+/// still to be written stays, and is on the disk before the journal is open, because the database syncs the disk by
+/// then.
 ///
 /// # Errors
 /// If the disk fails.

@@ -130,7 +130,7 @@ impl fmt::Display for JournalError {
             ),
             Self::NewerFormat { dir, found, known } => write!(
                 f,
-                "the journal in {} has format {found}, and this version knows up to {known}; use a newer version of weir",
+                "the journal in {} has format {found}, and this version knows up to {known}; use a newer weir",
                 dir.display()
             ),
             Self::Fingerprint { dir, differences } => {
@@ -142,7 +142,7 @@ impl fmt::Display for JournalError {
             }
             Self::Failed { dir, why } => write!(
                 f,
-                "the journal in {} failed ({why}), and the disk has each entry that has a place; check the disk and start again",
+                "the journal in {} failed ({why}); entries with a place are on the disk; check it and start again",
                 dir.display()
             ),
             Self::Setting(text) => f.write_str(text),

@@ -12,8 +12,8 @@ use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
 
 /// A topic of a journal.
 ///
-/// An append returns when the entry is on the disk, or when it has no place. After an error of the disk, that append and
-/// all later ones get [`NotPlaced::Unknown`]. So the server answers that the log is not available.
+/// An append returns when the entry is on the disk, or when it has no place. After an error of the disk, that append
+/// and all later ones get [`NotPlaced::Unknown`]. So the server answers that the log is not available.
 /// [`Journal::state`](super::Journal::state) says that it will not come back.
 pub struct TopicLog {
     core: Arc<Core>,

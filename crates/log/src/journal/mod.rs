@@ -1,8 +1,8 @@
 //! The log on this machine: a directory with one database file, which holds two topics.
 //!
-//! A commit is one entry, with an fsync. What was committed survives a crash and a power cut. After an error of the disk
-//! the journal takes no more entries, because an fsync that failed cannot be repeated: the operating system may have
-//! dropped what it could not write. A restart reads what the disk has.
+//! A commit is one entry, with an fsync. What was committed survives a crash and a power cut. After an error of the
+//! disk the journal takes no more entries, because an fsync that failed cannot be repeated: the operating system may
+//! have dropped what it could not write. A restart reads what the disk has.
 //!
 //! The database is redb, in its own file format. Only `store.rs` knows its tables.
 

@@ -55,8 +55,8 @@ impl Overlay {
         Self { disk, held: Arc::default() }
     }
 
-    /// Makes the writes on the disk, in their order and with each sync between them. A power cut meanwhile leaves what it
-    /// would leave without the overlay. Later writes go to the disk at once.
+    /// Makes the writes on the disk, in their order and with each sync between them. A power cut meanwhile leaves what
+    /// it would leave without the overlay. Later writes go to the disk at once.
     ///
     /// # Errors
     /// If the disk fails.

@@ -128,8 +128,8 @@ impl Entries<'_> {
     }
 }
 
-/// Opens the database of a journal, and reads what the journal says of itself. `dir` is for error messages. Nothing on the
-/// disk changes before the writes of the overlay are released.
+/// Opens the database of a journal, and reads what the journal says of itself. `dir` is for error messages. Nothing on
+/// the disk changes before the writes of the overlay are released.
 ///
 /// # Errors
 /// If the disk fails, or has no journal, a damaged one, or one of a newer format.

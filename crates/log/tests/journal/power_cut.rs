@@ -108,8 +108,9 @@ fn work(journal: &Journal, expected: &mut [Expected; 2], random: &mut Random) {
     }
 }
 
-/// One journal, until its power was cut that number of times. Between two cuts the process may also be killed, a sync may fail,
-/// or the journal is stopped. How many entries without a told place were there after all, and how many were not.
+/// One journal, until its power was cut that number of times. Between two cuts the process may also be killed, a sync
+/// may fail, or the journal is stopped. How many entries without a told place were there after all, and how many were
+/// not.
 fn live_through_cuts(seed: u64) -> (u64, u64) {
     let mut random = Random(seed);
     let disk = SimDisk::new();
@@ -165,7 +166,10 @@ fn power_cut() {
         halves.map(|half| half.join().expect("a journal is wrong, see above")).concat()
     });
     let (kept, lost) = lived.iter().fold((0, 0), |sum, lived| (sum.0 + lived.0, sum.1 + lived.1));
-    println!("{CUTS} cuts; of the entries without a told place, {kept} were kept and {lost} were lost");
+    println!(
+        "{CUTS} cuts, seeds 0 to {}; of the entries without a told place, {kept} were kept and {lost} were lost",
+        CUTS / CUTS_OF_A_JOURNAL - 1
+    );
     assert!(kept > 100 && lost > 1_000, "the cuts must come before and after the entry is on the disk: {kept}, {lost}");
 }
 
