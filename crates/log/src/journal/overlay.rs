@@ -195,3 +195,70 @@ impl StorageBackend for Overlay {
         self.change(|held| held.write(&*self.disk, offset, data), |disk| disk.write(offset, data))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::super::disk::FileDisk;
+    use super::*;
+
+    fn disk(path: &Path) -> Arc<dyn Disk> {
+        Arc::new(FileDisk(fs::OpenOptions::new().read(true).write(true).open(path).unwrap()))
+    }
+
+    fn bytes(disk: &impl StorageBackend) -> Vec<u8> {
+        let mut bytes = vec![0; disk.len().unwrap() as usize];
+        disk.read(0, &mut bytes).unwrap();
+        bytes
+    }
+
+    /// The state of a small generator (an LCG) is the only input, so a failure comes again.
+    #[test]
+    fn an_overlay_reads_like_a_file_and_the_file_changes_with_the_release_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut state = 1_u64;
+        let mut below = |bound: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % bound
+        };
+        for round in 0..50 {
+            let mut model: Vec<u8> = (0..below(30_000)).map(|n| n as u8).collect();
+            fs::write(&path, &model).unwrap();
+            let before = model.clone();
+            let overlay = Overlay::new(disk(&path)).unwrap();
+            for change in 0..20_u8 {
+                if below(4) == 0 {
+                    let len = below(40_000);
+                    overlay.set_len(len).unwrap();
+                    model.resize(len as usize, 0);
+                } else {
+                    let (offset, len) = (below(30_000) as usize, below(9_000) as usize);
+                    overlay.write(offset as u64, &vec![change; len]).unwrap();
+                    model.resize(model.len().max(offset + len), 0);
+                    model[offset..offset + len].fill(change);
+                }
+                assert!(bytes(&overlay) == model, "round {round}, change {change}");
+                assert!(overlay.read(model.len() as u64, &mut [0]).is_err(), "there is nothing after the end");
+            }
+            assert!(fs::read(&path).unwrap() == before, "round {round}: the file changed");
+            overlay.release().unwrap();
+            assert!(fs::read(&path).unwrap() == model && bytes(&overlay) == model, "round {round}: after the release");
+            overlay.write(0, b"now").unwrap();
+            assert!(fs::read(&path).unwrap().starts_with(b"now"));
+        }
+    }
+
+    #[test]
+    fn an_overlay_holds_a_bounded_number_of_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, "").unwrap();
+        let overlay = Overlay::new(disk(&path)).unwrap();
+        let page = [1; PAGE_BYTES];
+        let held = (0..).take_while(|n| overlay.write(n * PAGE_BYTES as u64, &page).is_ok()).count();
+        assert_eq!(held, JOURNAL_OVERLAY_BYTES_MAX / PAGE_BYTES / 2, "the page and the write count");
+    }
+}
