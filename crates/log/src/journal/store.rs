@@ -263,3 +263,33 @@ fn exact<const N: usize>(
     let found = table.get(name)?.ok_or_else(|| corrupted(format!("it has no {name}")))?;
     found.value().try_into().map_err(|_| corrupted(format!("its {name} has a wrong length")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::disk::{Disk, FileDisk};
+    use super::super::overlay::Overlay;
+    use super::*;
+
+    #[test]
+    fn a_read_takes_a_bounded_number_of_bytes_and_of_entries() {
+        let disk: Arc<dyn Disk> = Arc::new(FileDisk(tempfile::tempfile().unwrap()));
+        Store::create(Overlay::released(Arc::clone(&disk)), &Meta::new(BTreeMap::new(), 0).unwrap()).unwrap();
+        let store = Store::open(Overlay::released(disk)).unwrap();
+        let append = |topic, bytes: &[u8]| {
+            store.commit(&Change { topic, trim_before: Place(0), entry: Some(bytes) }).unwrap();
+        };
+        let len = JOURNAL_READ_BYTES / 4;
+        append(Topic::Frames, &vec![0; 2 * JOURNAL_READ_BYTES]);
+        (0..6).for_each(|_| append(Topic::Frames, &vec![0; len]));
+        (0..=JOURNAL_READ_ENTRIES).for_each(|_| append(Topic::Reference, b""));
+
+        let read = |topic, from| store.read(topic, Place(from)).unwrap().len();
+        assert_eq!(read(Topic::Frames, 1), 1, "a larger entry comes alone");
+        assert_eq!(read(Topic::Frames, 2), 4);
+        assert_eq!(read(Topic::Frames, 6), 2);
+        assert_eq!(read(Topic::Reference, 1), JOURNAL_READ_ENTRIES);
+        assert_eq!(read(Topic::Reference, JOURNAL_READ_ENTRIES as u64 + 2), 0);
+    }
+}

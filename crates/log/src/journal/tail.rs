@@ -114,3 +114,26 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_newest_entries_stay_in_memory() {
+        let tail = Tail::new(Span::default());
+        let len = JOURNAL_TAIL_BYTES / 4;
+        let entry = |place: u64| Entry { place: Place(place), bytes: vec![place as u8; len].into() };
+        for place in 1..=6 {
+            let span = Span { first: Place(1), last: Place(place), bytes: place * len as u64 };
+            tail.advance(span, Some(entry(place)));
+        }
+        let found = |place| tail.find(Place(place), Duration::ZERO);
+        assert_eq!((found(1), found(2)), (Found::OnDisk, Found::OnDisk));
+        assert!((3..=6).all(|place| found(place) == Found::InMemory(entry(place))));
+        assert_eq!((found(7), found(8)), (Found::NotYet, Found::Beyond));
+
+        tail.advance(Span { first: Place(5), last: Place(6), bytes: 0 }, None);
+        assert_eq!((found(4), found(5)), (Found::Trimmed, Found::InMemory(entry(5))));
+    }
+}
