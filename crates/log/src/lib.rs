@@ -15,6 +15,7 @@
 //! - `reader`, `replay`, `apply`: frames into an engine, live and after a restart.
 //! - `reference`: changes of the reference table, in an order of their own.
 //! - `landings`, `chain`, `outcomes`: which frames count, and whether all readers agree.
+//! - [`journal`]: the log on this machine.
 //! - [`limits`]: every bound.
 
 mod applied;
@@ -23,6 +24,7 @@ mod bytes;
 mod chain;
 mod desk;
 pub mod frame;
+pub mod journal;
 mod landings;
 pub mod limits;
 mod logged;

@@ -40,6 +40,12 @@ pub trait Log: Send {
     /// Appends an entry. `placed` is called once, on any thread, perhaps before this returns.
     fn append(&mut self, bytes: Arc<[u8]>, placed: Placed);
 
+    /// Appends an entry without which the log cannot recover: a heartbeat, or recorded outcomes. A log that is full for
+    /// other entries still has room for a few of these. A log without such a reserve treats all entries alike.
+    fn append_necessary(&mut self, bytes: Arc<[u8]>, placed: Placed) {
+        self.append(bytes, placed);
+    }
+
     /// The entries after `after`, in their order, for as long as the reader lives.
     fn follow(&mut self, after: Place) -> Box<dyn Follow>;
 

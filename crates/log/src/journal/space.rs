@@ -1,0 +1,87 @@
+//! How much room a journal has: its own bound, and the free space of the disk.
+
+use super::disk::Disk;
+use super::store::cost;
+use crate::limits::{
+    JOURNAL_COMMIT_OVERHEAD_BYTES, JOURNAL_FREE_BYTES_MIN, JOURNAL_FREE_BYTES_NECESSARY_MIN, JOURNAL_FREE_CHECK_BYTES,
+    JOURNAL_FREE_CHECK_COMMITS, JOURNAL_ORDINARY_PERCENT,
+};
+
+/// How much an entry is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// The entry can be refused.
+    Ordinary,
+    /// The journal cannot go on without the entry for long: without it, nothing is trimmed.
+    Necessary,
+}
+
+impl Need {
+    /// The live bytes that the journal may have with the entry.
+    fn live_bytes_max(self, max_bytes: u64) -> u64 {
+        match self {
+            Self::Ordinary => max_bytes / 100 * JOURNAL_ORDINARY_PERCENT,
+            Self::Necessary => max_bytes,
+        }
+    }
+
+    /// The free bytes of the disk that the entry must leave.
+    fn free_bytes_min(self) -> u64 {
+        match self {
+            Self::Ordinary => JOURNAL_FREE_BYTES_MIN,
+            Self::Necessary => JOURNAL_FREE_BYTES_NECESSARY_MIN,
+        }
+    }
+}
+
+/// How much room a journal has.
+#[derive(Debug)]
+pub(super) struct Space {
+    max_bytes: u64,
+    /// The free bytes of the disk when they were last checked. None before the first check.
+    free_bytes: Option<u64>,
+    bytes_since_check: u64,
+    commits_since_check: u32,
+}
+
+impl Space {
+    pub(super) fn new(max_bytes: u64) -> Self {
+        Self { max_bytes, free_bytes: None, bytes_since_check: 0, commits_since_check: 0 }
+    }
+
+    /// The free bytes of the disk when they were last checked.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        self.free_bytes
+    }
+
+    /// Whether the journal has room for an entry of `len` bytes beside its live bytes. Checks the disk again if enough
+    /// was written since the last check, or if the last check leaves no room. A disk that does not say how much is free
+    /// has room: if it has none, the commit fails.
+    pub(super) fn has_room(&mut self, disk: &dyn Disk, live_bytes: u64, len: usize, need: Need) -> bool {
+        if live_bytes.saturating_add(cost(len)) > need.live_bytes_max(self.max_bytes) {
+            return false;
+        }
+        let needed = need.free_bytes_min() + written(len);
+        let is_stale = self.bytes_since_check + written(len) > JOURNAL_FREE_CHECK_BYTES
+            || self.commits_since_check >= JOURNAL_FREE_CHECK_COMMITS;
+        let is_scarce = |free: Option<u64>, since: u64| free.is_none_or(|free| free.saturating_sub(since) < needed);
+        if !is_stale && !is_scarce(self.free_bytes, self.bytes_since_check) {
+            return true;
+        }
+        self.free_bytes = disk.free_bytes().ok();
+        self.bytes_since_check = 0;
+        self.commits_since_check = 0;
+        self.free_bytes.is_none_or(|free| free >= needed)
+    }
+
+    /// A commit wrote an entry of `len` bytes.
+    pub(super) fn wrote(&mut self, len: usize) {
+        self.bytes_since_check += written(len);
+        self.commits_since_check += 1;
+    }
+}
+
+/// The most bytes that a commit of an entry writes. A leaf page has a power of two of bytes, so up to twice the entry.
+fn written(len: usize) -> u64 {
+    2 * len as u64 + JOURNAL_COMMIT_OVERHEAD_BYTES
+}

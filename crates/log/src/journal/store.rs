@@ -1,0 +1,295 @@
+//! The database of a journal: its tables and its transactions. The other files of the journal know nothing of redb but
+//! its storage and its errors.
+
+use std::collections::BTreeMap;
+
+use redb::{
+    Builder, Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+};
+
+use super::meta::Meta;
+use crate::limits::{
+    JOURNAL_CACHE_BYTES, JOURNAL_ENTRY_OVERHEAD_BYTES, JOURNAL_READ_BYTES, JOURNAL_READ_ENTRIES,
+    JOURNAL_TRIMMED_PER_COMMIT_MAX,
+};
+use crate::topic::{Entry, Place};
+
+/// One of the two orders that a journal holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// The frames of batches.
+    Frames,
+    /// The changes of the reference table.
+    Reference,
+}
+
+/// A place, and the value of its entry: the header, then the bytes.
+type Entries = TableDefinition<'static, u64, &'static [u8]>;
+
+const FRAMES: Entries = TableDefinition::new("frames");
+const REFERENCE: Entries = TableDefinition::new("reference");
+const META: TableDefinition<'static, &'static str, &'static [u8]> = TableDefinition::new("meta");
+const FINGERPRINT: TableDefinition<'static, &'static str, &'static str> = TableDefinition::new("fingerprint");
+
+/// The header of an entry: the cost of all entries before it, trimmed ones included. So the cost of all live entries is
+/// known from the first and the last, and a lost entry is noticed.
+const HEADER_BYTES: usize = 8;
+
+/// The places of a topic's entries, and what the entries cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first entry. If there is none, the place after `last`.
+    pub first: Place,
+    /// The last entry; 0 if there never was one.
+    pub last: Place,
+    /// The live bytes: the entries, with their keys and headers.
+    pub bytes: u64,
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Self { first: Place(1), last: Place(0), bytes: 0 }
+    }
+}
+
+/// What one commit changes in a topic.
+#[derive(Debug)]
+pub(super) struct Change<'a> {
+    pub(super) topic: Topic,
+    /// Entries before this place are removed, up to the limit of a commit. The last entry always stays: it says which
+    /// place comes next.
+    pub(super) trim_before: Place,
+    /// The new last entry.
+    pub(super) entry: Option<&'a [u8]>,
+}
+
+/// The database of a journal.
+#[derive(Debug)]
+pub(super) struct Store(Database);
+
+impl Store {
+    /// Makes a new database on an empty disk, and closes it.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub(super) fn create(disk: impl StorageBackend, meta: &Meta) -> Result<(), redb::Error> {
+        let database = Builder::new().set_cache_size(JOURNAL_CACHE_BYTES).create_with_backend(disk)?;
+        let transaction = database.begin_write()?;
+        transaction.open_table(FRAMES)?;
+        transaction.open_table(REFERENCE)?;
+        {
+            let mut table = transaction.open_table(META)?;
+            table.insert("format", meta.format.to_le_bytes().as_slice())?;
+            table.insert("secret", meta.secret.as_slice())?;
+            table.insert("created_ms", meta.created_ms.to_le_bytes().as_slice())?;
+            table.insert("stopped", [u8::from(meta.stopped)].as_slice())?;
+            let mut table = transaction.open_table(FINGERPRINT)?;
+            for (name, value) in &meta.fingerprint {
+                table.insert(name.as_str(), value.as_str())?;
+            }
+        }
+        transaction.commit()?;
+        Ok(database.close()?)
+    }
+
+    /// Opens the database. Reads the whole of it once and compares each page with its checksum, also after a clean end:
+    /// redb may panic on a damaged page that it did not check.
+    ///
+    /// # Errors
+    /// If the disk fails, or the bytes are not those of a database.
+    pub(super) fn open(disk: impl StorageBackend) -> Result<Self, redb::Error> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(JOURNAL_CACHE_BYTES).set_check_integrity_on_open(true);
+        Ok(Self(builder.create_with_backend(disk)?))
+    }
+
+    /// The version of the journal's format. Every format says it in this way.
+    ///
+    /// # Errors
+    /// If the disk fails, or this is not a journal.
+    pub(super) fn format(&self) -> Result<u32, redb::Error> {
+        let transaction = self.0.begin_read()?;
+        Ok(u32::from_le_bytes(exact(&transaction.open_table(META)?, "format")?))
+    }
+
+    /// What the journal says of itself.
+    ///
+    /// # Errors
+    /// If the disk fails, or a part is missing.
+    pub(super) fn meta(&self) -> Result<Meta, redb::Error> {
+        let transaction = self.0.begin_read()?;
+        let table = transaction.open_table(META)?;
+        let mut fingerprint = BTreeMap::new();
+        for entry in transaction.open_table(FINGERPRINT)?.iter()? {
+            let (name, value) = entry?;
+            fingerprint.insert(name.value().to_owned(), value.value().to_owned());
+        }
+        Ok(Meta {
+            format: u32::from_le_bytes(exact(&table, "format")?),
+            fingerprint,
+            secret: exact(&table, "secret")?,
+            created_ms: i64::from_le_bytes(exact(&table, "created_ms")?),
+            stopped: exact::<1>(&table, "stopped")? != [0],
+        })
+    }
+
+    /// Says whether the process that has the journal open has stopped it.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub(super) fn set_stopped(&self, stopped: bool) -> Result<(), redb::Error> {
+        let transaction = self.0.begin_write()?;
+        transaction.open_table(META)?.insert("stopped", [u8::from(stopped)].as_slice())?;
+        Ok(transaction.commit()?)
+    }
+
+    /// The places and the cost of a topic's entries.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub(super) fn span(&self, topic: Topic) -> Result<Span, redb::Error> {
+        span(&self.0.begin_read()?.open_table(topic.table())?)
+    }
+
+    /// Changes a topic. All of the change is on the disk when this returns.
+    ///
+    /// # Errors
+    /// If the disk fails. All of the change may be on the disk, or nothing of it.
+    pub(super) fn commit(&self, change: &Change<'_>) -> Result<Span, redb::Error> {
+        let mut transaction = self.0.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        let span = {
+            let mut table = transaction.open_table(change.topic.table())?;
+            let before = span(&table)?;
+            let mut last = before.last;
+            if let Some(bytes) = change.entry {
+                last = Place(last.0 + 1);
+                let start = next_start(&table)?;
+                let mut value = table.insert_reserve(last.0, HEADER_BYTES + bytes.len())?;
+                let (header, body) = value.as_mut().split_at_mut(HEADER_BYTES);
+                header.copy_from_slice(&start.to_le_bytes());
+                body.copy_from_slice(bytes);
+            }
+            let end = change.trim_before.min(last).min(Place(before.first.0 + JOURNAL_TRIMMED_PER_COMMIT_MAX as u64));
+            for place in before.first.0..end.0 {
+                table.remove(place)?;
+            }
+            span(&table)?
+        };
+        transaction.commit()?;
+        Ok(span)
+    }
+
+    /// Some of the entries from `from` on, in their order and without a gap. None if there is none.
+    ///
+    /// # Errors
+    /// If the disk fails, or what it has is not what was written.
+    pub(super) fn read(&self, topic: Topic, from: Place) -> Result<Vec<Entry>, redb::Error> {
+        let transaction: ReadTransaction = self.0.begin_read()?;
+        let table = transaction.open_table(topic.table())?;
+        let mut entries = Vec::new();
+        let mut bytes_read = 0;
+        let mut expected: Option<(u64, u64)> = None;
+        for found in table.range(from.0..)? {
+            let (place, value) = found?;
+            let (start, bytes) = split(value.value())?;
+            if expected.is_some_and(|expected| expected != (place.value(), start)) {
+                return Err(corrupted(format!("the entry before place {} is missing", place.value())));
+            }
+            bytes_read += bytes.len();
+            if bytes_read > JOURNAL_READ_BYTES && !entries.is_empty() {
+                break;
+            }
+            expected = Some((place.value() + 1, start + cost(bytes.len())));
+            entries.push(Entry { place: Place(place.value()), bytes: bytes.into() });
+            if entries.len() == JOURNAL_READ_ENTRIES {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Closes the database.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub(super) fn close(self) -> Result<(), redb::Error> {
+        Ok(self.0.close()?)
+    }
+}
+
+impl Topic {
+    fn table(self) -> Entries {
+        match self {
+            Self::Frames => FRAMES,
+            Self::Reference => REFERENCE,
+        }
+    }
+}
+
+/// What an entry counts for.
+pub(super) fn cost(len: usize) -> u64 {
+    len as u64 + JOURNAL_ENTRY_OVERHEAD_BYTES
+}
+
+fn corrupted(what: impl Into<String>) -> redb::Error {
+    redb::Error::Corrupted(what.into())
+}
+
+fn split(value: &[u8]) -> Result<(u64, &[u8]), redb::Error> {
+    let (header, bytes) = value.split_first_chunk().ok_or_else(|| corrupted("an entry has no header"))?;
+    Ok((u64::from_le_bytes(*header), bytes))
+}
+
+/// The cost of all entries up to the last one.
+fn next_start(table: &impl ReadableTable<u64, &'static [u8]>) -> Result<u64, redb::Error> {
+    let Some((_, value)) = table.last()? else { return Ok(0) };
+    let (start, bytes) = split(value.value())?;
+    Ok(start + cost(bytes.len()))
+}
+
+fn span(table: &impl ReadableTable<u64, &'static [u8]>) -> Result<Span, redb::Error> {
+    let (Some(first), Some(last)) = (table.first()?, table.last()?) else { return Ok(Span::default()) };
+    let (start, _) = split(first.1.value())?;
+    let bytes = next_start(table)?.checked_sub(start).ok_or_else(|| corrupted("the entries are out of order"))?;
+    Ok(Span { first: Place(first.0.value()), last: Place(last.0.value()), bytes })
+}
+
+/// A value of the meta table that has a fixed length.
+fn exact<const N: usize>(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    name: &str,
+) -> Result<[u8; N], redb::Error> {
+    let found = table.get(name)?.ok_or_else(|| corrupted(format!("it has no {name}")))?;
+    found.value().try_into().map_err(|_| corrupted(format!("its {name} has a wrong length")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::disk::{Disk, FileDisk};
+    use super::super::overlay::Overlay;
+    use super::*;
+
+    #[test]
+    fn a_read_takes_a_bounded_number_of_bytes_and_of_entries() {
+        let disk: Arc<dyn Disk> = Arc::new(FileDisk(tempfile::tempfile().unwrap()));
+        Store::create(Overlay::released(Arc::clone(&disk)), &Meta::new(BTreeMap::new(), 0).unwrap()).unwrap();
+        let store = Store::open(Overlay::released(disk)).unwrap();
+        let append = |topic, bytes: &[u8]| {
+            store.commit(&Change { topic, trim_before: Place(0), entry: Some(bytes) }).unwrap();
+        };
+        let len = JOURNAL_READ_BYTES / 4;
+        append(Topic::Frames, &vec![0; 2 * JOURNAL_READ_BYTES]);
+        (0..6).for_each(|_| append(Topic::Frames, &vec![0; len]));
+        (0..=JOURNAL_READ_ENTRIES).for_each(|_| append(Topic::Reference, b""));
+
+        let read = |topic, from| store.read(topic, Place(from)).unwrap().len();
+        assert_eq!(read(Topic::Frames, 1), 1, "a larger entry comes alone");
+        assert_eq!(read(Topic::Frames, 2), 4);
+        assert_eq!(read(Topic::Frames, 6), 2);
+        assert_eq!(read(Topic::Reference, 1), JOURNAL_READ_ENTRIES);
+        assert_eq!(read(Topic::Reference, JOURNAL_READ_ENTRIES as u64 + 2), 0);
+    }
+}

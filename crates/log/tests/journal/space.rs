@@ -1,0 +1,115 @@
+//! Bounds: the live bytes, and the free bytes of the disk.
+
+use weir_log::journal::State;
+use weir_log::limits::{
+    JOURNAL_BYTES, JOURNAL_FREE_BYTES_MIN, JOURNAL_FREE_BYTES_NECESSARY_MIN, JOURNAL_FREE_CHECK_BYTES,
+    JOURNAL_FREE_CHECK_COMMITS, JOURNAL_TRIMMED_PER_COMMIT_MAX,
+};
+use weir_log::{Log, NotPlaced, Place};
+
+use crate::helpers::{append, append_necessary, settings};
+use crate::sim_disk::SimDisk;
+
+const MIB: usize = 1 << 20;
+
+#[test]
+fn a_full_journal_refuses_ordinary_entries_and_recovers_by_trimming() {
+    let disk = SimDisk::new();
+    let journal = disk.open(settings()).unwrap();
+    let (mut frames, mut reference) = (journal.frames(), journal.reference());
+    let entry = vec![7; MIB];
+    append(&mut reference, &entry).unwrap();
+    let mut placed = 1;
+    while append(&mut frames, &entry).is_ok() {
+        placed += 1;
+    }
+    let max_bytes = *JOURNAL_BYTES.start();
+    assert_eq!(placed, max_bytes * 9 / 10 / (MIB as u64 + 16), "both topics count");
+    let full = journal.status();
+    let before = disk.bytes();
+    assert_eq!(append(&mut frames, &entry), Err(NotPlaced::Full));
+    assert_eq!(append(&mut reference, &entry), Err(NotPlaced::Full));
+    assert!(disk.bytes() == before, "nothing is written");
+    assert_eq!(journal.status(), full);
+    assert_eq!(append(&mut frames, &[1; 1000]), Ok(Place(placed)), "a smaller entry has room");
+
+    // Necessary entries have the rest.
+    while append_necessary(&mut frames, &entry).is_ok() {}
+    let live_bytes = journal.status().live_bytes();
+    assert!(live_bytes <= max_bytes && live_bytes + MIB as u64 > max_bytes - 16, "{live_bytes} of {max_bytes}");
+
+    // A refused entry still trims, so the next ones have room.
+    frames.trim(Place(40));
+    assert!(append(&mut frames, &entry).is_ok());
+    assert_eq!(journal.status().frames.first, Place(40));
+    assert_eq!(journal.state(), State::Open);
+}
+
+#[test]
+fn a_trim_larger_than_one_commit_makes_room_over_several_appends() {
+    let disk = SimDisk::new();
+    let journal = disk.open(settings()).unwrap();
+    let mut frames = journal.frames();
+    let entry = vec![7; 128 << 10];
+    let mut placed = 0;
+    while append(&mut frames, &entry).is_ok() {
+        placed += 1;
+    }
+    frames.trim(Place(placed));
+    let mut appends = 0;
+    while journal.status().frames.first < Place(placed) && appends < placed {
+        let _ = append(&mut frames, &entry);
+        appends += 1;
+    }
+    // The first append trims twice: to get room, and with its entry.
+    assert_eq!(appends, (placed - 1).div_ceil(JOURNAL_TRIMMED_PER_COMMIT_MAX as u64) - 1);
+}
+
+#[test]
+fn a_full_disk_refuses_entries_before_anything_is_written() {
+    let disk = SimDisk::new();
+    disk.set_free_bytes(JOURNAL_FREE_BYTES_MIN);
+    let journal = disk.open(settings()).unwrap();
+    let mut frames = journal.frames();
+    let before = disk.bytes();
+    assert_eq!(append(&mut frames, b"one"), Err(NotPlaced::Full));
+    assert!(disk.bytes() == before);
+    assert_eq!(append_necessary(&mut frames, b"one"), Ok(Place(1)));
+    disk.set_free_bytes(JOURNAL_FREE_BYTES_NECESSARY_MIN);
+    let large = vec![0; JOURNAL_FREE_CHECK_BYTES as usize / 2];
+    assert_eq!(append_necessary(&mut frames, &large), Err(NotPlaced::Full));
+    assert_eq!(journal.status().free_bytes, Some(JOURNAL_FREE_BYTES_NECESSARY_MIN));
+    // Space comes back, and the journal goes on by itself.
+    disk.set_free_bytes(1 << 40);
+    assert_eq!(append(&mut frames, b"two"), Ok(Place(2)));
+    assert_eq!(journal.state(), State::Open);
+}
+
+#[test]
+fn a_disk_that_fills_is_noticed_after_some_commits_and_after_some_bytes() {
+    for (entry, commits) in [(16, JOURNAL_FREE_CHECK_COMMITS), (MIB, JOURNAL_FREE_CHECK_BYTES as u32 / (2 << 20))] {
+        let disk = SimDisk::new();
+        let journal = disk.open(settings()).unwrap();
+        let mut frames = journal.frames();
+        append(&mut frames, b"the first entry checks").unwrap();
+        disk.set_free_bytes(0);
+        let placed = (0..1_000).take_while(|_| append(&mut frames, &vec![0; entry]).is_ok()).count();
+        assert!(placed < commits as usize, "{placed} of {entry} bytes");
+    }
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_is_checked_before_the_reserve_is_written() {
+    let disk = SimDisk::new();
+    disk.set_free_bytes(JOURNAL_FREE_BYTES_MIN + 8 * MIB as u64);
+    let journal = disk.open(settings()).unwrap();
+    let mut frames = journal.frames();
+    let placed = (0..100)
+        .take_while(|n| {
+            let is_placed = append(&mut frames, &vec![0; MIB]).is_ok();
+            disk.set_free_bytes(JOURNAL_FREE_BYTES_MIN + (8 * MIB as u64).saturating_sub((n + 1) * (2 << 20)));
+            is_placed
+        })
+        .count();
+    assert!((2..=4).contains(&placed), "{placed}");
+}
