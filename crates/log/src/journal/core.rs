@@ -118,9 +118,11 @@ impl Core {
             return Err(NotPlaced::Unknown);
         }
         if !self.has_room(bytes.len(), need) {
-            // Room comes by trimming only, and trimming comes with appends.
-            if self.tail(topic).trim_is_due() {
-                self.commit(topic, None)?;
+            // Room comes by trimming only, and trimming comes with appends. The other topic may be idle.
+            for topic in [Topic::Frames, Topic::Reference] {
+                if self.tail(topic).trim_is_due() {
+                    self.commit(topic, None)?;
+                }
             }
             if !self.has_room(bytes.len(), need) {
                 return Err(NotPlaced::Full);
