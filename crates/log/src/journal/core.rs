@@ -7,7 +7,6 @@ use super::disk::Disk;
 use super::space::{Need, Space};
 use super::store::{Change, Span, Store, Topic};
 use super::tail::Tail;
-use crate::limits::JOURNAL_ENTRY_BYTES_MAX;
 use crate::topic::{Entry, NotPlaced, Place};
 
 /// Called with the time that each commit took, with its fsync. It must not append.
@@ -118,13 +117,12 @@ impl Core {
         if self.state() != State::Open {
             return Err(NotPlaced::Unknown);
         }
-        if bytes.len() > JOURNAL_ENTRY_BYTES_MAX {
-            return Err(NotPlaced::Full);
-        }
         if !self.has_room(bytes.len(), need) {
-            // Room comes by trimming only, and trimming comes with appends.
-            if self.tail(topic).trim_is_due() {
-                self.commit(topic, None)?;
+            // Room comes by trimming only, and trimming comes with appends. The other topic may be idle.
+            for topic in [Topic::Frames, Topic::Reference] {
+                if self.tail(topic).trim_is_due() {
+                    self.commit(topic, None)?;
+                }
             }
             if !self.has_room(bytes.len(), need) {
                 return Err(NotPlaced::Full);
@@ -135,7 +133,7 @@ impl Core {
 
     fn has_room(&self, len: usize, need: Need) -> bool {
         let live_bytes = self.frames.span().bytes + self.reference.span().bytes;
-        lock(&self.space).has_room(&*self.disk, live_bytes, len, need)
+        lock(&self.space).has_room(live_bytes, len, need, || self.disk.free_bytes())
     }
 
     /// Trims a topic and appends an entry, in one commit. The last place.

@@ -1,10 +1,11 @@
 //! How much room a journal has: its own bound, and the free space of the disk.
 
-use super::disk::Disk;
+use std::io;
+
 use super::store::cost;
 use crate::limits::{
-    JOURNAL_COMMIT_OVERHEAD_BYTES, JOURNAL_FREE_BYTES_MIN, JOURNAL_FREE_BYTES_NECESSARY_MIN, JOURNAL_FREE_CHECK_BYTES,
-    JOURNAL_FREE_CHECK_COMMITS, JOURNAL_ORDINARY_PERCENT,
+    JOURNAL_COMMIT_OVERHEAD_BYTES, JOURNAL_ENTRY_BYTES_MAX, JOURNAL_FREE_BYTES_MIN, JOURNAL_FREE_BYTES_NECESSARY_MIN,
+    JOURNAL_FREE_CHECK_BYTES, JOURNAL_FREE_CHECK_COMMITS, JOURNAL_ORDINARY_PERCENT,
 };
 
 /// How much an entry is needed.
@@ -56,8 +57,17 @@ impl Space {
 
     /// Whether the journal has room for an entry of `len` bytes beside its live bytes. Checks the disk again if enough
     /// was written since the last check, or if the last check leaves no room. A disk that does not say how much is free
-    /// has room: if it has none, the commit fails.
-    pub(super) fn has_room(&mut self, disk: &dyn Disk, live_bytes: u64, len: usize, need: Need) -> bool {
+    /// has room: if it has none, the commit fails. `free_bytes` asks the disk.
+    pub(super) fn has_room(
+        &mut self,
+        live_bytes: u64,
+        len: usize,
+        need: Need,
+        free_bytes: impl FnOnce() -> io::Result<u64>,
+    ) -> bool {
+        if len > JOURNAL_ENTRY_BYTES_MAX {
+            return false;
+        }
         if live_bytes.saturating_add(cost(len)) > need.live_bytes_max(self.max_bytes) {
             return false;
         }
@@ -68,7 +78,7 @@ impl Space {
         if !is_stale && !is_scarce(self.free_bytes, self.bytes_since_check) {
             return true;
         }
-        self.free_bytes = disk.free_bytes().ok();
+        self.free_bytes = free_bytes().ok();
         self.bytes_since_check = 0;
         self.commits_since_check = 0;
         self.free_bytes.is_none_or(|free| free >= needed)
@@ -84,4 +94,25 @@ impl Space {
 /// The most bytes that a commit of an entry writes. A leaf page has a power of two of bytes, so up to twice the entry.
 fn written(len: usize) -> u64 {
     2 * len as u64 + JOURNAL_COMMIT_OVERHEAD_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_has_a_largest_size() {
+        let mut space = Space::new(1 << 44);
+        let mut has_room = |len| space.has_room(0, len, Need::Necessary, || Ok(u64::MAX / 2));
+        assert!(has_room(JOURNAL_ENTRY_BYTES_MAX));
+        assert!(!has_room(JOURNAL_ENTRY_BYTES_MAX + 1));
+    }
+
+    #[test]
+    fn a_disk_that_does_not_answer_has_room() {
+        let mut space = Space::new(1 << 44);
+        assert!(space.has_room(0, 1, Need::Ordinary, || Err(io::ErrorKind::Unsupported.into())));
+        assert_eq!(space.free_bytes(), None);
+        assert!(!space.has_room(0, 1, Need::Ordinary, || Ok(0)));
+    }
 }

@@ -46,6 +46,19 @@ fn a_full_journal_refuses_ordinary_entries_and_recovers_by_trimming() {
 }
 
 #[test]
+fn a_full_journal_trims_the_idle_topic_too() {
+    let disk = SimDisk::new();
+    let journal = disk.open(settings()).unwrap();
+    let (mut frames, mut reference) = (journal.frames(), journal.reference());
+    append(&mut reference, &[1; 8 * MIB]).unwrap();
+    append(&mut reference, b"base").unwrap();
+    while append(&mut frames, &[7; MIB]).is_ok() {}
+    reference.trim(Place(2));
+    assert!(append(&mut frames, &[7; MIB]).is_ok());
+    assert_eq!(journal.status().reference.first, Place(2));
+}
+
+#[test]
 fn a_trim_larger_than_one_commit_makes_room_over_several_appends() {
     let disk = SimDisk::new();
     let journal = disk.open(settings()).unwrap();
