@@ -28,7 +28,8 @@ const ROW_BYTES: usize = 40;
 pub enum NotLogged {
     /// There is no room for the batch. Nothing of it was taken.
     Overloaded,
-    /// The log did not answer, or it failed. Some of the batch may have been taken; sending it again tells.
+    /// The log did not answer, or it failed. Some of the batch may have been taken. When it is sent again, the
+    /// answer shows what was.
     Unavailable,
 }
 
@@ -241,7 +242,7 @@ impl Order {
         is_unsent || !is_valid_reading || !is_timely(job.received_at_ms, head.reading_ms, head.log_ms)
     }
 
-    /// The log has told the place of a frame, or why there is none.
+    /// The log has placed a frame, or has said why it has not.
     pub(crate) fn placed(
         &mut self,
         number: u64,
@@ -317,7 +318,7 @@ impl Order {
         }
     }
 
-    /// Nobody waits for this batch any more. It is answered now: refused if no row of it was in a frame.
+    /// Answers a batch now, unless it has its answer: it is refused if no row of it was in a frame.
     pub(crate) fn give_up(&mut self, ticket: u64, answers: &mut Answers) {
         let is_unsent = self.jobs.get(&ticket).is_some_and(|job| job.framed == 0);
         let reason = if is_unsent { NotLogged::Overloaded } else { NotLogged::Unavailable };

@@ -121,7 +121,7 @@ impl World {
         assert_eq!((stats.events, stats.unique_users), model.events_and_users(node.engine.now_ms()));
     }
 
-    /// Lets everything come to rest, and compares what was told with what the log says.
+    /// Lets everything come to rest, and compares the answers with the log.
     fn finish(&mut self) -> Model {
         for round in 0..400 {
             self.log.step();
