@@ -147,12 +147,19 @@ impl Order {
         } else if !self.has_room(rows.len(), now_ms) {
             answers.push(asker, Err(NotLogged::Overloaded));
         } else {
-            let (wanted, outcome) = (rows.len(), Outcome::default());
-            let (since_ms, framed, has_unplaced_part) = (now_ms, 0, false);
-            self.rows += wanted;
+            self.rows += rows.len();
             self.queue.push_back(self.last_ticket);
-            let job =
-                Job { rows, received_at_ms, reservation, asker, since_ms, framed, has_unplaced_part, wanted, outcome };
+            let job = Job {
+                wanted: rows.len(),
+                rows,
+                received_at_ms,
+                reservation,
+                asker,
+                since_ms: now_ms,
+                framed: 0,
+                has_unplaced_part: false,
+                outcome: Outcome::default(),
+            };
             self.jobs.insert(self.last_ticket, job);
         }
         self.last_ticket
@@ -177,7 +184,9 @@ impl Order {
     ) -> Option<Sealed> {
         self.refuse_late_batches(&head, answers);
         let unplaced = self.flights.values().filter(|flight| !flight.is_placed).count();
-        if unplaced >= self.depth || self.flights.len() >= UNAPPLIED_FRAMES_MAX {
+        // While the clock is far behind log time, any frame would be void.
+        let is_void = !is_timely(head.reading_ms, head.reading_ms, head.log_ms);
+        if is_void || unplaced >= self.depth || self.flights.len() >= UNAPPLIED_FRAMES_MAX {
             return None;
         }
         let has_rows = self.queue.iter().any(|ticket| !self.jobs[ticket].has_unplaced_part);
