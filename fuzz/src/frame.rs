@@ -58,8 +58,7 @@ fn compare(bytes: &[u8]) {
     }
 }
 
-/// The same frame, made from what was decoded. The bounds of a builder are narrower than those of a reader, so a frame
-/// that no builder makes is returned as it is.
+/// The bytes of the same frame, made from what was decoded.
 fn again(frame: &Frame<'_>) -> Vec<u8> {
     let mut builder = FrameBuilder::new(&frame.head, frame.recorded_from);
     let mut rows = Rows::default();
