@@ -57,5 +57,5 @@ if [ $# -eq 0 ] && [ "$package" != weir-log ]; then
     idle=$(wc -l <idle_tests)
     sed 's/^/no mutation for /' idle_tests
 fi
-echo "$caught of ${#mutations[@]} mutations caught; $idle of $(wc -l <all_tests) tests without a mutation"
+echo "$caught of ${#mutations[@]} mutations caught; $idle of $(wc -l <all_tests) tests have to catch one and do not"
 [ "$caught" -eq "${#mutations[@]}" ] && [ "$idle" -eq 0 ]

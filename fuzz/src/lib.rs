@@ -7,6 +7,7 @@
 mod compressed;
 mod entity_tags;
 mod events;
+mod frame;
 mod header;
 mod json;
 pub mod mutate;
@@ -17,6 +18,7 @@ mod timestamp;
 pub use compressed::COMPRESSED;
 pub use entity_tags::ENTITY_TAGS;
 pub use events::{EVENTS_JSON, EVENTS_NDJSON};
+pub use frame::FRAME;
 pub use header::HEADER;
 pub use query::QUERY;
 pub use reference::{MERGE_PATCH, REFERENCE};
@@ -36,8 +38,8 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 9] =
-    [EVENTS_JSON, EVENTS_NDJSON, TIMESTAMP, REFERENCE, MERGE_PATCH, QUERY, HEADER, ENTITY_TAGS, COMPRESSED];
+pub const TARGETS: [Target; 10] =
+    [EVENTS_JSON, EVENTS_NDJSON, TIMESTAMP, REFERENCE, MERGE_PATCH, QUERY, HEADER, ENTITY_TAGS, COMPRESSED, FRAME];
 
 /// The code of a target's binary. Half of the mutations are libFuzzer's own, and half change whole tokens.
 #[cfg(feature = "fuzzer")]

@@ -69,4 +69,5 @@ tests! {
     header,
     entity_tags,
     compressed,
+    frame,
 }

@@ -3,8 +3,8 @@
 use super::{SKEW_MS, START_MS, decode, events_and_users, post};
 use std::sync::Arc;
 use weir::{
-    Batch, DedupBackend, Engine, EngineConfig, Horizon, ManualClock, Outcome, Overloaded, Refusal, Reservation, Rows,
-    Secret, Verdict,
+    Batch, Change, DedupBackend, Engine, EngineConfig, Horizon, ManualClock, Outcome, Overloaded, Preconditions,
+    ReferenceCopy, ReferenceError, Refusal, Reservation, Rows, Secret, Verdict,
 };
 
 const BACKENDS: [DedupBackend; 2] = [DedupBackend::Lines, DedupBackend::Scc];
@@ -211,4 +211,57 @@ fn a_secret_decides_the_keys_and_is_not_printed() {
     assert_ne!(rows(&a), rows(&other));
     assert_eq!(format!("{:?}", secret()), "Secret(..)");
     assert_eq!(post(&other, &[("a", "u", 0)]).accepted, 1);
+}
+
+#[test]
+fn a_copied_table_is_put_in_force_with_its_number_and_takes_patches() {
+    let (first, _) = engine_with(|_| {});
+    assert!(first.copy_reference().is_none(), "generation 0 has no table");
+    let change = |engine: &Engine, change, users: &str, ts_ms| {
+        let body = format!(r#"{{"user_metadata":{users},"ts":"{}"}}"#, weir::format_ms(ts_ms));
+        engine.apply_change(change, body.into(), &Preconditions::default(), START_MS)
+    };
+    let users = r#"{"u":{"plan":"pro","region":"eu"},"v":{"plan":"free","region":"eu"}}"#;
+    change(&first, Change::Replace, r#"{"w":{"plan":"pro","region":"us"}}"#, START_MS - 1).unwrap();
+    change(&first, Change::Replace, users, START_MS).unwrap();
+    let copy = first.copy_reference().unwrap();
+    let (second, _) = engine_with(|_| {});
+    apply(&second, &mut decode(&second, &[("a", "u", 0)], START_MS), START_MS);
+    second.restore_reference(&copy).unwrap();
+    let metrics = second.metrics(300);
+    assert_eq!((metrics.generation, metrics.stats.unknown, second.reference().ts_ms()), (2, 0, Some(START_MS)));
+    assert_eq!(change(&second, Change::Replace, users, START_MS).unwrap().number(), 2, "the content is the same");
+    assert_eq!(change(&second, Change::Merge, r#"{"v":null}"#, START_MS + 1).unwrap().number(), 3);
+    assert_eq!((second.user("u"), second.user("v")), (Some(vec!["pro".to_owned(), "eu".to_owned()]), None));
+    second.restore_reference(&copy).unwrap();
+    assert_eq!(second.reference().number(), 3, "an older copy changes nothing");
+    let damaged = |damage: fn(&mut ReferenceCopy)| {
+        let mut copy = ReferenceCopy { number: 9, ..copy.clone() };
+        damage(&mut copy);
+        second.restore_reference(&copy).unwrap_err().to_string()
+    };
+    let range = "the copy of generation 9 is not valid: its number or its attribute values are out of range";
+    assert_eq!(damaged(|copy| _ = copy.groups[0].pop()), range);
+    assert_eq!(damaged(|copy| copy.groups[0][0].clear()), range);
+    assert!(damaged(|copy| copy.users[0].1 = 7).ends_with("a user has an unknown group"));
+    assert!(damaged(|copy| copy.users.push(copy.users[0])).ends_with("a user is given more than once"));
+    assert_eq!(second.reference().number(), 3);
+}
+
+/// What is in the log is made on every engine, however little memory one of them has left.
+#[test]
+fn a_logged_change_is_not_refused_for_its_memory() {
+    let (engine, _) = engine_with(|config| {
+        (config.partitions, config.max_batch_events, config.retention_secs) = (1, 1, 10);
+        config.max_memory_bytes = Some(8 << 20);
+    });
+    let user = |n: usize| format!(r#""u{n}":{{"plan":"pro","region":"eu"}}"#);
+    let users: Vec<_> = (0..10_000).map(user).collect();
+    let body = format!(r#"{{"user_metadata":{{{}}},"ts":"{}"}}"#, users.join(","), weir::format_ms(START_MS));
+    let (body, conditions) = (body.into_bytes(), Preconditions::default());
+    assert_eq!(engine.admit_change(Change::Replace, body.len()), Err(Overloaded));
+    let refused = engine.change_reference(Change::Replace, body.clone(), &conditions, START_MS).unwrap_err();
+    assert_eq!(refused, ReferenceError::Overloaded);
+    assert_eq!(engine.apply_change(Change::Replace, body, &conditions, START_MS).unwrap().users(), 10_000);
+    assert_eq!(engine.memory().reserved_bytes, 0);
 }

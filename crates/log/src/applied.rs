@@ -1,4 +1,4 @@
-//! What the application of a frame tells the others: who is answered, and what later frames record.
+//! The result of the application of a frame: which batches are answered, and what later frames record.
 
 use crate::frame::Judgement;
 use crate::topic::Place;
@@ -19,7 +19,7 @@ pub(crate) struct Applied {
     pub(crate) recorded: Vec<(Place, Judgement)>,
 }
 
-/// Where the applier is, as later frames tell it.
+/// Where the applier is. Later frames name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tip {
     pub(crate) applied: Place,

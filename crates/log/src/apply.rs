@@ -54,7 +54,7 @@ impl Applier {
     }
 
     pub(crate) fn tip(&self) -> Tip {
-        // A chain value that is not known yet is not told: place 0 is never checked.
+        // Place 0 stands for a chain value that is not known yet: it is never checked.
         let chain = self.chain.value();
         let applied = if chain.is_some() { self.applied } else { Place(0) };
         Tip { applied, chain: chain.unwrap_or(0), log_ms: self.log_ms }

@@ -144,7 +144,7 @@ impl Desk {
         frame.map(|frame| Work { frame, trim_before: state.trim_before })
     }
 
-    /// The log has told the place of a frame, or why it has none.
+    /// The log has placed a frame, or has said why it has not.
     pub(crate) fn placed(&self, number: u64, result: Result<Place, NotPlaced>) {
         self.update(|state, answers| state.order.placed(number, result, &mut state.outcomes, answers));
     }
@@ -154,7 +154,7 @@ impl Desk {
         if node == self.node { self.lock().order.take_reservation(ticket, rows) } else { weir::Reservation::default() }
     }
 
-    /// A frame was applied; `is_judged` tells whether it had no recorded judgement. Its batches get their answers.
+    /// A frame was applied; `is_judged` means that it had no recorded judgement. Its batches get their answers.
     /// Returns the log time from which on a replay would judge rows.
     ///
     /// # Errors
@@ -178,7 +178,7 @@ impl Desk {
         })
     }
 
-    /// Frames before `before` are not needed any more; `has_rows_in_reach` tells whether some later ones have rows that
+    /// Frames before `before` are not needed any more. `has_rows_in_reach` means that some later ones have rows, which
     /// will not be needed at a later log time.
     pub(crate) fn set_needed(&self, before: Place, has_rows_in_reach: bool) {
         let mut state = self.lock();

@@ -147,7 +147,7 @@ impl<'a> Frame<'a> {
         };
         let recorded_from = Place(reader.u64()?);
         let (recorded, parts) = (reader.u16()?, reader.u16()?);
-        // A part has at least so many bytes, so the number of parts allocates no more than a few times the frame.
+        // So the numbers of parts and judgements allocate no more than a few times the frame.
         let is_plausible = reader.rest().len() >= usize::from(recorded) + usize::from(parts) * BATCH_BYTES_MIN;
         if !is_plausible || recorded_from.0.checked_add(u64::from(recorded)).is_none() {
             return None;

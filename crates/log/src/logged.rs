@@ -2,9 +2,9 @@
 
 use crate::desk::{Desk, Progress};
 use crate::limits::STOP_MS_MAX;
-use crate::order::Submission;
+use crate::order::{NotLogged, Submission};
 use crate::reader::Reader;
-use crate::reference::{ChangeSubmission, Changes, Next, ReferenceReader};
+use crate::reference::{ChangeSubmission, Changes, Next, NotChanged, ReferenceReader};
 use crate::topic::{Follow, Log, Lost, Place};
 use std::io;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub struct Logged {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(u64);
 
-/// Time since some moment. Nobody can set it.
+/// Time since some moment. It cannot be set.
 struct Uptime(Instant);
 
 impl Clock for Uptime {
@@ -43,8 +43,8 @@ impl Logged {
     /// Starts the threads. They first replay what the logs have of earlier processes; see [`progress`](Self::progress).
     /// One log has the batches, the other one the changes of the reference table.
     ///
-    /// The engine has nothing of the logs yet, and its maintenance has not started. From now on, events and changes reach it only by
-    /// [`submit`](Self::submit) and [`change_reference`](Self::change_reference).
+    /// The engine has nothing of the logs yet, and its maintenance has not started. From now on, events and changes
+    /// reach it only by [`submit`](Self::submit) and [`change_reference`](Self::change_reference).
     ///
     /// # Errors
     /// If the system cannot create a thread.
@@ -174,6 +174,10 @@ fn try_change(desk: &Desk, changes: &Changes, reader: &mut ReferenceReader) -> R
             return Ok(());
         }
         match changes.next(PATIENCE) {
+            Next::Change(submission) if desk.has_failed() => {
+                (submission.asker)(Err(NotChanged::NotLogged(NotLogged::Overloaded)));
+                return Ok(());
+            }
             Next::Change(submission) => reader.append(submission),
             Next::Idle => {
                 reader.append_base();

@@ -28,7 +28,8 @@ const ROW_BYTES: usize = 40;
 pub enum NotLogged {
     /// There is no room for the batch. Nothing of it was taken.
     Overloaded,
-    /// The log did not answer, or it failed. Some of the batch may have been taken; sending it again tells.
+    /// The log did not answer, or it failed. Some of the batch may have been taken. When it is sent again, the
+    /// answer shows what was.
     Unavailable,
 }
 
@@ -146,12 +147,19 @@ impl Order {
         } else if !self.has_room(rows.len(), now_ms) {
             answers.push(asker, Err(NotLogged::Overloaded));
         } else {
-            let (wanted, outcome) = (rows.len(), Outcome::default());
-            let (since_ms, framed, has_unplaced_part) = (now_ms, 0, false);
-            self.rows += wanted;
+            self.rows += rows.len();
             self.queue.push_back(self.last_ticket);
-            let job =
-                Job { rows, received_at_ms, reservation, asker, since_ms, framed, has_unplaced_part, wanted, outcome };
+            let job = Job {
+                wanted: rows.len(),
+                rows,
+                received_at_ms,
+                reservation,
+                asker,
+                since_ms: now_ms,
+                framed: 0,
+                has_unplaced_part: false,
+                outcome: Outcome::default(),
+            };
             self.jobs.insert(self.last_ticket, job);
         }
         self.last_ticket
@@ -176,7 +184,9 @@ impl Order {
     ) -> Option<Sealed> {
         self.refuse_late_batches(&head, answers);
         let unplaced = self.flights.values().filter(|flight| !flight.is_placed).count();
-        if unplaced >= self.depth || self.flights.len() >= UNAPPLIED_FRAMES_MAX {
+        // While the clock is far behind log time, any frame would be void.
+        let is_void = !is_timely(head.reading_ms, head.reading_ms, head.log_ms);
+        if is_void || unplaced >= self.depth || self.flights.len() >= UNAPPLIED_FRAMES_MAX {
             return None;
         }
         let has_rows = self.queue.iter().any(|ticket| !self.jobs[ticket].has_unplaced_part);
@@ -241,7 +251,7 @@ impl Order {
         is_unsent || !is_valid_reading || !is_timely(job.received_at_ms, head.reading_ms, head.log_ms)
     }
 
-    /// The log has told the place of a frame, or why there is none.
+    /// The log has placed a frame, or has said why it has not.
     pub(crate) fn placed(
         &mut self,
         number: u64,
@@ -317,7 +327,7 @@ impl Order {
         }
     }
 
-    /// Nobody waits for this batch any more. It is answered now: refused if no row of it was in a frame.
+    /// Answers a batch now, unless it has its answer: it is refused if no row of it was in a frame.
     pub(crate) fn give_up(&mut self, ticket: u64, answers: &mut Answers) {
         let is_unsent = self.jobs.get(&ticket).is_some_and(|job| job.framed == 0);
         let reason = if is_unsent { NotLogged::Overloaded } else { NotLogged::Unavailable };

@@ -233,6 +233,10 @@ fn a_batch_that_no_reader_would_count_is_refused() {
     let late = table.submit_at(3..4, NOW_MS + 5_000 - 60_001);
     assert!(table.frame().is_none());
     assert_eq!(table.answers(), [(late, Err(NotLogged::Overloaded))], "the clock is behind log time");
+    table.desk.close();
+    assert!(table.frame().is_none(), "a frame that records outcomes would be void, too");
+    table.clock.advance(1);
+    assert!(table.frame().is_some());
 }
 
 /// What a node with another clock has logged.

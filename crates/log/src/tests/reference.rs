@@ -240,3 +240,20 @@ fn a_reader_stops_at_a_gap_and_at_foreign_bytes() {
     let why = "place 1 of the reference log has no entry of it: the checksum is wrong";
     assert_eq!(stopped(vec![foreign]).as_deref(), Some(why));
 }
+
+/// The change was refused at its first landing. The base that precedes its second landing stands for the first one.
+#[test]
+fn a_copy_of_a_change_that_lands_after_a_base_does_nothing() {
+    let log = SimLog::new(1, 1, Faults::default());
+    let mut changer = Changer::start(1, &log);
+    changer.append(Change::Merge, 1, 1, 5, Some(1));
+    changer.read();
+    assert!(changer.told().pop().unwrap().is_err(), "there is no generation 1 yet");
+    changer.append(Change::Replace, 2, 1, 0, None);
+    changer.idle();
+    assert_eq!(log.trimmed(), 2);
+    log.clone().append(Arc::clone(&log.entries()[0]), Box::new(|_| {}));
+    changer.read();
+    let restarted = Changer::start(2, &log);
+    assert_eq!([&changer, &restarted].map(|changer| changer.engine.reference().number()), [1, 1]);
+}

@@ -8,7 +8,7 @@ use crate::order::NotLogged;
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use weir::{DedupBackend, EngineConfig, ManualClock, Outcome, Refusal};
+use weir::{DedupBackend, Engine, EngineConfig, ManualClock, Metrics, Outcome, Point, Query, Refusal};
 
 const START_MS: i64 = 1_760_000_000_123;
 
@@ -121,7 +121,18 @@ impl World {
         assert_eq!((stats.events, stats.unique_users), model.events_and_users(node.engine.now_ms()));
     }
 
-    /// Lets everything come to rest, and compares what was told with what the log says.
+    /// At one moment all processes give the same answers, and so does one that starts now.
+    fn check_replicas(&mut self) {
+        let now_ms = self.nodes.iter().map(|node| node.engine.now_ms()).max().unwrap();
+        self.clocks.iter().for_each(|clock| clock.set(now_ms));
+        let fresh = self.start(0);
+        let expected = all_answers(&fresh.engine);
+        for node in &self.nodes {
+            assert_eq!(all_answers(&node.engine), expected);
+        }
+    }
+
+    /// Lets everything come to rest, and compares the answers with the log.
     fn finish(&mut self) -> Model {
         for round in 0..400 {
             self.log.step();
@@ -132,6 +143,7 @@ impl World {
             }
         }
         (0..self.nodes.len()).for_each(|node| self.check(node));
+        self.check_replicas();
         let model = Model::of(&self.log.entries(), &self.config);
         let told = self.told.lock().unwrap();
         let mut answers = HashMap::new();
@@ -148,6 +160,13 @@ impl World {
         drop(told);
         model
     }
+}
+
+/// The answers to every window, and the events of each second.
+fn all_answers(engine: &Engine) -> (Vec<Metrics>, Vec<Point>) {
+    let retention_secs = engine.config().retention_secs;
+    let series = engine.series(&Query::window(retention_secs), 1).unwrap();
+    ((1..=retention_secs).map(|window_secs| engine.metrics(window_secs)).collect(), series.points().collect())
 }
 
 fn check_answer(told: &Told, in_log: Option<&Outcome>) {

@@ -128,7 +128,7 @@ fn changes_are_judged_in_the_log_and_survive_with_their_numbers() {
     assert_eq!(restored.user("u1"), Some(vec!["p1".to_owned(), "eu".to_owned()]));
 }
 
-/// A log that does not answer before it is told to.
+/// A log that does not answer before it is freed.
 #[derive(Clone, Default)]
 struct Stuck(Arc<(Mutex<bool>, Condvar)>);
 

@@ -1,0 +1,27 @@
+//! The part of the log that its threads share, as it is shipped, compiled against shuttle.
+//!
+//! The modules below are the log's own files, included by path. Only `crate::sync` differs: it uses shuttle's types.
+#![allow(dead_code, unreachable_pub, unused_imports, missing_docs, reason = "the scenarios use a part of the log")]
+
+#[path = "../../../crates/log/src/applied.rs"]
+pub mod applied;
+#[path = "../../../crates/log/src/bytes.rs"]
+mod bytes;
+#[path = "../../../crates/log/src/desk.rs"]
+mod desk;
+#[path = "../../../crates/log/src/frame.rs"]
+pub mod frame;
+#[path = "../../../crates/log/src/landings.rs"]
+mod landings;
+#[path = "../../../crates/log/src/limits.rs"]
+pub mod limits;
+#[path = "../../../crates/log/src/order.rs"]
+mod order;
+#[path = "../../../crates/log/src/outcomes.rs"]
+mod outcomes;
+pub mod scenario;
+mod sync;
+#[path = "../../../crates/log/src/topic.rs"]
+pub mod topic;
+
+pub use order::{Answer, NotLogged};
