@@ -7,7 +7,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use weir::ConfigError;
-use weir_server::{Reloader, Server, Settings};
+use weir_server::{ClockBehind, JournalDifference as Difference, JournalError, Reloader, Server, Settings};
 
 /// The validated settings of `weir serve`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(crate) async fn serve_with_ready(
     let (mut signals, reloads) = (ShutdownSignals::new()?, ReloadSignal::new()?);
     let ServeSettings { listen, server, .. } = settings;
     // No client connects before the files are read and the tables are made.
-    let server = Server::new(server).map_err(name_the_option)?;
+    let server = Server::new(server).map_err(name_the_options)?;
     let listener = TcpListener::bind(&listen).await;
     let listener =
         listener.map_err(|error| format!("cannot listen on {listen}: {error}; set another --listen ADDR:PORT"))?;
@@ -55,11 +55,35 @@ pub(crate) async fn serve_with_ready(
     Ok(server.serve(listener, shutdown).await?)
 }
 
-/// In an error of the engine's settings, replaces the name of the field by the name of the option.
-fn name_the_option(error: Box<dyn Error>) -> Box<dyn Error> {
-    match error.downcast_ref::<ConfigError>() {
-        Some(error) => error.display_as(&option_name(error.field())).into(),
-        None => error,
+/// Names the options that an error is about, and the command that helps. The server knows neither.
+fn name_the_options(error: Box<dyn Error>) -> Box<dyn Error> {
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
+        return error.display_as(&option_name(error.field())).into();
+    }
+    if let Some(behind) = error.downcast_ref::<ClockBehind>() {
+        return format!("{behind}, or start with --journal-clock-override").into();
+    }
+    match error.downcast_ref::<JournalError>() {
+        Some(JournalError::Missing { dir }) => format!(
+            "{} holds no journal; check the path and that its volume is mounted, or create a journal by a start without \
+             --journal-must-exist",
+            dir.display()
+        )
+        .into(),
+        Some(JournalError::Fingerprint { dir, differences }) => {
+            let dir = dir.display();
+            let named = differences.iter().map(|difference| {
+                Difference { name: option_name(&difference.name), ..difference.clone() }.to_string()
+            });
+            let named: Vec<_> = named.collect();
+            format!(
+                "the journal in {dir} has other settings: {}; use its settings, or change them with: weir journal \
+                 migrate {dir}",
+                named.join(", ")
+            )
+            .into()
+        }
+        _ => error,
     }
 }
 

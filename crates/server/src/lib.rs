@@ -9,8 +9,10 @@
 
 mod client;
 mod edge;
+mod histogram;
 mod http;
 pub mod limits;
+mod log;
 mod min_rate;
 mod process;
 mod serve;
@@ -23,7 +25,9 @@ pub use http::parsers as internals;
 
 pub use edge::{Endpoint, Tls, TlsError, serve as serve_app};
 pub use http::{Allowed, AllowedHost, AllowedHosts, App, CorsOrigins, HttpConfig, Origin};
+pub use log::ClockBehind;
 pub use min_rate::Timeouts;
 pub use serve::{Reloader, Server};
-pub use settings::{Settings, TlsFiles};
+pub use settings::{JournalSettings, Settings, TlsFiles};
 pub use tokens::{TokenSources, Tokens};
+pub use weir_log::journal::{Difference as JournalDifference, JournalError};

@@ -53,7 +53,8 @@ impl From<TcpListener> for Endpoint {
 /// in flight, and returns, at the latest after [`limits::DRAIN_TIMEOUT`].
 ///
 /// # Errors
-/// When the listener has no local address. An error of one connection ends only that connection.
+/// When the listener has no local address, or when the log of the app cannot be replayed. An error of one connection
+/// ends only that connection.
 pub async fn serve(app: Arc<App>, endpoint: impl Into<Endpoint>, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let Endpoint { listener, tls } = endpoint.into();
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -64,7 +65,7 @@ pub async fn serve(app: Arc<App>, endpoint: impl Into<Endpoint>, shutdown: impl 
     tokio::select! {
         () = shutdown => {}
         never = accept(&listener, tls, Arc::clone(&app), router, &connections) => match never {},
-        never = http::monitor(Arc::clone(&app)) => match never {},
+        error = http::monitor(Arc::clone(&app)) => return Err(error),
     }
     app.start_draining();
     drop(listener);
