@@ -100,3 +100,29 @@ async fn reload_on(mut reloads: ReloadSignal, reloader: Reloader) {
         reloader.reload();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_journal_names_the_option_that_helps() {
+        let dir = || std::path::PathBuf::from("d");
+        let value = |value: &str| Some(value.to_owned());
+        let difference =
+            Difference { name: "retention_secs".to_owned(), journal: value("1800"), configured: value("60") };
+        let errors: [(Box<dyn Error>, &str); 3] = [
+            (ClockBehind { dir: dir(), behind_secs: 61 }.into(), "or start with --journal-clock-override"),
+            (JournalError::Missing { dir: dir() }.into(), "a start without --journal-must-exist"),
+            (
+                JournalError::Fingerprint { dir: dir(), differences: vec![difference] }.into(),
+                "retention is 1800 in the journal and 60 now; use its settings, or change them with: weir journal \
+                 migrate d",
+            ),
+        ];
+        for (error, named) in errors {
+            let line = name_the_options(error).to_string();
+            assert!(line.contains(named) && !line.contains('\n'), "{line}");
+        }
+    }
+}

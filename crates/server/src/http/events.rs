@@ -315,7 +315,7 @@ mod tests {
             release
         };
         let holders = (0..permits).map(hold).collect();
-        let running = tokio::task::spawn_blocking(move || started.iter().take(permits).count());
+        let running = spawn_blocking(move || started.iter().take(permits).count());
         assert_eq!(running.await.unwrap(), permits);
         (app, clock, holders)
     }

@@ -47,7 +47,7 @@ pub(crate) enum LogState {
     Ready,
     /// The log cannot be written or read any more.
     Failed(String),
-    /// The wall clock has jumped by so many milliseconds.
+    /// The wall clock has jumped by this number of milliseconds.
     ClockJumped(i64),
     /// The server is stopping.
     Stopped,

@@ -94,3 +94,69 @@ fn report(dir: &Path, journal: &Journal, age_ms: Option<i64>) {
     let (live_bytes, age_secs) = (status.live_bytes(), age_ms.map(|age_ms| age_ms / 1_000));
     tracing::info!(live_bytes, age_secs, was_stopped, "opened the journal in {dir}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::testing::{held_log, wait_until_ready};
+    use std::sync::mpsc::channel;
+    use weir::{Format, Horizon, SystemClock, format_ms};
+    use weir_log::Submission;
+
+    fn settings(dir: &Path) -> JournalSettings {
+        let max_bytes = limits::JOURNAL_BYTES_DEFAULT;
+        JournalSettings { dir: dir.to_owned(), max_bytes, must_exist: false, ignore_clock: false }
+    }
+
+    /// A journal whose newest entry is an event of this time.
+    async fn journal_with_an_event_at(dir: &Path, now_ms: i64) {
+        let (engine, log, handles) = held_log(dir, now_ms);
+        handles.reads.open();
+        handles.appends.open();
+        wait_until_ready(&log);
+        let ts = format_ms(now_ms);
+        let body = format!(r#"{{"event_id":"a","user_id":"u","type":"click","ts":"{ts}"}}"#);
+        let mut batch = engine.decode(body.into_bytes(), Format::Json).unwrap();
+        let (rows, reservation) = engine.prepare(&mut batch, now_ms).unwrap();
+        let (asker, answer) = channel();
+        let asker = Box::new(move |told| asker.send(told).unwrap());
+        log.submit(Submission { rows, reservation, received_at_ms: now_ms, asker }).unwrap();
+        assert_eq!(answer.recv().unwrap().unwrap().refused(), []);
+        log.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_clock_behind_the_journal_is_refused_unless_it_is_ignored() {
+        let dir = tempfile::tempdir().unwrap();
+        let ahead_ms = SystemClock.now_ms() + 3_600_000;
+        journal_with_an_event_at(dir.path(), ahead_ms).await;
+        for _ in 0..2 {
+            let error = open(EngineConfig::default(), &settings(dir.path())).err().unwrap();
+            let behind = error.downcast_ref::<ClockBehind>().unwrap();
+            assert!((1..=3_600).contains(&behind.behind_secs), "{behind}");
+        }
+        let settings = JournalSettings { ignore_clock: true, ..settings(dir.path()) };
+        let (engine, log) = open(EngineConfig::default(), &settings).unwrap();
+        wait_until_ready(&log);
+        assert!(engine.now_ms() >= ahead_ms, "the server uses the time of the journal");
+        assert_eq!(engine.metrics(300).stats.events, 1);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_a_little_behind_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        journal_with_an_event_at(dir.path(), SystemClock.now_ms() + limits::CLOCK_JUMP_MS_MAX).await;
+        let (_, log) = open(EngineConfig::default(), &settings(dir.path())).unwrap();
+        wait_until_ready(&log);
+    }
+
+    #[test]
+    fn an_unbounded_horizon_is_refused_before_a_journal_is_created() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = EngineConfig::default();
+        config.dedup_horizon = Some(Horizon::Unbounded);
+        let error = open(config, &settings(&dir.path().join("journal"))).err().unwrap().to_string();
+        assert!(error.contains("a journal needs a dedup horizon that ends"), "{error}");
+        assert!(!dir.path().join("journal").exists());
+    }
+}

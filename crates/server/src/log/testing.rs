@@ -3,11 +3,11 @@
 use crate::log::durations::LogDurations;
 use crate::log::event_log::EventLog;
 use crate::log::steady_clock::SteadyClock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
-use weir::{Clock, Engine, EngineConfig, ManualClock, Secret};
+use weir::{Engine, EngineConfig, ManualClock, Secret};
 use weir_log::fingerprint::fingerprint;
 use weir_log::journal::{Journal, Settings};
 use weir_log::limits::JOURNAL_BYTES;
@@ -15,7 +15,7 @@ use weir_log::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
 
 /// A door that threads wait at while it is closed.
 #[derive(Clone, Default)]
-pub(crate) struct Door(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Door(Arc<(Mutex<bool>, Condvar)>, Arc<AtomicUsize>);
 
 impl Door {
     pub(crate) fn open(&self) {
@@ -27,8 +27,17 @@ impl Door {
         *self.0.0.lock().unwrap() = false;
     }
 
+    /// Waits until a thread is at the closed door.
+    pub(crate) fn wait_for_thread(&self) {
+        while self.1.load(Ordering::Relaxed) == 0 {
+            thread::yield_now();
+        }
+    }
+
     fn pass(&self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
         drop(self.0.1.wait_while(self.0.0.lock().unwrap(), |is_open| !*is_open).unwrap());
+        self.1.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

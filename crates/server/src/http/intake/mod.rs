@@ -154,3 +154,6 @@ pub(super) async fn change_reference(
         Ok(Err(_)) | Err(_) => Err(Problem::LogUnavailable),
     }
 }
+
+#[cfg(test)]
+mod tests;
