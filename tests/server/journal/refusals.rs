@@ -91,10 +91,10 @@ fn a_damaged_journal_is_refused() {
     stop(running);
     let file = scratch.path("journal/journal.redb");
     let mut bytes = fs::read(&file).unwrap();
-    // A page of entries: a place with many different bytes.
-    let is_dense = |page: &[u8]| page.iter().filter(|byte| **byte == 0).count() < page.len() / 16;
-    let page = bytes.chunks(4_096).position(is_dense).unwrap();
-    bytes[page * 4_096 + 2_000] ^= 1;
+    // The pages of entries have few zeros. One of them may be of an older state, so all of them are changed.
+    let is_dense = |page: &&mut [u8]| page.iter().filter(|byte| **byte == 0).count() < page.len() / 16;
+    let changed = bytes.chunks_mut(4_096).filter(is_dense).map(|page| page[2_000] ^= 1).count();
+    assert!(changed > 0);
     fs::write(&file, &bytes).unwrap();
     let line = refusal(&dir, &[]);
     assert!(line.starts_with(&format!("the journal in {dir} is damaged (")), "{line}");
