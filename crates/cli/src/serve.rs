@@ -41,11 +41,14 @@ pub(crate) async fn serve_with_ready(
 ) -> Result<(), Box<dyn Error>> {
     let (mut signals, reloads) = (ShutdownSignals::new()?, ReloadSignal::new()?);
     let ServeSettings { listen, server, .. } = settings;
-    // No client connects before the files are read and the tables are made.
-    let server = Server::new(server).map_err(name_the_options)?;
     let listener = TcpListener::bind(&listen).await;
     let listener =
         listener.map_err(|error| format!("cannot listen on {listen}: {error}; set another --listen ADDR:PORT"))?;
+    let server = tokio::select! {
+        server = Server::start(server, &listener) => server.map_err(name_the_options)?,
+        // The journal is opened, and nothing of it has changed.
+        _ = signals.next() => return Ok(()),
+    };
     tokio::spawn(reload_on(reloads, server.reloader()));
     let shutdown = async move {
         signals.next().await;
@@ -56,7 +59,7 @@ pub(crate) async fn serve_with_ready(
 }
 
 /// Names the options that an error is about, and the command that helps. The server knows neither.
-fn name_the_options(error: Box<dyn Error>) -> Box<dyn Error> {
+fn name_the_options(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error> {
     if let Some(error) = error.downcast_ref::<ConfigError>() {
         return error.display_as(&option_name(error.field())).into();
     }
@@ -111,7 +114,7 @@ mod tests {
         let value = |value: &str| Some(value.to_owned());
         let difference =
             Difference { name: "retention_secs".to_owned(), journal: value("1800"), configured: value("60") };
-        let errors: [(Box<dyn Error>, &str); 3] = [
+        let errors: [(Box<dyn Error + Send + Sync>, &str); 3] = [
             (ClockBehind { dir: dir(), behind_secs: 61 }.into(), "or start with --journal-clock-override"),
             (JournalError::Missing { dir: dir() }.into(), "a start without --journal-must-exist"),
             (

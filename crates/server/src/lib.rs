@@ -14,6 +14,7 @@ mod http;
 pub mod limits;
 mod log;
 mod min_rate;
+mod opening;
 mod process;
 mod serve;
 mod settings;

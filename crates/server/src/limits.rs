@@ -212,6 +212,10 @@ pub const LOG_ANSWER_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// per second.
 pub const LOG_CHANGE_BYTES_PER_SEC: usize = 4 << 20;
 
+/// How long the opening of a journal may take before the server answers that it is not ready. A start that is refused
+/// is usually refused sooner.
+pub const QUIET_OPENING_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How long the log may take to record the last outcomes at the end of the process.
 pub const LOG_STOP_TIMEOUT: Duration = Duration::from_millis(2_500);
 

@@ -3,6 +3,7 @@
 use crate::edge::{self, Endpoint, Tls};
 use crate::http::App;
 use crate::log;
+use crate::opening::answer_until;
 use crate::settings::Settings;
 use crate::tokens::{TokenSources, Tokens};
 use std::error::Error;
@@ -10,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
 use weir::{Engine, Maintenance, SystemClock};
 use weir_api::Role;
 
@@ -31,18 +33,25 @@ pub struct Reloader {
 
 impl Server {
     /// Makes the engine, starts its maintenance threads, and reads the files that the settings name. Opens the journal if
-    /// there is one, and starts to replay it.
+    /// there is one, and starts to replay it. If that takes long, requests that come to `listener` meanwhile get the
+    /// answer that the server is not ready.
     ///
     /// # Errors
     /// One line that says which setting is out of range, which file is unusable, or which thread cannot start.
-    pub fn new(settings: Settings) -> Result<Self, Box<dyn Error>> {
+    pub async fn start(settings: Settings, listener: &TcpListener) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let Settings { engine, http, tls, tokens: sources, journal } = settings;
         let tls = tls.map(|files| Tls::from_files(files.certificates, files.key)).transpose()?.map(Arc::new);
         let tokens = sources.read()?;
         raise_nofile_limit(http.max_connections);
         let (engine, log) = match journal {
             None => (Arc::new(Engine::new(engine, SystemClock)?), None),
-            Some(journal) => log::open(engine, &journal).map(|(engine, log)| (engine, Some(log)))?,
+            Some(journal) => {
+                let (config, http, tokens) = (engine.clone(), http.clone(), tokens.clone());
+                let placeholder = || App::opening(config, http, tokens);
+                let opening = spawn_blocking(move || log::open(engine, &journal));
+                let (engine, log) = answer_until(opening, listener, tls.clone(), placeholder).await???;
+                (engine, Some(log))
+            }
         };
         let maintenance = Maintenance::start(&engine)?;
         let app = Arc::new(App::with_log(engine, http, log));

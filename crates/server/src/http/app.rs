@@ -15,7 +15,7 @@ use crate::log::EventLog;
 use crate::tokens::{ActiveTokens, Tokens};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
-use weir::Engine;
+use weir::{ConfigError, Engine, EngineConfig, SystemClock};
 
 /// The HTTP API of one engine: the shared state of all its handlers. [`serve_app`](crate::serve_app) serves it.
 pub struct App {
@@ -53,6 +53,16 @@ impl App {
     #[must_use]
     pub fn new(engine: Arc<Engine>, config: HttpConfig) -> Self {
         Self::with_log(engine, config, None)
+    }
+
+    /// The HTTP API while a journal is opened. It has no data, and answers that it is not ready.
+    pub(crate) fn opening(mut config: EngineConfig, http: HttpConfig, tokens: Tokens) -> Result<Self, ConfigError> {
+        // The table of ids takes memory in advance, and here it has no ids.
+        config.dedup_capacity = None;
+        let engine = Arc::new(Engine::new(config, SystemClock)?);
+        let app = Self { intake: Intake::Opening, ..Self::new(engine, http) };
+        app.set_tokens(tokens);
+        Ok(app)
     }
 
     /// [`new`](Self::new) for an engine that follows a log, if there is one.

@@ -42,7 +42,7 @@ impl Error for ClockBehind {}
 pub(crate) fn open(
     config: EngineConfig,
     settings: &JournalSettings,
-) -> Result<(Arc<Engine>, EventLog), Box<dyn Error>> {
+) -> Result<(Arc<Engine>, EventLog), Box<dyn Error + Send + Sync>> {
     config.validate()?;
     if config.horizon_secs().is_none() {
         return Err("a journal needs a dedup horizon that ends; with an unbounded one, it would never end".into());

@@ -16,6 +16,8 @@ use weir_log::{ChangeSubmission, NotChanged, Submission, Ticket};
 pub(super) enum Intake {
     /// The thread of a request calls the engine.
     Direct,
+    /// There is no way yet: the journal is opened.
+    Opening,
     /// The log calls the engine, in the order of its entries.
     Logged(Box<EventLog>),
 }
@@ -29,7 +31,7 @@ impl Intake {
     /// The log, if there is one.
     pub(super) fn log(&self) -> Option<&EventLog> {
         match self {
-            Self::Direct => None,
+            Self::Direct | Self::Opening => None,
             Self::Logged(log) => Some(log),
         }
     }
@@ -37,16 +39,18 @@ impl Intake {
     /// Watches the log, if there is one. Returns one line if the log cannot be replayed.
     pub(super) async fn watch(&self) -> String {
         match self {
-            Self::Direct => pending().await,
+            Self::Direct | Self::Opening => pending().await,
             Self::Logged(log) => log::watch(log).await,
         }
     }
 
     /// The response to a request for `path` before the log is replayed.
     pub(super) fn refuse_before_ready(&self, path: &str) -> Option<Problem> {
-        let log = self.log().filter(|log| !log.is_ready())?;
+        if self.log().map_or(matches!(self, Self::Direct), EventLog::is_ready) {
+            return None;
+        }
         let is_served = SERVED_BEFORE_READY.contains(&path) || dashboard::is_path(path);
-        if is_served { None } else { not_ready(&log.state()) }
+        if is_served { None } else { self.check_ready().err() }
     }
 
     /// Checks that the log takes entries.
@@ -54,7 +58,11 @@ impl Intake {
     /// # Errors
     /// [`Problem::NotReady`] or [`Problem::Replaying`], which says why not.
     pub(super) fn check_ready(&self) -> Result<(), Problem> {
-        self.log().and_then(|log| not_ready(&log.state())).map_or(Ok(()), Err)
+        match self {
+            Self::Direct => Ok(()),
+            Self::Opening => Err(Problem::NotReady("opening: the journal is read and checked".to_owned())),
+            Self::Logged(log) => not_ready(&log.state()).map_or(Ok(()), Err),
+        }
     }
 }
 
