@@ -68,16 +68,16 @@ fn name_the_options(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error> {
     }
     match error.downcast_ref::<JournalError>() {
         Some(JournalError::Missing { dir }) => format!(
-            "{} holds no journal; check the path and that its volume is mounted, or create a journal by a start without \
-             --journal-must-exist",
+            "{} holds no journal; check the path and that its volume is mounted, or create a journal by a start \
+             without --journal-must-exist",
             dir.display()
         )
         .into(),
         Some(JournalError::Fingerprint { dir, differences }) => {
             let dir = dir.display();
-            let named = differences.iter().map(|difference| {
-                Difference { name: option_name(&difference.name), ..difference.clone() }.to_string()
-            });
+            let named = differences
+                .iter()
+                .map(|difference| Difference { name: option_name(&difference.name), ..difference.clone() }.to_string());
             let named: Vec<_> = named.collect();
             format!(
                 "the journal in {dir} has other settings: {}; use its settings, or change them with: weir journal \

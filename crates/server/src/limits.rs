@@ -208,8 +208,8 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long a batch may wait for the answer of the log. The body is complete then.
 pub const LOG_ANSWER_TIMEOUT: Duration = Duration::from_millis(2_500);
 
-/// A change of the reference table may wait longer by its size: it is written and parsed at this rate at least, in bytes
-/// per second.
+/// A change of the reference table may wait longer by its size: it is written and parsed at this rate at least, in
+/// bytes per second.
 pub const LOG_CHANGE_BYTES_PER_SEC: usize = 4 << 20;
 
 /// How long the opening of a journal may take before the server answers that it is not ready. A start that is refused

@@ -32,8 +32,8 @@ pub struct Reloader {
 }
 
 impl Server {
-    /// Makes the engine, starts its maintenance threads, and reads the files that the settings name. Opens the journal if
-    /// there is one, and starts to replay it. If that takes long, requests that come to `listener` meanwhile get the
+    /// Makes the engine, starts its maintenance threads, and reads the files that the settings name. Opens the journal
+    /// if there is one, and starts to replay it. If that takes long, requests that come to `listener` meanwhile get the
     /// answer that the server is not ready.
     ///
     /// # Errors

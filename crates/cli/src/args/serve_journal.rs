@@ -39,8 +39,8 @@ impl JournalArgs {
     pub(super) fn settings(&self, engine: &EngineConfig) -> Result<Option<JournalSettings>, String> {
         let Some(dir) = self.journal.clone() else { return Ok(None) };
         if engine.horizon_secs().is_none() {
-            let line = "--dedup-horizon unbounded cannot be used with --journal: the journal would grow for ever; set a \
-                        horizon in seconds";
+            let line = "--dedup-horizon unbounded cannot be used with --journal: the journal would grow for ever; set \
+                        a horizon in seconds";
             return Err(line.to_owned());
         }
         let max_bytes = self.journal_max as u64;

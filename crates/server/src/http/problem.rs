@@ -217,8 +217,8 @@ impl Problem {
                 "the server has no capacity for this request now; no part of it was applied".to_owned()
             }
             Self::LogUnavailable => {
-                "the log did not answer in time, so some of this request may have been taken; send it again, and the answer \
-                 shows what was taken"
+                "the log did not answer in time, so some of this request may have been taken; send it again, and the \
+                 answer shows what was taken"
                     .to_owned()
             }
             Self::Replaying { replayed, total } => LogState::Replaying { replayed: *replayed, total: *total }.detail(),

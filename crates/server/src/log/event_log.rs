@@ -65,8 +65,8 @@ impl LogState {
                 format!("journal_failed: nothing is accepted before a restart; queries go on; the cause: {why}")
             }
             Self::ClockJumped(jump_ms) => format!(
-                "clock_jumped: the clock has jumped by {jump_ms} ms; nothing is accepted until it is right again or the \
-                 server is restarted"
+                "clock_jumped: the clock has jumped by {jump_ms} ms; nothing is accepted until it is right again or \
+                 the server is restarted"
             ),
             Self::Stopped => "draining: the journal is stopped".to_owned(),
         }

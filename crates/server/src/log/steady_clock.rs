@@ -4,8 +4,8 @@ use crate::limits;
 use std::sync::atomic::{AtomicI64, Ordering};
 use weir::{Clock, SystemClock};
 
-/// The wall clock, as long as it agrees with a clock that cannot be set. After a jump it goes on without the jump, until
-/// the wall clock is right again.
+/// The wall clock, as long as it agrees with a clock that cannot be set. After a jump it goes on without the jump,
+/// until the wall clock is right again.
 ///
 /// A log keeps each reading of the clock for ever. A reading far in the future would make all later starts forget what
 /// the log has.
