@@ -5,7 +5,7 @@ mod refusals;
 mod restart;
 
 use crate::common::{Body, Raw, Reply, Running, Samples, eventually};
-use std::time::{SystemTime, UNIX_EPOCH};
+use weir::{Clock as _, SystemClock};
 
 /// A process with a journal in a directory. Waits until the journal is replayed.
 fn serve(dir: &str, args: &[&str]) -> Running {
@@ -65,7 +65,7 @@ fn stop(running: Running) {
 
 /// The wall clock, in milliseconds since the Unix epoch.
 fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+    SystemClock.now_ms()
 }
 
 /// Waits until `GET /readyz` has this status, and returns the answer.

@@ -19,7 +19,7 @@ pub(crate) struct SteadyClock {
 impl SteadyClock {
     /// The wall clock of the system.
     pub(crate) fn of_system() -> Self {
-        Self::new(Box::new(SystemClock), Box::new(Uptime::default()))
+        Self::new(Box::new(SystemClock), Box::new(Uptime::start()))
     }
 
     /// A clock that shows the time of `wall`. `uptime` cannot be set, and starts anywhere.
@@ -55,8 +55,14 @@ impl Clock for SteadyClock {
 
 /// The time since the machine started, sleep included: a machine that wakes up has a right wall clock.
 #[cfg(target_os = "linux")]
-#[derive(Default)]
 struct Uptime;
+
+#[cfg(target_os = "linux")]
+impl Uptime {
+    fn start() -> Self {
+        Self
+    }
+}
 
 #[cfg(target_os = "linux")]
 impl Clock for Uptime {
@@ -71,8 +77,8 @@ impl Clock for Uptime {
 struct Uptime(std::time::Instant);
 
 #[cfg(not(target_os = "linux"))]
-impl Default for Uptime {
-    fn default() -> Self {
+impl Uptime {
+    fn start() -> Self {
         Self(std::time::Instant::now())
     }
 }
@@ -125,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_uptime_passes() {
-        let uptime = Uptime::default();
+        let uptime = Uptime::start();
         let start_ms = uptime.now_ms();
         while uptime.now_ms() == start_ms {
             std::thread::yield_now();

@@ -51,7 +51,7 @@ impl Held {
     }
 
     async fn readiness(&self) -> (u16, Value) {
-        answer(health::ready(State(Arc::clone(&self.app))).await.into_response()).await
+        answer_of(health::ready(State(Arc::clone(&self.app))).await.into_response()).await
     }
 
     fn post(&self, id: &str) -> Pin<Box<dyn Future<Output = Response>>> {
@@ -65,7 +65,7 @@ impl Held {
         let ts = format_ms(ts_ms);
         let body = format!(r#"{{"user_metadata":{{"u":{{"plan":"pro","region":"eu"}}}},"ts":"{ts}"}}"#);
         let request = Request::put("/reference/users").body(body.into()).unwrap();
-        answer(reference::replace(State(Arc::clone(&self.app)), request).await.into_response()).await
+        answer_of(reference::replace(State(Arc::clone(&self.app)), request).await.into_response()).await
     }
 }
 
@@ -77,19 +77,19 @@ impl Drop for Held {
     }
 }
 
-async fn answer(response: Response) -> (u16, Value) {
+async fn answer_of(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     (status, serde_json::from_slice(&body).unwrap())
 }
 
 async fn code(response: Response) -> (u16, String) {
-    let (status, body) = answer(response).await;
+    let (status, body) = answer_of(response).await;
     (status, body["code"].as_str().unwrap_or_default().to_owned())
 }
 
 async fn tally(response: Response) -> [i64; 3] {
-    let (status, body) = answer(response).await;
+    let (status, body) = answer_of(response).await;
     assert_eq!(status, 200, "{body}");
     ["accepted", "duplicates", "rejected"].map(|name| body[name].as_i64().unwrap())
 }
@@ -121,12 +121,12 @@ async fn while_the_log_is_replayed_only_the_process_answers_for_itself() {
         assert_eq!(held.get(path).await.status(), 200, "{path}");
     }
     assert!(held.app.intake.refuse_before_ready("/metrics/prometheus").is_none());
-    let (status, told) = held.readiness().await;
+    let (status, answer) = held.readiness().await;
     assert_eq!(
-        (status, &told["code"], &told["replayed"], &told["total"]),
+        (status, &answer["code"], &answer["replayed"], &answer["total"]),
         (503, &"not_ready".into(), &0.into(), &0.into())
     );
-    assert_eq!(told["detail"], "replaying: 0 of 0 frames of the journal are replayed");
+    assert_eq!(answer["detail"], "replaying: 0 of 0 frames of the journal are replayed");
 
     held.handles.reads.open();
     held.handles.appends.open();
@@ -170,6 +170,26 @@ async fn a_batch_that_the_log_does_not_answer_is_unavailable_and_one_that_was_no
     assert_eq!(held.app.engine.metrics(300).stats.events, 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_a_log_that_does_not_answer() {
+    let held = Held::ready();
+    held.handles.appends.close();
+    let mut sent = held.post("sent");
+    begin(&mut sent).await;
+    held.handles.appends.wait_for_thread();
+    let start = tokio::time::Instant::now();
+    held.app.stop_log().await;
+    assert_eq!(start.elapsed(), limits::LOG_STOP_TIMEOUT);
+    assert_eq!(code(held.post("later").await).await, text(OVERLOADED));
+    let (status, answer) = held.readiness().await;
+    assert_eq!((status, &answer["code"]), (503, &"not_ready".into()));
+    held.handles.appends.open();
+    // The request has its answer when the log has one, or when the stop gives it up.
+    tokio::time::resume();
+    let (status, answer) = answer_of(sent.await).await;
+    assert!(status == 200 || answer["code"] == "log_unavailable", "{status} {answer}");
+}
+
 #[tokio::test]
 async fn a_dropped_request_gives_its_batch_up_and_counts_once_at_most() {
     let held = Held::ready();
@@ -194,12 +214,12 @@ async fn a_log_that_fails_refuses_changes_and_answers_queries() {
     while held.app.intake.check_ready().is_ok() {
         tokio::task::yield_now().await;
     }
-    let (status, told) = held.readiness().await;
+    let (status, answer) = held.readiness().await;
     assert_eq!(status, 503);
-    assert!(told["detail"].as_str().unwrap().starts_with("journal_failed: "), "{told}");
+    assert!(answer["detail"].as_str().unwrap().starts_with("journal_failed: "), "{answer}");
     assert_eq!(code(held.post("b").await).await, text(UNAVAILABLE));
-    let (status, told) = held.put(NOW_MS).await;
-    assert_eq!((status, &told["code"]), (503, &"log_unavailable".into()));
+    let (status, answer) = held.put(NOW_MS).await;
+    assert_eq!((status, &answer["code"]), (503, &"log_unavailable".into()));
     assert!(held.app.intake.refuse_before_ready("/metrics").is_none(), "queries go on");
     assert_eq!(held.app.engine.metrics(300).stats.events, 1);
 }
@@ -210,9 +230,9 @@ async fn a_clock_that_jumps_stops_changes_until_it_is_right_again() {
     assert_eq!(tally(held.post("a").await).await, [1, 0, 0]);
     for jump_ms in [limits::CLOCK_JUMP_MS_MAX + 1, -limits::CLOCK_JUMP_MS_MAX - 1] {
         held.handles.wall.set(NOW_MS + jump_ms);
-        let (status, told) = held.readiness().await;
+        let (status, answer) = held.readiness().await;
         assert_eq!(status, 503);
-        let detail = told["detail"].as_str().unwrap();
+        let detail = answer["detail"].as_str().unwrap();
         assert!(detail.starts_with(&format!("clock_jumped: the clock has jumped by {jump_ms} ms")), "{detail}");
         assert_eq!(code(held.post("b").await).await, text(OVERLOADED));
         assert_eq!(held.put(NOW_MS).await.1["code"], "overloaded");
