@@ -45,3 +45,26 @@ fn report_replay(log: &EventLog, start: Instant) {
 fn is_same(before: Option<&LogState>, state: &LogState) -> bool {
     before.is_some_and(|before| std::mem::discriminant(before) == std::mem::discriminant(state))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::http::{App, HttpConfig};
+    use crate::log::testing::held_log;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_server_whose_log_cannot_be_replayed_ends_with_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, log, handles) = held_log(dir.path(), 1_760_000_000_123);
+        let app = Arc::new(App::with_log(engine, HttpConfig::default(), Some(log)));
+        handles.is_broken.store(true, Ordering::Relaxed);
+        handles.reads.open();
+        handles.appends.open();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let line = crate::serve_app(app, listener, std::future::pending()).await.unwrap_err().to_string();
+        let expected = format!("cannot replay the journal in {}: the disk is gone; ", dir.path().display());
+        assert!(line.starts_with(&expected) && !line.contains('\n'), "{line}");
+    }
+}
