@@ -10,4 +10,4 @@ for file in index.html main.js style.css icon.svg; do
     grep --quiet --line-regexp --fixed-strings "dashboard/$file" <<<"$files" || { echo "no $file" && exit 1; }
 done
 # Tests outside of a package are not part of it; cargo warns about each.
-cargo package --locked -p weir -p weir-api -p weir-server -p weir-cli
+cargo package --locked -p weir -p weir-api -p weir-log -p weir-server -p weir-cli

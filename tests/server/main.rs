@@ -9,6 +9,7 @@ mod commands;
 mod common;
 mod grafana;
 mod http;
+mod journal;
 mod prometheus;
 mod webdriver;
 

@@ -3,8 +3,8 @@
 //! The ignored tests need Debian's `prometheus` package (`ci/prometheus.sh`).
 
 use crate::common::{
-    NOON, Process, Samples, Scratch, Server, agent, array, event, program, repository, table, user, wait_for,
-    with_input,
+    NOON, Process, Raw, Running, Samples, Scratch, Server, agent, array, event, post_request, program, repository,
+    table, user, wait_for, with_input,
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -21,6 +21,19 @@ fn busy_server() -> Server {
     server.get("/nowhere");
     server.get("/metrics");
     server
+}
+
+/// The names of all metrics: those of a busy server, and those of a server with a journal.
+fn all_names() -> BTreeSet<String> {
+    let scratch = Scratch::new();
+    let running = Running::serve(&["--journal", &scratch.path("journal")]);
+    running.stderr.line_with("the journal is replayed");
+    let ts = weir::format_ms(weir::Clock::now_ms(&weir::SystemClock));
+    let mut connection = Raw::connect(running.address);
+    connection.send(post_request(event("a").ts(ts)));
+    assert_eq!(connection.reply().tally(), [1, 0, 0]);
+    let of_journal = Samples::of(&connection.get("/metrics/prometheus")).names();
+    Samples::of(&busy_server().get("/metrics/prometheus")).names().into_iter().chain(of_journal).collect()
 }
 
 /// The names of metrics in a text.
@@ -41,7 +54,7 @@ fn strings(value: &Value) -> Vec<&str> {
 
 #[test]
 fn every_metric_of_the_alerts_and_the_dashboard_exists() {
-    let names = Samples::of(&busy_server().get("/metrics/prometheus")).names();
+    let names = all_names();
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
     for text in strings(&dashboard).into_iter().chain([ALERTS]) {
         for name in mentioned(text) {
@@ -54,7 +67,7 @@ fn every_metric_of_the_alerts_and_the_dashboard_exists() {
 #[test]
 fn the_documentation_lists_every_metric() {
     let manual = include_str!("../../docs/operations.md");
-    for name in Samples::of(&busy_server().get("/metrics/prometheus")).names() {
+    for name in all_names() {
         let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
         assert!(manual.contains(&format!("| `{family}")), "{family}");
     }

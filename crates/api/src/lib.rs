@@ -37,4 +37,4 @@ pub use reference::{
     UserResponse,
 };
 pub use role::Role;
-pub use status::{LatencyBucket, StatusResponse};
+pub use status::{JournalState, JournalStatus, LatencyBucket, StatusResponse};

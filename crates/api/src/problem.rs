@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Why a whole request failed (RFC 9457). No part of the request was applied.
+/// Why a whole request failed (RFC 9457). No part of the request was applied, but for `log_unavailable`: then some of
+/// it may have been applied, and the answer to a retry shows what was.
 ///
 /// `code` is text, because a server newer than this crate may have further codes: see [`ProblemDocument::known_code`].
 /// A missing member deserializes as its empty value.
@@ -42,6 +43,14 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub current_generation: Option<u64>,
+    /// Only with `not_ready` while the server replays its journal: the entries that it has replayed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub replayed: Option<u64>,
+    /// Only with `not_ready` while the server replays its journal: the entries of the journal at its start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub total: Option<u64>,
 }
 
 impl ProblemDocument {
@@ -147,7 +156,10 @@ codes! {
     InternalError = "internal_error", 500, "Internal error";
     /// The server has no capacity for the request now. No part of the request was applied.
     Overloaded = "overloaded", 503, "Overloaded";
-    /// The server should get no new traffic.
+    /// The log of the server did not answer in time, or it has failed. Some of the request may have been applied. Send
+    /// it again: the answer shows what was.
+    LogUnavailable = "log_unavailable", 503, "Log unavailable";
+    /// The server should get no new traffic. While it replays its journal, it answers most requests with this code.
     NotReady = "not_ready", 503, "Not ready";
 }
 

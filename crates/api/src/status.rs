@@ -10,7 +10,12 @@ use utoipa::ToSchema;
 #[schema(example = json!({
     "version": "0.1.0", "started_at": "2025-10-08T12:00:00.000Z", "resident_bytes": 25_165_824,
     "verdicts": {"accepted": 3, "duplicate_event": 1},
-    "ingest_latency": [{"le_sec": 0.000_25, "requests": 1}, {"le_sec": null, "requests": 2}]
+    "ingest_latency": [{"le_sec": 0.000_25, "requests": 1}, {"le_sec": null, "requests": 2}],
+    "journal": {
+        "state": "ready", "entries": 12, "place": 340, "applied_place": 340, "live_bytes": 1_310_720,
+        "max_bytes": 17_179_869_184_u64, "file_bytes": 4_198_400, "free_bytes": 99_000_000_000_u64,
+        "replay_done_ratio": 1.0, "waiting_rows": 0, "lag_ms": 0
+    }
 }))]
 pub struct StatusResponse {
     /// The version of the server.
@@ -26,6 +31,57 @@ pub struct StatusResponse {
     /// A cumulative histogram of the duration of `POST /events` since the start of the server, from the head of the
     /// request to the head of its response. It is empty before the first request.
     pub ingest_latency: Vec<LatencyBucket>,
+    /// The journal of the server. It is null without a journal.
+    #[serde(default)]
+    #[schema(required)]
+    pub journal: Option<JournalStatus>,
+}
+
+/// The journal of a server: the log from which a restart restores all that the server has acknowledged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JournalStatus {
+    /// Whether the journal takes entries, and if not, why. It is text, because a newer server may have further states.
+    #[schema(value_type = JournalState)]
+    pub state: String,
+    /// The entries that are in the journal.
+    pub entries: u64,
+    /// The newest place of the batches in the journal: the number of all frames since the journal was created.
+    pub place: u64,
+    /// The newest place that the server has applied.
+    pub applied_place: u64,
+    /// The bytes of the entries in the journal.
+    pub live_bytes: u64,
+    /// The size limit of the entries. New events are refused at 90 % of it.
+    pub max_bytes: u64,
+    /// The size of the file. It is null if the operating system does not report it.
+    #[schema(required)]
+    pub file_bytes: Option<u64>,
+    /// The free bytes of the disk when the journal last checked. It is null before the first entry.
+    #[schema(required)]
+    pub free_bytes: Option<u64>,
+    /// The part of the journal that was replayed after the start, 0 to 1.
+    pub replay_done_ratio: f64,
+    /// The rows of batches that wait for their place or for their application.
+    pub waiting_rows: usize,
+    /// How long the oldest frame that is not applied has been on its way, in milliseconds.
+    pub lag_ms: i64,
+}
+
+/// The state of a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum JournalState {
+    /// The server replays the journal after its start.
+    Replaying,
+    /// The journal takes entries.
+    Ready,
+    /// The disk has failed. Nothing is accepted before a restart; queries go on.
+    Failed,
+    /// The clock of the machine has jumped. Nothing is accepted before it is right again; queries go on.
+    ClockJumped,
+    /// The server is stopping.
+    Stopped,
 }
 
 /// A bucket of a cumulative histogram: the number of requests that took at most `le_sec` seconds.
@@ -36,4 +92,18 @@ pub struct LatencyBucket {
     pub le_sec: Option<f64>,
     /// The requests within the bound.
     pub requests: u64,
+}
+
+impl JournalState {
+    /// The state as it is in `state`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replaying => "replaying",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+            Self::ClockJumped => "clock_jumped",
+            Self::Stopped => "stopped",
+        }
+    }
 }

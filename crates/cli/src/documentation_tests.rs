@@ -80,6 +80,12 @@ impl Limit for usize {
     }
 }
 
+impl Limit for u64 {
+    fn value(&self) -> String {
+        self.to_string()
+    }
+}
+
 impl Limit for RangeInclusive<usize> {
     fn value(&self) -> String {
         self.end().value()
@@ -108,6 +114,8 @@ fn values(text: &str) -> Vec<String> {
         Some(match pair[1] {
             "KiB" => (number << 10).value(),
             "MiB" => (number << 20).value(),
+            "GiB" => (number << 30).value(),
+            "%" => return None,
             "ms" => Duration::from_millis(number as u64).value(),
             "s" => Duration::from_secs(number as u64).value(),
             _ => number.value(),
@@ -161,6 +169,8 @@ fn documented_limits() -> impl IntoIterator<Item = Row> {
         "": BACKLOG_EVENTS_DEFAULT;
         "--dedup-capacity": ; // the ids in the dedup tables, which have no limit by default
         "--max-memory": ; // the memory of the engine, which has no limit by default
+        "--journal-max": JOURNAL_BYTES_DEFAULT;
+        "": LOG_ANSWER_TIMEOUT;
         "": TOKENS_MAX, TOKEN_BYTES;
         "": DRAIN_TIMEOUT, SHUTDOWN_TIMEOUT;
     }
@@ -172,7 +182,7 @@ const COMMANDS: [&str; 6] = ["LOAD_", "CLIENT_", "SEND_", "SIGNAL_", "TOP_", "DE
 /// The allowed values of settings, which are in the help and not in the table.
 const SETTINGS: &str = "\
     BATCH_EVENTS BODY_BYTES RETENTION_SECS SKEW_SECS PARTITIONS FOLD_THREADS EVENT_TYPES ATTRIBUTES NAME_BYTES \
-    DEDUP_CAPACITY WORKERS IDLE_TIMEOUT_SECS CONNECTIONS STREAMS";
+    DEDUP_CAPACITY WORKERS IDLE_TIMEOUT_SECS CONNECTIONS STREAMS JOURNAL_BYTES";
 
 /// Limits of the implementation, which are not in the table.
 const DETAILS: &str = "\
@@ -187,7 +197,8 @@ const DETAILS: &str = "\
     PARTITIONS_DEFAULT_MAX DEDUP_IDS_PER_16_LINES DEDUP_LEAD_MS DEDUP_LEAD_MS_PER_MIB DEDUP_LEAD_TIMES_MAX \
     DEDUP_DOUBLED_TABLES_MAX DEDUP_OVERFLOW_ID_BYTES DEDUP_OVERFLOW_LINES_FILLED DEDUP_OVERFLOW_LINES_MIN \
     DEDUP_OVERFLOW_PART DEDUP_PIN_STRIPES DEDUP_RETIRED_PHASES_MAX DEDUP_SMALL_TABLE_BYTES_MAX DEDUP_TABLES_MAX \
-    DEDUP_TABLE_BYTES_MIN DEDUP_WIPE_LINES";
+    DEDUP_TABLE_BYTES_MIN DEDUP_WIPE_LINES LOG_CHANGE_BYTES_PER_SEC LOG_STOP_TIMEOUT LOG_POLL_PERIOD \
+    QUIET_OPENING_TIMEOUT REPLAY_REPORT_PERIOD CLOCK_JUMP_MS_MAX";
 
 #[test]
 fn the_limits_of_the_documentation_are_those_of_the_code() {

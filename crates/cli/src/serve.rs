@@ -7,7 +7,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use weir::ConfigError;
-use weir_server::{Reloader, Server, Settings};
+use weir_server::{ClockBehind, JournalDifference as Difference, JournalError, Reloader, Server, Settings};
 
 /// The validated settings of `weir serve`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +41,14 @@ pub(crate) async fn serve_with_ready(
 ) -> Result<(), Box<dyn Error>> {
     let (mut signals, reloads) = (ShutdownSignals::new()?, ReloadSignal::new()?);
     let ServeSettings { listen, server, .. } = settings;
-    // No client connects before the files are read and the tables are made.
-    let server = Server::new(server).map_err(name_the_option)?;
     let listener = TcpListener::bind(&listen).await;
     let listener =
         listener.map_err(|error| format!("cannot listen on {listen}: {error}; set another --listen ADDR:PORT"))?;
+    let server = tokio::select! {
+        server = Server::start(server, &listener) => server.map_err(name_the_options)?,
+        // The journal is opened, and nothing of it has changed.
+        _ = signals.next() => return Ok(()),
+    };
     tokio::spawn(reload_on(reloads, server.reloader()));
     let shutdown = async move {
         signals.next().await;
@@ -55,11 +58,35 @@ pub(crate) async fn serve_with_ready(
     Ok(server.serve(listener, shutdown).await?)
 }
 
-/// In an error of the engine's settings, replaces the name of the field by the name of the option.
-fn name_the_option(error: Box<dyn Error>) -> Box<dyn Error> {
-    match error.downcast_ref::<ConfigError>() {
-        Some(error) => error.display_as(&option_name(error.field())).into(),
-        None => error,
+/// Names the options that an error is about, and the command that helps. The server knows neither.
+fn name_the_options(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error> {
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
+        return error.display_as(&option_name(error.field())).into();
+    }
+    if let Some(behind) = error.downcast_ref::<ClockBehind>() {
+        return format!("{behind}, or start with --journal-clock-override").into();
+    }
+    match error.downcast_ref::<JournalError>() {
+        Some(JournalError::Missing { dir }) => format!(
+            "{} holds no journal; check the path and that its volume is mounted, or create a journal by a start \
+             without --journal-must-exist",
+            dir.display()
+        )
+        .into(),
+        Some(JournalError::Fingerprint { dir, differences }) => {
+            let dir = dir.display();
+            let named = differences
+                .iter()
+                .map(|difference| Difference { name: option_name(&difference.name), ..difference.clone() }.to_string());
+            let named: Vec<_> = named.collect();
+            format!(
+                "the journal in {dir} has other settings: {}; use its settings, or change them with: weir journal \
+                 migrate {dir}",
+                named.join(", ")
+            )
+            .into()
+        }
+        _ => error,
     }
 }
 
@@ -74,5 +101,31 @@ async fn reload_on(mut reloads: ReloadSignal, reloader: Reloader) {
     loop {
         reloads.next().await;
         reloader.reload();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_journal_names_the_option_that_helps() {
+        let dir = || std::path::PathBuf::from("d");
+        let value = |value: &str| Some(value.to_owned());
+        let difference =
+            Difference { name: "retention_secs".to_owned(), journal: value("1800"), configured: value("60") };
+        let errors: [(Box<dyn Error + Send + Sync>, &str); 3] = [
+            (ClockBehind { dir: dir(), behind_secs: 61 }.into(), "or start with --journal-clock-override"),
+            (JournalError::Missing { dir: dir() }.into(), "a start without --journal-must-exist"),
+            (
+                JournalError::Fingerprint { dir: dir(), differences: vec![difference] }.into(),
+                "retention is 1800 in the journal and 60 now; use its settings, or change them with: weir journal \
+                 migrate d",
+            ),
+        ];
+        for (error, named) in errors {
+            let line = name_the_options(error).to_string();
+            assert!(line.contains(named) && !line.contains('\n'), "{line}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! What the threads of a log share: batches come in, frames go out, and applied frames answer the batches.
 
 use crate::applied::{Applied, Tip};
-use crate::frame::Head;
+use crate::figures::{Counts, Figures};
+use crate::frame::{Head, Judgement};
 use crate::limits::RECORD_AFTER_MS;
 use crate::order::{Answers, Order, Sealed, Submission};
 use crate::outcomes::Outcomes;
@@ -38,12 +39,15 @@ struct State {
     order: Order,
     outcomes: Outcomes,
     tip: Tip,
+    /// The newest place that is applied. The tip may name an older one.
+    applied: Place,
     reference_done: Place,
     table: u64,
     /// Frames before this place are not needed any more.
     trim_before: Place,
     has_rows_in_reach: bool,
     progress: Progress,
+    counts: Counts,
     /// The logs that are not replayed yet.
     unready_logs: usize,
     is_closing: bool,
@@ -65,11 +69,13 @@ impl Desk {
             order: Order::new(depth, clock.now_ms()),
             outcomes: Outcomes::default(),
             tip,
+            applied: Place(0),
             reference_done: Place(0),
             table: 0,
             trim_before: Place(0),
             has_rows_in_reach: false,
             progress: Progress::Replaying { place: tip.applied, log_ms: tip.log_ms },
+            counts: Counts::default(),
             unready_logs: logs,
             is_closing: false,
             is_done: false,
@@ -161,14 +167,16 @@ impl Desk {
     /// The frame has recorded another judgement of an earlier frame than this process has made.
     pub(crate) fn applied(&self, applied: Applied, is_judged: bool, tip: Tip) -> Result<Option<i64>, Lost> {
         self.update(|state, answers| {
-            state.tip = tip;
+            (state.tip, state.applied) = (tip, applied.place);
             if let Progress::Replaying { place, log_ms } = &mut state.progress {
-                (*place, *log_ms) = (tip.applied, tip.log_ms);
+                (*place, *log_ms) = (applied.place, tip.log_ms);
+                state.counts.judged_in_replay += u64::from(is_judged && applied.has_rows);
             }
             for (place, judgement) in &applied.recorded {
-                state.outcomes.recorded(*place, judgement)?;
+                state.counts.judgements_compared += u64::from(state.outcomes.recorded(*place, judgement)?);
             }
             if is_judged {
+                state.counts.void_frames += u64::from(applied.judgement == Judgement::Void);
                 state.outcomes.note(applied.place, applied.judgement, applied.has_rows, tip.log_ms);
             }
             if applied.node == self.node && applied.is_first {
@@ -242,5 +250,21 @@ impl Desk {
 
     pub(crate) fn progress(&self) -> Progress {
         self.lock().progress.clone()
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        let now_ms = self.clock.now_ms();
+        let state = self.lock();
+        let (waiting_batches, waiting_rows) = state.order.waiting();
+        let Counts { void_frames, judgements_compared, judged_in_replay } = state.counts;
+        Figures {
+            applied: state.applied,
+            waiting_batches,
+            waiting_rows,
+            lag_ms: state.order.lag_ms(now_ms),
+            void_frames,
+            judgements_compared,
+            judged_in_replay,
+        }
     }
 }

@@ -13,9 +13,11 @@
 //! - `frame`, `bytes`: the bytes of a frame.
 //! - `order`, `desk`: what waits for a place, and who waits for an answer.
 //! - `reader`, `replay`, `apply`: frames into an engine, live and after a restart.
+//! - `figures`: how a log is doing, for its operator.
 //! - `reference`: changes of the reference table, in an order of their own.
 //! - `landings`, `chain`, `outcomes`: which frames count, and whether all readers agree.
 //! - [`journal`]: the log on this machine.
+//! - [`fingerprint`]: the settings that the entries of a log depend on.
 //! - [`limits`]: every bound.
 
 mod applied;
@@ -23,6 +25,8 @@ mod apply;
 mod bytes;
 mod chain;
 mod desk;
+mod figures;
+pub mod fingerprint;
 pub mod frame;
 pub mod journal;
 mod landings;
@@ -37,6 +41,7 @@ mod sync;
 mod topic;
 
 pub use desk::Progress;
+pub use figures::Figures;
 pub use logged::{Logged, Ticket};
 pub use order::{Answer, Asker, NotLogged, Submission};
 pub use reference::{ChangeAnswer, ChangeAsker, ChangeSubmission, NotChanged};

@@ -1,6 +1,7 @@
 //! The threads of a log.
 
 use crate::desk::{Desk, Progress};
+use crate::figures::Figures;
 use crate::limits::STOP_MS_MAX;
 use crate::order::{NotLogged, Submission};
 use crate::reader::Reader;
@@ -98,6 +99,12 @@ impl Logged {
         self.changes.submit(submission);
     }
 
+    /// The figures of the log of batches.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.desk.figures()
+    }
+
     /// How far the logs are.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -132,7 +139,12 @@ fn order(desk: &Arc<Desk>, mut log: Box<dyn Log>) {
             log.trim(trimmed_before);
         }
         let (desk, number) = (Arc::clone(desk), work.frame.number);
-        log.append(work.frame.bytes, Box::new(move |result| desk.placed(number, result)));
+        let placed = Box::new(move |result| desk.placed(number, result));
+        if work.frame.is_necessary {
+            log.append_necessary(work.frame.bytes, placed);
+        } else {
+            log.append(work.frame.bytes, placed);
+        }
     }
 }
 

@@ -104,6 +104,8 @@ struct Flight {
 /// A frame that is ready for the log.
 pub(crate) struct Sealed {
     pub(crate) number: u64,
+    /// Whether it has no rows. Such a frame moves log time or records outcomes, and without that nothing is trimmed.
+    pub(crate) is_necessary: bool,
     pub(crate) bytes: Arc<[u8]>,
 }
 
@@ -202,8 +204,9 @@ impl Order {
         let mut frame = FrameBuilder::new(&head, outcomes.next());
         outcomes.offer(&mut frame);
         let parts = self.fill(&mut frame);
+        let is_necessary = parts.is_empty();
         self.flights.insert(head.number, Flight { parts, since_ms: head.reading_ms, is_placed: false });
-        Some(Sealed { number: head.number, bytes: frame.finish() })
+        Some(Sealed { number: head.number, is_necessary, bytes: frame.finish() })
     }
 
     /// Puts rows into a frame, in the order of submission. A batch that does not fit takes half of the room if others
@@ -340,6 +343,16 @@ impl Order {
             self.queue.retain(|queued| *queued != ticket);
             answers.push(job.asker, answer);
         }
+    }
+
+    /// The batches that have no answer, and their rows.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (self.jobs.len(), self.rows)
+    }
+
+    /// How long the oldest frame that is not applied has been on its way; 0 if there is none.
+    pub(crate) fn lag_ms(&self, now_ms: i64) -> i64 {
+        self.flights.values().next().map_or(0, |oldest| now_ms.saturating_sub(oldest.since_ms).max(0))
     }
 
     /// From now on batches are taken.

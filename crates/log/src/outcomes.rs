@@ -32,15 +32,16 @@ impl Outcomes {
         self.unrecorded.values().find(|noted| noted.has_rows).map(|noted| noted.log_ms)
     }
 
-    /// Notes that a frame has recorded a judgement. The first record of a place holds for ever.
+    /// Notes that a frame has recorded a judgement. The first record of a place holds for ever. Returns whether this
+    /// process has judged that place, too.
     ///
     /// # Errors
     /// This process has judged otherwise.
-    pub(crate) fn recorded(&mut self, place: Place, judgement: &Judgement) -> Result<(), Lost> {
-        let Some(noted) = self.unrecorded.remove(&place) else { return Ok(()) };
+    pub(crate) fn recorded(&mut self, place: Place, judgement: &Judgement) -> Result<bool, Lost> {
+        let Some(noted) = self.unrecorded.remove(&place) else { return Ok(false) };
         self.with_rows -= usize::from(noted.has_rows);
         if noted.judgement == *judgement {
-            return Ok(());
+            return Ok(true);
         }
         Err(Lost(format!("the frame at place {} was judged differently here than the log has recorded", place.0)))
     }

@@ -9,9 +9,12 @@
 
 mod client;
 mod edge;
+mod histogram;
 mod http;
 pub mod limits;
+mod log;
 mod min_rate;
+mod opening;
 mod process;
 mod serve;
 mod settings;
@@ -23,7 +26,9 @@ pub use http::parsers as internals;
 
 pub use edge::{Endpoint, Tls, TlsError, serve as serve_app};
 pub use http::{Allowed, AllowedHost, AllowedHosts, App, CorsOrigins, HttpConfig, Origin};
+pub use log::ClockBehind;
 pub use min_rate::Timeouts;
 pub use serve::{Reloader, Server};
-pub use settings::{Settings, TlsFiles};
+pub use settings::{JournalSettings, Settings, TlsFiles};
 pub use tokens::{TokenSources, Tokens};
+pub use weir_log::journal::{Difference as JournalDifference, JournalError};

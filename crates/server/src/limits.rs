@@ -205,6 +205,37 @@ pub const TOKEN_FILE_BYTES_MAX: u64 = 128 << 10;
 /// How long requests in flight may take to complete after a shutdown signal.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// How long a batch may wait for the answer of the log. The body is complete then.
+pub const LOG_ANSWER_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// A change of the reference table may wait longer by its size: it is written and parsed at this rate at least, in
+/// bytes per second.
+pub const LOG_CHANGE_BYTES_PER_SEC: usize = 4 << 20;
+
+/// How long the opening of a journal may take before the server answers that it is not ready. A start that is refused
+/// is usually refused sooner.
+pub const QUIET_OPENING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the log may take to record the last outcomes at the end of the process.
+pub const LOG_STOP_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// How often the server looks at the state of the log.
+pub const LOG_POLL_PERIOD: Duration = Duration::from_millis(100);
+
+/// How often the server logs the progress of a replay.
+pub const REPLAY_REPORT_PERIOD: Duration = Duration::from_secs(5);
+
+/// How far the wall clock may move against a clock that cannot be set, between two readings, in milliseconds. It is
+/// also how far the clock may be behind the newest entry of the journal at a start.
+pub const CLOCK_JUMP_MS_MAX: i64 = 60_000;
+
+/// The range of the size limit of the journal, in bytes.
+pub const JOURNAL_BYTES: RangeInclusive<u64> = weir_log::limits::JOURNAL_BYTES;
+
+/// The default size limit of the journal, in bytes. It is enough for about 100,000 events per second with the default
+/// retention.
+pub const JOURNAL_BYTES_DEFAULT: u64 = 16 << 30;
+
 /// The pause after the first of several failed accepts. It doubles up to the end of the range.
 pub const ACCEPT_PAUSE: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(1);
 

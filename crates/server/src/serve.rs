@@ -2,6 +2,8 @@
 
 use crate::edge::{self, Endpoint, Tls};
 use crate::http::App;
+use crate::log;
+use crate::opening::answer_until;
 use crate::settings::Settings;
 use crate::tokens::{TokenSources, Tokens};
 use std::error::Error;
@@ -9,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
 use weir::{Engine, Maintenance, SystemClock};
 use weir_api::Role;
 
@@ -29,18 +32,29 @@ pub struct Reloader {
 }
 
 impl Server {
-    /// Makes the engine, starts its maintenance threads, and reads the files that the settings name.
+    /// Makes the engine, starts its maintenance threads, and reads the files that the settings name. Opens the journal
+    /// if there is one, and starts to replay it. If that takes long, requests that come to `listener` meanwhile get the
+    /// answer that the server is not ready.
     ///
     /// # Errors
     /// One line that says which setting is out of range, which file is unusable, or which thread cannot start.
-    pub fn new(settings: Settings) -> Result<Self, Box<dyn Error>> {
-        let Settings { engine, http, tls, tokens: sources } = settings;
+    pub async fn start(settings: Settings, listener: &TcpListener) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let Settings { engine, http, tls, tokens: sources, journal } = settings;
         let tls = tls.map(|files| Tls::from_files(files.certificates, files.key)).transpose()?.map(Arc::new);
         let tokens = sources.read()?;
         raise_nofile_limit(http.max_connections);
-        let engine = Arc::new(Engine::new(engine, SystemClock)?);
+        let (engine, log) = match journal {
+            None => (Arc::new(Engine::new(engine, SystemClock)?), None),
+            Some(journal) => {
+                let (config, http, tokens) = (engine.clone(), http.clone(), tokens.clone());
+                let placeholder = || App::opening(config, http, tokens);
+                let opening = spawn_blocking(move || log::open(engine, &journal));
+                let (engine, log) = answer_until(opening, listener, tls.clone(), placeholder).await???;
+                (engine, Some(log))
+            }
+        };
         let maintenance = Maintenance::start(&engine)?;
-        let app = Arc::new(App::new(engine, http));
+        let app = Arc::new(App::with_log(engine, http, log));
         app.set_tokens(tokens);
         Ok(Self { app, tls, tokens: sources, _maintenance: maintenance })
     }
@@ -52,13 +66,15 @@ impl Server {
     }
 
     /// Serves `listener` until `shutdown` completes, and then drains the connections: see
-    /// [`serve_app`](crate::serve_app).
+    /// [`serve_app`](crate::serve_app). Then the journal records the last outcomes, and is closed.
     ///
     /// # Errors
-    /// When the listener has no local address.
+    /// When the listener has no local address, or when the journal cannot be replayed.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         warn_if_unauthenticated(listener.local_addr()?, &self.app.tokens());
-        edge::serve(self.app, Endpoint { listener, tls: self.tls }, shutdown).await
+        let served = edge::serve(Arc::clone(&self.app), Endpoint { listener, tls: self.tls }, shutdown).await;
+        self.app.stop_log().await;
+        served
     }
 }
 

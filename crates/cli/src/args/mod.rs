@@ -15,6 +15,7 @@ mod option_name;
 mod reference;
 mod send;
 mod serve;
+mod serve_journal;
 mod serve_settings;
 #[cfg(test)]
 mod testing;

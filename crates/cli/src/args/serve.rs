@@ -1,5 +1,6 @@
 //! The arguments of `weir serve`, as typed.
 
+use crate::args::serve_journal::JournalArgs;
 use crate::args::values::size_bytes;
 use crate::telemetry::LogFormat;
 use clap::{Args, ValueEnum};
@@ -11,6 +12,7 @@ use weir_server::limits;
 pub(super) const AFTER_HELP: &str = "\
 Examples:
   weir
+  weir serve --journal /var/lib/weir/journal --journal-max 64GiB
   weir serve --listen 0.0.0.0:3443 --tls-cert cert.pem --tls-key key.pem --max-memory 4GiB
   WEIR_INGEST_TOKEN=$(openssl rand -base64 32) weir --retention 3600
 
@@ -96,6 +98,9 @@ pub(super) struct ServeArgs {
     /// older events have expired [default: no limit].
     #[arg(long, env = "WEIR_MAX_MEMORY", value_name = "SIZE", value_parser = size_bytes, allow_negative_numbers = true)]
     pub(super) max_memory: Option<usize>,
+
+    #[command(flatten)]
+    pub(super) journal: JournalArgs,
 
     /// The maximum number of connections; further connections get a 503 (1 to 1000000).
     #[arg(long, env = "WEIR_MAX_CONNECTIONS", value_name = "N", default_value_t = limits::CONNECTIONS_DEFAULT)]

@@ -21,13 +21,14 @@ impl ServeArgs {
     ) -> Result<ServeSettings, String> {
         let budget = self.max_memory.map(|bytes| MemoryBudget::new(bytes, self.max_body_bytes));
         let engine = self.engine(budget)?;
+        let journal = self.journal.settings(&engine)?;
         let workers = self.workers()?;
         let http = self.http(budget)?;
         let tokens = self.tokens(&variable)?;
         let tls = self.tls()?;
         Ok(ServeSettings {
             listen: listen_address(self.listen, variable("PORT")?.as_deref())?,
-            server: Settings { engine, http, tls, tokens },
+            server: Settings { engine, http, tls, tokens, journal },
             workers,
             log_format: self.log_format,
         })
@@ -172,6 +173,14 @@ mod tests {
             (&["--idle-timeout", "0"], "idle-timeout must be 1 to 86400, not 0"),
             (&["--allowed-hosts", "weir.example/x"], "--allowed-hosts: \"weir.example/x\" is not a host"),
             (&["--cors-origins", "https://a,b"], "--cors-origins: \"b\" is not an origin"),
+            (&["--journal-max", "1GiB"], "--journal <DIR>"),
+            (&["--journal-must-exist"], "--journal <DIR>"),
+            (&["--journal-clock-override"], "--journal <DIR>"),
+            (&["--journal", "d", "--journal-max", "1MiB"], "journal-max must be 67108864 to"),
+            (
+                &["--journal", "d", "--dedup-horizon", "unbounded"],
+                "--dedup-horizon unbounded cannot be used with --journal",
+            ),
             (&["--tls-cert", "cert.pem"], "--tls-key"),
             (&["--tls-key", "key.pem"], "--tls-cert"),
         ] {

@@ -170,7 +170,7 @@ impl Core {
     /// If the disk fails, or has failed before.
     pub(super) fn stop(&self) -> Result<(), redb::Error> {
         let Some(store) = self.take_store() else { return Ok(()) };
-        store.set_stopped(true)?;
+        store.set_stopped()?;
         store.close()
     }
 

@@ -5,6 +5,9 @@ use std::fmt;
 
 use super::error::Difference;
 
+/// The setting that may get longer. Entries name an event type by its index, so an appended type changes no entry.
+const EVENT_TYPES: &str = "event_types";
+
 /// The format that this version writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
 
@@ -34,7 +37,7 @@ impl Meta {
         Ok(Self { format: FORMAT, fingerprint, secret, created_ms, stopped: true })
     }
 
-    /// Where the configuration differs from the one of the journal, by name.
+    /// Where the configuration differs from the one of the journal, by name. Event types may be appended.
     pub(super) fn differences(&self, configured: &BTreeMap<String, String>) -> Vec<Difference> {
         let names: std::collections::BTreeSet<_> = self.fingerprint.keys().chain(configured.keys()).collect();
         let difference = |name: &String| Difference {
@@ -42,8 +45,16 @@ impl Meta {
             journal: self.fingerprint.get(name).cloned(),
             configured: configured.get(name).cloned(),
         };
-        names.into_iter().map(difference).filter(|found| found.journal != found.configured).collect()
+        names.into_iter().map(difference).filter(|found| !is_allowed(found)).collect()
     }
+}
+
+/// Whether the setting is the same, or has further event types at its end.
+fn is_allowed(Difference { name, journal, configured }: &Difference) -> bool {
+    let is_appended = |(old, new): (&String, &String)| {
+        name == EVENT_TYPES && new.strip_prefix(old.as_str()).is_some_and(|added| added.starts_with(','))
+    };
+    journal == configured || journal.as_ref().zip(configured.as_ref()).is_some_and(is_appended)
 }
 
 /// Without the secret.

@@ -44,7 +44,8 @@ pub struct Settings {
     pub max_bytes: u64,
     /// Refuses to create a journal. A volume that is not mounted looks like an empty directory.
     pub must_exist: bool,
-    /// The settings that the entries depend on, by name. They must be those that the journal was created with.
+    /// The settings that the entries depend on, by name. They must be those that the journal was created with, but
+    /// event types may be appended. The journal then keeps the longer list.
     pub fingerprint: BTreeMap<String, String>,
     /// The wall clock, in milliseconds since the epoch. A new journal keeps it.
     pub now_ms: i64,
@@ -112,8 +113,9 @@ impl Journal {
             return Err(JournalError::Fingerprint { dir: dir.to_owned(), differences });
         }
         overlay.release().map_err(|error| JournalError::io("repair the journal in", dir, error))?;
-        if meta.stopped {
-            store.set_stopped(false).map_err(|error| JournalError::of_database(dir, error))?;
+        if meta.stopped || meta.fingerprint != settings.fingerprint {
+            let opened = store.set_opened(&settings.fingerprint);
+            opened.map_err(|error| JournalError::of_database(dir, error))?;
         }
         let core = Core::new(disk, store, settings.max_bytes, settings.on_commit);
         let core = Arc::new(core.map_err(|error| JournalError::of_database(dir, error))?);

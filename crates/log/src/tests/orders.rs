@@ -419,3 +419,24 @@ fn what_an_unrecorded_frame_is_judged_by_stays_in_the_log() {
     table.clock.advance(1_000);
     assert!(table.frame().unwrap().trim_before > Place(2), "once it is recorded, both are trimmed");
 }
+
+#[test]
+fn the_figures_are_those_of_the_frames_and_the_batches() {
+    let mut table = Table::new(1);
+    let figures = table.desk.figures();
+    assert_eq!((figures.applied, figures.waiting_batches, figures.lag_ms), (Place(0), 0, 0));
+    table.submit(0..3);
+    let first = table.frame().unwrap();
+    table.clock.advance(250);
+    let figures = table.desk.figures();
+    assert_eq!((figures.waiting_batches, figures.waiting_rows, figures.lag_ms), (1, 3, 250));
+    table.place_and_apply(&first);
+    table.submit(3..4);
+    let second = table.frame().unwrap();
+    table.place_and_apply(&second);
+    // A copy of the first frame is void, and the second frame has recorded the judgement of the first.
+    table.apply(&first).unwrap();
+    let figures = table.desk.figures();
+    assert_eq!((figures.applied, figures.waiting_rows, figures.lag_ms), (Place(3), 0, 0));
+    assert_eq!((figures.judgements_compared, figures.void_frames, figures.judged_in_replay), (1, 1, 0));
+}

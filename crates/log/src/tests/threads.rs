@@ -7,6 +7,7 @@ use crate::order::{Answer, NotLogged, Submission};
 use crate::reference::{ChangeAnswer, ChangeSubmission, NotChanged};
 use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
 use crate::{Logged, Progress};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -90,8 +91,24 @@ fn a_restart_has_what_was_told_and_the_last_outcomes_are_recorded() {
     let logged = start(&second, &frames, &reference);
     let stats = second.metrics(300).stats;
     assert_eq!((stats.events, stats.unique_users, &stats.by_attribute), (149, 149, &expected.by_attribute));
+    assert_eq!(logged.figures().judged_in_replay, 0);
     let outcome = post(&second, &logged, 148..150).unwrap();
     assert_eq!((outcome.rows(), outcome.refused().len()), (2, 1));
+}
+
+#[test]
+fn a_replay_counts_the_frames_that_it_judges() {
+    let (frames, first) = (log(), engine());
+    let logged = start(&first, &frames, &log());
+    assert_eq!(post(&first, &logged, 0..3), Ok(Outcome::accepted(3)));
+    drop(logged);
+    // The process ended before the frame that records the outcomes was in the log.
+    let mut torn = log();
+    torn.append(Arc::clone(&frames.entries()[0]), Box::new(|_| ()));
+    let second = engine();
+    let logged = start(&second, &torn, &log());
+    assert_eq!(logged.figures().judged_in_replay, 1);
+    assert_eq!(second.metrics(300).stats.events, 3);
 }
 
 #[test]
@@ -184,6 +201,47 @@ fn a_stop_answers_also_if_the_log_does_not() {
     assert_eq!(engine.sizes().backlog, 0, "no capacity is left reserved");
     *stuck.0.0.lock().unwrap() = true;
     stuck.0.1.notify_all();
+}
+
+/// A log that can be full for ordinary entries.
+#[derive(Clone)]
+struct Fillable(SimLog, Arc<AtomicBool>);
+
+impl Log for Fillable {
+    fn depth(&self) -> usize {
+        1
+    }
+
+    fn append(&mut self, bytes: Arc<[u8]>, placed: Placed) {
+        if self.1.load(Ordering::Relaxed) { placed(Err(NotPlaced::Full)) } else { self.0.append(bytes, placed) }
+    }
+
+    fn append_necessary(&mut self, bytes: Arc<[u8]>, placed: Placed) {
+        self.0.append(bytes, placed);
+    }
+
+    fn follow(&mut self, after: Place) -> Box<dyn Follow> {
+        self.0.follow(after)
+    }
+
+    fn trim(&mut self, before: Place) {
+        self.0.trim(before);
+    }
+}
+
+#[test]
+fn a_full_log_refuses_rows_and_records_outcomes() {
+    let (frames, engine) = (Fillable(log(), Arc::default()), engine());
+    let logged = Logged::start(&engine, Box::new(frames.clone()), Box::new(log()), SystemClock).unwrap();
+    while logged.progress() != Progress::Ready {
+        thread::yield_now();
+    }
+    assert_eq!(post(&engine, &logged, 0..3), Ok(Outcome::accepted(3)));
+    frames.1.store(true, Ordering::Relaxed);
+    assert_eq!(post(&engine, &logged, 3..4), Err(NotLogged::Overloaded));
+    drop(logged);
+    let model = Model::of(&frames.0.entries(), engine.config());
+    assert_eq!((model.accepted_events(), model.unrecorded_rows()), (3, 0));
 }
 
 /// A log whose reader ends.

@@ -124,6 +124,26 @@ fn another_configuration_is_refused_by_name_and_changes_nothing() {
 }
 
 #[test]
+fn event_types_may_be_appended_and_stay() {
+    let dir = tempdir().unwrap();
+    let with_types = |types: &str| {
+        let mut settings = settings();
+        settings.fingerprint.insert("event_types".to_owned(), types.to_owned());
+        settings
+    };
+    drop(Journal::open(dir.path(), with_types("click,view")).unwrap());
+    for types in ["click,viewed", "click", "view,click,buy", "buy,click,view"] {
+        let text = refusal(dir.path(), with_types(types));
+        assert!(text.contains(&format!("event_types is click,view in the journal and {types} now")), "{text}");
+    }
+    drop(Journal::open(dir.path(), with_types("click,view,buy,sell")).unwrap());
+    let text = refusal(dir.path(), with_types("click,view,buy"));
+    assert!(text.contains("event_types is click,view,buy,sell in the journal and click,view,buy now"), "{text}");
+    let again = Journal::open(dir.path(), with_types("click,view,buy,sell")).unwrap();
+    assert_eq!(again.meta().fingerprint, with_types("click,view,buy,sell").fingerprint);
+}
+
+#[test]
 fn a_newer_format_is_refused_and_changes_nothing() {
     let dir = tempdir().unwrap();
     stopped(dir.path(), 1);

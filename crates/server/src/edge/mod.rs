@@ -53,20 +53,14 @@ impl From<TcpListener> for Endpoint {
 /// in flight, and returns, at the latest after [`limits::DRAIN_TIMEOUT`].
 ///
 /// # Errors
-/// When the listener has no local address. An error of one connection ends only that connection.
+/// When the listener has no local address, or when the log of the app cannot be replayed. An error of one connection
+/// ends only that connection.
 pub async fn serve(app: Arc<App>, endpoint: impl Into<Endpoint>, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let Endpoint { listener, tls } = endpoint.into();
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = listener.local_addr()?;
     tracing::info!("listening on {scheme}://{address}");
-    let router = http::router(Arc::clone(&app), address);
-    let connections = GracefulShutdown::new();
-    tokio::select! {
-        () = shutdown => {}
-        never = accept(&listener, tls, Arc::clone(&app), router, &connections) => match never {},
-        never = http::monitor(Arc::clone(&app)) => match never {},
-    }
-    app.start_draining();
+    let connections = serve_until(&app, &listener, tls, shutdown).await?;
     drop(listener);
     tracing::info!("draining");
     match timeout(limits::DRAIN_TIMEOUT, connections.shutdown()).await {
@@ -74,6 +68,27 @@ pub async fn serve(app: Arc<App>, endpoint: impl Into<Endpoint>, shutdown: impl 
         Err(_) => tracing::warn!("stopped with requests in flight"),
     }
     Ok(())
+}
+
+/// Serves `app` until `shutdown` completes, and starts to drain it. Returns the connections that are still open.
+///
+/// # Errors
+/// As [`serve`].
+pub(crate) async fn serve_until(
+    app: &Arc<App>,
+    listener: &TcpListener,
+    tls: Option<Arc<Tls>>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<GracefulShutdown> {
+    let router = http::router(Arc::clone(app), listener.local_addr()?);
+    let connections = GracefulShutdown::new();
+    tokio::select! {
+        () = shutdown => {}
+        never = accept(listener, tls, Arc::clone(app), router, &connections) => match never {},
+        error = http::monitor(Arc::clone(app)) => return Err(error),
+    }
+    app.start_draining();
+    Ok(connections)
 }
 
 /// The response to a connection above the limit. It is written without reading a request.

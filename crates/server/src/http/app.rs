@@ -4,20 +4,24 @@ use crate::http::adaptive_limit::AdaptiveLimit;
 use crate::http::body_memory::BodyMemory;
 use crate::http::concurrency_limiter::ConcurrencyLimiter;
 use crate::http::config::HttpConfig;
+use crate::http::intake::Intake;
 use crate::http::live_streams::LiveStreams;
 use crate::http::problem::Overload;
 use crate::http::query_limiter::QueryLimiter;
 use crate::http::reject_log::RejectLog;
 use crate::http::server_metrics::ServerMetrics;
 use crate::limits;
+use crate::log::EventLog;
 use crate::tokens::{ActiveTokens, Tokens};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
-use weir::Engine;
+use weir::{ConfigError, Engine, EngineConfig, SystemClock};
 
 /// The HTTP API of one engine: the shared state of all its handlers. [`serve_app`](crate::serve_app) serves it.
 pub struct App {
     pub(crate) engine: Arc<Engine>,
+    /// How batches and changes reach the engine.
+    pub(super) intake: Intake,
     pub(super) config: HttpConfig,
     pub(super) tokens: ActiveTokens,
     /// Whether the server is shutting down.
@@ -48,12 +52,29 @@ impl App {
     /// already.
     #[must_use]
     pub fn new(engine: Arc<Engine>, config: HttpConfig) -> Self {
+        Self::with_log(engine, config, None)
+    }
+
+    /// The HTTP API while a journal is opened. It has no data, and answers that it is not ready.
+    pub(crate) fn opening(mut config: EngineConfig, http: HttpConfig, tokens: Tokens) -> Result<Self, ConfigError> {
+        // The table of ids takes memory in advance, and here it has no ids.
+        config.dedup_capacity = None;
+        let engine = Arc::new(Engine::new(config, SystemClock)?);
+        let app = Self { intake: Intake::Opening, ..Self::new(engine, http) };
+        app.set_tokens(tokens);
+        Ok(app)
+    }
+
+    /// [`new`](Self::new) for an engine that follows a log, if there is one.
+    #[must_use]
+    pub(crate) fn with_log(engine: Arc<Engine>, config: HttpConfig, log: Option<EventLog>) -> Self {
         let server_metrics = Arc::new(ServerMetrics::new(engine.now_ms()));
         // An engine that already has an observer keeps it. Then the exposition shows no stages.
         engine.set_observer(Arc::clone(&server_metrics.stages) as _);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             engine,
+            intake: log.map_or(Intake::Direct, |log| Intake::Logged(Box::new(log))),
             tokens: ActiveTokens::default(),
             draining: watch::Sender::new(false),
             server_metrics,
@@ -101,6 +122,13 @@ impl App {
     /// Starts the shutdown: the server is not ready any more, and live streams end.
     pub(crate) fn start_draining(&self) {
         self.draining.send_replace(true);
+    }
+
+    /// Stops the log, if there is one.
+    pub(crate) async fn stop_log(&self) {
+        if let Some(log) = self.intake.log() {
+            log.stop().await;
+        }
     }
 
     /// A receiver of whether the server is shutting down.

@@ -48,10 +48,13 @@ impl Around {
         }
     }
 
-    /// Passes a request on if its client may make it.
+    /// Passes a request on if its client may make it, and the server is ready for it.
     async fn authorize(&self, request: Request, next: Next) -> Response {
         match auth::check(&self.app, &self.guard, &request) {
-            Ok(()) => next.run(request).await,
+            Ok(()) => match self.app.intake.refuse_before_ready(request.uri().path()) {
+                None => next.run(request).await,
+                Some(not_ready) => not_ready.into_response(),
+            },
             Err(denied) => denied.into_response(),
         }
     }

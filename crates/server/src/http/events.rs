@@ -1,22 +1,27 @@
 //! `POST /events`: ingests a batch of events.
 
+use crate::http::adaptive_limit::AdaptivePermit;
 use crate::http::app::App;
 use crate::http::body::{self, BufferedBody};
 use crate::http::body_memory::BodyPermit;
 use crate::http::coding::ContentEncoding;
 use crate::http::header;
+use crate::http::intake;
 use crate::http::media_type;
 use crate::http::openapi_errors::IngestErrors;
 use crate::http::problem::Problem;
 use crate::http::response::{IN_MEMORY, json_response};
 use crate::limits;
+use crate::log::EventLog;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::panic::resume_unwind;
 use std::sync::Arc;
-use weir::{Batch, DecodeError, Engine, Format, Overloaded, Tally, Verdict};
+use tokio::task::{JoinError, spawn_blocking};
+use weir::{Batch, DecodeError, Engine, Format, Overloaded, Reservation, Rows, Tally, Verdict};
 use weir_api::{EventOrArray, IngestResponse, headers, parameters};
 
 /// Which events the response lists (RFC 7240).
@@ -65,21 +70,24 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
         _ => Format::Ndjson,
     };
     let coding = ContentEncoding::negotiate(&head.headers)?;
-    let _in_flight = app.adaptive_limit.try_acquire()?;
+    app.intake.log().map_or(Ok(()), intake::check_takes_entries)?;
+    let in_flight = app.adaptive_limit.try_acquire()?;
     let preference = ReturnPreference::of(&head.headers);
     let BufferedBody { bytes: encoded, permit } = body::read(&app, body).await?;
     let received_at_ms = app.engine.now_ms();
-    let mut request = BatchRequest { coding, format, preference, received_at_ms, permit };
+    let request = BatchRequest { coding, format, preference, received_at_ms, permit };
+    match app.intake.log() {
+        None => ingest_directly(&app, request, encoded).await,
+        Some(log) => ingest_logged(&app, log, request, encoded, in_flight).await,
+    }
+}
 
-    let decoded = if coding == ContentEncoding::Identity && !app.engine.is_backlogged() {
-        decode_inline(&app.engine, encoded, format)?
-    } else {
-        Err(encoded)
-    };
-    match decoded {
-        Ok(batch) if batch.len() <= limits::INLINE_EVENTS => request.respond(&app, batch, Engine::try_ingest),
+/// Ingests a batch on the thread that decodes it.
+async fn ingest_directly(app: &Arc<App>, mut request: BatchRequest, encoded: Vec<u8>) -> Result<Response, Problem> {
+    match request.decode_inline(app, encoded)? {
+        Ok(batch) if batch.len() <= limits::INLINE_EVENTS => request.respond(app, batch, Engine::try_ingest),
         decoded => {
-            let shared = Arc::clone(&app);
+            let shared = Arc::clone(app);
             let work = move || {
                 let batch = decoded.or_else(|encoded| request.decode(&shared, encoded))?;
                 request.respond(&shared, batch, Engine::ingest)
@@ -87,6 +95,55 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
             app.ingest_limiter.run(work).await?
         }
     }
+}
+
+/// Prepares a batch on the thread that decodes it, and waits for the log. The batch holds no permit of a limiter while
+/// it waits, so the log's delay does not keep out others.
+async fn ingest_logged(
+    app: &Arc<App>,
+    log: &EventLog,
+    mut request: BatchRequest,
+    encoded: Vec<u8>,
+    in_flight: AdaptivePermit<'_>,
+) -> Result<Response, Problem> {
+    let prepared = match request.decode_inline(app, encoded)? {
+        Ok(batch) if batch.len() <= limits::INLINE_EVENTS => request.prepare(app, batch)?,
+        decoded => {
+            let shared = Arc::clone(app);
+            let work = move || {
+                let batch = decoded.or_else(|encoded| request.decode(&shared, encoded))?;
+                request.prepare(&shared, batch)
+            };
+            app.ingest_limiter.run(work).await??
+        }
+    };
+    drop(in_flight);
+    let PreparedBatch { request, mut batch, rows, reservation } = prepared;
+    let outcome = intake::submit(log, rows, reservation, request.received_at_ms).await?;
+    let is_inline = batch.len() <= limits::INLINE_EVENTS;
+    let shared = Arc::clone(app);
+    let respond = move || {
+        batch.resolve(&outcome);
+        let tally = batch.tally();
+        request.answer(&shared, batch, tally)
+    };
+    if is_inline {
+        return Ok(respond());
+    }
+    // Without a limit: the batch is ingested, so it always gets its response. The batches that wait are limited.
+    match spawn_blocking(respond).await.map_err(JoinError::try_into_panic) {
+        Ok(response) => Ok(response),
+        Err(Ok(panic)) => resume_unwind(panic),
+        Err(Err(_)) => Err(Problem::LogUnavailable),
+    }
+}
+
+/// A batch between the two halves of a logged ingest.
+struct PreparedBatch {
+    request: BatchRequest,
+    batch: Batch,
+    rows: Rows,
+    reservation: Reservation,
 }
 
 /// A request whose body has arrived completely.
@@ -116,6 +173,22 @@ impl BatchRequest {
         Ok(batch)
     }
 
+    /// Decodes a body on a runtime worker if that takes only microseconds, and returns any other body.
+    fn decode_inline(&self, app: &App, encoded: Vec<u8>) -> Result<Result<Batch, Vec<u8>>, DecodeError> {
+        if self.coding == ContentEncoding::Identity && !app.engine.is_backlogged() {
+            return decode_inline(&app.engine, encoded, self.format);
+        }
+        Ok(Err(encoded))
+    }
+
+    /// Does the first half of a logged ingest. The memory for the response is acquired first, so that an ingested batch
+    /// always gets its response.
+    fn prepare(mut self, app: &App, mut batch: Batch) -> Result<PreparedBatch, Problem> {
+        self.permit.grow(response_bytes(&batch, batch.len(), 0, self.preference))?;
+        let (rows, reservation) = app.engine.prepare(&mut batch, self.received_at_ms)?;
+        Ok(PreparedBatch { request: self, batch, rows, reservation })
+    }
+
     /// Ingests the batch with `ingest`, and makes the response. The memory for the response is acquired first, so that
     /// an ingested batch always gets its response.
     fn respond(
@@ -126,6 +199,11 @@ impl BatchRequest {
     ) -> Result<Response, Problem> {
         self.permit.grow(response_bytes(&batch, batch.len(), 0, self.preference))?;
         let tally = ingest(&app.engine, &mut batch, self.received_at_ms)?;
+        Ok(self.answer(app, batch, tally))
+    }
+
+    /// Counts an ingested batch, and makes the response.
+    fn answer(self, app: &App, batch: Batch, tally: Tally) -> Response {
         app.reject_log.record(&batch, self.received_at_ms, tally.rejected);
         app.server_metrics.verdicts.count(&batch, tally);
         let json = response_json(&batch, tally, self.preference);
@@ -136,7 +214,7 @@ impl BatchRequest {
             let applied = HeaderValue::from_static(headers::RETURN_MINIMAL);
             response.headers_mut().insert(headers::PREFERENCE_APPLIED, applied);
         }
-        Ok(response)
+        response
     }
 }
 
@@ -237,7 +315,7 @@ mod tests {
             release
         };
         let holders = (0..permits).map(hold).collect();
-        let running = tokio::task::spawn_blocking(move || started.iter().take(permits).count());
+        let running = spawn_blocking(move || started.iter().take(permits).count());
         assert_eq!(running.await.unwrap(), permits);
         (app, clock, holders)
     }

@@ -52,6 +52,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Probl
     if app.is_draining() {
         return Err(Problem::NotReady("draining: the server is shutting down".to_owned()));
     }
+    app.intake.check_ready()?;
     if app.engine.is_over_memory() {
         let detail = "over_memory: new events are rejected until older events expire";
         return Err(Problem::NotReady(detail.to_owned()));

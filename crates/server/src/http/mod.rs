@@ -22,6 +22,7 @@ mod exposition;
 mod header;
 mod health;
 mod hosts;
+mod intake;
 mod live_streams;
 mod media_type;
 mod metrics;

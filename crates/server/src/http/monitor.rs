@@ -4,20 +4,23 @@ use crate::http::app::App;
 use crate::http::health;
 use crate::{limits, process};
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use weir::Engine;
 
-/// Monitors the clock, the queueing delay of the runtime and the resident memory, until it is dropped.
-pub(crate) async fn monitor(app: Arc<App>) -> Infallible {
+/// Monitors the clock, the queueing delay of the runtime, the resident memory and the log, until it is dropped. Returns
+/// only if the log cannot be replayed.
+pub(crate) async fn monitor(app: Arc<App>) -> io::Error {
     let probed = Arc::clone(&app);
     // Dropping the set aborts its task.
     let mut probe = JoinSet::new();
     probe.spawn(async move { probed.adaptive_limit.probe().await });
     tokio::select! {
-        never = health::watch_clock(Arc::clone(&app.engine)) => never,
-        never = report_resident_memory(&app.engine) => never,
+        never = health::watch_clock(Arc::clone(&app.engine)) => match never {},
+        never = report_resident_memory(&app.engine) => match never {},
+        line = app.intake.watch() => io::Error::other(line),
     }
 }
 

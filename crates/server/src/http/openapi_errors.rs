@@ -45,6 +45,9 @@ macro_rules! error_responses {
     )*};
 }
 
+/// The problem of a request that comes before the journal is replayed.
+const REPLAYING: Problem = Problem::Replaying { replayed: 12, total: 340 };
+
 /// The body size limit in the examples.
 const EXAMPLE_BYTES: usize = limits::BODY_BYTES_DEFAULT;
 
@@ -59,6 +62,8 @@ error_responses! {
         UnsupportedMediaType(&media_type::EVENTS).into(),
         Problem::UnsupportedEncoding,
         Problem::Overloaded(Overload::AdaptiveLimit),
+        Problem::LogUnavailable,
+        REPLAYING,
     ];
     /// The errors of `PUT /reference/users`.
     ReplaceErrors: [
@@ -76,6 +81,8 @@ error_responses! {
         }),
         Problem::Reference(ReferenceError::TimestampInFuture { ahead_ms: 120_001, max_skew_ms: 120_000 }),
         Problem::Overloaded(Overload::EngineFull),
+        Problem::LogUnavailable,
+        REPLAYING,
     ];
     /// The errors of `PATCH /reference/users`, in addition to [`ReplaceErrors`].
     PatchErrors: [UnsupportedMediaType(&media_type::REFERENCE_PATCH).into(), Problem::UnsupportedEncoding];
@@ -83,6 +90,7 @@ error_responses! {
     SummaryErrors: [
         Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }),
         Problem::Overloaded(Overload::QueueFull),
+        REPLAYING,
     ];
     /// The errors of `GET /dashboard/{file}`.
     FileErrors: [Problem::NotFound];
@@ -91,12 +99,14 @@ error_responses! {
         Problem::InvalidParameter("the user id in the path is not UTF-8".to_owned()),
         Problem::UnknownUser,
         Problem::Overloaded(Overload::QueueFull),
+        REPLAYING,
     ];
     /// The errors of the queries of a window: `/metrics`, `/metrics/series` and `/metrics/stream`.
     QueryErrors: [
         Problem::InvalidWindow { max_secs: 1_800 },
         Problem::InvalidParameter("\"windw\" is not a parameter here".to_owned()),
         Problem::Overloaded(Overload::QueueFull),
+        REPLAYING,
     ];
     /// The errors of `GET /metrics/prometheus`.
     ExpositionErrors: [
@@ -107,6 +117,7 @@ error_responses! {
     StatusErrors: [
         Problem::InvalidParameter("\"windw\" is not a parameter here".to_owned()),
         Problem::Overloaded(Overload::BodyMemory),
+        REPLAYING,
     ];
     /// The errors of `GET /events/rejected`.
     RejectedErrors: [
@@ -114,7 +125,7 @@ error_responses! {
         Problem::Overloaded(Overload::BodyMemory),
     ];
     /// The errors of `GET /readyz`.
-    ReadinessErrors: [Problem::NotReady("draining: the server is shutting down".to_owned())];
+    ReadinessErrors: [Problem::NotReady("draining: the server is shutting down".to_owned()), REPLAYING];
 }
 
 /// The responses of these problems, by status.

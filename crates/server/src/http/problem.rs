@@ -5,6 +5,7 @@ use crate::http::header;
 use crate::http::media_type::UnsupportedMediaType;
 use crate::http::response::{NO_STORE, to_json};
 use crate::limits;
+use crate::log::LogState;
 use crate::tokens::AuthError;
 use axum::body::Body;
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -13,8 +14,9 @@ use axum::response::{IntoResponse, Response};
 use std::time::Duration;
 use weir::{DecodeError, EndOutOfRange, Overloaded, ReferenceError, format_ms};
 use weir_api::{ProblemCode, ProblemDocument, Role, headers};
+use weir_log::NotLogged;
 
-/// A whole request failed. No part of it was applied.
+/// A whole request failed. No part of it was applied, unless the log is unavailable.
 #[derive(Debug)]
 pub(crate) enum Problem {
     /// No resource has this path.
@@ -61,8 +63,12 @@ pub(crate) enum Problem {
     UnknownUser,
     /// The server has no capacity for the request now.
     Overloaded(Overload),
+    /// The log did not answer in time, or it has failed. Some of the request may have been applied.
+    LogUnavailable,
     /// The server should get no new traffic, for the reason in the text.
     NotReady(String),
+    /// The server replays its journal: `replayed` of `total` frames.
+    Replaying { replayed: u64, total: u64 },
     /// The server has a bug.
     Internal,
 }
@@ -84,11 +90,13 @@ pub(crate) enum Overload {
     Streams,
     /// As many connections are open as the server allows.
     Connections,
+    /// The log has no room for a batch or a change, or takes none now.
+    Log,
 }
 
 impl Overload {
     /// All kinds, in the order of their discriminants.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::AdaptiveLimit,
         Self::BodyMemory,
         Self::QueueFull,
@@ -96,6 +104,7 @@ impl Overload {
         Self::EngineFull,
         Self::Streams,
         Self::Connections,
+        Self::Log,
     ];
 
     /// The value of the label `reason` of `weir_overload_rejections_total`.
@@ -108,6 +117,7 @@ impl Overload {
             Self::EngineFull => "room",
             Self::Streams => "streams",
             Self::Connections => "connections",
+            Self::Log => "log",
         }
     }
 }
@@ -138,7 +148,8 @@ impl Problem {
             Self::Reference(ReferenceError::Stale { .. }) => ProblemCode::StaleReference,
             Self::UnknownUser => ProblemCode::UnknownUser,
             Self::Overloaded(_) | Self::Reference(ReferenceError::Overloaded) => ProblemCode::Overloaded,
-            Self::NotReady(_) => ProblemCode::NotReady,
+            Self::LogUnavailable => ProblemCode::LogUnavailable,
+            Self::NotReady(_) | Self::Replaying { .. } => ProblemCode::NotReady,
             // The engine may get more errors. An error that the server does not know is its own fault.
             Self::Internal | Self::Reference(_) => ProblemCode::InternalError,
         }
@@ -205,6 +216,12 @@ impl Problem {
             Self::Overloaded(_) => {
                 "the server has no capacity for this request now; no part of it was applied".to_owned()
             }
+            Self::LogUnavailable => {
+                "the log did not answer in time, so some of this request may have been taken; send it again, and the \
+                 answer shows what was taken"
+                    .to_owned()
+            }
+            Self::Replaying { replayed, total } => LogState::Replaying { replayed: *replayed, total: *total }.detail(),
             Self::Internal => "the server failed; the request is not the cause".to_owned(),
         }
     }
@@ -232,6 +249,9 @@ impl Problem {
                 document.current_ts = Some(format_ms(*current_ts_ms));
                 document.current_generation = Some(*current);
             }
+            Self::Replaying { replayed, total } => {
+                (document.replayed, document.total) = (Some(*replayed), Some(*total));
+            }
             _ => {}
         }
         document
@@ -256,7 +276,11 @@ impl Problem {
                 let challenge = r#"Bearer realm="weir", error="insufficient_scope""#;
                 fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
-            Self::Overloaded(_) | Self::Reference(ReferenceError::Overloaded) | Self::NotReady(_) => {
+            Self::Overloaded(_)
+            | Self::Reference(ReferenceError::Overloaded)
+            | Self::LogUnavailable
+            | Self::NotReady(_)
+            | Self::Replaying { .. } => {
                 fields.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The rest of the body may never arrive, so the connection is useless now (RFC 9110, 15.5.9).
@@ -305,6 +329,15 @@ impl From<DecodeError> for Problem {
 impl From<Overloaded> for Problem {
     fn from(Overloaded: Overloaded) -> Self {
         Self::Overloaded(Overload::EngineFull)
+    }
+}
+
+impl From<NotLogged> for Problem {
+    fn from(error: NotLogged) -> Self {
+        match error {
+            NotLogged::Overloaded => Self::Overloaded(Overload::Log),
+            NotLogged::Unavailable => Self::LogUnavailable,
+        }
     }
 }
 

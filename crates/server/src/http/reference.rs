@@ -6,6 +6,7 @@ use crate::http::body::{self, BufferedBody};
 use crate::http::coding::ContentEncoding;
 use crate::http::entity_tags::{EntityTags, NO_CACHE, not_modified};
 use crate::http::header;
+use crate::http::intake;
 use crate::http::media_type::{self, SupportedMediaTypes};
 use crate::http::openapi_errors::{PatchErrors, ReplaceErrors, SummaryErrors, UserErrors};
 use crate::http::problem::Problem;
@@ -67,19 +68,34 @@ async fn change(
     let (head, body) = request.into_parts();
     supported.negotiate(&head.headers)?;
     let coding = ContentEncoding::negotiate(&head.headers)?;
+    app.intake.log().map_or(Ok(()), intake::check_takes_entries)?;
     let preconditions = preconditions(&head.headers);
     let BufferedBody { bytes, mut permit } = body::read(app, body).await?;
     let received_at_ms = app.engine.now_ms();
     let shared = Arc::clone(app);
-    let work = move || {
+    let decode = move || {
         let max_bytes = shared.config.max_body_bytes;
         permit.grow(coding.decoded_bytes_max(max_bytes))?;
         let body = coding.decode(bytes, max_bytes)?;
         permit.grow(shared.engine.decode_memory_bytes_max(&body, Format::Json))?;
-        let generation = shared.engine.change_reference(change, body, &preconditions, received_at_ms)?;
-        Ok(tagged(&generation, &updated(&generation)))
+        Ok::<_, Problem>((shared, body, permit))
     };
-    app.change_limiter.run(work).await?
+    let Some(log) = app.intake.log() else {
+        let work = move || {
+            let (shared, body, _permit) = decode()?;
+            let generation = shared.engine.change_reference(change, body, &preconditions, received_at_ms)?;
+            Ok(tagged(&generation, &updated(&generation)))
+        };
+        return app.change_limiter.run(work).await?;
+    };
+    let work = move || {
+        let (shared, body, permit) = decode()?;
+        shared.engine.admit_change(change, body.len())?;
+        Ok::<_, Problem>((body, permit))
+    };
+    let (body, _permit) = app.change_limiter.run(work).await??;
+    let generation = intake::change_reference(log, change, body, preconditions, received_at_ms).await?;
+    Ok(tagged(&generation, &updated(&generation)))
 }
 
 /// A summary of the current table, without its users.

@@ -5,14 +5,15 @@ use crate::http::openapi_errors::StatusErrors;
 use crate::http::problem::Problem;
 use crate::http::query::parameters;
 use crate::http::response::{to_json, uncached_json};
-use crate::http::server_metrics::ServerMetrics;
+use crate::log::{EventLog, LogSnapshot, LogState};
 use crate::process;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use std::sync::Arc;
 use weir::format_ms;
-use weir_api::{LatencyBucket, StatusResponse};
+use weir_api::{JournalState, JournalStatus, LatencyBucket, StatusResponse};
+use weir_log::journal::Span;
 
 /// The service's own metrics that the dashboard shows.
 #[utoipa::path(
@@ -26,10 +27,11 @@ pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
     if let Some(parameter) = parameters(uri.query()).next() {
         return Err(parameter.unknown());
     }
-    Ok(uncached_json(app.responses.charge_response(to_json(&status(&app.server_metrics)))?))
+    Ok(uncached_json(app.responses.charge_response(to_json(&status(&app)))?))
 }
 
-fn status(metrics: &ServerMetrics) -> StatusResponse {
+fn status(app: &App) -> StatusResponse {
+    let metrics = &app.server_metrics;
     let ingest = metrics.requests.read().find(|of| (of.route, of.method) == ("/events", "POST"));
     let bucket = |requests: &mut u64, (bound_secs, more): (f64, u64)| {
         *requests += more;
@@ -41,5 +43,30 @@ fn status(metrics: &ServerMetrics) -> StatusResponse {
         resident_bytes: process::resident_bytes(),
         verdicts: metrics.verdicts.read().map(|(verdict, events)| (verdict.to_owned(), events)).collect(),
         ingest_latency: ingest.into_iter().flat_map(|of| of.durations.buckets).scan(0, bucket).collect(),
+        journal: app.intake.log().and_then(EventLog::snapshot).map(journal),
+    }
+}
+
+fn journal(LogSnapshot { state, figures, journal, replay_done_ratio }: LogSnapshot) -> JournalStatus {
+    let state = match state {
+        LogState::Replaying { .. } => JournalState::Replaying,
+        LogState::Ready => JournalState::Ready,
+        LogState::Failed(_) => JournalState::Failed,
+        LogState::ClockJumped(_) => JournalState::ClockJumped,
+        LogState::Stopped => JournalState::Stopped,
+    };
+    let entries = |span: Span| (span.last.0 + 1).saturating_sub(span.first.0);
+    JournalStatus {
+        state: state.as_str().to_owned(),
+        entries: entries(journal.frames) + entries(journal.reference),
+        place: journal.frames.last.0,
+        applied_place: figures.applied.0,
+        live_bytes: journal.live_bytes(),
+        max_bytes: journal.max_bytes,
+        file_bytes: journal.file_bytes,
+        free_bytes: journal.free_bytes,
+        replay_done_ratio,
+        waiting_rows: figures.waiting_rows,
+        lag_ms: figures.lag_ms,
     }
 }

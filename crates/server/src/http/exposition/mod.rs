@@ -1,6 +1,7 @@
 //! The Prometheus exposition of the service's own metrics, in OpenMetrics and in the classic text format. It is at
 //! `/metrics/prometheus`, and at `/metrics` for clients that prefer it to JSON.
 
+mod log_metrics;
 mod snapshot;
 mod writer;
 

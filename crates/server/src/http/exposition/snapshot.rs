@@ -1,6 +1,7 @@
 //! The content of the exposition: the present state of the engine, and the counts of the server's metrics.
 
 use crate::http::app::App;
+use crate::http::exposition::log_metrics::LogMetrics;
 use crate::http::exposition::writer::{self, ExpositionFormat, Writer};
 use crate::http::server_metrics::{MethodSnapshot, ServerMetrics};
 use crate::{limits, process};
@@ -26,6 +27,8 @@ pub(super) struct Snapshot {
     window: Metrics,
     reference: ReferenceStats,
     connections: usize,
+    /// None without a journal.
+    log: Option<LogMetrics>,
     resident_bytes: Option<usize>,
 }
 
@@ -63,6 +66,7 @@ impl Snapshot {
                 age_ms,
             },
             connections: app.connections(),
+            log: app.intake.log().and_then(LogMetrics::of),
             resident_bytes: process::resident_bytes(),
         }
     }
@@ -71,9 +75,10 @@ impl Snapshot {
     pub(super) fn write(self, server_metrics: &Arc<ServerMetrics>, format: ExpositionFormat) -> String {
         let server_metrics = Arc::clone(server_metrics);
         writer::text(format, move |writer| {
-            write_counts(&server_metrics, writer)?;
+            write_counts(&server_metrics, self.log.as_ref(), writer)?;
             self.write_window(writer)?;
             self.write_engine(writer)?;
+            self.log.as_ref().map_or(Ok(()), |log| log.write(writer))?;
             self.write_process(&server_metrics, writer)
         })
     }
@@ -157,7 +162,7 @@ impl Snapshot {
     }
 }
 
-fn write_counts(server_metrics: &ServerMetrics, writer: &mut Writer<'_>) -> fmt::Result {
+fn write_counts(server_metrics: &ServerMetrics, log: Option<&LogMetrics>, writer: &mut Writer<'_>) -> fmt::Result {
     let by = |label: &'static str| move |(value, count)| ([(label, value)], count);
     let help = "Events by verdict.";
     writer.counters("weir_ingest_events", help, server_metrics.verdicts.read().map(by("verdict")))?;
@@ -175,7 +180,8 @@ fn write_counts(server_metrics: &ServerMetrics, writer: &mut Writer<'_>) -> fmt:
         .map(|request| ([("route", request.route), ("method", request.method)], request.durations.clone()));
     let help = "Time from the request head to the response head, including the request body.";
     writer.histograms("weir_http_request_duration_seconds", help, durations)?;
-    let stages = server_metrics.stages.read().map(|(stage, durations)| ([("stage", stage)], durations));
+    let of_log = log.into_iter().flat_map(LogMetrics::stages);
+    let stages = server_metrics.stages.read().chain(of_log).map(|(stage, durations)| ([("stage", stage)], durations));
     let help = "Time that a stage of the engine takes for a batch, a fold or a query.";
     writer.histograms("weir_engine_stage_duration_seconds", help, stages)?;
     let help = "Requests and connections that were rejected because of overload.";

@@ -1,6 +1,6 @@
 //! Metric families as text, written by the encoders of the Prometheus project.
 
-use crate::http::server_metrics::HistogramSnapshot;
+use crate::histogram::HistogramSnapshot;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, prometheus_text, text as open_metrics_text,
@@ -83,6 +83,19 @@ impl Writer<'_> {
     ) -> fmt::Result {
         self.family(name, help, MetricType::Gauge, |family| {
             samples.into_iter().try_for_each(|(labels, value)| family.encode_family(&labels)?.encode_gauge(&value))
+        })
+    }
+
+    /// A counter without labels.
+    pub(super) fn counter(&mut self, name: &str, help: &str, count: u64) -> fmt::Result {
+        self.family(name, help, MetricType::Counter, |family| family.encode_counter(&count, NO_EXEMPLAR))
+    }
+
+    /// A histogram without labels.
+    pub(super) fn histogram(&mut self, name: &str, help: &str, snapshot: &HistogramSnapshot) -> fmt::Result {
+        let HistogramSnapshot { sum_secs, count, buckets } = snapshot;
+        self.family(name, help, MetricType::Histogram, |family| {
+            family.encode_histogram::<NoLabelSet>(*sum_secs, *count, buckets, None)
         })
     }
 

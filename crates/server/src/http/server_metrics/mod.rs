@@ -4,13 +4,12 @@
 //! one of two counters before it is in the other.
 
 mod counters;
-mod histogram;
 mod requests;
 
 pub(super) use counters::{Counters, VerdictCounters};
-pub(super) use histogram::{Histogram, HistogramSnapshot};
 pub(super) use requests::{MethodSnapshot, RequestMetrics};
 
+use crate::histogram::{Histogram, HistogramSnapshot, STAGE_BOUNDS_NS};
 use crate::http::problem::Overload;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +51,7 @@ pub(super) struct StageDurations([Histogram; Stage::ALL.len()]);
 
 impl Default for StageDurations {
     fn default() -> Self {
-        Self(Stage::ALL.map(|_| Histogram::new(histogram::STAGE_BOUNDS_NS)))
+        Self(Stage::ALL.map(|_| Histogram::new(STAGE_BOUNDS_NS)))
     }
 }
 

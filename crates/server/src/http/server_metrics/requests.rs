@@ -1,6 +1,6 @@
 //! Request counts by route, method and status, and request durations by route and method.
 
-use crate::http::server_metrics::histogram::{Histogram, HistogramSnapshot, REQUEST_BOUNDS_NS};
+use crate::histogram::{Histogram, HistogramSnapshot, REQUEST_BOUNDS_NS};
 use crate::limits;
 use axum::http::{Method, StatusCode};
 use std::ops::Range;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The upper bounds for stages of the engine. The fastest stages take less than a microsecond.
-pub(super) const STAGE_BOUNDS_NS: &[u64] = &[
+pub(crate) const STAGE_BOUNDS_NS: &[u64] = &[
     1_000,
     2_500,
     5_000,
@@ -28,7 +28,7 @@ pub(super) const STAGE_BOUNDS_NS: &[u64] = &[
 ];
 
 /// The upper bounds for requests. The slowest requests wait for their bodies.
-pub(super) const REQUEST_BOUNDS_NS: &[u64] = &[
+pub(crate) const REQUEST_BOUNDS_NS: &[u64] = &[
     25_000,
     50_000,
     100_000,
@@ -51,7 +51,7 @@ pub(super) const REQUEST_BOUNDS_NS: &[u64] = &[
 
 /// A histogram of durations. A duration counts in the bucket with the smallest upper bound that it does not exceed.
 #[derive(Debug)]
-pub(in crate::http) struct Histogram {
+pub(crate) struct Histogram {
     bounds_ns: &'static [u64],
     /// One bucket for each bound, and one for durations above all bounds.
     counts: Box<[AtomicU64]>,
@@ -60,24 +60,24 @@ pub(in crate::http) struct Histogram {
 
 /// The content of a histogram at one time.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::http) struct HistogramSnapshot {
+pub(crate) struct HistogramSnapshot {
     /// The sum of all durations.
-    pub(in crate::http) sum_secs: f64,
+    pub(crate) sum_secs: f64,
     /// The number of durations, which is the sum of the buckets.
-    pub(in crate::http) count: u64,
+    pub(crate) count: u64,
     /// The upper bound of each bucket in seconds, and its own count (not cumulative). The last bound is infinite.
-    pub(in crate::http) buckets: Vec<(f64, u64)>,
+    pub(crate) buckets: Vec<(f64, u64)>,
 }
 
 impl Histogram {
     /// An empty histogram with these bounds, in ascending order.
-    pub(super) fn new(bounds_ns: &'static [u64]) -> Self {
+    pub(crate) fn new(bounds_ns: &'static [u64]) -> Self {
         let counts = (0..=bounds_ns.len()).map(|_| AtomicU64::new(0)).collect();
         Self { bounds_ns, counts, sum_ns: AtomicU64::new(0) }
     }
 
     /// Counts a duration.
-    pub(super) fn observe(&self, elapsed: Duration) {
+    pub(crate) fn observe(&self, elapsed: Duration) {
         let elapsed_ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         let bucket = self.bounds_ns.partition_point(|bound_ns| *bound_ns < elapsed_ns);
         self.counts[bucket].fetch_add(1, Ordering::Relaxed);
@@ -85,7 +85,7 @@ impl Histogram {
     }
 
     /// Reads all buckets.
-    pub(in crate::http) fn read(&self) -> HistogramSnapshot {
+    pub(crate) fn read(&self) -> HistogramSnapshot {
         let bounds_secs = self.bounds_ns.iter().map(|bound_ns| *bound_ns as f64 / 1e9).chain([f64::INFINITY]);
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
         let buckets: Vec<_> = bounds_secs.zip(counts).collect();

@@ -1,0 +1,30 @@
+//! The figures of a log, for its operator.
+
+use crate::topic::Place;
+
+/// The figures of a log since the process started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// The newest place that is applied.
+    pub applied: Place,
+    /// Batches that have no answer yet.
+    pub waiting_batches: usize,
+    /// The rows of these batches.
+    pub waiting_rows: usize,
+    /// How long the oldest own frame that is not applied has been on its way, in milliseconds; 0 if there is none.
+    pub lag_ms: i64,
+    /// Frames that were judged, and of which nothing counts.
+    pub void_frames: u64,
+    /// Frames whose recorded judgement was compared with the judgement of this process.
+    pub judgements_compared: u64,
+    /// Frames with rows that the replay has judged, because no frame has recorded their judgement.
+    pub judged_in_replay: u64,
+}
+
+/// Counts what is applied.
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) void_frames: u64,
+    pub(crate) judgements_compared: u64,
+    pub(crate) judged_in_replay: u64,
+}
