@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# ci/mutations.sh PACKAGE [MUTATION...]: breaks the engine in one place at a time, in a scratch copy, and shows that a
-# test of PACKAGE (loom-tests or shuttle-tests) fails each time. Prints which tests caught which mutation. The exit code
-# is 0 only if every mutation was caught and every test caught at least one. The last line has the totals. Without
-# names, the script tries all mutations.
+# ci/mutations.sh PACKAGE FOLDER [MUTATION...]: breaks the source in one place at a time, in a scratch copy, and shows
+# that a test of PACKAGE fails each time. The mutations are in FOLDER/mutations. Prints which tests caught which
+# mutation. The exit code is 0 only if every mutation was caught, and if every model or scenario caught at least one.
+# The last line has the totals. Without names, the script tries all mutations.
+#
+# A line "Caught by: TEST..." in a mutation names the tests that run first. The others run only if these pass.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 package=$1
-shift
+folder=$2
+shift 2
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -27,17 +30,18 @@ fi
 tests --list 2>/dev/null | sed -n 's/^\(.*\): test$/\1/p' | grep -v '::tests::' | sort >all_tests
 
 mutations=("$@")
-[ ${#mutations[@]} -gt 0 ] || mapfile -t mutations < <(ls "$package/mutations" | sed 's/\.patch$//')
+[ ${#mutations[@]} -gt 0 ] || mapfile -t mutations < <(ls "$folder/mutations" | sed 's/\.patch$//')
 caught=0
 : >caught_by
 for mutation in "${mutations[@]}"; do
-    patch --quiet --fuzz=0 -p1 <"$package/mutations/$mutation.patch"
+    patch --quiet --fuzz=0 -p1 <"$folder/mutations/$mutation.patch"
     if ! cargo build --quiet --release --locked -p "$package" --tests >log 2>&1; then
         cat log
         echo "$mutation does not compile"
         exit 1
     fi
-    if tests >log 2>&1; then
+    mapfile -t expected < <(sed -n 's/^Caught by: //p' "$folder/mutations/$mutation.patch" | tr ' ' '\n')
+    if { [ ${#expected[@]} -eq 0 ] || tests "${expected[@]}" >log 2>&1; } && tests >log 2>&1; then
         echo "SURVIVED $mutation"
     else
         caught=$((caught + 1))
@@ -46,11 +50,12 @@ for mutation in "${mutations[@]}"; do
         echo "caught   $mutation: $(echo ${by:-by a test that did not end} | sed 's/[a-z]*_models:://g')"
         echo "$by" >>caught_by
     fi
-    patch --quiet -R -p1 <"$package/mutations/$mutation.patch"
+    patch --quiet -R -p1 <"$folder/mutations/$mutation.patch"
 done
 
 idle=0
-if [ $# -eq 0 ]; then
+# The tests of the log are ordinary tests too, so some of them have no mutation.
+if [ $# -eq 0 ] && [ "$package" != weir-log ]; then
     sort -u caught_by | comm -23 all_tests - >idle_tests
     idle=$(wc -l <idle_tests)
     sed 's/^/no mutation for /' idle_tests
