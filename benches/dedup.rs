@@ -202,9 +202,9 @@ fn grow(name: &str, ids: u64, ids_per_sec: u64) {
         [times[times.len() * 999 / 1_000], times[times.len() - 1]]
     };
     println!(
-        "{name}: {ids} ids in {:.1} s; a claim takes {mean_ns:.1} ns of processor time on average; a batch of {BATCH} takes (p99.9, longest) {:?} us of processor time, {:?} us; \
-         to hash its ids takes {:?} us of processor time; {:.0} bytes an id on average, {most_bytes_an_id:.0} at the \
-         peak, {:.0} in the end",
+        "{name}: {ids} ids in {:.1} s; a claim takes {mean_ns:.1} ns of processor time on average; a batch of {BATCH} \
+         takes (p99.9, longest) {:?} us of processor time, {:?} us; to hash its ids takes {:?} us of processor \
+         time; {:.0} bytes an id on average, {most_bytes_an_id:.0} at the peak, {:.0} in the end",
         start.elapsed().as_secs_f64(),
         longest(cpu_us),
         longest(wall_us),

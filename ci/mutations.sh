@@ -3,6 +3,8 @@
 # that a test of PACKAGE fails each time. The mutations are in FOLDER/mutations. Prints which tests caught which
 # mutation. The exit code is 0 only if every mutation was caught, and if every model or scenario caught at least one.
 # The last line has the totals. Without names, the script tries all mutations.
+#
+# A line "Caught by: TEST..." in a mutation names the tests that run first. The others run only if these pass.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -38,7 +40,8 @@ for mutation in "${mutations[@]}"; do
         echo "$mutation does not compile"
         exit 1
     fi
-    if tests >log 2>&1; then
+    mapfile -t expected < <(sed -n 's/^Caught by: //p' "$folder/mutations/$mutation.patch" | tr ' ' '\n')
+    if { [ ${#expected[@]} -eq 0 ] || tests "${expected[@]}" >log 2>&1; } && tests >log 2>&1; then
         echo "SURVIVED $mutation"
     else
         caught=$((caught + 1))

@@ -69,8 +69,8 @@ pub const DEDUP_IDS_PER_16_LINES: usize = 29;
 /// find no cell before the next table is ready.
 pub const DEDUP_TABLE_BYTES_MIN: usize = 8 << 20;
 
-/// A dedup table that is smaller than this is followed by one of four times its size, in bytes. A larger one is followed
-/// by one of twice its size.
+/// A dedup table that is smaller than this is followed by one of four times its size, in bytes. A larger one is
+/// followed by one of twice its size.
 pub const DEDUP_SMALL_TABLE_BYTES_MAX: usize = 64 << 20;
 
 /// If claims look at this number of dedup tables, the next one has four times the size of the last one.

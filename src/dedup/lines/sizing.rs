@@ -22,8 +22,8 @@ pub(crate) fn bytes_for(lines: usize) -> usize {
 /// The sizes that a table may have that takes over from a full one, the best size first. `tables` is the number of
 /// tables that claims look at. None if no more can be added: then ids without a cell go to the overflow.
 ///
-/// A larger table is a multiple of the current one. The multiple is large while tables are small. Then it is two, so that
-/// little memory is set aside early, until there are many tables.
+/// A larger table is a multiple of the current one. The multiple is large while tables are small. Then it is two, so
+/// that little memory is set aside early, until there are many tables.
 pub(crate) fn larger_lines(lines: usize, tables: usize) -> impl Iterator<Item = usize> {
     let times = match bytes_for(lines) {
         _ if tables >= DEDUP_TABLES_MAX => 0,

@@ -155,8 +155,8 @@ impl Table {
         }
     }
 
-    /// The rest of [`insert`](Self::insert) after a look at the home line that did not decide. How long ago the look was
-    /// does not matter: a cell that has changed since is not filled.
+    /// The rest of [`insert`](Self::insert) after a look at the home line that did not decide. How long ago the look
+    /// was does not matter: a cell that has changed since is not filled.
     #[cold]
     pub(crate) fn insert_after(
         &self,
