@@ -9,6 +9,8 @@ pub mod applied;
 mod bytes;
 #[path = "../../../crates/log/src/desk.rs"]
 mod desk;
+#[path = "../../../crates/log/src/figures.rs"]
+pub mod figures;
 #[path = "../../../crates/log/src/frame.rs"]
 pub mod frame;
 #[path = "../../../crates/log/src/landings.rs"]
