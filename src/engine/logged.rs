@@ -114,8 +114,8 @@ impl Engine {
         COLUMNS.set(columns);
     }
 
-    /// From now on [`sweep`](Self::sweep) goes by log time instead of the clock. An engine that follows a log calls this
-    /// before its first sweep: a log that is replayed is behind the clock.
+    /// From now on [`sweep`](Self::sweep) goes by log time instead of the clock. An engine that follows a log calls
+    /// this before its first sweep: a log that is replayed is behind the clock.
     pub fn follow_log(&self) {
         self.log_ms.fetch_max(BEFORE_LOG_MS, Ordering::Relaxed);
     }

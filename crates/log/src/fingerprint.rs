@@ -1,5 +1,5 @@
-//! The settings that the entries of a log depend on, as named texts. A journal keeps them, so it can be read without the
-//! configuration of the server that wrote it.
+//! The settings that the entries of a log depend on, as named texts. A journal keeps them, so it can be read without
+//! the configuration of the server that wrote it.
 
 use std::collections::BTreeMap;
 use std::fmt;
