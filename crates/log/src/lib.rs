@@ -16,7 +16,7 @@
 //! - `figures`: how a log is doing, for its operator.
 //! - `reference`: changes of the reference table, in an order of their own.
 //! - `landings`, `chain`, `outcomes`: which frames count, and whether all readers agree.
-//! - [`journal`]: the log on this machine.
+//! - [`journal`]: the log on this machine, and what its tools do.
 //! - [`fingerprint`]: the settings that the entries of a log depend on.
 //! - [`limits`]: every bound.
 

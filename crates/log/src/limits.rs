@@ -134,5 +134,8 @@ pub const JOURNAL_READ_ENTRIES: usize = 1024;
 /// was killed changes a few pages for each GiB.
 pub const JOURNAL_OVERLAY_BYTES_MAX: usize = 256 << 20;
 
+/// Bytes of entries that a migration writes in one commit, about. They are in memory until then.
+pub const JOURNAL_MIGRATED_PER_COMMIT_BYTES: usize = 64 << 20;
+
 /// The most names of a fingerprint.
 pub const JOURNAL_FINGERPRINT_NAMES_MAX: usize = 64;

@@ -122,11 +122,12 @@ impl Directory {
         File::open(&path).map_err(|error| JournalError::io("open", &path, error))
     }
 
-    /// Creates a database: `fill` writes it and syncs it, and then it gets its final name.
+    /// Creates a database: `fill` writes it and syncs it, and then it gets its final name. A database that is there is
+    /// replaced at once, and stays if this fails.
     ///
     /// # Errors
     /// If the operating system refuses, or `fill` fails.
-    pub(super) fn create_file(&self, fill: impl FnOnce(File) -> Result<(), JournalError>) -> Result<(), JournalError> {
+    pub(super) fn create_file<T>(&self, fill: impl FnOnce(File) -> Result<T, JournalError>) -> Result<T, JournalError> {
         let path = self.path.join(NEW_FILE);
         let io = |what| move |error| JournalError::io(what, &self.path, error);
         match fs::remove_file(&path) {
@@ -134,9 +135,13 @@ impl Directory {
             _ => {}
         }
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(&path);
-        fill(file.map_err(io("create a file in"))?)?;
+        let filled = fill(file.map_err(io("create a file in"))?).inspect_err(|_| {
+            // It may have filled the disk. The next creation removes it, too.
+            let _ = fs::remove_file(&path);
+        })?;
         fs::rename(&path, self.path.join(FILE)).map_err(io("rename a file in"))?;
-        sync_dir(&self.path)
+        sync_dir(&self.path)?;
+        Ok(filled)
     }
 }
 

@@ -55,6 +55,13 @@ pub enum JournalError {
         /// The error of the disk.
         why: String,
     },
+    /// The journal cannot be carried over to other settings.
+    NotMigrated {
+        /// The directory.
+        dir: PathBuf,
+        /// The reason, and what to do next.
+        why: String,
+    },
     /// A setting of the journal itself is out of range.
     Setting(String),
     /// The operating system refused something.
@@ -145,6 +152,7 @@ impl fmt::Display for JournalError {
                 "the journal in {} failed ({why}); entries with a place are on the disk; check it and start again",
                 dir.display()
             ),
+            Self::NotMigrated { dir, why } => write!(f, "the journal in {} cannot be migrated: {why}", dir.display()),
             Self::Setting(text) => f.write_str(text),
             Self::Io { what, source } => write!(f, "{what}: {source}; check the disk, the path and its permissions"),
         }

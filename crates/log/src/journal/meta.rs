@@ -39,22 +39,26 @@ impl Meta {
 
     /// Where the configuration differs from the one of the journal, by name. Event types may be appended.
     pub(super) fn differences(&self, configured: &BTreeMap<String, String>) -> Vec<Difference> {
+        self.changes(configured).into_iter().filter(|found| !is_appended(found)).collect()
+    }
+
+    /// Where the configuration is not exactly the one of the journal, by name.
+    pub(super) fn changes(&self, configured: &BTreeMap<String, String>) -> Vec<Difference> {
         let names: std::collections::BTreeSet<_> = self.fingerprint.keys().chain(configured.keys()).collect();
         let difference = |name: &String| Difference {
             name: name.clone(),
             journal: self.fingerprint.get(name).cloned(),
             configured: configured.get(name).cloned(),
         };
-        names.into_iter().map(difference).filter(|found| !is_allowed(found)).collect()
+        names.into_iter().map(difference).filter(|found| found.journal != found.configured).collect()
     }
 }
 
-/// Whether the setting is the same, or has further event types at its end.
-fn is_allowed(Difference { name, journal, configured }: &Difference) -> bool {
-    let is_appended = |(old, new): (&String, &String)| {
-        name == EVENT_TYPES && new.strip_prefix(old.as_str()).is_some_and(|added| added.starts_with(','))
-    };
-    journal == configured || journal.as_ref().zip(configured.as_ref()).is_some_and(is_appended)
+/// Whether the setting has further event types at its end.
+fn is_appended(Difference { name, journal, configured }: &Difference) -> bool {
+    let is_longer =
+        |(old, new): (&String, &String)| new.strip_prefix(old.as_str()).is_some_and(|added| added.starts_with(','));
+    name == EVENT_TYPES && journal.as_ref().zip(configured.as_ref()).is_some_and(is_longer)
 }
 
 /// Without the secret.

@@ -11,11 +11,15 @@ mod directory;
 mod disk;
 mod error;
 mod handle;
+mod judged;
 mod meta;
+mod migrate;
 mod overlay;
 mod read_only;
+mod rewrite;
 mod space;
 mod store;
+mod survey;
 mod tail;
 
 use std::collections::BTreeMap;
@@ -34,8 +38,11 @@ pub use self::disk::Disk;
 pub use self::error::{Difference, JournalError};
 pub use self::handle::TopicLog;
 pub use self::meta::{FORMAT, Meta};
+pub use self::migrate::StoppedJournal;
 pub use self::read_only::{Entries, ReadOnlyJournal};
+pub use self::rewrite::Migration;
 pub use self::store::{Span, Topic};
+pub use self::survey::{Survey, Table, survey};
 
 /// How a journal is opened.
 #[derive(Clone)]

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use weir::EngineConfig;
+
 use super::directory::Directory;
 use super::disk::{Disk, FileDisk, prepare};
 use super::error::JournalError;
 use super::meta::{FORMAT, Meta};
 use super::overlay::Overlay;
 use super::store::{Span, Store, Topic};
+use crate::fingerprint;
 use crate::topic::{Entry, Place};
 
 /// A journal that is only read. Nothing on the disk changes.
@@ -26,7 +29,15 @@ impl ReadOnlyJournal {
     /// # Errors
     /// As [`Journal::open_read_only`](super::Journal::open_read_only).
     pub(super) fn open(dir: &Path) -> Result<Self, JournalError> {
-        let directory = Directory::lock_shared(dir)?;
+        Self::open_in(Directory::lock_shared(dir)?)
+    }
+
+    /// Opens the journal of a directory that is locked.
+    ///
+    /// # Errors
+    /// As [`Journal::open_read_only`](super::Journal::open_read_only), but for the lock.
+    pub(super) fn open_in(directory: Directory) -> Result<Self, JournalError> {
+        let dir = directory.path();
         let disk: Arc<dyn Disk> = Arc::new(FileDisk(directory.open_file_read_only()?));
         let file_bytes = disk.len().map_err(|error| JournalError::io("read", dir, error))?;
         let (_, store, meta) = open_store(dir, &disk)?;
@@ -40,6 +51,24 @@ impl ReadOnlyJournal {
     #[must_use]
     pub fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// The settings of the engine that the journal belongs to. What a fingerprint does not say has its default.
+    ///
+    /// # Errors
+    /// If the fingerprint says no valid settings.
+    pub fn config(&self) -> Result<EngineConfig, JournalError> {
+        fingerprint::config(&self.meta.fingerprint).map_err(|error| self.damaged(error.to_string()))
+    }
+
+    /// The directory of the journal, which this process has locked.
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The error of a journal whose entries are not what was written.
+    pub(super) fn damaged(&self, detail: impl Into<String>) -> JournalError {
+        JournalError::Damaged { dir: self.directory.path().to_owned(), detail: detail.into() }
     }
 
     /// The places and the live bytes of a topic.

@@ -2,6 +2,7 @@
 //! its storage and its errors.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use redb::{
     Builder, Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
@@ -196,6 +197,25 @@ impl Store {
         Ok(span)
     }
 
+    /// Appends many entries in one commit. A journal that is in use takes entries by [`commit`](Self::commit).
+    ///
+    /// # Errors
+    /// If the disk fails. All of the entries may be on the disk, or none of them.
+    pub(super) fn append_all(&self, topic: Topic, entries: &[Arc<[u8]>]) -> Result<(), redb::Error> {
+        let transaction = self.0.begin_write()?;
+        {
+            let mut table = transaction.open_table(topic.table())?;
+            let (mut start, Span { last: Place(mut place), .. }) = (next_start(&table)?, span(&table)?);
+            for bytes in entries {
+                place += 1;
+                let value = [&start.to_le_bytes()[..], bytes].concat();
+                table.insert(place, value.as_slice())?;
+                start += cost(bytes.len());
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+
     /// Some of the entries from `from` on, in their order and without a gap. None if there is none.
     ///
     /// # Errors
@@ -282,8 +302,6 @@ fn exact<const N: usize>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::disk::{Disk, FileDisk};
     use super::super::overlay::Overlay;
     use super::*;

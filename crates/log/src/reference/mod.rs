@@ -7,7 +7,9 @@
 mod entry;
 mod queue;
 mod reader;
+mod table;
 
 pub use queue::{ChangeAnswer, ChangeAsker, ChangeSubmission, NotChanged};
 pub(crate) use queue::{Changes, Next};
 pub(crate) use reader::ReferenceReader;
+pub(crate) use table::{entry_of, table};

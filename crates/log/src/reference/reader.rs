@@ -168,7 +168,11 @@ impl ReferenceReader {
         }
     }
 
-    fn take(&mut self, entry: Entry) -> Result<(), Lost> {
+    /// Takes the next entry.
+    ///
+    /// # Errors
+    /// Entries are missing, or the entry is none of this log.
+    pub(super) fn take(&mut self, entry: Entry) -> Result<(), Lost> {
         let is_next = entry.place.0 == self.applied.0 + 1;
         let before = std::mem::replace(&mut self.applied, entry.place);
         if !is_next {

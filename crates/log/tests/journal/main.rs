@@ -7,6 +7,8 @@ mod directory;
 mod failures;
 mod follow;
 mod helpers;
+mod migrate;
+mod node;
 mod power_cut;
 mod read_only;
 mod sim_disk;
