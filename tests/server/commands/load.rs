@@ -117,6 +117,10 @@ fn failed_requests_are_reported_by_kind_and_fail_the_run() {
     let output = load(Script::repeat("200 OK", "{}").address, &QUICK);
     assert!(failure(&output).contains(" requests failed, see the report; if the status is 401"));
     assert!(str::from_utf8(&output.stdout).unwrap().contains("counts are not where they should be"));
+    let lost = Script::repeat("503 Service Unavailable", r#"{"code":"log_unavailable"}"#);
+    let output = load(lost.address, &QUICK);
+    assert!(failure(&output).contains(" requests failed, see the report"));
+    assert!(str::from_utf8(&output.stdout).unwrap().contains("the log of the server did not answer"));
 }
 
 #[test]

@@ -140,7 +140,12 @@ fn counts(accepted: u64, duplicates: u64) -> Step {
 }
 
 fn overloaded() -> Step {
-    let body = r#"{"code":"overloaded","detail":"there is no room"}"#.to_owned();
+    unavailable("overloaded", "there is no room")
+}
+
+/// A 503 with a code.
+fn unavailable(code: &str, detail: &str) -> Step {
+    let body = format!(r#"{{"code":"{code}","detail":"{detail}"}}"#);
     Step::Answer("503 Service Unavailable", "retry-after: 1\r\n", body)
 }
 
@@ -175,6 +180,32 @@ fn a_batch_without_an_answer_is_sent_again_and_its_duplicates_are_told_apart() {
         "{printed}"
     );
     assert_eq!(script.bodies.try_iter().collect::<Vec<_>>(), ["a\n", "b\nc\nd\n", "b\nc\nd\n"]);
+}
+
+#[test]
+fn a_batch_that_the_log_did_not_answer_for_is_sent_again_and_its_duplicates_are_told_apart() {
+    let lost = unavailable("log_unavailable", "the log did not answer in time");
+    let script = Script::start([lost, counts(1, 2), counts(1, 1)]);
+    let output =
+        with_input(&mut send(script.address, &["-", "--batch", "3", "--fail-on-duplicates"]), "b\nc\nd\ne\nf\n");
+    assert_eq!(failure(&output), "1 of 5 events were duplicates", "only the first batch may have been taken before");
+    let printed = str::from_utf8(&output.stdout).unwrap();
+    assert!(
+        printed.starts_with("2 accepted, 3 duplicates, 0 rejected\n2 of the duplicates may come from a retry"),
+        "{printed}"
+    );
+    assert_eq!(script.bodies.try_iter().collect::<Vec<_>>(), ["b\nc\nd\n", "b\nc\nd\n", "e\nf\n"]);
+}
+
+#[test]
+fn a_server_that_replays_its_log_is_waited_for() {
+    let not_ready = || unavailable("not_ready", "the server replays its journal");
+    let script = Script::start([not_ready(), not_ready(), counts(1, 1)]);
+    let output = with_input(&mut send(script.address, &["-", "--fail-on-duplicates"]), "a\nb\n");
+    assert_eq!(failure(&output), "1 of 2 events were duplicates", "nothing was taken before");
+    assert_eq!(script.bodies.try_iter().collect::<Vec<_>>(), ["a\nb\n"; 3]);
+    let output = with_input(&mut send(Script::start([not_ready()]).address, &["-", "--retry-for", "0s"]), "a\n");
+    assert!(failure(&output).contains("the server replays its journal (503 not_ready)"), "{output:?}");
 }
 
 #[test]

@@ -104,11 +104,14 @@ impl RequestError {
     }
 
     /// Whether the server may have processed the request in spite of the error. A gateway may have lost the response,
-    /// too.
+    /// and the log of a server may have taken a part of the request without an answer.
     pub(crate) fn may_be_processed(&self) -> bool {
         match self {
             Self::NoResponse { .. } | Self::InvalidResponse { .. } => true,
-            Self::Rejected(response) => matches!(response.status, 502 | 504),
+            Self::Rejected(response) => {
+                matches!(response.status, 502 | 504)
+                    || response.problem.known_code() == Some(ProblemCode::LogUnavailable)
+            }
             Self::Unreachable { .. } | Self::Untrusted { .. } => false,
         }
     }
@@ -238,11 +241,17 @@ mod tests {
 
     #[test]
     fn only_temporary_errors_are_retried() {
-        for (status, is_temporary, may_be_processed) in
-            [(400, false, false), (500, false, false), (503, true, false), (502, true, true), (504, true, true)]
-        {
-            let error = rejected(status, "x");
-            assert_eq!((error.is_temporary(), error.may_be_processed()), (is_temporary, may_be_processed), "{status}");
+        for (status, code, is_temporary, may_be_processed) in [
+            (400, "x", false, false),
+            (500, "x", false, false),
+            (502, "x", true, true),
+            (503, "overloaded", true, false),
+            (503, "not_ready", true, false),
+            (503, "log_unavailable", true, true),
+            (504, "x", true, true),
+        ] {
+            let error = rejected(status, code);
+            assert_eq!((error.is_temporary(), error.may_be_processed()), (is_temporary, may_be_processed), "{code}");
         }
         let reset = io::Error::from(ErrorKind::ConnectionReset);
         let no_response = RequestError::from_transport(String::new(), &ureq::Error::Io(reset));

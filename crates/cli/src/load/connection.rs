@@ -6,7 +6,7 @@ use crate::load::http_response::HttpResponse;
 use crate::load::stream::{Connector, Stream};
 use std::io::{BufReader, Write};
 use std::thread;
-use weir_api::IngestCounts;
+use weir_api::{IngestCounts, ProblemCode, ProblemDocument};
 
 /// The size of the read buffer.
 const READ_BYTES: usize = 64 << 10;
@@ -72,9 +72,16 @@ impl Connection {
                     .map(IngestOutcome::Counts)
                     .ok_or(ExchangeError::Malformed("its counts are not where they should be"))
             }
+            503 if self.is_log_unavailable() => Err(ExchangeError::LogUnavailable),
             503 => Ok(IngestOutcome::Overloaded),
             status => Err(ExchangeError::Status(status)),
         }
+    }
+
+    /// Whether the log of the server did not answer, so the server may have accepted a part of the request.
+    fn is_log_unavailable(&self) -> bool {
+        let problem = serde_json::from_slice::<ProblemDocument>(&self.response.body);
+        problem.is_ok_and(|problem| problem.known_code() == Some(ProblemCode::LogUnavailable))
     }
 
     fn take_stream(&mut self) -> Result<BufReader<Stream>, ExchangeError> {
@@ -141,6 +148,7 @@ mod tests {
     fn an_error_or_connection_close_leads_to_a_new_connection() {
         let mut connection = connection(server(vec![
             vec![response(404, "", "")],
+            vec![response(503, "", r#"{"code":"not_ready"}"#), response(503, "", r#"{"code":"log_unavailable"}"#)],
             vec![response(200, "", "[]")],
             vec![response(200, "", COUNTS) + "HTTP"],
             vec![String::new()],
@@ -149,6 +157,8 @@ mod tests {
         ]));
         let counts = Ok(IngestOutcome::Counts(IngestCounts { accepted: 1, duplicates: 2, rejected: 3 }));
         assert_eq!(connection.exchange(b"x"), Err(ExchangeError::Status(404)));
+        assert_eq!(connection.exchange(b"x"), Ok(IngestOutcome::Overloaded));
+        assert_eq!(connection.exchange(b"x"), Err(ExchangeError::LogUnavailable));
         assert_eq!(connection.exchange(b"x"), Err(ExchangeError::Malformed("its counts are not where they should be")));
         assert_eq!(connection.exchange(b"x"), Err(ExchangeError::Malformed("something follows it")));
         assert_eq!(connection.exchange(b"x"), Err(ExchangeError::Transport(ErrorKind::UnexpectedEof)));

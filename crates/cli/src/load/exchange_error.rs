@@ -14,6 +14,8 @@ pub(crate) enum ExchangeError {
     Transport(ErrorKind),
     /// The response cannot be parsed, for this reason.
     Malformed(&'static str),
+    /// 503 because the log of the server did not answer. It may have taken a part of the request.
+    LogUnavailable,
     /// The status of the response is neither 200 nor 503.
     Status(u16),
 }
@@ -26,6 +28,7 @@ impl fmt::Display for ExchangeError {
             Self::Transport(ErrorKind::WouldBlock | ErrorKind::TimedOut) => f.write_str("no progress: timed out"),
             Self::Transport(kind) => write!(f, "broken connection: {kind}"),
             Self::Malformed(reason) => write!(f, "unreadable answer: {reason}"),
+            Self::LogUnavailable => f.write_str("the log of the server did not answer"),
             Self::Status(status) => write!(f, "status {status}"),
         }
     }
