@@ -11,6 +11,7 @@ mod client;
 mod demo;
 #[cfg(test)]
 mod documentation_tests;
+mod journal;
 mod limits;
 mod load;
 mod output;
@@ -51,6 +52,9 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Top(options) => top::run(&options),
         Command::Health(options) => health::check(&options),
         Command::Load(settings) => run_load(&settings),
+        Command::JournalInspect(options) => journal::inspect(&options),
+        Command::JournalVerify(options) => journal::verify(&options),
+        Command::JournalMigrate(options) => journal::migrate(&options),
         Command::Completions(shell) => Ok(output::print(args::completions(shell))?),
         Command::Man(None) => Ok(output::print(args::man_page()?)?),
         Command::Man(Some(directory)) => {

@@ -4,6 +4,7 @@ use crate::args::demo::{self, DemoArgs};
 use crate::args::environment::{variable, without_empty_variables};
 use crate::args::error::ArgsError;
 use crate::args::health::{self, HealthArgs};
+use crate::args::journal::{self, JournalArgs};
 use crate::args::load::{self, LoadArgs, LoadSettings};
 use crate::args::reference::{self, ReferenceArgs};
 use crate::args::send::{self, SendArgs};
@@ -13,6 +14,7 @@ use crate::client::health::HealthOptions;
 use crate::client::reference::{PutOptions, ShowOptions};
 use crate::client::send::SendOptions;
 use crate::demo::DemoSettings;
+use crate::journal::{InspectOptions, MigrateOptions};
 use crate::serve::ServeSettings;
 use crate::top::TopOptions;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -39,6 +41,12 @@ pub(crate) enum Command {
     Health(HealthOptions),
     /// Run a server with generated traffic.
     Demo(DemoSettings),
+    /// Show what a journal contains.
+    JournalInspect(InspectOptions),
+    /// Check a journal.
+    JournalVerify(InspectOptions),
+    /// Carry a journal over to other settings.
+    JournalMigrate(MigrateOptions),
     /// Print the completions of a shell.
     Completions(Shell),
     /// Write the manual pages to a directory, or print the page of `weir`.
@@ -97,6 +105,9 @@ enum CommandArgs {
     /// Send generated events to a server, measure the responses, and check the server's counts.
     #[command(after_help = load::AFTER_HELP)]
     Load(LoadArgs),
+    /// Show, check or migrate the journal of a server that is stopped.
+    #[command(subcommand, arg_required_else_help = false, after_help = journal::AFTER_HELP)]
+    Journal(JournalArgs),
     /// Print the completions of a shell.
     #[command(after_help = COMPLETIONS_AFTER_HELP)]
     Completions {
@@ -136,6 +147,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         CommandArgs::Top(args) => args.validate(variable).map(Command::Top),
         CommandArgs::Health(args) => Ok(Command::Health(args.validate())),
         CommandArgs::Demo(args) => args.validate(variable).map(Command::Demo),
+        CommandArgs::Journal(JournalArgs::Inspect(args)) => Ok(Command::JournalInspect(args.validate())),
+        CommandArgs::Journal(JournalArgs::Verify(args)) => Ok(Command::JournalVerify(args.validate())),
+        CommandArgs::Journal(JournalArgs::Migrate(args)) => Ok(Command::JournalMigrate(args.validate())),
         CommandArgs::Completions { shell } => Ok(Command::Completions(shell)),
         CommandArgs::Man { out } => Ok(Command::Man(out)),
     };
@@ -171,7 +185,7 @@ mod tests {
     #[test]
     fn each_command_has_its_settings() {
         type IsCommand = fn(&Command) -> bool;
-        let commands: [(&[&str], IsCommand); 10] = [
+        let commands: [(&[&str], IsCommand); 13] = [
             (&["serve"], |command| matches!(command, Command::Serve(_))),
             (&["load"], |command| matches!(command, Command::Load(_))),
             (&["send", "-"], |command| matches!(command, Command::Send(_))),
@@ -180,6 +194,9 @@ mod tests {
             (&["top"], |command| matches!(command, Command::Top(_))),
             (&["health", "--ready"], |command| matches!(command, Command::Health(HealthOptions { ready: true, .. }))),
             (&["demo"], |command| matches!(command, Command::Demo(_))),
+            (&["journal", "inspect", "d"], |command| matches!(command, Command::JournalInspect(_))),
+            (&["journal", "verify", "d", "--json"], |command| matches!(command, Command::JournalVerify(_))),
+            (&["journal", "migrate", "d", "--retention", "9"], |command| matches!(command, Command::JournalMigrate(_))),
             (&["completions", "zsh"], |command| *command == Command::Completions(Shell::Zsh)),
             (&["man", "--out", "x"], |command| *command == Command::Man(Some("x".into()))),
         ];

@@ -9,6 +9,7 @@ mod environment;
 mod error;
 mod generate;
 mod health;
+mod journal;
 mod load;
 mod memory;
 mod option_name;

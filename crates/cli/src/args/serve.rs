@@ -167,7 +167,8 @@ pub(super) struct ServeArgs {
     pub(super) log_format: LogFormat,
 }
 
-fn horizon(text: &str) -> Result<Horizon, String> {
+/// A dedup horizon.
+pub(super) fn horizon(text: &str) -> Result<Horizon, String> {
     if text.eq_ignore_ascii_case("unbounded") {
         return Ok(Horizon::Unbounded);
     }
