@@ -108,3 +108,6 @@ pub(crate) const DEMO_BATCH_EVENTS: usize = 25;
 
 /// How often `weir demo` replaces the reference table.
 pub(crate) const DEMO_TABLE_PERIOD: Duration = Duration::from_secs(30);
+
+/// The pause of `weir demo` after a temporary failure, before it uploads the reference table again.
+pub(crate) const DEMO_RETRY_PAUSE: Duration = Duration::from_secs(1);

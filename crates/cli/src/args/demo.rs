@@ -14,11 +14,12 @@ pub(super) const AFTER_HELP: &str = "\
 Examples:
   weir demo
   weir demo --rate 3000 --attributes tier,country --event-types play,pause,skip
+  weir demo --journal demo-journal
 
 The traffic is sent over HTTP. Its rate is a slow wave with some noise, and its users follow a Zipf distribution. Some \
 events are repeated, late, malformed or from unknown users. Every 30 s a new reference table is uploaded, in which \
-some users have changed their plan. All data is generated, and is lost when the process ends. All options of serve are \
-available, with their variables.
+some users have changed their plan. All data is generated. It is lost when the process ends, unless --journal \
+names a directory for it. All options of serve are available, with their variables.
 
 Exit codes:
   0  the demo was stopped by SIGTERM or SIGINT (Ctrl-C)

@@ -75,6 +75,8 @@ fn replace_tables(client: &Client, mut users: DemoUsers, stop: &AtomicBool) {
             due = Instant::now() + limits::DEMO_TABLE_PERIOD;
             match put {
                 Ok(_) => users.change_some(),
+                // A server with a journal is not ready before it has replayed the journal.
+                Err(error) if error.is_temporary() => due = Instant::now() + limits::DEMO_RETRY_PAUSE,
                 Err(error) => tracing::debug!(%error, "the table of the demo was not accepted"),
             }
         }

@@ -4,7 +4,7 @@ use crate::client::EscapeControl;
 use crate::top::live_metrics::{Breakdown, LiveMetrics, breakdowns, unknown_share};
 use std::fmt;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
-use weir_api::MetricsResponse;
+use weir_api::{JournalState, JournalStatus, MetricsResponse};
 
 /// The style of a part of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +37,10 @@ pub(super) fn draw(
     columns: usize,
     rows: usize,
 ) -> Vec<StyledLine> {
-    let LiveMetrics { window, last_minute } = metrics;
+    let LiveMetrics { window, last_minute, journal: journal_status } = metrics;
     let mut lines = draw_head(title, note, columns);
     lines.push(state(window));
+    lines.extend(journal_status.as_ref().map(journal));
     lines.push(StyledLine::default());
     lines.push(totals(window));
     if !last_minute.is_empty() {
@@ -71,6 +72,16 @@ fn state(metrics: &MetricsResponse) -> StyledLine {
     let MetricsResponse { window_sec, generation, as_of, .. } = metrics;
     let as_of = EscapeControl(as_of);
     StyledLine(vec![(Style::Dim, format!("window {window_sec} s  generation {generation}  as of {as_of}"))])
+}
+
+/// The state of the journal. In every state but `ready`, the server refuses events.
+fn journal(status: &JournalStatus) -> StyledLine {
+    let JournalStatus { state, live_bytes, max_bytes, place, .. } = status;
+    let style = if state == JournalState::Ready.as_str() { Style::Dim } else { Style::Warning };
+    let percent = 100.0 * *live_bytes as f64 / (*max_bytes).max(1) as f64;
+    let state = EscapeControl(state);
+    let text = format!("journal {state}  {} bytes, {percent:.1} % of its limit  place {place}", grouped(*live_bytes));
+    StyledLine(vec![(style, text)])
 }
 
 fn totals(metrics: &MetricsResponse) -> StyledLine {
@@ -209,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_frame_shows_all_metrics() {
-        let metrics = LiveMetrics { window: metrics(), last_minute: vec![0, 1, 4, 8] };
+        let metrics = LiveMetrics { window: metrics(), last_minute: vec![0, 1, 4, 8], journal: None };
         let expected = "\
 weir  http://weir.example
 window 300 s  generation 7  as of 2025-10-08T12:34:56.789Z
@@ -234,8 +245,26 @@ region
     }
 
     #[test]
+    fn the_journal_is_a_line_that_warns_if_events_are_refused() {
+        for (name, style) in [("ready", Style::Dim), ("failed", Style::Warning), ("\u{1b}[2J", Style::Warning)] {
+            let json = format!(
+                r#"{{"state":{name:?},"entries":1,"place":340,"applied_place":340,"live_bytes":1310720,
+                "max_bytes":2621440,"file_bytes":null,"free_bytes":null,"replay_done_ratio":1.0,"waiting_rows":0,
+                "lag_ms":0}}"#
+            );
+            let status = serde_json::from_str(&json.replace("\\u{1b}", "\\u001b")).unwrap();
+            let metrics = LiveMetrics { window: metrics(), last_minute: vec![], journal: Some(status) };
+            let line = draw("t", &metrics, None, 80, 40).swap_remove(2);
+            assert_eq!(line.0[0].0, style, "{line}");
+            let text = line.to_string();
+            assert!(text.ends_with("  1,310,720 bytes, 50.0 % of its limit  place 340"), "{text}");
+            assert!(text.starts_with("journal ") && !text.contains('\u{1b}'), "{text}");
+        }
+    }
+
+    #[test]
     fn a_low_terminal_shows_fewer_values_and_a_narrow_terminal_shows_shorter_lines() {
-        let metrics = LiveMetrics { window: metrics(), last_minute: vec![7; 60] };
+        let metrics = LiveMetrics { window: metrics(), last_minute: vec![7; 60], journal: None };
         let whole = text(&metrics, None, 80, usize::MAX);
         assert!(whole.len() > 16, "{whole:?}");
         let low = text(&metrics, Some("a note"), 80, 10);
@@ -266,7 +295,7 @@ region
     fn control_codes_of_a_server_are_escaped() {
         let json = r#"{"window_sec":1,"events_per_sec":0,"unique_users":0,"unknown":0,"by_plan":{"\u001b[2J":1},
             "by_type":{},"total_events":1,"generation":0,"as_of":"\u001b[2J"}"#;
-        let metrics = LiveMetrics { window: serde_json::from_str(json).unwrap(), last_minute: vec![] };
+        let metrics = LiveMetrics { window: serde_json::from_str(json).unwrap(), last_minute: vec![], journal: None };
         assert!(!text(&metrics, None, 80, 40).concat().contains('\u{1b}'));
     }
 }

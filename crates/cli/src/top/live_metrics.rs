@@ -1,13 +1,15 @@
 //! The metrics that `weir top` shows.
 
-use weir_api::{Counts, MetricsResponse};
+use weir_api::{Counts, JournalStatus, MetricsResponse};
 
-/// The metrics of the window, and the last minute second by second.
+/// The metrics of the window, the last minute second by second, and the journal.
 #[derive(Debug)]
 pub(super) struct LiveMetrics {
     pub(super) window: MetricsResponse,
     /// Events in each second, oldest first. Empty if the server has no series.
     pub(super) last_minute: Vec<u64>,
+    /// The journal of the server. None without a journal.
+    pub(super) journal: Option<JournalStatus>,
 }
 
 /// The events of a window by type, or by an attribute of the user.

@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use std::sync::mpsc::SyncSender;
 use std::thread;
-use weir_api::SeriesResponse;
+use weir_api::{SeriesResponse, StatusResponse};
 
 /// The requests, and the client that sends them.
 pub(super) struct Poller {
@@ -54,7 +54,9 @@ impl Poller {
             Err(RequestError::Rejected(response)) if matches!(response.status, 400 | 404) => vec![],
             Err(error) => return Err(error),
         };
-        Ok(LiveMetrics { window, last_minute })
+        // A server without this resource has no journal. If the server is not reachable any more, the next poll says so.
+        let journal = self.get::<StatusResponse>("/status").ok().and_then(|status| status.journal);
+        Ok(LiveMetrics { window, last_minute, journal })
     }
 
     /// Polls once per second, until the receiver is dropped.

@@ -36,7 +36,7 @@ macro_rules! module {
     };
 }
 
-static FILES: [File; 19] = [
+static FILES: [File; 20] = [
     file!("/", "index.html", "text/html; charset=utf-8"),
     file!("/dashboard/style.css", "style.css", "text/css; charset=utf-8"),
     file!("/dashboard/icon.svg", "icon.svg", "image/svg+xml"),
@@ -48,6 +48,7 @@ static FILES: [File; 19] = [
     module!("dom.js"),
     module!("format.js"),
     module!("ingest.js"),
+    module!("journal.js"),
     module!("live.js"),
     module!("main.js"),
     module!("panels.js"),
