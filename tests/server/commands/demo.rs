@@ -38,6 +38,28 @@ fn the_demo_sends_events_and_ends_with_success() {
 }
 
 #[test]
+fn a_demo_with_a_journal_goes_on_after_a_kill() {
+    let scratch = Scratch::new();
+    let start = || Running::start(weir(&DEMO).args(["--journal", &scratch.path("journal")]));
+    let demo = start();
+    let is_at = |demo: &Running, generation: u64| {
+        agent().get(format!("{}/readyz", demo.url())).call().unwrap().status() == 200 && {
+            let metrics = metrics(demo);
+            metrics["generation"] == generation && metrics["total_events"].as_u64().unwrap() > 100
+        }
+    };
+    eventually("events and a table", || is_at(&demo, 1));
+    let before = metrics(&demo)["total_events"].as_u64().unwrap();
+    demo.signal("KILL");
+    demo.end();
+    let demo = start();
+    eventually("the next table", || is_at(&demo, 2));
+    assert!(metrics(&demo)["total_events"].as_u64().unwrap() >= before, "the events are still there");
+    demo.signal("TERM");
+    assert_eq!(demo.end().0, Some(0));
+}
+
+#[test]
 fn the_demo_uses_the_configured_attributes_and_types_and_ends_on_an_interrupt() {
     let mut command = weir(&DEMO);
     command.args(["--attributes", "tier,colour", "--event-types", "sip,gulp"]);

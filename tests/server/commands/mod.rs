@@ -4,6 +4,7 @@
 mod demo;
 mod examples;
 mod health;
+mod journal;
 mod load;
 mod process;
 mod readme;
