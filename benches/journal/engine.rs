@@ -1,0 +1,208 @@
+//! An engine over a journal, without HTTP: throughput, and the time and memory of a replay. `run.sh` calls it; its README
+//! has the details.
+//!
+//! ```sh
+//! journal-engine ingest SECS [DIR]     # events per second, through a journal in DIR or without one
+//! journal-engine fill DIR ROWS         # a journal of this many accepted rows
+//! journal-engine replay DIR            # the time to open and to replay it, and the memory
+//! ```
+//!
+//! Each prints one line of JSON.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mimalloc::MiMalloc;
+use weir::{Clock as _, Engine, EngineConfig, Format, Maintenance, Secret, SystemClock, format_ms};
+use weir_log::fingerprint::fingerprint;
+use weir_log::journal::{Journal, Settings};
+use weir_log::{Logged, Progress, Submission};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// Events in each batch.
+const BATCH: u64 = 1_000;
+
+/// Batches that have no answer yet. A server has about as many requests in flight.
+const IN_FLIGHT: usize = 16;
+
+/// The number of users.
+const USERS: u64 = 10_000;
+
+/// The size limit of the journal.
+const MAX_BYTES: u64 = 1 << 40;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["ingest", secs] => ingest(&number(secs), None),
+        ["ingest", secs, dir] => ingest(&number(secs), Some(dir)),
+        ["fill", dir, rows] => fill(dir, number(rows)),
+        ["replay", dir] => replay(dir),
+        _ => {
+            eprintln!("usage: journal-engine ingest SECS [DIR] | fill DIR ROWS | replay DIR");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().expect("a whole number")
+}
+
+/// Posts batches from one thread for some seconds.
+fn ingest(secs: &u64, dir: Option<&str>) {
+    let until = Instant::now() + Duration::from_secs(*secs);
+    let begun = Instant::now();
+    let events = match dir {
+        None => {
+            let engine = Arc::new(Engine::new(EngineConfig::default(), SystemClock).expect("the defaults are valid"));
+            let _maintenance = Maintenance::start(&engine).expect("threads");
+            batches(
+                || Instant::now() < until,
+                |body, now_ms| {
+                    let mut batch = engine.decode(body, Format::Ndjson).expect("NDJSON");
+                    let tally = engine.ingest(&mut batch, now_ms).expect("room");
+                    assert_eq!(tally.accepted, BATCH as usize);
+                },
+            )
+        }
+        Some(dir) => Node::open(dir).post(|| Instant::now() < until),
+    };
+    println!("{{\"events_per_sec\":{:.0}}}", events as f64 / begun.elapsed().as_secs_f64());
+}
+
+/// Makes a journal of at least this many rows.
+fn fill(dir: &str, rows: u64) {
+    let (node, mut posted) = (Node::open(dir), 0);
+    let events = node.post(|| {
+        posted += BATCH;
+        posted <= rows.next_multiple_of(BATCH)
+    });
+    let status = node.journal.status();
+    node.stop();
+    println!(
+        "{{\"rows\":{events},\"live_bytes\":{},\"file_bytes\":{}}}",
+        status.live_bytes(),
+        status.file_bytes.expect("the size of the file")
+    );
+}
+
+/// Opens a journal and replays it.
+fn replay(dir: &str) {
+    let begun = Instant::now();
+    let node = Node::open(dir);
+    let (opened, ready) = (node.opened, begun.elapsed());
+    let secs = (ready - opened).as_secs_f64();
+    let rows = node.engine.metrics(1_800).stats.events;
+    println!(
+        "{{\"rows\":{rows},\"open_secs\":{:.2},\"replay_secs\":{secs:.2},\"rows_per_sec\":{:.0},\"peak_rss_bytes\":{}}}",
+        opened.as_secs_f64(),
+        rows as f64 / secs,
+        peak_rss_bytes()
+    );
+}
+
+/// An engine over a journal.
+struct Node {
+    engine: Arc<Engine>,
+    _maintenance: Maintenance,
+    logged: Logged,
+    journal: Journal,
+    /// The time until the database was open.
+    opened: Duration,
+}
+
+impl Node {
+    /// Returns after the replay.
+    fn open(dir: &str) -> Self {
+        let (config, begun) = (EngineConfig::default(), Instant::now());
+        let settings = Settings {
+            max_bytes: MAX_BYTES,
+            must_exist: false,
+            fingerprint: fingerprint(&config),
+            now_ms: SystemClock.now_ms(),
+            on_commit: None,
+        };
+        let journal = Journal::open(Path::new(dir), settings).expect("a journal");
+        let opened = begun.elapsed();
+        let secret = Secret::from_bytes(journal.meta().secret);
+        let engine = Arc::new(Engine::with_secret(config, SystemClock, &secret).expect("the defaults are valid"));
+        let (frames, reference) = (Box::new(journal.frames()), Box::new(journal.reference()));
+        let logged = Logged::start(&engine, frames, reference, SystemClock).expect("threads");
+        let maintenance = Maintenance::start(&engine).expect("threads");
+        loop {
+            match logged.progress() {
+                Progress::Ready => break,
+                Progress::Failed(lost) => panic!("{}", lost.0),
+                Progress::Replaying { .. } => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        Self { engine, _maintenance: maintenance, logged, journal, opened }
+    }
+
+    /// Posts batches while there is `more`, some of them at the same time. Returns the number of accepted events.
+    fn post(&self, more: impl FnMut() -> bool) -> u64 {
+        // A batch is posted when one of the earlier ones has its answer.
+        let (answer, answers) = sync_channel(IN_FLIGHT);
+        let mut in_flight = 0;
+        let accept = || {
+            let told: weir_log::Answer = answers.recv().expect("every batch is answered");
+            assert!(told.expect("the journal takes the batch").refused().is_empty());
+        };
+        let events = batches(more, |body, now_ms| {
+            let mut batch = self.engine.decode(body, Format::Ndjson).expect("NDJSON");
+            let (rows, reservation) = self.engine.prepare(&mut batch, now_ms).expect("room");
+            let answer = answer.clone();
+            let asker = Box::new(move |told| answer.send(told).expect("the receiver waits"));
+            let _ticket = self.logged.submit(Submission { rows, reservation, received_at_ms: now_ms, asker });
+            in_flight += 1;
+            if in_flight == IN_FLIGHT {
+                accept();
+                in_flight -= 1;
+            }
+        });
+        (0..in_flight).for_each(|_| accept());
+        events
+    }
+
+    fn stop(self) {
+        drop(self.logged);
+        self.journal.stop().expect("a clean stop");
+    }
+}
+
+/// Makes bodies of new events of now, and hands each to `post`. Returns the number of events.
+fn batches(mut more: impl FnMut() -> bool, mut post: impl FnMut(Vec<u8>, i64)) -> u64 {
+    let mut events = 0;
+    let first = u64::from(std::process::id()) << 40;
+    while more() {
+        let now_ms = SystemClock.now_ms();
+        let ts = format_ms(now_ms);
+        let mut body = String::with_capacity(BATCH as usize * 100);
+        for event in events..events + BATCH {
+            let kind = ["click", "view", "purchase"][(event % 3) as usize];
+            let (id, user) = (first + event, event * 7_919 % USERS);
+            body.push_str(&format!(
+                "{{\"event_id\":\"{id:016x}\",\"user_id\":\"u{user}\",\"type\":\"{kind}\",\"ts\":\"{ts}\"}}\n"
+            ));
+        }
+        post(body.into_bytes(), now_ms);
+        events += BATCH;
+    }
+    events
+}
+
+/// The largest resident memory so far.
+fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or_default() << 10
+}
