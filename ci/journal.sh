@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ci/journal.sh [KILLS]: kills a server with a journal 200 times under load, and once after a million events. After each
-# restart, what was told before must be true. Prints the seed of the load; WEIR_SEED repeats it.
+# restart, what was acknowledged before must be true. Prints the seed of the load; WEIR_SEED repeats it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --release --locked -p weir-cli

@@ -1,6 +1,6 @@
-"""Kills a weir server with a journal many times under load, and checks after each restart what it has told before.
+"""Kills a weir server with a journal many times under load, and checks after each restart what it has acknowledged before.
 
-After each restart: no event that was told as accepted is missing, none is accepted again, and none that was refused is
+After each restart: no event that was acknowledged is missing, none is accepted again, and none that was refused is
 counted. An event without a verdict is there or not there, and sending it again tells. So are the changes of the
 reference table. The seed is printed; with the same seed the load is the same, but the kills hit other instructions.
 """
@@ -112,7 +112,7 @@ class Tables(threading.Thread):
 
 
 class Known:
-    """The table that was told, and a change without an answer."""
+    """The table that was acknowledged, and a change without an answer."""
 
     def __init__(self):
         self.generation, self.body, self.pending = 0, None, None
@@ -131,7 +131,7 @@ class Known:
 
 
 def check_table(weir, known, fail):
-    """The generation is the one that was told, or that of the change without an answer, which is told now."""
+    """The generation is the acknowledged one, or that of the change without an answer, which is sent again now."""
     table, headers = weir.json("/reference/users")
     allowed = [known.generation] + ([known.generation + 1] if known.pending else [])
     if table["generation"] not in allowed or headers["etag"] != f'"{table["generation"]}"':
