@@ -6,11 +6,13 @@ use std::path::Path;
 
 use tempfile::tempdir;
 use weir::{DedupBackend, EngineConfig, Horizon, Query};
+use weir_log::Place;
 use weir_log::fingerprint::fingerprint;
-use weir_log::journal::{Journal, JournalError, Migration, StoppedJournal, Survey, survey};
+use weir_log::frame::{FrameBuilder, Head};
+use weir_log::journal::{Journal, JournalError, Migration, Settings, StoppedJournal, Survey, survey};
 
 use crate::directory::contents;
-use crate::helpers::{append, one_line, open};
+use crate::helpers::{append, one_line, open, settings};
 use crate::node::Node;
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -89,16 +91,29 @@ fn a_survey_of_an_empty_journal_counts_nothing() {
 fn a_survey_names_the_place_of_a_foreign_entry() {
     let dir = tempdir().unwrap();
     stopped(dir.path());
-    let settings = weir_log::journal::Settings {
-        fingerprint: fingerprint(&EngineConfig::default()),
-        ..crate::helpers::settings()
-    };
+    let settings = Settings { fingerprint: fingerprint(&EngineConfig::default()), ..settings() };
     let journal = Journal::open(dir.path(), settings).unwrap();
     let place = append(&mut journal.frames(), b"no frame").unwrap();
     journal.stop().unwrap();
     let journal = Journal::open_read_only(dir.path()).unwrap();
     let text = one_line(&survey(&journal, &EngineConfig::default()).unwrap_err());
     assert!(text.contains(&format!("place {} has no frame: the checksum is wrong", place.0)), "{text}");
+}
+
+/// The checksum of a frame cannot see that its author has read other frames.
+#[test]
+fn a_survey_names_the_place_of_a_frame_of_another_log() {
+    let dir = tempdir().unwrap();
+    let settings = Settings { fingerprint: fingerprint(&EngineConfig::default()), ..settings() };
+    let journal = Journal::open(dir.path(), settings).unwrap();
+    for (number, chain) in [(1, 0), (2, 7)] {
+        let head = Head { node: 1, number, reading_ms: NOW_MS, applied: Place(number - 1), chain, ..Head::default() };
+        append(&mut journal.frames(), &FrameBuilder::new(&head, Place(0)).finish()).unwrap();
+    }
+    journal.stop().unwrap();
+    let journal = Journal::open_read_only(dir.path()).unwrap();
+    let text = one_line(&survey(&journal, &EngineConfig::default()).unwrap_err());
+    assert!(text.contains("the frame at place 2 follows another log"), "{text}");
 }
 
 #[test]
