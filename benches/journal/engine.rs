@@ -40,8 +40,8 @@ const MAX_BYTES: u64 = 1 << 40;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["ingest", secs] => ingest(&number(secs), None),
-        ["ingest", secs, dir] => ingest(&number(secs), Some(dir)),
+        ["ingest", secs] => ingest(number(secs), None),
+        ["ingest", secs, dir] => ingest(number(secs), Some(dir)),
         ["fill", dir, rows] => fill(dir, number(rows)),
         ["replay", dir] => replay(dir),
         _ => {
@@ -57,8 +57,8 @@ fn number(text: &str) -> u64 {
 }
 
 /// Posts batches from one thread for some seconds.
-fn ingest(secs: &u64, dir: Option<&str>) {
-    let until = Instant::now() + Duration::from_secs(*secs);
+fn ingest(secs: u64, dir: Option<&str>) {
+    let until = Instant::now() + Duration::from_secs(secs);
     let begun = Instant::now();
     let events = match dir {
         None => {
@@ -107,6 +107,7 @@ fn replay(dir: &str) {
         rows as f64 / secs,
         peak_rss_bytes()
     );
+    node.stop();
 }
 
 /// An engine over a journal.

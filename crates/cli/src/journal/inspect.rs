@@ -56,7 +56,7 @@ pub(crate) fn verify(options: &InspectOptions) -> Result<(), Box<dyn Error>> {
 fn read(dir: &Path) -> Result<JournalReport, JournalError> {
     let journal = Journal::open_read_only(dir)?;
     let survey = survey(&journal, &journal.config()?)?;
-    Ok(JournalReport::new(&journal, survey))
+    Ok(JournalReport::new(&journal, &survey))
 }
 
 fn print_json(value: &impl Serialize) -> Result<(), Box<dyn Error>> {

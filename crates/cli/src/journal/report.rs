@@ -44,7 +44,7 @@ struct TableReport {
 }
 
 impl JournalReport {
-    pub(super) fn new(journal: &ReadOnlyJournal, survey: Survey) -> Self {
+    pub(super) fn new(journal: &ReadOnlyJournal, survey: &Survey) -> Self {
         let entries = |topic| {
             let span = journal.span(topic);
             let entries = span.last.0 + 1 - span.first.0;
