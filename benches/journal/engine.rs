@@ -1,5 +1,5 @@
-//! An engine over a journal, without HTTP: throughput, and the time and memory of a replay. `run.sh` calls it; its README
-//! has the details.
+//! An engine over a journal, without HTTP: throughput, and the time and memory of a replay. `run.sh` calls it, and its
+//! README has the details.
 //!
 //! ```sh
 //! journal-engine ingest SECS [DIR]     # events per second, through a journal in DIR or without one
@@ -102,7 +102,8 @@ fn replay(dir: &str) {
     let secs = (ready - opened).as_secs_f64();
     let rows = node.engine.metrics(1_800).stats.events;
     println!(
-        "{{\"rows\":{rows},\"open_secs\":{:.2},\"replay_secs\":{secs:.2},\"rows_per_sec\":{:.0},\"peak_rss_bytes\":{}}}",
+        "{{\"rows\":{rows},\"open_secs\":{:.2},\"replay_secs\":{secs:.2},\"rows_per_sec\":{:.0},\
+         \"peak_rss_bytes\":{}}}",
         opened.as_secs_f64(),
         rows as f64 / secs,
         peak_rss_bytes()

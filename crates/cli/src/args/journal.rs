@@ -35,8 +35,8 @@ Examples:
   weir journal verify /var/lib/weir/journal
   weir journal verify /backup/journal --json
 
-Every page is compared with its checksum, every entry is decoded, and entries must follow each other without a gap. The \
-journal may be one whose server was killed. Nothing in the directory changes.
+Every page is compared with its checksum, every entry is decoded, and entries must follow each other without a gap. \
+The journal may be one whose server was killed. Nothing in the directory changes.
 
 Exit codes:
   0  the journal has no fault
@@ -47,16 +47,16 @@ Examples:
   weir journal migrate /var/lib/weir/journal --retention 3600 --dry-run
   weir journal migrate /var/lib/weir/journal --attributes plan,region,tier
 
-Stop the server with SIGTERM first. An option that is not set keeps the value of the journal. Then start weir serve with \
-the new settings. What is kept and lost is printed before anything changes:
+Stop the server with SIGTERM first. An option that is not set keeps the value of the journal. Then start weir serve \
+with the new settings. What is kept and lost is printed before anything changes:
 
 - Accepted events stay accepted, in their seconds, and refused events stay refused.
-- Events of a type that is not configured any more are lost. So are events whose timestamp is further from their arrival \
-than the new max-skew.
+- Events of a type that is not configured any more are lost. So are events whose timestamp is further from their \
+arrival than the new max-skew.
 - With other attributes, the users of the reference table are dropped. Its generation and its timestamp are kept.
 
-The new journal is written beside the old one, which it replaces when it is complete on the disk. A new event type at the \
-end of the list needs no migration.
+The new journal is written beside the old one, which it replaces when it is complete on the disk. A new event type at \
+the end of the list needs no migration.
 
 Exit codes:
   0  the journal was migrated, or with --dry-run would be

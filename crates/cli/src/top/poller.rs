@@ -54,7 +54,7 @@ impl Poller {
             Err(RequestError::Rejected(response)) if matches!(response.status, 400 | 404) => vec![],
             Err(error) => return Err(error),
         };
-        // A server without this resource has no journal. If the server is not reachable any more, the next poll says so.
+        // A server without this resource has no journal. The next poll notices a server that is gone.
         let journal = self.get::<StatusResponse>("/status").ok().and_then(|status| status.journal);
         Ok(LiveMetrics { window, last_minute, journal })
     }
