@@ -56,14 +56,25 @@ def loaded(flags, load):
         wait_for_port(process, port)
         while not ready(port):
             pass
+        before = cpu_secs(process)
         arguments = ["load", "--url", f"http://127.0.0.1:{port}", "--duration", f"{ROUND_SECS}s", "--report", report]
         output(CLIENT_CORE, [WEIR, *arguments, *load], TIMEOUT_SECS)
-        return json.loads(Path(report, "report.json").read_text())
+        measured = json.loads(Path(report, "report.json").read_text())
+        measured["server_cpu_secs"] = cpu_secs(process) - before
+        return measured
+
+
+def cpu_secs(process):
+    """The CPU time of all threads of a server."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def over_http(flags):
     load = ["--rate", "max", "--batch", "1000", "--format", "ndjson", "--minimal"]
-    return loaded(flags, load)["events_per_sec"]
+    report = loaded(flags, load)
+    events_per_sec = report["events_per_sec"]
+    return events_per_sec, report["server_cpu_secs"] * 1e9 / (events_per_sec * ROUND_SECS)
 
 
 def single_events(flags):
@@ -92,10 +103,11 @@ def throughput(options, scratch):
     journal = lambda directory: ["--journal", directory]
     without, with_journal = rounds(options.rounds, lambda: fresh_round(in_process))
     yield "in process, events/s", f"{without:,.0f}", f"{with_journal:,.0f}", f"{with_journal / without:.2f}"
-    http = lambda: (over_http([]), fresh_round(over_http, journal))
-    without, with_journal = rounds(options.rounds, http)
+    http = lambda: (*over_http([]), *fresh_round(over_http, journal))
+    without, cpu, with_journal, cpu_journal = rounds(options.rounds, http)
     ratio = f"{with_journal / without:.2f}"
     yield "HTTP, batches of 1,000, events/s", f"{without:,.0f}", f"{with_journal:,.0f}", ratio
+    yield "HTTP, server CPU, ns per event", f"{cpu:.0f}", f"{cpu_journal:.0f}", f"{cpu_journal / cpu:.2f}"
     single = lambda: (*single_events([]), *fresh_round(single_events, journal))
     p50, p99, p50_journal, p99_journal = rounds(options.rounds, single)
     yield "single events, 500/s, p50 ms", f"{p50:.2f}", f"{p50_journal:.2f}", f"{p50_journal / p50:.2f}"
