@@ -328,6 +328,19 @@ mod lines {
         }
     }
 
+    /// The table is so small that few home lines decide, and that most ids find no cell.
+    #[test]
+    fn of_equal_ids_in_a_batch_the_first_one_is_inserted() {
+        for distance in [1, 2, 3, 5, 8, 40] {
+            let dedup = Lines::with_lines(Some(10), 4, usize::MAX, None).unwrap();
+            for first in (0..400).step_by(distance) {
+                let once = ids(first..first + distance as u64);
+                let claims = claim(&dedup, &[&once[..], &once[..]].concat(), 0);
+                assert_eq!(claims, [vec![Inserted; distance], vec![Duplicate; distance]].concat(), "from {first}");
+            }
+        }
+    }
+
     /// The clock moves and sweeps run while the ids grow from none to many, and shrink again.
     #[test]
     fn tables_grow_and_shrink_with_the_ids_and_no_id_is_lost() {

@@ -45,7 +45,9 @@ impl Job for Claims<'_> {
             next.generation.extend_to(now_ms);
         }
         if phase.try_reserve(keys.len()) {
-            phase.claim_all(vector, keys, claims);
+            let before = claims.len();
+            claims.resize(before + keys.len(), Claim::Inserted);
+            phase.claim_all(vector, keys, &mut claims[before..]);
         } else {
             claims.extend(keys.iter().map(|key| phase.claim_one_by_one(vector, *key)));
         }
@@ -143,12 +145,9 @@ fn prefetch_ahead(table: &Table, keys: &[EventKey], row: usize) {
 
 impl Phase {
     /// Claims keys for which there is capacity reserved, and releases what was not needed. All looks at older tables
-    /// come before the first swap.
+    /// come before the first swap. Each claim is [`Claim::Inserted`] before.
     #[inline(always)]
-    fn claim_all(&self, vector: impl Vector, keys: &[EventKey], claims: &mut Vec<Claim>) {
-        let before = claims.len();
-        claims.resize(before + keys.len(), Claim::Inserted);
-        let claims = &mut claims[before..];
+    fn claim_all(&self, vector: impl Vector, keys: &[EventKey], claims: &mut [Claim]) {
         for view in &self.older {
             view.find_all(vector, keys, claims);
         }
@@ -215,26 +214,15 @@ impl Phase {
         Claim::Inserted
     }
 
-    #[inline(always)]
-    fn is_in_older(&self, vector: impl Vector, key: EventKey) -> bool {
-        self.older.iter().any(|view| view.table.contains(vector, key, &view.reads))
-    }
-
     /// Claims a key when there is not enough capacity for the whole batch.
     #[cold]
     fn claim_one_by_one(&self, vector: impl Vector, key: EventKey) -> Claim {
         if !self.try_reserve(1) {
             return self.look_up(vector, key);
         }
-        let mut inserted = Inserted::default();
-        let mut claims = [Claim::Inserted];
-        if self.is_in_older(vector, key) {
-            claims = [Claim::Duplicate];
-        }
-        self.insert_all(vector, &[key], &mut claims, &mut inserted);
-        let [claim] = claims;
-        self.count(1, &inserted);
-        claim
+        let mut claim = [Claim::Inserted];
+        self.claim_all(vector, &[key], &mut claim);
+        claim[0]
     }
 
     /// The result of a claim that may insert nothing. A known key is still a duplicate.
@@ -242,7 +230,8 @@ impl Phase {
     fn look_up(&self, vector: impl Vector, key: EventKey) -> Claim {
         let mut reads = self.reads.clone();
         reads.insert(&self.current.generation);
-        let is_known = self.is_in_older(vector, key) || self.current.table.contains(vector, key, &reads);
+        let is_in_older = self.older.iter().any(|view| view.table.contains(vector, key, &view.reads));
+        let is_known = is_in_older || self.current.table.contains(vector, key, &reads);
         if is_known { Claim::Duplicate } else { Claim::Full }
     }
 
