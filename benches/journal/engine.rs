@@ -188,8 +188,8 @@ impl Node {
     }
 }
 
-/// Makes bodies of new events of now, and hands each to `post`. Returns the number of events. A body is a copy of the last
-/// one with other ids, so that making it takes little of the measured time.
+/// Makes bodies of new events of now, and hands each to `post`. Returns the number of events. A body is a copy of the
+/// last one with other ids, so that making it takes little of the measured time.
 fn batches(mut more: impl FnMut() -> bool, mut post: impl FnMut(Vec<u8>, i64)) -> u64 {
     let (mut events, mut now_ms) = (0, 0);
     let (mut body, mut line_bytes) = (Vec::new(), 0);
