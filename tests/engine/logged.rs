@@ -253,7 +253,7 @@ fn a_copied_table_is_put_in_force_with_its_number_and_takes_patches() {
 fn a_logged_change_is_not_refused_for_its_memory() {
     let (engine, _) = engine_with(|config| {
         (config.partitions, config.max_batch_events, config.retention_secs) = (1, 1, 10);
-        config.max_memory_bytes = Some(8 << 20);
+        config.max_memory_bytes = Some(10 << 20);
     });
     let user = |n: usize| format!(r#""u{n}":{{"plan":"pro","region":"eu"}}"#);
     let users: Vec<_> = (0..10_000).map(user).collect();
