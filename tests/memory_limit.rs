@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use weir::{
     Batch, Change, DedupBackend, Engine, EngineConfig, Format, ManualClock, Overloaded, Preconditions, ReferenceError,
-    Verdict, format_ms,
+    Verdict, format_ms, limits,
 };
 
 const START_MS: i64 = 1_760_000_000_000;
 const BATCH: usize = 500;
-const MAX_BYTES: usize = 6 << 20;
+const MAX_BYTES: usize = limits::DEDUP_TABLE_BYTES_MIN + (4 << 20);
 
 const BACKENDS: [DedupBackend; 2] = [DedupBackend::Lines, DedupBackend::Scc];
 
@@ -216,8 +216,10 @@ fn a_refused_batch_has_claimed_nothing() {
 #[test]
 fn an_engine_over_its_limit_recovers_by_ticks_alone() {
     // Sweeps do not free memory of a table of a fixed size.
-    let (clock, engine) =
-        engine(|config| (config.dedup_capacity, config.max_memory_bytes) = (Some(50_000), Some(10 << 20)));
+    let (clock, engine) = engine(|config| {
+        (config.dedup_capacity, config.max_memory_bytes) =
+            (Some(50_000), Some(limits::DEDUP_TABLE_BYTES_MIN + (8 << 20)))
+    });
     assert!(!engine.is_over_memory());
     fill(&engine);
     assert!(engine.is_over_memory());
@@ -232,7 +234,7 @@ fn an_engine_over_its_limit_recovers_by_ticks_alone() {
 
 #[test]
 fn tables_of_ids_grow_within_the_limit_and_a_sweep_frees_the_memory_of_expired_ids() {
-    const MAX_BYTES: usize = 64 << 20;
+    const MAX_BYTES: usize = 128 << 20;
     for dedup in BACKENDS {
         let (clock, engine) = engine(|config| (config.dedup, config.max_memory_bytes) = (dedup, Some(MAX_BYTES)));
         for first in (0..).step_by(BATCH) {
@@ -247,7 +249,7 @@ fn tables_of_ids_grow_within_the_limit_and_a_sweep_frees_the_memory_of_expired_i
             assert!(used_bytes <= MAX_BYTES.max(before_bytes), "{dedup:?}: the sweep made too large a table");
         }
         let dedup_bytes = engine.memory().dedup_bytes;
-        assert!(dedup_bytes > 8 << 20, "the tables have grown: {dedup_bytes} bytes");
+        assert!(dedup_bytes > 2 * limits::DEDUP_TABLE_BYTES_MIN, "the tables have grown: {dedup_bytes} bytes");
         clock.advance(ALL_FORGOTTEN_MS);
         engine.tick();
         assert_eq!(engine.memory().dedup_bytes, dedup_bytes);
