@@ -218,7 +218,7 @@ fn an_engine_over_its_limit_recovers_by_ticks_alone() {
     // Sweeps do not free memory of a table of a fixed size.
     let (clock, engine) = engine(|config| {
         (config.dedup_capacity, config.max_memory_bytes) =
-            (Some(50_000), Some(limits::DEDUP_TABLE_BYTES_MIN + (8 << 20)))
+            (Some(50_000), Some(limits::DEDUP_TABLE_BYTES_MIN + (8 << 20)));
     });
     assert!(!engine.is_over_memory());
     fill(&engine);
