@@ -40,13 +40,11 @@ impl Engine {
     pub fn restore_reference(&self, copy: &ReferenceCopy) -> Result<(), ReferenceError> {
         let mut base = self.reference.published();
         while let Some(restored) = self.reference.restored(base.generation(), copy)? {
-            let groups = self.group_known_users(&restored);
-            match self.reference.try_publish(&base, restored, groups) {
+            match self.publish_generation(&base, restored) {
                 Ok(_) => break,
                 Err(newer) => base = newer,
             }
         }
-        self.refresh_usage();
         Ok(())
     }
 

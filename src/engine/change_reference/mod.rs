@@ -10,7 +10,7 @@ use crate::error::Overloaded;
 use crate::json::{self, Node};
 use crate::limits;
 use crate::memory::Reservation;
-use crate::reference::{Change, Generation, Preconditions, ReferenceError, UserGroups};
+use crate::reference::{Change, Generation, Preconditions, PublishedGeneration, ReferenceError, UserGroups};
 use std::sync::Arc;
 
 /// Users whose keys are copied under one hold of the timeline's lock.
@@ -89,18 +89,29 @@ impl Engine {
             };
             let successor = self.reference.successor(base.generation(), candidate, preconditions, received_at_ms)?;
             let Some(successor) = successor else { return Ok(Arc::clone(base.generation())) };
-            let groups = self.group_known_users(&successor);
-            match self.reference.try_publish(&base, successor, groups) {
-                Ok(generation) => {
-                    // So that no answer has to do it: it takes O(known users).
-                    self.advance();
-                    // The new table is counted before its reservation is released.
-                    self.refresh_usage();
-                    return Ok(generation);
-                }
+            match self.publish_generation(&base, successor) {
+                Ok(generation) => return Ok(generation),
                 Err(newer) => base = newer,
             }
         }
+    }
+
+    /// Publishes the successor of `base`, and switches the timelines to it.
+    ///
+    /// # Errors
+    /// Another generation was published after `base`; this one is returned.
+    fn publish_generation(
+        &self,
+        base: &Arc<PublishedGeneration>,
+        successor: Arc<Generation>,
+    ) -> Result<Arc<Generation>, Arc<PublishedGeneration>> {
+        let groups = self.group_known_users(&successor);
+        let generation = self.reference.try_publish(base, successor, groups)?;
+        // So that no answer has to do it: it takes O(known users).
+        self.advance();
+        // The new table is counted before its reservation is released.
+        self.refresh_usage();
+        Ok(generation)
     }
 
     /// The groups that `successor` puts the users in that the timelines know, by partition. A timeline's lock is held
