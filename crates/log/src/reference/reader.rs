@@ -27,13 +27,35 @@ pub(crate) struct ReferenceReader {
     /// The own change that is in the log or on its way.
     outstanding: Option<(u64, ChangeAsker)>,
     results: Arc<Mutex<Vec<Placement>>>,
-    /// Entries of a log without its beginning, until a base was read.
-    held: Option<Vec<Entry>>,
+    /// The changes of a log without its beginning, until a base was read that stands for all that is missing.
+    held: Option<Held>,
     since_base: SinceBase,
     /// The number of the base that is on its way, or not applied yet.
     base_on_its_way: Option<u64>,
     /// Where the last base found no place. It is made again after the next change.
     base_refused_at: Option<Place>,
+}
+
+/// Changes that have a meaning only after a base.
+struct Held {
+    /// The first place that the log still has.
+    first: Place,
+    changes: Vec<Entry>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Whether `base` stands for all that the log no longer has. A late copy of an old base does not: the places
+    /// between it and the first one are trimmed.
+    fn continues(&self, base: &Base) -> bool {
+        self.first.0 <= base.as_of.0 + 1
+    }
+
+    fn push(&mut self, entry: Entry) -> Result<(), Lost> {
+        self.bytes += entry.bytes.len();
+        self.changes.push(entry);
+        if self.bytes > HELD_CHANGE_BYTES_MAX { Err(no_base()) } else { Ok(()) }
+    }
 }
 
 /// What the log has after the last base.
@@ -179,35 +201,45 @@ impl ReferenceReader {
             if before > Place(0) {
                 return Err(Lost(format!("the reference log skips from {} to {}", before.0, entry.place.0)));
             }
-            self.held = Some(Vec::new());
+            self.held = Some(Held { first: entry.place, changes: Vec::new(), bytes: 0 });
         }
-        let mut entries = vec![entry];
-        if let Some(held) = &mut self.held {
-            // Without the beginning of the log, changes have a meaning only after a base.
-            let place = entries[0].place;
-            let ReferenceEntry::Base(Base { as_of, landings, .. }) = decode_at(place, &entries[0].bytes)? else {
-                held.append(&mut entries);
-                let bytes: usize = held.iter().map(|entry| entry.bytes.len()).sum();
-                return if bytes > HELD_CHANGE_BYTES_MAX { Err(no_base()) } else { Ok(()) };
-            };
-            self.newest_ms = landings.nodes.values().map(|landed| landed.heard_ms).max().unwrap_or(i64::MIN);
-            self.landings = landings;
-            entries.extend(std::mem::take(held).into_iter().filter(|held| held.place > as_of));
-            self.held = None;
+        match self.held.take() {
+            Some(held) => self.begin(held, entry),
+            None => self.apply(&entry),
         }
-        entries.iter().try_for_each(|entry| self.apply(entry))
+    }
+
+    /// Takes an entry of a log without its beginning: a base to begin with, or a change that waits for one.
+    fn begin(&mut self, mut held: Held, entry: Entry) -> Result<(), Lost> {
+        match decode_at(entry.place, &entry.bytes)? {
+            ReferenceEntry::Base(base) if held.continues(&base) => {
+                let as_of = base.as_of;
+                let newest_ms = base.landings.nodes.values().map(|landed| landed.heard_ms).max();
+                self.newest_ms = newest_ms.unwrap_or(i64::MIN);
+                self.landings = base.landings.clone();
+                self.apply_base(entry.place, base)?;
+                return held.changes.iter().filter(|held| held.place > as_of).try_for_each(|held| self.apply(held));
+            }
+            ReferenceEntry::Base(_) => {}
+            ReferenceEntry::Change(_) => held.push(entry)?,
+        }
+        self.held = Some(held);
+        Ok(())
     }
 
     fn apply(&mut self, entry: &Entry) -> Result<(), Lost> {
         match decode_at(entry.place, &entry.bytes)? {
             ReferenceEntry::Change(change) => self.apply_change(&change, entry.bytes.len()),
-            ReferenceEntry::Base(Base { as_of, copy, .. }) => {
-                let invalid = |error| Lost(format!("place {} of the reference log: {error}", entry.place.0));
-                self.engine.restore_reference(&copy).map_err(invalid)?;
-                (self.since_base, self.base_on_its_way) = (SinceBase::default(), None);
-                self.log.trim(Place(as_of.0 + 1));
-            }
+            ReferenceEntry::Base(base) => self.apply_base(entry.place, base)?,
         }
+        Ok(())
+    }
+
+    fn apply_base(&mut self, place: Place, base: Base) -> Result<(), Lost> {
+        let invalid = |error| Lost(format!("place {} of the reference log: {error}", place.0));
+        self.engine.restore_reference(&base.copy).map_err(invalid)?;
+        (self.since_base, self.base_on_its_way) = (SinceBase::default(), None);
+        self.log.trim(Place(base.as_of.0 + 1));
         Ok(())
     }
 

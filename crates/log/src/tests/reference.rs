@@ -257,3 +257,25 @@ fn a_copy_of_a_change_that_lands_after_a_base_does_nothing() {
     let restarted = Changer::start(2, &log);
     assert_eq!([&changer, &restarted].map(|changer| changer.engine.reference().number()), [1, 1]);
 }
+
+/// The reader begins with the base that stands for all that was trimmed, although an older one comes first.
+#[test]
+fn a_late_copy_of_an_old_base_stands_for_nothing() {
+    let log = SimLog::new(1, 1, Faults::default());
+    let mut changer = Changer::start(1, &log);
+    changer.append(Change::Replace, 1, 1, 0, None);
+    changer.idle();
+    let old_base = Arc::clone(&log.entries()[1]);
+    changer.append(Change::Merge, 2, 1, 1, None);
+    changer.read();
+    changer.append(Change::Replace, 3, 1, 2, None);
+    changer.read();
+    log.clone().append(Arc::clone(&old_base), Box::new(|_| {}));
+    changer.reader.append_base();
+    changer.append(Change::Merge, 4, 1, 3, None);
+    changer.idle();
+    assert_eq!((log.len(), log.trimmed()), (7, 4));
+    let restarted = Changer::start(2, &log);
+    assert_eq!(content(restarted.engine.copy_reference().as_ref()), content(changer.engine.copy_reference().as_ref()));
+    assert_eq!(restarted.engine.reference().number(), 4);
+}
