@@ -1,11 +1,10 @@
 //! Frames, in the order of the log, into an engine.
 
 use crate::applied::{Applied, Tip};
-use crate::chain::Chain;
 use crate::frame::{Frame, Judgement, RowRules};
-use crate::landings::{Landings, is_frame_timely};
 use crate::limits::TRIM_MARKS_MAX;
 use crate::topic::{Entry, Lost, Place};
+use crate::walk::{Step, Walk};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use weir::{Engine, Outcome, Refusal, Reservation, Rows};
@@ -13,12 +12,7 @@ use weir::{Engine, Outcome, Refusal, Reservation, Rows};
 /// Applies frames. All replicas that apply the same frames judge them alike.
 pub(crate) struct Applier {
     engine: Arc<Engine>,
-    rules: RowRules,
-    applied: Place,
-    chain: Chain,
-    landings: Landings,
-    /// Log time: the greatest clock reading of any frame that counts.
-    log_ms: i64,
+    walk: Walk,
     /// Log time at the last frame that has rows.
     rows_ms: i64,
     marks: VecDeque<Mark>,
@@ -37,12 +31,8 @@ impl Applier {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
         engine.follow_log();
         Self {
-            rules: RowRules::new(engine.config()),
+            walk: Walk::new(RowRules::new(engine.config())),
             engine,
-            applied: Place(0),
-            chain: Chain::new(Place(0)),
-            landings: Landings::default(),
-            log_ms: i64::MIN,
             rows_ms: i64::MIN,
             marks: VecDeque::new(),
             rows: Rows::default(),
@@ -50,14 +40,11 @@ impl Applier {
     }
 
     pub(crate) fn rules(&self) -> RowRules {
-        self.rules
+        self.walk.rules()
     }
 
     pub(crate) fn tip(&self) -> Tip {
-        // Place 0 stands for a chain value that is not known yet: it is never checked.
-        let chain = self.chain.value();
-        let applied = if chain.is_some() { self.applied } else { Place(0) };
-        Tip { applied, chain: chain.unwrap_or(0), log_ms: self.log_ms }
+        self.walk.tip()
     }
 
     /// Applies the next frame. Without a recorded judgement it is judged. `reserved` returns the capacity that a part
@@ -71,23 +58,11 @@ impl Applier {
         recorded: Option<&Judgement>,
         mut reserved: impl FnMut(u64, u64, usize) -> Reservation,
     ) -> Result<Applied, Lost> {
-        let frame = decode(entry, self.rules)?;
-        let is_first = self.landings.is_first(&frame.head, self.log_ms);
-        if entry.place.0 > self.applied.0 + 1 {
-            // The beginning of the log was removed.
-            self.chain = Chain::new(Place(entry.place.0 - 1));
-        }
-        self.chain.push(&frame, entry.bytes.len());
-        self.applied = entry.place;
-        let is_void = match recorded {
-            Some(judgement) => *judgement == Judgement::Void,
-            None => !is_first || !is_frame_timely(&frame, self.log_ms),
-        };
+        let Step { frame, is_first, is_void } = self.walk.step(entry, recorded)?;
         let (judgement, parts) = if is_void {
             let refused = |rows| Outcome::refused_all(rows, Refusal::Overloaded);
             (Judgement::Void, frame.parts.iter().map(|part| (part.ticket, refused(part.len()))).collect())
         } else {
-            self.check_author(entry.place, &frame)?;
             self.advance_log_time(entry.place, &frame);
             match recorded {
                 Some(Judgement::Refused(refused)) => {
@@ -101,26 +76,12 @@ impl Applier {
         Ok(Applied { place: entry.place, node, number, is_first, has_rows, judgement, parts, recorded })
     }
 
-    /// The author of a frame has read the same log up to the place that it names.
-    fn check_author(&mut self, place: Place, frame: &Frame<'_>) -> Result<(), Lost> {
-        let Place(named) = frame.head.applied;
-        if named >= place.0 || (named > 0 && !self.chain.agrees(frame.head.applied, frame.head.chain)) {
-            let at = place.0;
-            return Err(Lost(format!(
-                "the frame at place {at} follows another log: it names another chain at {named}"
-            )));
-        }
-        Ok(())
-    }
-
-    /// Log time rises before anything of the frame is claimed.
+    /// The engine's log time rises before anything of the frame is claimed.
     fn advance_log_time(&mut self, place: Place, frame: &Frame<'_>) {
-        let readings = frame.parts.iter().map(|part| part.received_at_ms);
-        let newest_ms = readings.chain([frame.head.reading_ms, frame.head.log_ms]).max().unwrap_or(i64::MIN);
-        self.log_ms = self.log_ms.max(newest_ms);
-        self.engine.advance_log_time(self.log_ms);
+        let log_ms = self.walk.log_ms();
+        self.engine.advance_log_time(log_ms);
         if !frame.parts.is_empty() {
-            self.rows_ms = self.log_ms;
+            self.rows_ms = log_ms;
         }
         self.mark(place);
     }
@@ -151,7 +112,7 @@ impl Applier {
                 outcome.refuse(row - before, *refusal);
             }
             part.read_rows(&mut self.rows);
-            self.engine.restore(&self.rows, &outcome, part.received_at_ms, self.log_ms);
+            self.engine.restore(&self.rows, &outcome, part.received_at_ms, self.walk.log_ms());
             before += rows;
             parts.push((part.ticket, outcome));
         }
@@ -160,13 +121,12 @@ impl Applier {
 
     /// Notes log time after a frame that counts, about as often as there is room for in the reach.
     fn mark(&mut self, place: Place) {
-        let span_ms = self.log_ms.saturating_sub(self.engine.reach_ms(self.log_ms));
+        let log_ms = self.walk.log_ms();
+        let span_ms = log_ms.saturating_sub(self.engine.reach_ms(log_ms));
         let step_ms = (span_ms / (TRIM_MARKS_MAX as i64 / 2)).max(1);
         match self.marks.back_mut() {
-            Some(mark) if self.log_ms < mark.first_ms.saturating_add(step_ms) => {
-                mark.last_ms = self.log_ms;
-            }
-            _ => self.marks.push_back(Mark { first: place, first_ms: self.log_ms, last_ms: self.log_ms }),
+            Some(mark) if log_ms < mark.first_ms.saturating_add(step_ms) => mark.last_ms = log_ms,
+            _ => self.marks.push_back(Mark { first: place, first_ms: log_ms, last_ms: log_ms }),
         }
         if self.marks.len() > TRIM_MARKS_MAX {
             self.marks.pop_front();
@@ -178,21 +138,15 @@ impl Applier {
     ///
     /// From log time `judged_from_ms` on it judges rows, and it needs all that these rows are judged by.
     pub(crate) fn needed_from(&mut self, judged_from_ms: Option<i64>) -> Place {
-        let reach_ms = self.engine.reach_ms(judged_from_ms.unwrap_or(self.log_ms));
+        let reach_ms = self.engine.reach_ms(judged_from_ms.unwrap_or(self.walk.log_ms()));
         while self.marks.pop_front_if(|mark| mark.last_ms < reach_ms).is_some() {}
         self.marks.front().map_or(Place(0), |mark| mark.first)
     }
 
     /// Whether rows are in the log that log time has to leave behind before they can be trimmed.
     pub(crate) fn has_rows_in_reach(&self) -> bool {
-        self.rows_ms > i64::MIN && self.rows_ms >= self.engine.reach_ms(self.log_ms)
+        self.rows_ms > i64::MIN && self.rows_ms >= self.engine.reach_ms(self.walk.log_ms())
     }
-}
-
-/// Decodes the frame of an entry.
-pub(crate) fn decode(entry: &Entry, rules: RowRules) -> Result<Frame<'_>, Lost> {
-    Frame::decode(&entry.bytes, rules)
-        .map_err(|error| Lost(format!("place {} has no frame: {}", entry.place.0, error.0)))
 }
 
 pub(crate) fn owned_judgements(frame: &Frame<'_>) -> Vec<(Place, Judgement)> {

@@ -39,6 +39,7 @@ mod reference;
 mod replay;
 mod sync;
 mod topic;
+mod walk;
 
 pub use desk::Progress;
 pub use figures::Figures;

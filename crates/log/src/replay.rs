@@ -7,7 +7,7 @@
 use crate::frame::{Judgement, RowRules};
 use crate::limits::REPLAY_HELD_BYTES_MAX;
 use crate::topic::{Entry, Lost, Place};
-use crate::{apply, frame};
+use crate::walk::decode;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Frames that are read and not applied.
@@ -25,7 +25,7 @@ impl Replay {
     /// The entry is no frame. Or a frame has no judgement in all those after it that memory has room for.
     pub(crate) fn read(&mut self, entry: Entry, rules: RowRules) -> Result<(), Lost> {
         let oldest = self.held.front().map_or(entry.place, |entry| entry.place);
-        let frame: frame::Frame<'_> = apply::decode(&entry, rules)?;
+        let frame = decode(&entry, rules)?;
         for (place, judgement) in frame.judgements().filter(|(place, _)| *place >= oldest) {
             // The first record of a place holds.
             self.recorded.entry(place).or_insert_with(|| judgement.clone());

@@ -213,12 +213,12 @@ impl ReferenceReader {
     fn begin(&mut self, mut held: Held, entry: Entry) -> Result<(), Lost> {
         match decode_at(entry.place, &entry.bytes)? {
             ReferenceEntry::Base(base) if held.continues(&base) => {
-                let as_of = base.as_of;
                 let newest_ms = base.landings.nodes.values().map(|landed| landed.heard_ms).max();
                 self.newest_ms = newest_ms.unwrap_or(i64::MIN);
-                self.landings = base.landings.clone();
-                self.apply_base(entry.place, base)?;
-                return held.changes.iter().filter(|held| held.place > as_of).try_for_each(|held| self.apply(held));
+                self.apply_base(entry.place, &base)?;
+                self.landings = base.landings;
+                let mut later = held.changes.iter().filter(|held| held.place > base.as_of);
+                return later.try_for_each(|held| self.apply(held));
             }
             ReferenceEntry::Base(_) => {}
             ReferenceEntry::Change(_) => held.push(entry)?,
@@ -230,12 +230,12 @@ impl ReferenceReader {
     fn apply(&mut self, entry: &Entry) -> Result<(), Lost> {
         match decode_at(entry.place, &entry.bytes)? {
             ReferenceEntry::Change(change) => self.apply_change(&change, entry.bytes.len()),
-            ReferenceEntry::Base(base) => self.apply_base(entry.place, base)?,
+            ReferenceEntry::Base(base) => self.apply_base(entry.place, &base)?,
         }
         Ok(())
     }
 
-    fn apply_base(&mut self, place: Place, base: Base) -> Result<(), Lost> {
+    fn apply_base(&mut self, place: Place, base: &Base) -> Result<(), Lost> {
         let invalid = |error| Lost(format!("place {} of the reference log: {error}", place.0));
         self.engine.restore_reference(&base.copy).map_err(invalid)?;
         (self.since_base, self.base_on_its_way) = (SinceBase::default(), None);

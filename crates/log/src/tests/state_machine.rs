@@ -189,29 +189,51 @@ fn config(retention_secs: u32, max_skew_secs: u32, dedup: DedupBackend, dedup_ca
     config
 }
 
-fn backend() -> impl Strategy<Value = (DedupBackend, Option<usize>)> {
-    prop::sample::select(vec![(DedupBackend::Scc, None), (DedupBackend::Lines, None), (DedupBackend::Lines, Some(1))])
+/// A random life of some processes over one log.
+#[derive(Clone, Debug)]
+struct Life {
+    seed: u64,
+    retention_secs: u32,
+    max_skew_secs: u32,
+    depth: usize,
+    faults: Faults,
+    second_node: Option<i64>,
+    steps: Vec<Step>,
+}
+
+fn life() -> impl Strategy<Value = Life> {
+    let faults = (0_u64..50, 0_u64..30, 0_u64..20, 0_u64..10, 0_u64..30)
+        .prop_map(|(late, twice, unknown, full, repeats)| Faults { late, twice, unknown, full, repeats });
+    let log = (any::<u64>(), prop::sample::select(vec![1, 4]), faults);
+    let processes = (1_u32..=30, 0_u32..3, prop::option::of(-1_900_i64..1_900));
+    (log, processes, prop::collection::vec(step(), 1..160)).prop_map(|(log, processes, steps)| {
+        let ((seed, depth, faults), (retention_secs, max_skew_secs, second_node)) = (log, processes);
+        Life { seed, retention_secs, max_skew_secs, depth, faults, second_node, steps }
+    })
+}
+
+impl Life {
+    fn agrees_with_the_model(self, dedup: DedupBackend, capacity: Option<usize>) {
+        let log = SimLog::new(self.seed, self.depth, self.faults);
+        let offsets_ms: Vec<i64> = [0].into_iter().chain(self.second_node).collect();
+        let config = config(self.retention_secs, self.max_skew_secs, dedup, capacity);
+        let mut world = World::new(config, log, &offsets_ms);
+        self.steps.into_iter().for_each(|step| world.step(step));
+        world.finish();
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn all_processes_agree_with_the_model(
-        seed: u64,
-        retention_secs in 1_u32..=30,
-        max_skew_secs in 0_u32..3,
-        (dedup, capacity) in backend(),
-        depth in prop::sample::select(vec![1, 4]),
-        (late, twice, unknown, full, repeats) in (0_u64..50, 0_u64..30, 0_u64..20, 0_u64..10, 0_u64..30),
-        second_node in prop::option::of(-1_900_i64..1_900),
-        steps in prop::collection::vec(step(), 1..160),
-    ) {
-        let log = SimLog::new(seed, depth, Faults { late, twice, unknown, full, repeats });
-        let offsets_ms: Vec<i64> = [0].into_iter().chain(second_node).collect();
-        let mut world = World::new(config(retention_secs, max_skew_secs, dedup, capacity), log, &offsets_ms);
-        steps.into_iter().for_each(|step| world.step(step));
-        world.finish();
+    fn all_processes_agree_with_the_model_over_lines(life in life(), capacity in prop::option::of(Just(1))) {
+        life.agrees_with_the_model(DedupBackend::Lines, capacity);
+    }
+
+    #[test]
+    fn all_processes_agree_with_the_model_over_a_map(life in life()) {
+        life.agrees_with_the_model(DedupBackend::Scc, None);
     }
 }
 
