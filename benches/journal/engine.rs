@@ -21,7 +21,7 @@ use mimalloc::MiMalloc;
 use weir::{Clock as _, Engine, EngineConfig, Format, Maintenance, Secret, SystemClock, format_ms};
 use weir_log::fingerprint::fingerprint;
 use weir_log::journal::{Journal, Settings};
-use weir_log::{Logged, Progress, Submission};
+use weir_log::{Logged, Progress, Submission, Uptime};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -145,7 +145,7 @@ impl Node {
         let secret = Secret::from_bytes(journal.meta().secret);
         let engine = Arc::new(Engine::with_secret(config, SystemClock, &secret).expect("the settings are valid"));
         let (frames, reference) = (Box::new(journal.frames()), Box::new(journal.reference()));
-        let logged = Logged::start(&engine, frames, reference, SystemClock).expect("threads");
+        let logged = Logged::start(&engine, frames, reference, SystemClock, Uptime::start()).expect("threads");
         let maintenance = Maintenance::start(&engine).expect("threads");
         loop {
             match logged.progress() {

@@ -13,8 +13,8 @@ use weir::{Engine, Outcome, Refusal, Reservation, Rows};
 pub(crate) struct Applier {
     engine: Arc<Engine>,
     walk: Walk,
-    /// Log time at the last frame that has rows.
-    rows_ms: i64,
+    /// The last frame that has rows and counts.
+    last_rows: Place,
     marks: VecDeque<Mark>,
     rows: Rows,
 }
@@ -33,7 +33,7 @@ impl Applier {
         Self {
             walk: Walk::new(RowRules::new(engine.config())),
             engine,
-            rows_ms: i64::MIN,
+            last_rows: Place(0),
             marks: VecDeque::new(),
             rows: Rows::default(),
         }
@@ -81,7 +81,7 @@ impl Applier {
         let log_ms = self.walk.log_ms();
         self.engine.advance_log_time(log_ms);
         if !frame.parts.is_empty() {
-            self.rows_ms = log_ms;
+            self.last_rows = place;
         }
         self.mark(place);
     }
@@ -143,9 +143,9 @@ impl Applier {
         self.marks.front().map_or(Place(0), |mark| mark.first)
     }
 
-    /// Whether rows are in the log that log time has to leave behind before they can be trimmed.
-    pub(crate) fn has_rows_in_reach(&self) -> bool {
-        self.rows_ms > i64::MIN && self.rows_ms >= self.engine.reach_ms(self.walk.log_ms())
+    /// Whether the log from `before` on has rows. A later log time lets them be trimmed.
+    pub(crate) fn has_rows_from(&self, before: Place) -> bool {
+        self.last_rows > Place(0) && self.last_rows >= before
     }
 }
 

@@ -45,7 +45,7 @@ struct State {
     table: u64,
     /// Frames before this place are not needed any more.
     trim_before: Place,
-    has_rows_in_reach: bool,
+    has_rows: bool,
     progress: Progress,
     counts: Counts,
     /// The logs that are not replayed yet.
@@ -73,7 +73,7 @@ impl Desk {
             reference_done: Place(0),
             table: 0,
             trim_before: Place(0),
-            has_rows_in_reach: false,
+            has_rows: false,
             progress: Progress::Replaying { place: tip.applied, log_ms: tip.log_ms },
             counts: Counts::default(),
             unready_logs: logs,
@@ -145,7 +145,7 @@ impl Desk {
         let Tip { applied, chain, log_ms } = state.tip;
         let (reading_ms, reference_done, table) = (self.clock.now_ms(), state.reference_done, state.table);
         let head = Head { node: self.node, number: 0, reading_ms, applied, chain, log_ms, reference_done, table };
-        let frame = state.order.next_frame(head, &mut state.outcomes, state.has_rows_in_reach, answers);
+        let frame = state.order.next_frame(head, &mut state.outcomes, state.has_rows, answers);
         state.is_done = state.is_closing && state.order.is_idle() && state.outcomes.are_recorded();
         frame.map(|frame| Work { frame, trim_before: state.trim_before })
     }
@@ -186,12 +186,12 @@ impl Desk {
         })
     }
 
-    /// Frames before `before` are not needed any more. `has_rows_in_reach` means that some later ones have rows, which
-    /// will not be needed at a later log time.
-    pub(crate) fn set_needed(&self, before: Place, has_rows_in_reach: bool) {
+    /// Frames before `before` are not needed any more. `has_rows` means that some later ones have rows, which will not
+    /// be needed at a later log time.
+    pub(crate) fn set_needed(&self, before: Place, has_rows: bool) {
         let mut state = self.lock();
         state.trim_before = state.trim_before.max(before);
-        state.has_rows_in_reach = has_rows_in_reach;
+        state.has_rows = has_rows;
     }
 
     /// The reference log is applied up to this place, and this is the newest generation.

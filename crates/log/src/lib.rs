@@ -39,6 +39,7 @@ mod reference;
 mod replay;
 mod sync;
 mod topic;
+mod uptime;
 mod walk;
 
 pub use desk::Progress;
@@ -47,6 +48,7 @@ pub use logged::{Logged, Ticket};
 pub use order::{Answer, Asker, NotLogged, Submission};
 pub use reference::{ChangeAnswer, ChangeAsker, ChangeSubmission, NotChanged};
 pub use topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
+pub use uptime::Uptime;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "an unwrap in a test is an assertion")]

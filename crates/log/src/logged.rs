@@ -10,7 +10,7 @@ use crate::topic::{Follow, Log, Lost, Place};
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use weir::{Clock, Engine};
 
 /// How long the reader waits for the next entry before it looks whether it is to stop.
@@ -31,21 +31,13 @@ pub struct Logged {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(u64);
 
-/// Time since some moment. It cannot be set.
-struct Uptime(Instant);
-
-impl Clock for Uptime {
-    fn now_ms(&self) -> i64 {
-        i64::try_from(self.0.elapsed().as_millis()).unwrap_or(i64::MAX)
-    }
-}
-
 impl Logged {
     /// Starts the threads. They first replay what the logs have of earlier processes; see [`progress`](Self::progress).
     /// One log has the batches, the other one the changes of the reference table.
     ///
     /// The engine has nothing of the logs yet, and its maintenance has not started. From now on, events and changes
-    /// reach it only by [`submit`](Self::submit) and [`change_reference`](Self::change_reference).
+    /// reach it only by [`submit`](Self::submit) and [`change_reference`](Self::change_reference). `uptime` is a clock
+    /// that cannot be set, such as [`Uptime`](crate::Uptime): nothing is trimmed in its first ten minutes.
     ///
     /// # Errors
     /// If the system cannot create a thread.
@@ -57,13 +49,14 @@ impl Logged {
         mut log: Box<dyn Log>,
         reference_log: Box<dyn Log>,
         clock: impl Clock + 'static,
+        uptime: impl Clock + 'static,
     ) -> io::Result<Self> {
         let node = getrandom::u64().expect("the operating system provides random bytes");
         let desk = Arc::new(Desk::new(node, log.depth(), 2, Box::new(clock)));
         let changes = Arc::new(Changes::new());
         let reference = ReferenceReader::new(node, Arc::clone(engine), reference_log);
         let follow = log.follow(Place(0));
-        let reader = Reader::new(Arc::clone(&desk), Arc::clone(engine), Box::new(Uptime(Instant::now())));
+        let reader = Reader::new(Arc::clone(&desk), Arc::clone(engine), Box::new(uptime));
         // From here on a drop ends the threads that there are.
         let mut logged = Self { desk: Arc::clone(&desk), changes: Arc::clone(&changes), threads: Vec::new() };
         logged.spawn("weir-apply", {

@@ -121,6 +121,8 @@ pub(crate) struct Order {
     last_ticket: u64,
     last_number: u64,
     last_frame_ms: i64,
+    /// Whether the log had no room for the last frame with rows.
+    is_full: bool,
     is_closed: bool,
 }
 
@@ -136,6 +138,7 @@ impl Order {
             last_ticket: 0,
             last_number: 0,
             last_frame_ms: now_ms,
+            is_full: false,
             is_closed: true,
         }
     }
@@ -195,16 +198,20 @@ impl Order {
         let idle_ms = head.reading_ms.saturating_sub(self.last_frame_ms);
         let is_record_due = outcomes.are_due() && (idle_ms >= RECORD_AFTER_MS || self.is_closed);
         let is_idle_frame_due = may_be_idle && idle_ms >= IDLE_FRAME_MS;
-        if !has_rows && !is_record_due && !is_idle_frame_due {
+        let is_due = is_record_due || is_idle_frame_due;
+        if !has_rows && !is_due {
             return None;
         }
         self.last_number += 1;
-        self.last_frame_ms = head.reading_ms;
         head.number = self.last_number;
         let mut frame = FrameBuilder::new(&head, outcomes.next());
         outcomes.offer(&mut frame);
-        let parts = self.fill(&mut frame);
+        // Rows that find no room again and again do not hold up what makes room.
+        let parts = if is_due && self.is_full { vec![] } else { self.fill(&mut frame) };
         let is_necessary = parts.is_empty();
+        if is_necessary || !self.is_full {
+            self.last_frame_ms = head.reading_ms;
+        }
         self.flights.insert(head.number, Flight { parts, since_ms: head.reading_ms, is_placed: false });
         Some(Sealed { number: head.number, is_necessary, bytes: frame.finish() })
     }
@@ -265,6 +272,9 @@ impl Order {
         // A frame that is applied already has its place.
         let Some(flight) = self.flights.get_mut(&number) else { return };
         flight.is_placed = true;
+        if !flight.parts.is_empty() {
+            self.is_full = result == Err(NotPlaced::Full);
+        }
         let Err(error) = result else {
             let parts = flight.parts.clone();
             parts.into_iter().for_each(|(ticket, _)| self.part_is_placed(ticket));
@@ -312,6 +322,7 @@ impl Order {
     /// The first landing of a frame of this process was applied, with these outcomes of its parts.
     pub(crate) fn applied(&mut self, number: u64, parts: Vec<(u64, Outcome)>, answers: &mut Answers) {
         self.flights.remove(&number);
+        self.is_full &= parts.is_empty();
         for (ticket, outcome) in parts {
             if let Some(job) = self.jobs.get_mut(&ticket) {
                 job.has_unplaced_part = false;

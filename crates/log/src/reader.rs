@@ -79,7 +79,7 @@ impl Reader {
         // A process that has started with a wrong clock forgets nothing before an operator can stop it.
         let is_settled = self.uptime.now_ms().saturating_sub(self.started_ms) >= TRIM_AFTER_MS;
         let needed_from = if is_settled { self.applier.needed_from(judged_from_ms) } else { Place(0) };
-        desk.set_needed(needed_from, self.applier.has_rows_in_reach());
+        desk.set_needed(needed_from, self.applier.has_rows_from(needed_from));
         Ok(())
     }
 }

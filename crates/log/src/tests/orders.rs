@@ -284,25 +284,57 @@ fn outcomes_are_recorded_a_second_after_the_last_batch() {
 }
 
 #[test]
-fn an_idle_log_has_a_frame_a_minute_until_no_row_is_needed() {
+fn an_idle_log_has_a_frame_a_minute_until_its_rows_can_be_trimmed() {
+    let reach_secs = (1_800 + 240 + 60) * 2;
+    for settled_at in [1, 10_000] {
+        let mut table = Table::new(1);
+        assert!(table.frame().is_none());
+        table.clock.advance(60_000);
+        assert!(table.frame().is_none(), "a log without rows is left alone");
+        table.submit_at(0..1, NOW_MS + 60_000);
+        let work = table.frame().unwrap();
+        table.place_and_apply(&work);
+        let (mut frames, mut last) = (0, 0);
+        for second in 1..20_000 {
+            table.clock.advance(1_000);
+            if second == settled_at {
+                table.uptime.advance(TRIM_AFTER_MS);
+            }
+            if let Some(work) = table.frame() {
+                table.place_and_apply(&work);
+                (frames, last) = (frames + 1, second);
+            }
+        }
+        let first_end = settled_at.max(reach_secs / 2);
+        assert!((first_end / 60..settled_at.max(reach_secs) / 60 + 3).contains(&frames), "{frames} frames");
+        assert!(last <= settled_at.max(reach_secs) + 61, "the last one came {last} seconds after the row");
+    }
+}
+
+/// Rows that the log refuses do not delay the frames that make room, and those do not keep rows out.
+#[test]
+fn a_full_log_still_has_frames_without_rows() {
     let mut table = Table::new(1);
-    assert!(table.frame().is_none());
-    table.clock.advance(60_000);
-    assert!(table.frame().is_none(), "a log without rows is left alone");
-    table.submit_at(0..1, NOW_MS + 60_000);
+    table.submit(0..1);
     let work = table.frame().unwrap();
     table.place_and_apply(&work);
-    let (mut frames, mut last) = (0, 0);
-    for second in 1..20_000 {
+    let (mut without_rows, mut refused) = (vec![], 0);
+    for second in 1..=600 {
         table.clock.advance(1_000);
-        if let Some(work) = table.frame() {
-            table.place_and_apply(&work);
-            (frames, last) = (frames + 1, second);
+        table.submit_at(second..second + 1, NOW_MS + i64::from(second) * 1_000);
+        while let Some(work) = table.frame() {
+            if work.frame.is_necessary {
+                table.place_and_apply(&work);
+                without_rows.push(second);
+            } else {
+                table.desk.placed(work.frame.number, Err(NotPlaced::Full));
+                refused += 1;
+            }
         }
     }
-    let reach_secs = (1_800 + 240 + 60) * 2;
-    assert!((reach_secs / 120..reach_secs / 60 + 3).contains(&frames), "{frames} frames");
-    assert!(last <= reach_secs + 61, "the last one came {last} seconds after the row");
+    assert_eq!(refused, 600, "each batch is tried");
+    assert!((10..=12).contains(&without_rows.len()), "{without_rows:?}");
+    assert!(without_rows.windows(2).all(|pair| pair[1] - pair[0] <= 61), "{without_rows:?}");
 }
 
 #[test]

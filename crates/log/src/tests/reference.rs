@@ -270,12 +270,12 @@ fn a_late_copy_of_an_old_base_stands_for_nothing() {
     changer.read();
     changer.append(Change::Replace, 3, 1, 2, None);
     changer.read();
-    log.clone().append(Arc::clone(&old_base), Box::new(|_| {}));
+    Changer::start(2, &log).append(Change::Merge, 4, 1, 3, None);
+    log.clone().append(old_base, Box::new(|_| {}));
     changer.reader.append_base();
-    changer.append(Change::Merge, 4, 1, 3, None);
     changer.idle();
-    assert_eq!((log.len(), log.trimmed()), (7, 4));
-    let restarted = Changer::start(2, &log);
+    assert_eq!((log.len(), log.trimmed()), (7, 4), "a change, the old base and the new one are left");
+    let restarted = Changer::start(3, &log);
     assert_eq!(content(restarted.engine.copy_reference().as_ref()), content(changer.engine.copy_reference().as_ref()));
     assert_eq!(restarted.engine.reference().number(), 4);
 }

@@ -6,7 +6,7 @@ use crate::frame::{Frame, RowRules};
 use crate::order::{Answer, NotLogged, Submission};
 use crate::reference::{ChangeAnswer, ChangeSubmission, NotChanged};
 use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
-use crate::{Logged, Progress};
+use crate::{Logged, Progress, Uptime};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
@@ -27,7 +27,9 @@ fn log() -> SimLog {
 }
 
 fn start(engine: &Arc<Engine>, frames: &SimLog, reference: &SimLog) -> Logged {
-    let logged = Logged::start(engine, Box::new(frames.clone()), Box::new(reference.clone()), SystemClock).unwrap();
+    let logged =
+        Logged::start(engine, Box::new(frames.clone()), Box::new(reference.clone()), SystemClock, Uptime::start())
+            .unwrap();
     while logged.progress() != Progress::Ready {
         assert!(!matches!(logged.progress(), Progress::Failed(_)));
         thread::yield_now();
@@ -177,7 +179,8 @@ impl Follow for Stuck {
 #[test]
 fn a_stop_answers_also_if_the_log_does_not() {
     let (stuck, engine) = (Stuck::default(), engine());
-    let logged = Logged::start(&engine, Box::new(stuck.clone()), Box::new(log()), SystemClock).unwrap();
+    let logged =
+        Logged::start(&engine, Box::new(stuck.clone()), Box::new(log()), SystemClock, Uptime::start()).unwrap();
     while logged.progress() != Progress::Ready {
         thread::yield_now();
     }
@@ -232,7 +235,8 @@ impl Log for Fillable {
 #[test]
 fn a_full_log_refuses_rows_and_records_outcomes() {
     let (frames, engine) = (Fillable(log(), Arc::default()), engine());
-    let logged = Logged::start(&engine, Box::new(frames.clone()), Box::new(log()), SystemClock).unwrap();
+    let logged =
+        Logged::start(&engine, Box::new(frames.clone()), Box::new(log()), SystemClock, Uptime::start()).unwrap();
     while logged.progress() != Progress::Ready {
         thread::yield_now();
     }
@@ -278,7 +282,7 @@ fn a_log_that_cannot_be_read_takes_nothing_and_says_why() {
         [(Box::new(BrokenLog) as Box<dyn Log>, Box::new(log()) as Box<dyn Log>), (Box::new(log()), Box::new(BrokenLog))]
     {
         let engine = engine();
-        let logged = Logged::start(&engine, frames, reference, SystemClock).unwrap();
+        let logged = Logged::start(&engine, frames, reference, SystemClock, Uptime::start()).unwrap();
         while !matches!(logged.progress(), Progress::Failed(_)) {
             thread::yield_now();
         }

@@ -8,7 +8,7 @@ use std::thread;
 use weir::{Change, Engine, EngineConfig, Format, ManualClock, Outcome, Preconditions, Secret, format_ms};
 use weir_log::fingerprint::fingerprint;
 use weir_log::journal::{Journal, Settings};
-use weir_log::{ChangeSubmission, Logged, Progress, Submission};
+use weir_log::{Answer, ChangeSubmission, Logged, Progress, Submission};
 
 use crate::helpers::settings;
 
@@ -28,7 +28,7 @@ impl Node {
         let secret = Secret::from_bytes(journal.meta().secret);
         let engine = Arc::new(Engine::with_secret(config.clone(), Arc::clone(&clock), &secret).unwrap());
         let (frames, reference) = (Box::new(journal.frames()), Box::new(journal.reference()));
-        let logged = Logged::start(&engine, frames, reference, Arc::clone(&clock)).unwrap();
+        let logged = Logged::start(&engine, frames, reference, Arc::clone(&clock), Arc::clone(&clock)).unwrap();
         while logged.progress() != Progress::Ready {
             assert!(!matches!(logged.progress(), Progress::Failed(_)), "{:?}", logged.progress());
             thread::yield_now();
@@ -38,6 +38,11 @@ impl Node {
 
     /// Posts events now: id, user, type, and how far their timestamps are behind the clock.
     pub(crate) fn post(&self, events: &[(&str, &str, &str, i64)]) -> Outcome {
+        self.try_post(events).unwrap()
+    }
+
+    /// Posts events, as [`post`](Self::post) does, to a journal that may have no room.
+    pub(crate) fn try_post(&self, events: &[(&str, &str, &str, i64)]) -> Answer {
         let now_ms = self.engine.now_ms();
         let line = |(id, user, kind, behind_ms): &(&str, &str, &str, i64)| {
             let ts = format_ms(now_ms - behind_ms);
@@ -50,7 +55,7 @@ impl Node {
         let asker = Box::new(move |told| answer.send(told).unwrap());
         let submission = Submission { rows, reservation, received_at_ms: now_ms, asker };
         let _ticket = self.logged.as_ref().unwrap().submit(submission);
-        answers.recv().unwrap().unwrap()
+        answers.recv().unwrap()
     }
 
     /// Replaces the table now; returns its generation.

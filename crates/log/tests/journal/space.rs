@@ -1,16 +1,19 @@
 //! Bounds: the live bytes, and the free bytes of the disk.
 
+use weir::{EngineConfig, Refusal};
 use weir_log::journal::State;
 use weir_log::limits::{
     JOURNAL_BYTES, JOURNAL_FREE_BYTES_MIN, JOURNAL_FREE_BYTES_NECESSARY_MIN, JOURNAL_FREE_CHECK_BYTES,
     JOURNAL_FREE_CHECK_COMMITS, JOURNAL_TRIMMED_PER_COMMIT_MAX,
 };
-use weir_log::{Log, NotPlaced, Place};
+use weir_log::{Log, NotLogged, NotPlaced, Place};
 
 use crate::helpers::{append, append_necessary, settings};
+use crate::node::Node;
 use crate::sim_disk::SimDisk;
 
 const MIB: usize = 1 << 20;
+const NOW_MS: i64 = 1_760_000_000_000;
 
 #[test]
 fn a_full_journal_refuses_ordinary_entries_and_recovers_by_trimming() {
@@ -125,4 +128,39 @@ fn a_disk_that_is_nearly_full_is_checked_before_the_reserve_is_written() {
         })
         .count();
     assert!((2..=4).contains(&placed), "{placed}");
+}
+
+/// A journal that is full of rows takes events again once the rows have left the horizon: without a restart, and
+/// although producers repeat their requests all the time. Frames without rows have the reserve, and raise log time.
+#[test]
+fn a_journal_that_is_full_of_rows_recovers_by_itself() {
+    let (dir, config) = (tempfile::tempdir().unwrap(), EngineConfig::default());
+    let node = Node::start(dir.path(), &config, NOW_MS);
+    let mut events_posted = 0;
+    let mut post = |count| -> Result<bool, NotLogged> {
+        let ids: Vec<String> = (0..count).map(|event| (events_posted + event).to_string()).collect();
+        events_posted += count;
+        let events: Vec<_> = ids.iter().map(|id| (id.as_str(), "ann", "click", 0)).collect();
+        let outcome = node.try_post(&events)?;
+        assert!(outcome.refused().iter().all(|(_, refusal)| *refusal == Refusal::Overloaded));
+        Ok(outcome.refused().is_empty())
+    };
+    let refused = loop {
+        match post(20_000) {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, NotLogged::Overloaded);
+    assert!(node.engine.metrics(1_800).stats.events > 1_000_000);
+    while post(1).is_ok_and(|is_accepted| is_accepted) {}
+    let secs = (0..3 * 3_600).find(|_| {
+        node.clock.advance(1_000);
+        post(1).is_ok_and(|is_accepted| is_accepted)
+    });
+    assert!(secs.is_some(), "it does not recover");
+    let (expected, now_ms) = (node.engine.metrics(1_800).stats, node.engine.now_ms());
+    assert_eq!(expected.events, 1);
+    node.kill();
+    assert_eq!(Node::start(dir.path(), &config, now_ms).engine.metrics(1_800).stats, expected);
 }

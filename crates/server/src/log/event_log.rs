@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use weir::{Clock, Engine};
 use weir_log::journal::{self, Journal, JournalError};
-use weir_log::{ChangeSubmission, Figures, Log, Logged, NotChanged, NotLogged, Progress, Submission, Ticket};
+use weir_log::{ChangeSubmission, Figures, Log, Logged, NotChanged, NotLogged, Progress, Submission, Ticket, Uptime};
 
 /// The log of a server, with its threads and its journal.
 pub(crate) struct EventLog {
@@ -107,7 +107,7 @@ impl EventLog {
     ) -> io::Result<Self> {
         let replayed = journal.status().frames;
         let frames = Box::new(MeasuredLog { log: frames, durations: Arc::clone(&durations) });
-        let logged = Logged::start(engine, frames, reference, EngineClock(Arc::clone(engine)))?;
+        let logged = Logged::start(engine, frames, reference, EngineClock(Arc::clone(engine)), Uptime::start())?;
         let running = RwLock::new(Some(Running { logged, journal }));
         Ok(Self { dir: dir.to_owned(), running, clock, durations, replayed, is_ready: AtomicBool::new(false) })
     }

@@ -3,6 +3,7 @@
 use crate::limits;
 use std::sync::atomic::{AtomicI64, Ordering};
 use weir::{Clock, SystemClock};
+use weir_log::Uptime;
 
 /// The wall clock, as long as it agrees with a clock that cannot be set. After a jump it goes on without the jump,
 /// until the wall clock is right again.
@@ -50,43 +51,6 @@ impl SteadyClock {
 impl Clock for SteadyClock {
     fn now_ms(&self) -> i64 {
         self.read().0
-    }
-}
-
-/// The time since the machine started, sleep included: a machine that wakes up has a right wall clock.
-#[cfg(target_os = "linux")]
-struct Uptime;
-
-#[cfg(target_os = "linux")]
-impl Uptime {
-    fn start() -> Self {
-        Self
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Clock for Uptime {
-    fn now_ms(&self) -> i64 {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        time.tv_sec.saturating_mul(1_000).saturating_add(time.tv_nsec / 1_000_000)
-    }
-}
-
-/// The time since the process started.
-#[cfg(not(target_os = "linux"))]
-struct Uptime(std::time::Instant);
-
-#[cfg(not(target_os = "linux"))]
-impl Uptime {
-    fn start() -> Self {
-        Self(std::time::Instant::now())
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Clock for Uptime {
-    fn now_ms(&self) -> i64 {
-        i64::try_from(self.0.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 }
 
