@@ -93,10 +93,10 @@ fn fill(dir: &str, rows: u64) {
         posted += BATCH;
         posted <= rows.next_multiple_of(BATCH)
     });
-    let status = node.journal.status();
+    let (status, rss_bytes) = (node.journal.status(), memory_bytes("VmRSS"));
     node.stop();
     println!(
-        "{{\"rows\":{events},\"live_bytes\":{},\"file_bytes\":{}}}",
+        "{{\"rows\":{events},\"live_bytes\":{},\"file_bytes\":{},\"rss_bytes\":{rss_bytes}}}",
         status.live_bytes(),
         status.file_bytes.expect("the size of the file")
     );
@@ -111,10 +111,11 @@ fn replay(dir: &str) {
     let rows = node.engine.metrics(1_800).stats.events;
     println!(
         "{{\"rows\":{rows},\"open_secs\":{:.2},\"replay_secs\":{secs:.2},\"rows_per_sec\":{:.0},\
-         \"peak_rss_bytes\":{}}}",
+         \"rss_bytes\":{},\"peak_rss_bytes\":{}}}",
         opened.as_secs_f64(),
         rows as f64 / secs,
-        peak_rss_bytes()
+        memory_bytes("VmRSS"),
+        memory_bytes("VmHWM")
     );
     node.stop();
 }
@@ -230,10 +231,10 @@ fn put_hex(digits: &mut [u8], mut number: u64) {
     }
 }
 
-/// The largest resident memory so far.
-fn peak_rss_bytes() -> u64 {
+/// The resident memory by its name in Linux: `VmRSS` now, or `VmHWM`, the largest so far.
+fn memory_bytes(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let kib = value.and_then(|value| value.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kib.unwrap_or_default() << 10
 }

@@ -128,7 +128,10 @@ def replay(options, scratch):
         yield "rows within the retention", f"{replayed['rows']:,}"
     yield "opening, with all checksums", f"{replayed['open_secs']:.1f} s"
     yield "replay", f"{replayed['replay_secs']:.1f} s, {replayed['rows_per_sec']:,.0f} rows/s"
-    yield "peak memory", f"{replayed['peak_rss_bytes'] / 2**20:,.0f} MiB"
+    before, after = filled["rss_bytes"], replayed["rss_bytes"]
+    yield "memory before the restart", f"{before / 2**20:,.0f} MiB"
+    yield "memory after it", f"{after / 2**20:,.0f} MiB, {after / before:.2f} of before"
+    yield "peak memory of the restart", f"{replayed['peak_rss_bytes'] / 2**20:,.0f} MiB"
 
 
 def table(head, rows):
