@@ -121,6 +121,8 @@ pub(crate) struct Order {
     last_ticket: u64,
     last_number: u64,
     last_frame_ms: i64,
+    /// Whether the log had no room for the last rows.
+    is_full: bool,
     is_closed: bool,
 }
 
@@ -136,6 +138,7 @@ impl Order {
             last_ticket: 0,
             last_number: 0,
             last_frame_ms: now_ms,
+            is_full: false,
             is_closed: true,
         }
     }
@@ -194,17 +197,23 @@ impl Order {
         let has_rows = self.queue.iter().any(|ticket| !self.jobs[ticket].has_unplaced_part);
         let idle_ms = head.reading_ms.saturating_sub(self.last_frame_ms);
         let is_record_due = outcomes.are_due() && (idle_ms >= RECORD_AFTER_MS || self.is_closed);
-        let is_idle_frame_due = may_be_idle && idle_ms >= IDLE_FRAME_MS;
-        if !has_rows && !is_record_due && !is_idle_frame_due {
+        // A full log has room again when log time has left old rows behind. Batches that wait for that are refused, so
+        // only frames without rows move log time then.
+        let is_short_of_room = self.is_full && has_rows;
+        let idle_after_ms = if is_short_of_room { RECORD_AFTER_MS } else { IDLE_FRAME_MS };
+        let is_due = is_record_due || (may_be_idle && idle_ms >= idle_after_ms);
+        if !has_rows && !is_due {
             return None;
         }
         self.last_number += 1;
-        self.last_frame_ms = head.reading_ms;
         head.number = self.last_number;
         let mut frame = FrameBuilder::new(&head, outcomes.next());
         outcomes.offer(&mut frame);
-        let parts = self.fill(&mut frame);
+        let parts = if is_short_of_room && is_due { vec![] } else { self.fill(&mut frame) };
         let is_necessary = parts.is_empty();
+        if is_necessary || !is_short_of_room {
+            self.last_frame_ms = head.reading_ms;
+        }
         self.flights.insert(head.number, Flight { parts, since_ms: head.reading_ms, is_placed: false });
         Some(Sealed { number: head.number, is_necessary, bytes: frame.finish() })
     }
@@ -272,6 +281,7 @@ impl Order {
         };
         outcomes.offer_again();
         let flight = self.flights.remove(&number).expect("the frame was found above");
+        self.is_full |= error == NotPlaced::Full && !flight.parts.is_empty();
         for (ticket, rows) in flight.parts {
             self.part_is_placed(ticket);
             match error {
@@ -312,6 +322,7 @@ impl Order {
     /// The first landing of a frame of this process was applied, with these outcomes of its parts.
     pub(crate) fn applied(&mut self, number: u64, parts: Vec<(u64, Outcome)>, answers: &mut Answers) {
         self.flights.remove(&number);
+        self.is_full &= parts.is_empty();
         for (ticket, outcome) in parts {
             if let Some(job) = self.jobs.get_mut(&ticket) {
                 job.has_unplaced_part = false;

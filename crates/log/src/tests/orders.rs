@@ -8,24 +8,24 @@ use crate::order::{Answer, NotLogged, Submission};
 use crate::reader::Reader;
 use crate::topic::{Entry, Lost, NotPlaced, Place};
 use std::sync::{Arc, Mutex};
-use weir::{Engine, EngineConfig, ManualClock, Outcome, Refusal, Reservation, Rows, Secret};
+use weir::{Clock as _, Engine, EngineConfig, ManualClock, Outcome, Refusal, Reservation, Rows, Secret};
 
-const NOW_MS: i64 = 1_760_000_000_123;
+pub(super) const NOW_MS: i64 = 1_760_000_000_123;
 const NODE: u64 = 77;
 
 /// A desk and a reader, and a log that the test itself is.
-struct Table {
-    desk: Arc<Desk>,
+pub(super) struct Table {
+    pub(super) desk: Arc<Desk>,
     reader: Reader,
     engine: Arc<Engine>,
-    clock: Arc<ManualClock>,
-    uptime: Arc<ManualClock>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) uptime: Arc<ManualClock>,
     answers: Arc<Mutex<Vec<(u64, Answer)>>>,
     places: u64,
 }
 
 impl Table {
-    fn new(depth: usize) -> Self {
+    pub(super) fn new(depth: usize) -> Self {
         let clock = Arc::new(ManualClock::new(NOW_MS));
         let uptime = Arc::new(ManualClock::new(5));
         let secret = Secret::from_bytes([7; 32]);
@@ -36,12 +36,16 @@ impl Table {
         Self { desk, reader, engine, clock, uptime, answers: Arc::default(), places: 0 }
     }
 
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     /// Submits rows whose ids are `ids`.
-    fn submit(&self, ids: std::ops::Range<u32>) -> u64 {
+    pub(super) fn submit(&self, ids: std::ops::Range<u32>) -> u64 {
         self.submit_at(ids, NOW_MS)
     }
 
-    fn submit_at(&self, ids: std::ops::Range<u32>, received_at_ms: i64) -> u64 {
+    pub(super) fn submit_at(&self, ids: std::ops::Range<u32>, received_at_ms: i64) -> u64 {
         let mut rows = Rows::default();
         for id in ids {
             let mut random = Random(id.into());
@@ -64,7 +68,7 @@ impl Table {
         given
     }
 
-    fn frame(&self) -> Option<Work> {
+    pub(super) fn frame(&self) -> Option<Work> {
         self.desk.next_frame()
     }
 
@@ -87,13 +91,13 @@ impl Table {
         self.reader.read(Entry { place: Place(self.places), bytes })
     }
 
-    fn place_and_apply(&mut self, work: &Work) {
+    pub(super) fn place_and_apply(&mut self, work: &Work) {
         self.place(work);
         self.apply(work).unwrap();
     }
 
     /// The answers since the last call.
-    fn answers(&self) -> Vec<(u64, Answer)> {
+    pub(super) fn answers(&self) -> Vec<(u64, Answer)> {
         std::mem::take(&mut self.answers.lock().unwrap())
     }
 }
