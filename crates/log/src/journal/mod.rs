@@ -47,7 +47,8 @@ pub use self::survey::{Survey, Table, survey};
 /// How a journal is opened.
 #[derive(Clone)]
 pub struct Settings {
-    /// The bound of the live bytes of both topics. Ordinary entries fill 90 % of it, necessary ones all of it.
+    /// The bound of the live bytes of both topics. Ordinary entries fill 90 % of it. Necessary ones are few, and always
+    /// have room: without them, nothing is trimmed.
     pub max_bytes: u64,
     /// Refuses to create a journal. A volume that is not mounted looks like an empty directory.
     pub must_exist: bool,

@@ -7,7 +7,7 @@ use crate::landings::Landings;
 use crate::limits::{CHANGE_BYTES_PER_BASE_MAX, HELD_CHANGE_BYTES_MAX, PATCHES_PER_BASE_MAX};
 use crate::order::NotLogged;
 use crate::sync::{Mutex, PoisonError};
-use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place};
+use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
 use std::sync::Arc;
 use std::time::Duration;
 use weir::{Change, Engine};
@@ -64,11 +64,16 @@ struct SinceBase {
     changes: usize,
     bytes: usize,
     has_table: bool,
+    /// Whether a change found no room. A base makes room: what precedes it is trimmed.
+    is_room_needed: bool,
 }
 
 impl SinceBase {
     fn is_base_due(&self) -> bool {
-        self.has_table || self.changes >= PATCHES_PER_BASE_MAX || self.bytes >= CHANGE_BYTES_PER_BASE_MAX
+        self.has_table
+            || self.changes >= PATCHES_PER_BASE_MAX
+            || self.bytes >= CHANGE_BYTES_PER_BASE_MAX
+            || (self.is_room_needed && self.changes > 0)
     }
 }
 
@@ -116,7 +121,8 @@ impl ReferenceReader {
         let entry = LoggedChange { node, number, received_at_ms, change, preconditions, body: &body };
         let bytes = entry.encode();
         self.outstanding = Some((number, asker));
-        self.append_bytes(number, bytes);
+        let placed = self.placed(number);
+        self.log.append(bytes, placed);
     }
 
     /// Puts a base into the log if one is due, while [nothing](Self::is_busy) is on its way. So the base stands for
@@ -129,13 +135,14 @@ impl ReferenceReader {
         self.last_number += 1;
         self.base_on_its_way = Some(self.last_number);
         let base = Base { as_of: self.applied, copy, landings: self.landings.clone() };
-        self.append_bytes(self.last_number, base.encode());
+        let placed = self.placed(self.last_number);
+        self.log.append_necessary(base.encode(), placed);
     }
 
-    fn append_bytes(&mut self, number: u64, bytes: Arc<[u8]>) {
+    /// Notes what becomes of an entry of this process.
+    fn placed(&self, number: u64) -> Placed {
         let results = Arc::clone(&self.results);
-        let placed = move |result| results.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
-        self.log.append(bytes, Box::new(placed));
+        Box::new(move |result| results.lock().unwrap_or_else(PoisonError::into_inner).push((number, result)))
     }
 
     /// Reads an entry, if there is one within `patience`; returns whether there was one.
@@ -167,6 +174,8 @@ impl ReferenceReader {
             if let Err(error) = result {
                 if self.base_on_its_way.take_if(|base| *base == number).is_some() {
                     self.base_refused_at = Some(self.applied);
+                } else {
+                    self.since_base.is_room_needed |= error == NotPlaced::Full;
                 }
                 let reason = match error {
                     NotPlaced::Full => NotLogged::Overloaded,

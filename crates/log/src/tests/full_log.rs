@@ -1,9 +1,13 @@
 //! A log that has no room for ordinary entries, and clients that go on sending.
 
 use super::orders::{NOW_MS, Table};
+use super::reference::Changer;
+use super::sim_log::{Faults, SimLog};
 use crate::limits::{RECORD_AFTER_MS, TRIM_AFTER_MS};
 use crate::order::NotLogged;
-use crate::topic::{NotPlaced, Place};
+use crate::topic::{Follow, Log, NotPlaced, Place, Placed};
+use std::sync::Arc;
+use weir::Change;
 
 /// One event a second for some time. The log has room for frames without rows only. Returns how many such frames there
 /// were, and up to where the last frame trims: also a frame that finds no room does.
@@ -54,4 +58,65 @@ fn a_full_log_records_outcomes_while_clients_go_on_sending() {
     table.answers();
     let (frames, _) = refused_seconds(&mut table, 2 * RECORD_AFTER_MS as u32 / 1_000 + 1);
     assert!(frames > 0);
+}
+
+/// A log with room for a number of bytes.
+#[derive(Clone)]
+struct Bounded(SimLog, usize);
+
+impl Bounded {
+    fn live_bytes(&self) -> usize {
+        self.0.entries().iter().skip(self.0.trimmed() as usize).map(|entry| entry.len()).sum()
+    }
+}
+
+impl Log for Bounded {
+    fn depth(&self) -> usize {
+        1
+    }
+
+    fn append(&mut self, bytes: Arc<[u8]>, placed: Placed) {
+        let has_room = self.live_bytes() + bytes.len() <= self.1;
+        if has_room { self.0.append(bytes, placed) } else { placed(Err(NotPlaced::Full)) }
+    }
+
+    fn append_necessary(&mut self, bytes: Arc<[u8]>, placed: Placed) {
+        self.0.append(bytes, placed);
+    }
+
+    fn follow(&mut self, after: Place) -> Box<dyn Follow> {
+        self.0.follow(after)
+    }
+
+    fn trim(&mut self, before: Place) {
+        self.0.trim(before);
+    }
+}
+
+/// Few patches fill a small log long before there are enough of them for a base.
+#[test]
+fn a_log_that_is_full_of_patches_makes_room_by_a_base() {
+    let log = Bounded(SimLog::new(1, 1, Faults::default()), 2_000);
+    let mut changer = Changer::start(1, &log);
+    let mut refused = 0;
+    for patch in 0..200 {
+        changer.append(Change::Merge, 1, (patch % 100) as u8, patch, None);
+        changer.idle();
+        refused += usize::from(changer.told().pop().unwrap().is_err());
+    }
+    assert!((1..40).contains(&refused), "{refused} of 200 patches found no room");
+    assert_eq!(changer.engine.reference().number(), 200 - refused as u64);
+    assert_eq!(Changer::start(2, &log).engine.reference().number(), 200 - refused as u64);
+}
+
+/// The base of a table needs room beside the table itself.
+#[test]
+fn a_full_log_has_room_for_a_base() {
+    let log = Bounded(SimLog::new(1, 1, Faults::default()), 200);
+    let mut changer = Changer::start(1, &log);
+    for ts_ms in 0..20 {
+        changer.append(Change::Replace, 1, ts_ms as u8, ts_ms, None);
+        changer.idle();
+        assert!(changer.told().pop().unwrap().is_ok(), "table {ts_ms}");
+    }
 }

@@ -19,14 +19,14 @@ fn engine() -> Arc<Engine> {
 }
 
 /// A process that changes the table.
-struct Changer {
-    engine: Arc<Engine>,
-    reader: ReferenceReader,
+pub(super) struct Changer {
+    pub(super) engine: Arc<Engine>,
+    pub(super) reader: ReferenceReader,
     told: Arc<Mutex<Vec<ChangeAnswer>>>,
 }
 
 impl Changer {
-    fn start(node: u64, log: &SimLog) -> Self {
+    pub(super) fn start(node: u64, log: &(impl Log + Clone + 'static)) -> Self {
         let engine = engine();
         let reader = ReferenceReader::new(node, Arc::clone(&engine), Box::new(log.clone()));
         let mut changer = Self { engine, reader, told: Arc::default() };
@@ -38,7 +38,7 @@ impl Changer {
         while self.reader.read(Duration::ZERO).unwrap() {}
     }
 
-    fn append(&mut self, change: Change, user: u8, plan: u8, ts_ms: i64, if_match: Option<u64>) {
+    pub(super) fn append(&mut self, change: Change, user: u8, plan: u8, ts_ms: i64, if_match: Option<u64>) {
         let body = format!(
             r#"{{"user_metadata":{{"u{user}":{{"plan":"p{plan}","region":"eu"}}}},"ts":"{}"}}"#,
             format_ms(NOW_MS + ts_ms)
@@ -51,12 +51,12 @@ impl Changer {
         self.reader.append(ChangeSubmission { change, body, preconditions, received_at_ms, asker });
     }
 
-    fn told(&self) -> Vec<ChangeAnswer> {
+    pub(super) fn told(&self) -> Vec<ChangeAnswer> {
         std::mem::take(&mut self.told.lock().unwrap())
     }
 
     /// Appends a base if one is due, and reads it.
-    fn idle(&mut self) {
+    pub(super) fn idle(&mut self) {
         self.read();
         if !self.reader.is_busy() {
             self.reader.append_base();
