@@ -10,7 +10,11 @@ use crate::sync::{Mutex, PoisonError};
 use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
 use std::sync::Arc;
 use std::time::Duration;
-use weir::{Change, Engine};
+use weir::{Change, Engine, ReferenceCopy};
+
+/// Generation 0. A base with it stands for changes that were all refused.
+const NO_TABLE: ReferenceCopy =
+    ReferenceCopy { number: 0, ts_ms: 0, received_at_ms: 0, groups: Vec::new(), users: Vec::new() };
 
 /// The number of an entry of this process, and its place.
 type Placement = (u64, Result<Place, NotPlaced>);
@@ -131,7 +135,7 @@ impl ReferenceReader {
         if !self.since_base.is_base_due() || self.base_refused_at == Some(self.applied) {
             return;
         }
-        let Some(copy) = self.engine.copy_reference() else { return };
+        let copy = self.engine.copy_reference().unwrap_or(NO_TABLE);
         self.last_number += 1;
         self.base_on_its_way = Some(self.last_number);
         let base = Base { as_of: self.applied, copy, landings: self.landings.clone() };

@@ -3,7 +3,7 @@
 use super::orders::{NOW_MS, Table};
 use super::reference::Changer;
 use super::sim_log::{Faults, SimLog};
-use crate::limits::{RECORD_AFTER_MS, TRIM_AFTER_MS};
+use crate::limits::{PATCHES_PER_BASE_MAX, RECORD_AFTER_MS, TRIM_AFTER_MS};
 use crate::order::NotLogged;
 use crate::topic::{Follow, Log, NotPlaced, Place, Placed};
 use std::sync::Arc;
@@ -119,4 +119,23 @@ fn a_full_log_has_room_for_a_base() {
         changer.idle();
         assert!(changer.told().pop().unwrap().is_ok(), "table {ts_ms}");
     }
+}
+
+/// There is no table, so there is nothing to copy. What was refused is trimmed all the same.
+#[test]
+fn refused_changes_before_the_first_table_are_trimmed() {
+    let log = SimLog::new(1, 1, Faults::default());
+    let mut changer = Changer::start(1, &log);
+    for patch in 0..=PATCHES_PER_BASE_MAX as i64 {
+        changer.append(Change::Merge, 1, 1, patch, Some(7));
+        changer.idle();
+        assert!(changer.told().pop().unwrap().is_err(), "there is no generation 7");
+    }
+    assert_eq!(log.trimmed(), PATCHES_PER_BASE_MAX as u64);
+    let mut restarted = Changer::start(2, &log);
+    assert!(restarted.engine.copy_reference().is_none());
+    restarted.append(Change::Replace, 1, 1, 0, Some(0));
+    restarted.idle();
+    assert_eq!(restarted.told().pop().unwrap().unwrap().number(), 1);
+    assert_eq!(Changer::start(3, &log).engine.reference().number(), 1);
 }
