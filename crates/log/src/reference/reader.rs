@@ -8,6 +8,7 @@ use crate::limits::{CHANGE_BYTES_PER_BASE_MAX, HELD_CHANGE_BYTES_MAX, PATCHES_PE
 use crate::order::NotLogged;
 use crate::sync::{Mutex, PoisonError};
 use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use weir::{Change, Engine, ReferenceCopy};
@@ -42,23 +43,28 @@ pub(crate) struct ReferenceReader {
 
 /// Changes that have a meaning only after a base.
 struct Held {
-    /// The first place that the log still has.
+    /// The first place that the log still has, and that is not forgotten.
     first: Place,
-    changes: Vec<Entry>,
+    changes: VecDeque<Entry>,
     bytes: usize,
 }
 
 impl Held {
-    /// Whether `base` stands for all that the log no longer has. A late copy of an old base does not: the places
+    /// Whether `base` stands for all that the log no longer has, and for all that is forgotten. A late copy of an old base does not: the places
     /// between it and the first one are trimmed.
     fn continues(&self, base: &Base) -> bool {
         self.first.0 <= base.as_of.0 + 1
     }
 
-    fn push(&mut self, entry: Entry) -> Result<(), Lost> {
+    /// Holds a change. The oldest ones are forgotten if there are too many: a base stands for most changes before it.
+    fn push(&mut self, entry: Entry) {
         self.bytes += entry.bytes.len();
-        self.changes.push(entry);
-        if self.bytes > HELD_CHANGE_BYTES_MAX { Err(no_base()) } else { Ok(()) }
+        self.changes.push_back(entry);
+        while self.bytes > HELD_CHANGE_BYTES_MAX {
+            let Some(forgotten) = self.changes.pop_front() else { break };
+            self.bytes -= forgotten.bytes.len();
+            self.first = Place(forgotten.place.0 + 1);
+        }
     }
 }
 
@@ -73,8 +79,9 @@ struct SinceBase {
 }
 
 impl SinceBase {
-    fn is_base_due(&self) -> bool {
-        self.has_table
+    /// A whole table waits for a pause: another one may follow at once.
+    fn is_base_due(&self, is_pause: bool) -> bool {
+        (self.has_table && is_pause)
             || self.changes >= PATCHES_PER_BASE_MAX
             || self.bytes >= CHANGE_BYTES_PER_BASE_MAX
             || (self.is_room_needed && self.changes > 0)
@@ -130,9 +137,9 @@ impl ReferenceReader {
     }
 
     /// Puts a base into the log if one is due, while [nothing](Self::is_busy) is on its way. So the base stands for
-    /// all changes before it.
-    pub(crate) fn append_base(&mut self) {
-        if !self.since_base.is_base_due() || self.base_refused_at == Some(self.applied) {
+    /// all changes before it. `is_pause` means that no change waits.
+    pub(crate) fn append_base(&mut self, is_pause: bool) {
+        if !self.since_base.is_base_due(is_pause) || self.base_refused_at == Some(self.applied) {
             return;
         }
         let copy = self.engine.copy_reference().unwrap_or(NO_TABLE);
@@ -214,7 +221,7 @@ impl ReferenceReader {
             if before > Place(0) {
                 return Err(Lost(format!("the reference log skips from {} to {}", before.0, entry.place.0)));
             }
-            self.held = Some(Held { first: entry.place, changes: Vec::new(), bytes: 0 });
+            self.held = Some(Held { first: entry.place, changes: VecDeque::new(), bytes: 0 });
         }
         match self.held.take() {
             Some(held) => self.begin(held, entry),
@@ -234,7 +241,7 @@ impl ReferenceReader {
                 return later.try_for_each(|held| self.apply(held));
             }
             ReferenceEntry::Base(_) => {}
-            ReferenceEntry::Change(_) => held.push(entry)?,
+            ReferenceEntry::Change(_) => held.push(entry),
         }
         self.held = Some(held);
         Ok(())
