@@ -65,6 +65,8 @@ pub struct Settings {
 pub struct Journal {
     core: Arc<Core>,
     meta: Meta,
+    /// The settings that the journal has now.
+    fingerprint: BTreeMap<String, String>,
     is_new: bool,
     /// Held until the database is closed.
     directory: Option<Directory>,
@@ -122,12 +124,12 @@ impl Journal {
         }
         overlay.release().map_err(|error| JournalError::io("repair the journal in", dir, error))?;
         if meta.stopped || meta.fingerprint != settings.fingerprint {
-            let opened = store.set_opened(&settings.fingerprint);
+            let opened = store.set_stopped(false, &settings.fingerprint);
             opened.map_err(|error| JournalError::of_database(dir, error))?;
         }
         let core = Core::new(disk, store, settings.max_bytes, settings.on_commit);
         let core = Arc::new(core.map_err(|error| JournalError::of_database(dir, error))?);
-        Ok(Self { core, meta, is_new: false, directory: None })
+        Ok(Self { core, meta, fingerprint: settings.fingerprint, is_new: false, directory: None })
     }
 
     /// The frames of batches.
@@ -171,11 +173,24 @@ impl Journal {
     /// # Errors
     /// If the disk fails, or has failed before. Entries that have a place stay in the journal.
     pub fn stop(self) -> Result<(), JournalError> {
+        self.stop_with(&Meta { fingerprint: self.fingerprint.clone(), stopped: true, ..self.meta.clone() })
+    }
+
+    /// Closes the journal, which then says of itself what it said before it was opened. For a process that has found a
+    /// reason not to use the journal.
+    ///
+    /// # Errors
+    /// As [`Journal::stop`].
+    pub fn put_back(self) -> Result<(), JournalError> {
+        self.stop_with(&self.meta)
+    }
+
+    fn stop_with(&self, meta: &Meta) -> Result<(), JournalError> {
         let dir = self.directory.as_ref().map_or(Path::new("memory"), Directory::path);
         if let State::Failed(why) = self.core.state() {
             return Err(JournalError::Failed { dir: dir.to_owned(), why });
         }
-        self.core.stop().map_err(|error| JournalError::of_database(dir, error))
+        self.core.stop(meta).map_err(|error| JournalError::of_database(dir, error))
     }
 }
 

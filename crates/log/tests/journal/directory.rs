@@ -144,6 +144,23 @@ fn event_types_may_be_appended_and_stay() {
 }
 
 #[test]
+fn a_journal_that_is_put_back_says_what_it_said_before() {
+    let dir = tempdir().unwrap();
+    let with_types = |types: &str| {
+        let mut settings = settings();
+        settings.fingerprint.insert("event_types".to_owned(), types.to_owned());
+        settings
+    };
+    drop(Journal::open(dir.path(), with_types("click,view")).unwrap());
+    for stopped in [false, true] {
+        Journal::open(dir.path(), with_types("click,view,buy")).unwrap().put_back().unwrap();
+        let journal = Journal::open(dir.path(), with_types("click,view")).unwrap();
+        assert_eq!(journal.meta().stopped, stopped, "of a process that was killed, and of one that was stopped");
+        journal.stop().unwrap();
+    }
+}
+
+#[test]
 fn a_newer_format_is_refused_and_changes_nothing() {
     let dir = tempdir().unwrap();
     stopped(dir.path(), 1);
