@@ -80,7 +80,7 @@ impl Journal {
     /// configuration, or the disk fails. Nothing that is in the journal is lost.
     pub fn open(dir: &Path, settings: Settings) -> Result<Self, JournalError> {
         check(&settings)?;
-        let directory = Directory::lock(dir, settings.must_exist)?;
+        let mut directory = Directory::lock(dir, settings.must_exist)?;
         let is_new = !directory.has_journal()?;
         if is_new {
             directory.create_file(|file| create(dir, Arc::new(FileDisk(file)), &settings))?;

@@ -193,6 +193,22 @@ fn a_second_handle_on_the_directory_is_refused() {
     open(dir.path());
 }
 
+/// An operator may take the lock file for the rest of a crash.
+#[test]
+fn a_removed_lock_file_lets_no_second_handle_in() {
+    let dir = tempdir().unwrap();
+    let journal = open(dir.path());
+    append(&mut journal.frames(), b"one").unwrap();
+    for _ in 0..2 {
+        fs::remove_file(dir.path().join("lock")).unwrap();
+        assert!(matches!(Journal::open_read_only(dir.path()), Err(JournalError::InUse { .. })));
+        assert!(refusal(dir.path(), settings()).contains("another process has the journal"));
+    }
+    append(&mut journal.frames(), b"two").unwrap();
+    drop(journal);
+    assert_eq!(entries(&mut open(dir.path()).frames(), Place(0)).len(), 2);
+}
+
 #[test]
 fn settings_out_of_range_are_refused_before_anything_is_created() {
     let dir = tempdir().unwrap();
