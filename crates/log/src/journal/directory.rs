@@ -173,8 +173,14 @@ fn exists(path: &Path) -> Result<bool, JournalError> {
     }
 }
 
+/// Also looks what kind of file it is: the opening of a pipe would wait for its other end.
 fn has_journal(path: &Path) -> Result<bool, JournalError> {
-    path.join(FILE).try_exists().map_err(|error| JournalError::io("look into", path, error))
+    match fs::metadata(path.join(FILE)) {
+        Ok(found) if found.is_file() => Ok(true),
+        Ok(_) => Err(JournalError::Foreign { dir: path.to_owned(), found: format!("{FILE} is not a regular file") }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(JournalError::io("look into", path, error)),
+    }
 }
 
 /// Refuses a directory that holds anything which is not the journal's.

@@ -67,6 +67,18 @@ fn a_path_that_is_a_file_is_refused() {
 }
 
 #[test]
+fn a_database_that_is_no_regular_file_is_refused() {
+    let dir = tempdir().unwrap();
+    fs::create_dir(dir.path().join(FILE)).unwrap();
+    assert!(refusal(dir.path(), settings()).contains("journal.redb is not a regular file"));
+    fs::remove_dir(dir.path().join(FILE)).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(dir.path().join(FILE)).status().unwrap().success());
+    assert!(refusal(dir.path(), settings()).contains("journal.redb is not a regular file"));
+    let error = Journal::open_read_only(dir.path()).err().unwrap();
+    assert!(error.to_string().contains("journal.redb is not a regular file"), "{error}");
+}
+
+#[test]
 fn a_missing_parent_is_an_error_and_not_created() {
     let dir = tempdir().unwrap();
     let text = refusal(&dir.path().join("volume/journal"), settings());
