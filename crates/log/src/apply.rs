@@ -143,9 +143,14 @@ impl Applier {
         self.marks.front().map_or(Place(0), |mark| mark.first)
     }
 
+    /// Whether the log has rows, or had some when it was read.
+    pub(crate) fn has_rows(&self) -> bool {
+        self.rows_ms > i64::MIN
+    }
+
     /// Whether rows are in the log that log time has to leave behind before they can be trimmed.
     pub(crate) fn has_rows_in_reach(&self) -> bool {
-        self.rows_ms > i64::MIN && self.rows_ms >= self.engine.reach_ms(self.walk.log_ms())
+        self.has_rows() && self.rows_ms >= self.engine.reach_ms(self.walk.log_ms())
     }
 }
 

@@ -78,8 +78,12 @@ impl Reader {
         let judged_from_ms = desk.applied(applied, judgement.is_none(), self.applier.tip())?;
         // A process that has started with a wrong clock forgets nothing before an operator can stop it.
         let is_settled = self.uptime.now_ms().saturating_sub(self.started_ms) >= TRIM_AFTER_MS;
-        let needed_from = if is_settled { self.applier.needed_from(judged_from_ms) } else { Place(0) };
-        desk.set_needed(needed_from, self.applier.has_rows_in_reach());
+        if is_settled {
+            desk.set_needed(self.applier.needed_from(judged_from_ms), self.applier.has_rows_in_reach());
+        } else {
+            // Log time has to move on until then, also if it has left all rows behind.
+            desk.set_needed(Place(0), self.applier.has_rows());
+        }
         Ok(())
     }
 }

@@ -48,6 +48,27 @@ fn a_full_log_makes_room_while_clients_go_on_sending() {
     assert!(table.answers().pop().unwrap().1.is_ok());
 }
 
+/// The server was off for longer than anything is needed. Nothing is trimmed in the first ten minutes, but then.
+#[test]
+fn a_full_log_makes_room_after_a_long_pause() {
+    let mut table = Table::new(1);
+    table.submit_at(0..3, NOW_MS);
+    let work = table.frame().unwrap();
+    table.place_and_apply(&work);
+    table.answers();
+    table.clock.advance(86_400_000);
+    let minutes = TRIM_AFTER_MS as u32 / 60_000 + 2;
+    let trimmed: Vec<Place> = (0..minutes)
+        .map(|_| {
+            let (_, trim_before) = refused_seconds(&mut table, 60);
+            table.uptime.advance(60_000);
+            trim_before
+        })
+        .collect();
+    assert_eq!(trimmed[..10], [Place(0); 10]);
+    assert!(trimmed[minutes as usize - 1] > Place(1), "{trimmed:?}");
+}
+
 /// The outcomes of the batches before are recorded as soon as in a log with room.
 #[test]
 fn a_full_log_records_outcomes_while_clients_go_on_sending() {

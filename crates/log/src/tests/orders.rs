@@ -298,6 +298,7 @@ fn an_idle_log_has_a_frame_a_minute_until_no_row_is_needed() {
     table.place_and_apply(&work);
     let (mut frames, mut last) = (0, 0);
     for second in 1..20_000 {
+        table.uptime.advance(1_000);
         table.clock.advance(1_000);
         if let Some(work) = table.frame() {
             table.place_and_apply(&work);
