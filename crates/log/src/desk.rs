@@ -161,7 +161,7 @@ impl Desk {
     }
 
     /// A frame was applied; `is_judged` means that it had no recorded judgement. Its batches get their answers.
-    /// Returns the log time from which on a replay would judge rows.
+    /// Returns the log time from which on a replay would judge frames.
     ///
     /// # Errors
     /// The frame has recorded another judgement of an earlier frame than this process has made.
