@@ -175,11 +175,15 @@ impl Desk {
             for (place, judgement) in &applied.recorded {
                 state.counts.judgements_compared += u64::from(state.outcomes.recorded(*place, judgement)?);
             }
+            let is_void = applied.judgement == Judgement::Void;
             if is_judged {
-                state.counts.void_frames += u64::from(applied.judgement == Judgement::Void);
+                state.counts.void_frames += u64::from(is_void);
                 state.outcomes.note(applied.place, applied.judgement, applied.has_rows, tip.log_ms);
             }
             if applied.node == self.node && applied.is_first {
+                if is_void {
+                    state.outcomes.offer_again();
+                }
                 state.order.applied(applied.number, applied.parts, answers);
             }
             Ok(state.outcomes.judged_from_ms())

@@ -4,6 +4,7 @@ mod frames;
 mod full_log;
 mod model;
 mod orders;
+mod recorded;
 mod reference;
 mod sim_log;
 mod sim_node;

@@ -86,7 +86,7 @@ impl Table {
         self.apply_bytes(Arc::clone(&work.frame.bytes))
     }
 
-    fn apply_bytes(&mut self, bytes: Arc<[u8]>) -> Result<(), Lost> {
+    pub(super) fn apply_bytes(&mut self, bytes: Arc<[u8]>) -> Result<(), Lost> {
         self.places += 1;
         self.reader.read(Entry { place: Place(self.places), bytes })
     }
@@ -423,32 +423,6 @@ fn what_an_unrecorded_frame_is_judged_by_stays_in_the_log() {
     assert!(table.desk.next_frame().is_none());
     table.clock.advance(1_000);
     assert!(table.frame().unwrap().trim_before > Place(2), "once it is recorded, both are trimmed");
-}
-
-/// So does what an unrecorded frame without rows is judged by: it may be the copy of a frame that is trimmed.
-#[test]
-fn what_precedes_an_unrecorded_frame_without_rows_stays_in_the_log() {
-    let mut table = Table::new(1);
-    table.uptime.advance(TRIM_AFTER_MS);
-    let frame = |node, reading_ms| {
-        let head = Head { node, number: 1, reading_ms, ..Head::default() };
-        FrameBuilder::new(&head, Place(1))
-    };
-    table.submit_at(0..1, NOW_MS);
-    let work = table.frame().unwrap();
-    table.place_and_apply(&work);
-    table.apply_bytes(frame(5, NOW_MS + 5_000).finish()).unwrap();
-    let later_ms = NOW_MS + 8_400_000;
-    let mut record = frame(6, later_ms);
-    assert!(record.record(&Judgement::Refused(vec![])), "the frame at place 1 alone");
-    table.apply_bytes(record.finish()).unwrap();
-    table.clock.set(later_ms);
-    table.submit_at(1..2, later_ms);
-    let work = table.frame().unwrap();
-    assert!(work.trim_before <= Place(1), "{:?}", work.trim_before);
-    table.place_and_apply(&work);
-    table.submit_at(2..3, later_ms);
-    assert!(table.frame().unwrap().trim_before > Place(2), "once it is recorded, all are trimmed");
 }
 
 #[test]
