@@ -101,10 +101,11 @@ proptest! {
     #[test]
     fn a_restart_has_the_table_that_all_changes_have_made(
         seed: u64,
+        trims_slowly: bool,
         (late, twice, unknown, full) in (0_u64..30, 0_u64..30, 0_u64..20, 0_u64..10),
         steps in prop::collection::vec((step(), 0_i64..3), 1..80),
     ) {
-        let log = SimLog::new(seed, 1, Faults { late, twice, unknown, full, repeats: 10 });
+        let log = SimLog::new(seed, 1, Faults { late, twice, unknown, full, repeats: 10, trims_slowly });
         let (mut node, mut ts_ms, mut submitted, mut told) = (1, 0, 0, 0);
         let mut changer = Changer::start(node, &log);
         for (step, later_ms) in steps {
