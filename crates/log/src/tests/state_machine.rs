@@ -80,7 +80,7 @@ impl World {
         self.start_and_read(node, usize::MAX)
     }
 
-    /// A process with another number of partitions than the one before. It reads so many entries.
+    /// A process with another number of partitions than the one before. It reads up to `entries` entries.
     fn start_and_read(&mut self, node: usize, entries: usize) -> SimNode {
         self.starts += 1;
         let mut config = self.config.clone();
