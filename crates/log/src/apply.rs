@@ -136,7 +136,7 @@ impl Applier {
     /// The first place that a replay still needs. Its frame counts, and it has raised log time. So a replay from there
     /// knows log time exactly, and recognises every copy of an earlier frame as behind log time.
     ///
-    /// From log time `judged_from_ms` on it judges rows, and it needs all that these rows are judged by.
+    /// From log time `judged_from_ms` on it judges frames, and it needs all that these frames are judged by.
     pub(crate) fn needed_from(&mut self, judged_from_ms: Option<i64>) -> Place {
         let reach_ms = self.engine.reach_ms(judged_from_ms.unwrap_or(self.walk.log_ms()));
         while self.marks.pop_front_if(|mark| mark.last_ms < reach_ms).is_some() {}

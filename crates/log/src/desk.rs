@@ -161,7 +161,7 @@ impl Desk {
     }
 
     /// A frame was applied; `is_judged` means that it had no recorded judgement. Its batches get their answers.
-    /// Returns the log time from which on a replay would judge rows.
+    /// Returns the log time from which on a replay would judge frames.
     ///
     /// # Errors
     /// The frame has recorded another judgement of an earlier frame than this process has made.
@@ -175,11 +175,15 @@ impl Desk {
             for (place, judgement) in &applied.recorded {
                 state.counts.judgements_compared += u64::from(state.outcomes.recorded(*place, judgement)?);
             }
+            let is_void = applied.judgement == Judgement::Void;
             if is_judged {
-                state.counts.void_frames += u64::from(applied.judgement == Judgement::Void);
+                state.counts.void_frames += u64::from(is_void);
                 state.outcomes.note(applied.place, applied.judgement, applied.has_rows, tip.log_ms);
             }
             if applied.node == self.node && applied.is_first {
+                if is_void {
+                    state.outcomes.offer_again();
+                }
                 state.order.applied(applied.number, applied.parts, answers);
             }
             Ok(state.outcomes.judged_from_ms())

@@ -178,6 +178,10 @@ fn try_change(desk: &Desk, changes: &Changes, reader: &mut ReferenceReader) -> R
         if desk.has_failed() {
             return Ok(());
         }
+        reader.append_base(false);
+        if reader.is_busy() {
+            continue;
+        }
         match changes.next(PATIENCE) {
             Next::Change(submission) if desk.has_failed() => {
                 (submission.asker)(Err(NotChanged::NotLogged(NotLogged::Overloaded)));
@@ -185,7 +189,7 @@ fn try_change(desk: &Desk, changes: &Changes, reader: &mut ReferenceReader) -> R
             }
             Next::Change(submission) => reader.append(submission),
             Next::Idle => {
-                reader.append_base();
+                reader.append_base(true);
                 while reader.read(Duration::ZERO)? {}
             }
             Next::Closed => return Ok(()),

@@ -121,7 +121,7 @@ pub(crate) struct Order {
     last_ticket: u64,
     last_number: u64,
     last_frame_ms: i64,
-    /// Whether the log had no room for the last frame with rows.
+    /// Whether the log had no room for the last rows.
     is_full: bool,
     is_closed: bool,
 }
@@ -197,8 +197,11 @@ impl Order {
         let has_rows = self.queue.iter().any(|ticket| !self.jobs[ticket].has_unplaced_part);
         let idle_ms = head.reading_ms.saturating_sub(self.last_frame_ms);
         let is_record_due = outcomes.are_due() && (idle_ms >= RECORD_AFTER_MS || self.is_closed);
-        let is_idle_frame_due = may_be_idle && idle_ms >= IDLE_FRAME_MS;
-        let is_due = is_record_due || is_idle_frame_due;
+        // A full log has room again when log time has left old rows behind. Batches that wait for that are refused, so
+        // only frames without rows move log time then.
+        let is_short_of_room = self.is_full && has_rows;
+        let idle_after_ms = if is_short_of_room { RECORD_AFTER_MS } else { IDLE_FRAME_MS };
+        let is_due = is_record_due || (may_be_idle && idle_ms >= idle_after_ms);
         if !has_rows && !is_due {
             return None;
         }
@@ -206,10 +209,9 @@ impl Order {
         head.number = self.last_number;
         let mut frame = FrameBuilder::new(&head, outcomes.next());
         outcomes.offer(&mut frame);
-        // Rows that find no room again and again do not hold up what makes room.
-        let parts = if is_due && self.is_full { vec![] } else { self.fill(&mut frame) };
+        let parts = if is_short_of_room && is_due { vec![] } else { self.fill(&mut frame) };
         let is_necessary = parts.is_empty();
-        if is_necessary || !self.is_full {
+        if is_necessary || !is_short_of_room {
             self.last_frame_ms = head.reading_ms;
         }
         self.flights.insert(head.number, Flight { parts, since_ms: head.reading_ms, is_placed: false });
@@ -272,9 +274,6 @@ impl Order {
         // A frame that is applied already has its place.
         let Some(flight) = self.flights.get_mut(&number) else { return };
         flight.is_placed = true;
-        if !flight.parts.is_empty() {
-            self.is_full = result == Err(NotPlaced::Full);
-        }
         let Err(error) = result else {
             let parts = flight.parts.clone();
             parts.into_iter().for_each(|(ticket, _)| self.part_is_placed(ticket));
@@ -282,6 +281,7 @@ impl Order {
         };
         outcomes.offer_again();
         let flight = self.flights.remove(&number).expect("the frame was found above");
+        self.is_full |= error == NotPlaced::Full && !flight.parts.is_empty();
         for (ticket, rows) in flight.parts {
             self.part_is_placed(ticket);
             match error {

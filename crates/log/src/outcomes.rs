@@ -27,9 +27,9 @@ impl Outcomes {
         self.unrecorded.insert(place, Noted { judgement, has_rows, log_ms });
     }
 
-    /// The log time from which on a replay judges rows, if it starts now; none if it judges none.
+    /// The log time from which on a replay judges frames, if it starts now; none if it judges none.
     pub(crate) fn judged_from_ms(&self) -> Option<i64> {
-        self.unrecorded.values().find(|noted| noted.has_rows).map(|noted| noted.log_ms)
+        self.unrecorded.values().next().map(|noted| noted.log_ms)
     }
 
     /// Notes that a frame has recorded a judgement. The first record of a place holds for ever. Returns whether this

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::disk::Disk;
+use super::meta::Meta;
 use super::space::{Need, Space};
 use super::store::{Change, Span, Store, Topic};
 use super::tail::Tail;
@@ -164,13 +165,14 @@ impl Core {
         store.as_ref().ok_or(redb::Error::DatabaseClosed)?.read(topic, from)
     }
 
-    /// Marks the journal as stopped and closes it. Does nothing if it is closed already. Not for a journal that failed.
+    /// Says of the journal what `meta` says, and closes it. Does nothing if it is closed already. Not for a journal that
+    /// failed.
     ///
     /// # Errors
     /// If the disk fails, or has failed before.
-    pub(super) fn stop(&self) -> Result<(), redb::Error> {
+    pub(super) fn stop(&self, meta: &Meta) -> Result<(), redb::Error> {
         let Some(store) = self.take_store() else { return Ok(()) };
-        store.set_stopped()?;
+        store.set_stopped(meta.stopped, &meta.fingerprint)?;
         store.close()
     }
 

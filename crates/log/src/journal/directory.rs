@@ -28,6 +28,9 @@ const DIR_MODE: u32 = 0o700;
 pub(super) struct Directory {
     path: PathBuf,
     _lock: Option<File>,
+    /// The database, locked: the lock file may be removed while the journal is open. Handles of the journal may outlive
+    /// this lock.
+    database_lock: Option<File>,
 }
 
 impl Directory {
@@ -50,7 +53,8 @@ impl Directory {
         }
         let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(path.join(LOCK));
         let lock = lock.map_err(|error| JournalError::io("create the lock file in", path, error))?;
-        Self::locked(path, lock.try_lock(), Some(lock))
+        check_lock(path, lock.try_lock())?;
+        Ok(Self { path: path.to_owned(), _lock: Some(lock), database_lock: None })
     }
 
     /// Locks the directory of an existing journal for reading. Changes nothing on the disk.
@@ -61,20 +65,16 @@ impl Directory {
         if !exists(path)? || !has_journal(path)? {
             return Err(JournalError::Missing { dir: path.to_owned() });
         }
-        match File::open(path.join(LOCK)) {
-            Ok(lock) => Self::locked(path, lock.try_lock_shared(), Some(lock)),
-            // A copy without a lock file. No process has it open, because opening it makes that file.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::locked(path, Ok(()), None),
-            Err(error) => Err(JournalError::io("open the lock file in", path, error)),
-        }
-    }
-
-    fn locked(path: &Path, result: Result<(), TryLockError>, lock: Option<File>) -> Result<Self, JournalError> {
-        match result {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(JournalError::InUse { dir: path.to_owned() }),
-            Err(TryLockError::Error(error)) => Err(JournalError::io("lock", path, error)),
-        }
+        let lock = match File::open(path.join(LOCK)) {
+            Ok(lock) => {
+                check_lock(path, lock.try_lock_shared())?;
+                Some(lock)
+            }
+            // A copy without a lock file.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(JournalError::io("open the lock file in", path, error)),
+        };
+        Ok(Self { path: path.to_owned(), _lock: lock, database_lock: None })
     }
 
     /// The path of the directory.
@@ -90,14 +90,20 @@ impl Directory {
         has_journal(&self.path)
     }
 
-    /// Opens the database for writing.
+    /// Opens the database for writing, and locks it.
     ///
     /// # Errors
-    /// If the operating system refuses.
-    pub(super) fn open_file(&self) -> Result<File, JournalError> {
+    /// If the operating system refuses, or a process has the database open.
+    pub(super) fn open_file(&mut self) -> Result<File, JournalError> {
         let path = self.path.join(FILE);
-        let file = OpenOptions::new().read(true).write(true).open(&path);
-        file.map_err(|error| JournalError::io("open", &path, error))
+        let open = || {
+            let file = OpenOptions::new().read(true).write(true).open(&path);
+            file.map_err(|error| JournalError::io("open", &path, error))
+        };
+        let lock = open()?;
+        check_lock(&self.path, lock.try_lock())?;
+        self.database_lock = Some(lock);
+        open()
     }
 
     /// Makes the database readable for its owner only. A restored copy may have the default mode.
@@ -113,13 +119,17 @@ impl Directory {
         Ok(())
     }
 
-    /// Opens the database for reading.
+    /// Opens the database for reading, and locks it against a process that writes it.
     ///
     /// # Errors
-    /// If the operating system refuses.
-    pub(super) fn open_file_read_only(&self) -> Result<File, JournalError> {
+    /// If the operating system refuses, or a process has the database open for writing.
+    pub(super) fn open_file_read_only(&mut self) -> Result<File, JournalError> {
         let path = self.path.join(FILE);
-        File::open(&path).map_err(|error| JournalError::io("open", &path, error))
+        let open = || File::open(&path).map_err(|error| JournalError::io("open", &path, error));
+        let lock = open()?;
+        check_lock(&self.path, lock.try_lock_shared())?;
+        self.database_lock = Some(lock);
+        open()
     }
 
     /// Creates a database: `fill` writes it and syncs it, and then it gets its final name. A database that is there is
@@ -145,6 +155,15 @@ impl Directory {
     }
 }
 
+/// What the result of a lock means for the journal in `dir`.
+fn check_lock(dir: &Path, result: Result<(), TryLockError>) -> Result<(), JournalError> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(JournalError::InUse { dir: dir.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(JournalError::io("lock", dir, error)),
+    }
+}
+
 fn exists(path: &Path) -> Result<bool, JournalError> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Ok(true),
@@ -154,8 +173,14 @@ fn exists(path: &Path) -> Result<bool, JournalError> {
     }
 }
 
+/// Also looks what kind of file it is: the opening of a pipe would wait for its other end.
 fn has_journal(path: &Path) -> Result<bool, JournalError> {
-    path.join(FILE).try_exists().map_err(|error| JournalError::io("look into", path, error))
+    match fs::metadata(path.join(FILE)) {
+        Ok(found) if found.is_file() => Ok(true),
+        Ok(_) => Err(JournalError::Foreign { dir: path.to_owned(), found: format!("{FILE} is not a regular file") }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(JournalError::io("look into", path, error)),
+    }
 }
 
 /// Refuses a directory that holds anything which is not the journal's.

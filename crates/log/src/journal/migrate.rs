@@ -20,6 +20,7 @@ use super::survey::{Table, table};
 use crate::fingerprint::fingerprint;
 use crate::limits::JOURNAL_MIGRATED_PER_COMMIT_BYTES;
 use crate::reference;
+use crate::topic::Place;
 
 /// A journal after a clean stop. No process can open it for as long as the value lives.
 pub struct StoppedJournal {
@@ -175,7 +176,7 @@ impl<'a> Writer<'a> {
     /// Writes the rest and the table. All of the journal is on the disk when this returns.
     fn finish(mut self, table: Option<ReferenceCopy>) -> Result<(), JournalError> {
         self.commit(Topic::Frames)?;
-        self.frames.extend(table.map(reference::entry_of));
+        self.frames.extend(table.map(|copy| reference::entry_of(Place(0), copy)));
         self.commit(Topic::Reference)?;
         self.store.close().map_err(|error| JournalError::of_database(self.dir, error))
     }

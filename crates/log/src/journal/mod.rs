@@ -47,7 +47,8 @@ pub use self::survey::{Survey, Table, survey};
 /// How a journal is opened.
 #[derive(Clone)]
 pub struct Settings {
-    /// The bound of the live bytes of both topics. Ordinary entries fill 90 % of it, necessary ones all of it.
+    /// The bound of the live bytes of both topics. Ordinary entries fill 90 % of it. Necessary ones are few, and always
+    /// have room: without them, nothing is trimmed.
     pub max_bytes: u64,
     /// Refuses to create a journal. A volume that is not mounted looks like an empty directory.
     pub must_exist: bool,
@@ -64,6 +65,8 @@ pub struct Settings {
 pub struct Journal {
     core: Arc<Core>,
     meta: Meta,
+    /// The settings that the journal has now.
+    fingerprint: BTreeMap<String, String>,
     is_new: bool,
     /// Held until the database is closed.
     directory: Option<Directory>,
@@ -77,7 +80,7 @@ impl Journal {
     /// configuration, or the disk fails. Nothing that is in the journal is lost.
     pub fn open(dir: &Path, settings: Settings) -> Result<Self, JournalError> {
         check(&settings)?;
-        let directory = Directory::lock(dir, settings.must_exist)?;
+        let mut directory = Directory::lock(dir, settings.must_exist)?;
         let is_new = !directory.has_journal()?;
         if is_new {
             directory.create_file(|file| create(dir, Arc::new(FileDisk(file)), &settings))?;
@@ -121,12 +124,12 @@ impl Journal {
         }
         overlay.release().map_err(|error| JournalError::io("repair the journal in", dir, error))?;
         if meta.stopped || meta.fingerprint != settings.fingerprint {
-            let opened = store.set_opened(&settings.fingerprint);
+            let opened = store.set_stopped(false, &settings.fingerprint);
             opened.map_err(|error| JournalError::of_database(dir, error))?;
         }
         let core = Core::new(disk, store, settings.max_bytes, settings.on_commit);
         let core = Arc::new(core.map_err(|error| JournalError::of_database(dir, error))?);
-        Ok(Self { core, meta, is_new: false, directory: None })
+        Ok(Self { core, meta, fingerprint: settings.fingerprint, is_new: false, directory: None })
     }
 
     /// The frames of batches.
@@ -170,11 +173,24 @@ impl Journal {
     /// # Errors
     /// If the disk fails, or has failed before. Entries that have a place stay in the journal.
     pub fn stop(self) -> Result<(), JournalError> {
+        self.stop_with(&Meta { fingerprint: self.fingerprint.clone(), stopped: true, ..self.meta.clone() })
+    }
+
+    /// Closes the journal, which then says of itself what it said before it was opened. For a process that has found a
+    /// reason not to use the journal.
+    ///
+    /// # Errors
+    /// As [`Journal::stop`].
+    pub fn put_back(self) -> Result<(), JournalError> {
+        self.stop_with(&self.meta)
+    }
+
+    fn stop_with(&self, meta: &Meta) -> Result<(), JournalError> {
         let dir = self.directory.as_ref().map_or(Path::new("memory"), Directory::path);
         if let State::Failed(why) = self.core.state() {
             return Err(JournalError::Failed { dir: dir.to_owned(), why });
         }
-        self.core.stop().map_err(|error| JournalError::of_database(dir, error))
+        self.core.stop(meta).map_err(|error| JournalError::of_database(dir, error))
     }
 }
 

@@ -36,9 +36,9 @@ impl ReadOnlyJournal {
     ///
     /// # Errors
     /// As [`Journal::open_read_only`](super::Journal::open_read_only), but for the lock.
-    pub(super) fn open_in(directory: Directory) -> Result<Self, JournalError> {
-        let dir = directory.path();
+    pub(super) fn open_in(mut directory: Directory) -> Result<Self, JournalError> {
         let disk: Arc<dyn Disk> = Arc::new(FileDisk(directory.open_file_read_only()?));
+        let dir = directory.path();
         let file_bytes = disk.len().map_err(|error| JournalError::io("read", dir, error))?;
         let (_, store, meta) = open_store(dir, &disk)?;
         let of_database = |error| JournalError::of_database(dir, error);

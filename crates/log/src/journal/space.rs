@@ -13,7 +13,8 @@ use crate::limits::{
 pub(super) enum Need {
     /// The entry can be refused.
     Ordinary,
-    /// The journal cannot go on without the entry for long: without it, nothing is trimmed.
+    /// The journal cannot go on without the entry for long: without it, nothing is trimmed. So it has room in a journal
+    /// of any size.
     Necessary,
 }
 
@@ -22,7 +23,7 @@ impl Need {
     fn live_bytes_max(self, max_bytes: u64) -> u64 {
         match self {
             Self::Ordinary => max_bytes / 100 * JOURNAL_ORDINARY_PERCENT,
-            Self::Necessary => max_bytes,
+            Self::Necessary => u64::MAX,
         }
     }
 

@@ -134,29 +134,19 @@ impl Store {
         })
     }
 
-    /// Says that a process has the journal open, with these settings.
+    /// Says whether the process that has the journal open stopped it, and with which settings.
     ///
     /// # Errors
     /// If the disk fails.
-    pub(super) fn set_opened(&self, fingerprint: &BTreeMap<String, String>) -> Result<(), redb::Error> {
+    pub(super) fn set_stopped(&self, stopped: bool, fingerprint: &BTreeMap<String, String>) -> Result<(), redb::Error> {
         let transaction = self.0.begin_write()?;
-        transaction.open_table(META)?.insert("stopped", [0].as_slice())?;
+        transaction.open_table(META)?.insert("stopped", [u8::from(stopped)].as_slice())?;
         {
             let mut table = transaction.open_table(FINGERPRINT)?;
             for (name, value) in fingerprint {
                 table.insert(name.as_str(), value.as_str())?;
             }
         }
-        Ok(transaction.commit()?)
-    }
-
-    /// Says that the process that has the journal open stops it.
-    ///
-    /// # Errors
-    /// If the disk fails.
-    pub(super) fn set_stopped(&self) -> Result<(), redb::Error> {
-        let transaction = self.0.begin_write()?;
-        transaction.open_table(META)?.insert("stopped", [1].as_slice())?;
         Ok(transaction.commit()?)
     }
 

@@ -7,10 +7,15 @@ use crate::landings::Landings;
 use crate::limits::{CHANGE_BYTES_PER_BASE_MAX, HELD_CHANGE_BYTES_MAX, PATCHES_PER_BASE_MAX};
 use crate::order::NotLogged;
 use crate::sync::{Mutex, PoisonError};
-use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place};
+use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use weir::{Change, Engine};
+use weir::{Change, Engine, ReferenceCopy};
+
+/// Generation 0. A base with it stands for changes that were all refused.
+const NO_TABLE: ReferenceCopy =
+    ReferenceCopy { number: 0, ts_ms: 0, received_at_ms: 0, groups: Vec::new(), users: Vec::new() };
 
 /// The number of an entry of this process, and its place.
 type Placement = (u64, Result<Place, NotPlaced>);
@@ -38,23 +43,28 @@ pub(crate) struct ReferenceReader {
 
 /// Changes that have a meaning only after a base.
 struct Held {
-    /// The first place that the log still has.
+    /// The first place that the log still has, and that is not forgotten.
     first: Place,
-    changes: Vec<Entry>,
+    changes: VecDeque<Entry>,
     bytes: usize,
 }
 
 impl Held {
-    /// Whether `base` stands for all that the log no longer has. A late copy of an old base does not: the places
+    /// Whether `base` stands for all that the log no longer has, and for all that is forgotten. A late copy of an old base does not: the places
     /// between it and the first one are trimmed.
     fn continues(&self, base: &Base) -> bool {
         self.first.0 <= base.as_of.0 + 1
     }
 
-    fn push(&mut self, entry: Entry) -> Result<(), Lost> {
+    /// Holds a change. The oldest ones are forgotten if there are too many: a base stands for most changes before it.
+    fn push(&mut self, entry: Entry) {
         self.bytes += entry.bytes.len();
-        self.changes.push(entry);
-        if self.bytes > HELD_CHANGE_BYTES_MAX { Err(no_base()) } else { Ok(()) }
+        self.changes.push_back(entry);
+        while self.bytes > HELD_CHANGE_BYTES_MAX {
+            let Some(forgotten) = self.changes.pop_front() else { break };
+            self.bytes -= forgotten.bytes.len();
+            self.first = Place(forgotten.place.0 + 1);
+        }
     }
 }
 
@@ -64,11 +74,17 @@ struct SinceBase {
     changes: usize,
     bytes: usize,
     has_table: bool,
+    /// Whether a change found no room. A base makes room: what precedes it is trimmed.
+    is_room_needed: bool,
 }
 
 impl SinceBase {
-    fn is_base_due(&self) -> bool {
-        self.has_table || self.changes >= PATCHES_PER_BASE_MAX || self.bytes >= CHANGE_BYTES_PER_BASE_MAX
+    /// A whole table waits for a pause: another one may follow at once.
+    fn is_base_due(&self, is_pause: bool) -> bool {
+        (self.has_table && is_pause)
+            || self.changes >= PATCHES_PER_BASE_MAX
+            || self.bytes >= CHANGE_BYTES_PER_BASE_MAX
+            || (self.is_room_needed && self.changes > 0)
     }
 }
 
@@ -116,26 +132,28 @@ impl ReferenceReader {
         let entry = LoggedChange { node, number, received_at_ms, change, preconditions, body: &body };
         let bytes = entry.encode();
         self.outstanding = Some((number, asker));
-        self.append_bytes(number, bytes);
+        let placed = self.placed(number);
+        self.log.append(bytes, placed);
     }
 
     /// Puts a base into the log if one is due, while [nothing](Self::is_busy) is on its way. So the base stands for
-    /// all changes before it.
-    pub(crate) fn append_base(&mut self) {
-        if !self.since_base.is_base_due() || self.base_refused_at == Some(self.applied) {
+    /// all changes before it. `is_pause` means that no change waits.
+    pub(crate) fn append_base(&mut self, is_pause: bool) {
+        if !self.since_base.is_base_due(is_pause) || self.base_refused_at == Some(self.applied) {
             return;
         }
-        let Some(copy) = self.engine.copy_reference() else { return };
+        let copy = self.engine.copy_reference().unwrap_or(NO_TABLE);
         self.last_number += 1;
         self.base_on_its_way = Some(self.last_number);
         let base = Base { as_of: self.applied, copy, landings: self.landings.clone() };
-        self.append_bytes(self.last_number, base.encode());
+        let placed = self.placed(self.last_number);
+        self.log.append_necessary(base.encode(), placed);
     }
 
-    fn append_bytes(&mut self, number: u64, bytes: Arc<[u8]>) {
+    /// Notes what becomes of an entry of this process.
+    fn placed(&self, number: u64) -> Placed {
         let results = Arc::clone(&self.results);
-        let placed = move |result| results.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
-        self.log.append(bytes, Box::new(placed));
+        Box::new(move |result| results.lock().unwrap_or_else(PoisonError::into_inner).push((number, result)))
     }
 
     /// Reads an entry, if there is one within `patience`; returns whether there was one.
@@ -167,6 +185,8 @@ impl ReferenceReader {
             if let Err(error) = result {
                 if self.base_on_its_way.take_if(|base| *base == number).is_some() {
                     self.base_refused_at = Some(self.applied);
+                } else {
+                    self.since_base.is_room_needed |= error == NotPlaced::Full;
                 }
                 let reason = match error {
                     NotPlaced::Full => NotLogged::Overloaded,
@@ -201,7 +221,7 @@ impl ReferenceReader {
             if before > Place(0) {
                 return Err(Lost(format!("the reference log skips from {} to {}", before.0, entry.place.0)));
             }
-            self.held = Some(Held { first: entry.place, changes: Vec::new(), bytes: 0 });
+            self.held = Some(Held { first: entry.place, changes: VecDeque::new(), bytes: 0 });
         }
         match self.held.take() {
             Some(held) => self.begin(held, entry),
@@ -221,7 +241,7 @@ impl ReferenceReader {
                 return later.try_for_each(|held| self.apply(held));
             }
             ReferenceEntry::Base(_) => {}
-            ReferenceEntry::Change(_) => held.push(entry)?,
+            ReferenceEntry::Change(_) => held.push(entry),
         }
         self.held = Some(held);
         Ok(())

@@ -31,9 +31,9 @@ pub(crate) fn table<E: From<Lost>>(
     Ok(engine.copy_reference())
 }
 
-/// The first entry of a log that begins with this table.
-pub(crate) fn entry_of(copy: ReferenceCopy) -> Arc<[u8]> {
-    Base { as_of: Place(0), copy, landings: Landings::default() }.encode()
+/// The entry of a table that all changes up to `as_of` have made. With place 0 it is the first entry of a log.
+pub(crate) fn entry_of(as_of: Place, copy: ReferenceCopy) -> Arc<[u8]> {
+    Base { as_of, copy, landings: Landings::default() }.encode()
 }
 
 /// A log whose entries the caller reads. It takes no entries.

@@ -8,24 +8,24 @@ use crate::order::{Answer, NotLogged, Submission};
 use crate::reader::Reader;
 use crate::topic::{Entry, Lost, NotPlaced, Place};
 use std::sync::{Arc, Mutex};
-use weir::{Engine, EngineConfig, ManualClock, Outcome, Refusal, Reservation, Rows, Secret};
+use weir::{Clock as _, Engine, EngineConfig, ManualClock, Outcome, Refusal, Reservation, Rows, Secret};
 
-const NOW_MS: i64 = 1_760_000_000_123;
+pub(super) const NOW_MS: i64 = 1_760_000_000_123;
 const NODE: u64 = 77;
 
 /// A desk and a reader, and a log that the test itself is.
-struct Table {
-    desk: Arc<Desk>,
+pub(super) struct Table {
+    pub(super) desk: Arc<Desk>,
     reader: Reader,
     engine: Arc<Engine>,
-    clock: Arc<ManualClock>,
-    uptime: Arc<ManualClock>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) uptime: Arc<ManualClock>,
     answers: Arc<Mutex<Vec<(u64, Answer)>>>,
     places: u64,
 }
 
 impl Table {
-    fn new(depth: usize) -> Self {
+    pub(super) fn new(depth: usize) -> Self {
         let clock = Arc::new(ManualClock::new(NOW_MS));
         let uptime = Arc::new(ManualClock::new(5));
         let secret = Secret::from_bytes([7; 32]);
@@ -36,12 +36,16 @@ impl Table {
         Self { desk, reader, engine, clock, uptime, answers: Arc::default(), places: 0 }
     }
 
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     /// Submits rows whose ids are `ids`.
-    fn submit(&self, ids: std::ops::Range<u32>) -> u64 {
+    pub(super) fn submit(&self, ids: std::ops::Range<u32>) -> u64 {
         self.submit_at(ids, NOW_MS)
     }
 
-    fn submit_at(&self, ids: std::ops::Range<u32>, received_at_ms: i64) -> u64 {
+    pub(super) fn submit_at(&self, ids: std::ops::Range<u32>, received_at_ms: i64) -> u64 {
         let mut rows = Rows::default();
         for id in ids {
             let mut random = Random(id.into());
@@ -64,7 +68,7 @@ impl Table {
         given
     }
 
-    fn frame(&self) -> Option<Work> {
+    pub(super) fn frame(&self) -> Option<Work> {
         self.desk.next_frame()
     }
 
@@ -82,18 +86,18 @@ impl Table {
         self.apply_bytes(Arc::clone(&work.frame.bytes))
     }
 
-    fn apply_bytes(&mut self, bytes: Arc<[u8]>) -> Result<(), Lost> {
+    pub(super) fn apply_bytes(&mut self, bytes: Arc<[u8]>) -> Result<(), Lost> {
         self.places += 1;
         self.reader.read(Entry { place: Place(self.places), bytes })
     }
 
-    fn place_and_apply(&mut self, work: &Work) {
+    pub(super) fn place_and_apply(&mut self, work: &Work) {
         self.place(work);
         self.apply(work).unwrap();
     }
 
     /// The answers since the last call.
-    fn answers(&self) -> Vec<(u64, Answer)> {
+    pub(super) fn answers(&self) -> Vec<(u64, Answer)> {
         std::mem::take(&mut self.answers.lock().unwrap())
     }
 }
@@ -309,32 +313,6 @@ fn an_idle_log_has_a_frame_a_minute_until_its_rows_can_be_trimmed() {
         assert!((first_end / 60..settled_at.max(reach_secs) / 60 + 3).contains(&frames), "{frames} frames");
         assert!(last <= settled_at.max(reach_secs) + 61, "the last one came {last} seconds after the row");
     }
-}
-
-/// Rows that the log refuses do not delay the frames that make room, and those do not keep rows out.
-#[test]
-fn a_full_log_still_has_frames_without_rows() {
-    let mut table = Table::new(1);
-    table.submit(0..1);
-    let work = table.frame().unwrap();
-    table.place_and_apply(&work);
-    let (mut without_rows, mut refused) = (vec![], 0);
-    for second in 1..=600 {
-        table.clock.advance(1_000);
-        table.submit_at(second..second + 1, NOW_MS + i64::from(second) * 1_000);
-        while let Some(work) = table.frame() {
-            if work.frame.is_necessary {
-                table.place_and_apply(&work);
-                without_rows.push(second);
-            } else {
-                table.desk.placed(work.frame.number, Err(NotPlaced::Full));
-                refused += 1;
-            }
-        }
-    }
-    assert_eq!(refused, 600, "each batch is tried");
-    assert!((10..=12).contains(&without_rows.len()), "{without_rows:?}");
-    assert!(without_rows.windows(2).all(|pair| pair[1] - pair[0] <= 61), "{without_rows:?}");
 }
 
 #[test]

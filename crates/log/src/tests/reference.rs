@@ -1,9 +1,9 @@
 //! Changes of the reference table over a simulated log, held to an engine that reads the log from its first entry on.
 
 use super::sim_log::{Faults, SimLog};
-use crate::limits::PATCHES_PER_BASE_MAX;
+use crate::limits::{HELD_CHANGE_BYTES_MAX, PATCHES_PER_BASE_MAX};
 use crate::order::NotLogged;
-use crate::reference::{ChangeAnswer, ChangeSubmission, NotChanged, ReferenceReader};
+use crate::reference::{ChangeAnswer, ChangeSubmission, NotChanged, ReferenceReader, entry_of};
 use crate::topic::{Entry, Follow, Log, Lost, Place, Placed};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -19,14 +19,14 @@ fn engine() -> Arc<Engine> {
 }
 
 /// A process that changes the table.
-struct Changer {
-    engine: Arc<Engine>,
-    reader: ReferenceReader,
+pub(super) struct Changer {
+    pub(super) engine: Arc<Engine>,
+    pub(super) reader: ReferenceReader,
     told: Arc<Mutex<Vec<ChangeAnswer>>>,
 }
 
 impl Changer {
-    fn start(node: u64, log: &SimLog) -> Self {
+    pub(super) fn start(node: u64, log: &(impl Log + Clone + 'static)) -> Self {
         let engine = engine();
         let reader = ReferenceReader::new(node, Arc::clone(&engine), Box::new(log.clone()));
         let mut changer = Self { engine, reader, told: Arc::default() };
@@ -38,7 +38,7 @@ impl Changer {
         while self.reader.read(Duration::ZERO).unwrap() {}
     }
 
-    fn append(&mut self, change: Change, user: u8, plan: u8, ts_ms: i64, if_match: Option<u64>) {
+    pub(super) fn append(&mut self, change: Change, user: u8, plan: u8, ts_ms: i64, if_match: Option<u64>) {
         let body = format!(
             r#"{{"user_metadata":{{"u{user}":{{"plan":"p{plan}","region":"eu"}}}},"ts":"{}"}}"#,
             format_ms(NOW_MS + ts_ms)
@@ -51,15 +51,15 @@ impl Changer {
         self.reader.append(ChangeSubmission { change, body, preconditions, received_at_ms, asker });
     }
 
-    fn told(&self) -> Vec<ChangeAnswer> {
+    pub(super) fn told(&self) -> Vec<ChangeAnswer> {
         std::mem::take(&mut self.told.lock().unwrap())
     }
 
     /// Appends a base if one is due, and reads it.
-    fn idle(&mut self) {
+    pub(super) fn idle(&mut self) {
         self.read();
         if !self.reader.is_busy() {
-            self.reader.append_base();
+            self.reader.append_base(true);
             self.read();
         }
     }
@@ -101,10 +101,11 @@ proptest! {
     #[test]
     fn a_restart_has_the_table_that_all_changes_have_made(
         seed: u64,
+        trims_slowly: bool,
         (late, twice, unknown, full) in (0_u64..30, 0_u64..30, 0_u64..20, 0_u64..10),
         steps in prop::collection::vec((step(), 0_i64..3), 1..80),
     ) {
-        let log = SimLog::new(seed, 1, Faults { late, twice, unknown, full, repeats: 10 });
+        let log = SimLog::new(seed, 1, Faults { late, twice, unknown, full, repeats: 10, trims_slowly });
         let (mut node, mut ts_ms, mut submitted, mut told) = (1, 0, 0, 0);
         let mut changer = Changer::start(node, &log);
         for (step, later_ms) in steps {
@@ -272,10 +273,42 @@ fn a_late_copy_of_an_old_base_stands_for_nothing() {
     changer.read();
     Changer::start(2, &log).append(Change::Merge, 4, 1, 3, None);
     log.clone().append(old_base, Box::new(|_| {}));
-    changer.reader.append_base();
+    changer.reader.append_base(true);
     changer.idle();
     assert_eq!((log.len(), log.trimmed()), (7, 4), "a change, the old base and the new one are left");
     let restarted = Changer::start(3, &log);
     assert_eq!(content(restarted.engine.copy_reference().as_ref()), content(changer.engine.copy_reference().as_ref()));
     assert_eq!(restarted.engine.reference().number(), 4);
+}
+
+/// A crash while the log was trimmed leaves changes before the base, more of them than memory has room for.
+#[test]
+fn changes_that_a_later_base_stands_for_need_no_memory() {
+    let log = SimLog::new(1, 1, Faults::default());
+    let mut changer = Changer::start(1, &log);
+    changer.append(Change::Replace, 1, 1, 0, None);
+    changer.idle();
+    let body = vec![b' '; 8 << 20];
+    let preconditions = Preconditions::default();
+    let change =
+        ChangeSubmission { change: Change::Merge, body, preconditions, received_at_ms: 0, asker: Box::new(drop) };
+    let large = SimLog::new(1, 1, Faults::default());
+    ReferenceReader::new(1, engine(), Box::new(large.clone())).append(change);
+    let large_bytes = Arc::clone(&large.entries()[0]);
+    let copies = HELD_CHANGE_BYTES_MAX / large_bytes.len() + 2;
+    let entry = |place: usize, bytes| Entry { place: Place(place as u64), bytes };
+    let entries = || (0..copies).map(|copy| entry(copy + 2, Arc::clone(&large_bytes))).collect::<Vec<_>>();
+    let read = |entries: Vec<Entry>| {
+        let engine = engine();
+        let mut reader = ReferenceReader::new(2, Arc::clone(&engine), Box::new(GivenLog(entries)));
+        while reader.read(Duration::ZERO)? {}
+        reader.end_of_log().map(|()| engine.reference().number())
+    };
+    let copy = changer.engine.copy_reference().unwrap();
+    let base = |as_of: usize| entry_of(Place(as_of as u64), copy.clone());
+    let with_base = |as_of| [entries(), vec![entry(copies + 2, base(as_of))]].concat();
+    assert_eq!(read(with_base(copies + 1)), Ok(1));
+    let missing = Lost("the reference log has neither its beginning nor a copy of the table".to_owned());
+    assert_eq!(read(with_base(1)), Err(missing.clone()), "the base stands for none of them, and some are forgotten");
+    assert_eq!(read(entries()), Err(missing));
 }

@@ -31,6 +31,8 @@ pub(crate) struct Faults {
     pub(crate) full: u64,
     /// A follower repeats an entry.
     pub(crate) repeats: u64,
+    /// Half of the time a trim leaves some of the entries, as a journal does.
+    pub(crate) trims_slowly: bool,
 }
 
 /// The log that all handles share.
@@ -144,7 +146,9 @@ impl Log for SimLog {
 
     fn trim(&mut self, before: Place) {
         let mut sim = self.0.lock().unwrap();
-        sim.trimmed_before = sim.trimmed_before.max(before.0);
+        let due = before.0.saturating_sub(sim.trimmed_before);
+        let is_whole = !sim.faults.trims_slowly || sim.random.below(2) == 0;
+        sim.trimmed_before += if is_whole { due } else { sim.random.below(due + 1) };
     }
 }
 

@@ -24,6 +24,8 @@ enum Step {
     Crash(usize),
     /// The process ends when the log has its frames, before it has seen any answer.
     Torn(usize),
+    /// A process ends, and so does the next one, after it has read some entries and made its first frames.
+    CrashAgain(usize, usize),
     Sweep(usize),
     Tick(usize),
     /// The process reads all of the log. Its answers are those of the model.
@@ -44,6 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (-3_000_i64..0).prop_map(Step::Advance),
         1 => node.clone().prop_map(Step::Crash),
         1 => node.clone().prop_map(Step::Torn),
+        2 => (node.clone(), 0_usize..40).prop_map(|(node, entries)| Step::CrashAgain(node, entries)),
         1 => node.clone().prop_map(Step::Sweep),
         1 => node.clone().prop_map(Step::Tick),
         3 => node.clone().prop_map(Step::Check),
@@ -73,14 +76,18 @@ impl World {
         world
     }
 
-    /// A process with another number of partitions than the one before.
     fn start(&mut self, node: usize) -> SimNode {
+        self.start_and_read(node, usize::MAX)
+    }
+
+    /// A process with another number of partitions than the one before. It reads up to `entries` entries.
+    fn start_and_read(&mut self, node: usize, entries: usize) -> SimNode {
         self.starts += 1;
         let mut config = self.config.clone();
         config.partitions = 1 << (self.starts % 3);
         let mut node =
             SimNode::start(self.starts * 1_000, config, &self.log, Arc::clone(&self.clocks[node]), &self.told);
-        node.read(usize::MAX).unwrap();
+        node.read(entries).unwrap();
         node
     }
 
@@ -101,6 +108,17 @@ impl World {
             Step::Torn(node) => {
                 self.nodes[node % count].order();
                 self.crash(node % count);
+            }
+            Step::CrashAgain(node, entries) => {
+                let node = node % count;
+                self.crash(node);
+                self.nodes[node].post(&[(entries as u8 % 14, 0, 0)]);
+                self.clocks.iter().for_each(|clock| clock.advance(entries as i64 * 50));
+                self.nodes[node].order();
+                let mut second = self.start_and_read(node, entries);
+                second.order();
+                drop(second);
+                self.crash(node);
             }
             Step::Sweep(node) => self.nodes[node % count].engine.sweep(),
             Step::Tick(node) => self.nodes[node % count].engine.tick(),
@@ -202,8 +220,12 @@ struct Life {
 }
 
 fn life() -> impl Strategy<Value = Life> {
-    let faults = (0_u64..50, 0_u64..30, 0_u64..20, 0_u64..10, 0_u64..30)
-        .prop_map(|(late, twice, unknown, full, repeats)| Faults { late, twice, unknown, full, repeats });
+    // Every other log is like a journal: it removes a few entries at a time, and no entry is in it twice.
+    let faults = (0_u64..50, 0_u64..30, 0_u64..20, 0_u64..10, 0_u64..30, any::<bool>());
+    let faults = faults.prop_map(|(late, twice, unknown, full, repeats, trims_slowly)| {
+        let (twice, unknown) = if trims_slowly { (0, 0) } else { (twice, unknown) };
+        Faults { late, twice, unknown, full, repeats, trims_slowly }
+    });
     let log = (any::<u64>(), prop::sample::select(vec![1, 4]), faults);
     let processes = (1_u32..=30, 0_u32..3, prop::option::of(-1_900_i64..1_900));
     (log, processes, prop::collection::vec(step(), 1..160)).prop_map(|(log, processes, steps)| {
@@ -242,7 +264,7 @@ proptest! {
 #[test]
 fn a_long_history_is_trimmed_and_agrees() {
     for (dedup, capacity) in [(DedupBackend::Scc, None), (DedupBackend::Lines, None), (DedupBackend::Lines, Some(1))] {
-        let faults = Faults { late: 20, twice: 10, unknown: 5, full: 3, repeats: 10 };
+        let faults = Faults { late: 20, twice: 10, unknown: 5, full: 3, repeats: 10, trims_slowly: false };
         let log = SimLog::new(7, 4, faults);
         let mut world = World::new(config(3, 1, dedup, capacity), log, &[0]);
         let mut random = super::sim_log::Random(11);

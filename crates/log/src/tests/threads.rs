@@ -3,6 +3,7 @@
 use super::model::Model;
 use super::sim_log::{Faults, SimLog};
 use crate::frame::{Frame, RowRules};
+use crate::limits::PATCHES_PER_BASE_MAX;
 use crate::order::{Answer, NotLogged, Submission};
 use crate::reference::{ChangeAnswer, ChangeSubmission, NotChanged};
 use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
@@ -145,6 +146,19 @@ fn changes_are_judged_in_the_log_and_survive_with_their_numbers() {
     let (copy, last) = (restored.copy_reference().unwrap(), &copies[2]);
     assert_eq!((copy.number, copy.ts_ms, copy.received_at_ms), (last.number, last.ts_ms, last.received_at_ms));
     assert_eq!(restored.user("u1"), Some(vec!["p1".to_owned(), "eu".to_owned()]));
+}
+
+/// The thread of the reference log is never idle.
+#[test]
+fn a_base_is_due_also_while_changes_go_on() {
+    let (reference, engine) = (log(), engine());
+    let logged = start(&engine, &log(), &reference);
+    let now_ms = engine.now_ms() - 60_000;
+    for patch in 0..PATCHES_PER_BASE_MAX as i64 + 10 {
+        let users = format!(r#"{{"u{}":{{"plan":"pro","region":"eu"}}}}"#, patch % 50);
+        assert!(put(&engine, &logged, Change::Merge, &users, now_ms + patch).is_ok());
+    }
+    assert_eq!(reference.trimmed(), PATCHES_PER_BASE_MAX as u64);
 }
 
 /// A log that does not answer before it is freed.

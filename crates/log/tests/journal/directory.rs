@@ -67,6 +67,18 @@ fn a_path_that_is_a_file_is_refused() {
 }
 
 #[test]
+fn a_database_that_is_no_regular_file_is_refused() {
+    let dir = tempdir().unwrap();
+    fs::create_dir(dir.path().join(FILE)).unwrap();
+    assert!(refusal(dir.path(), settings()).contains("journal.redb is not a regular file"));
+    fs::remove_dir(dir.path().join(FILE)).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(dir.path().join(FILE)).status().unwrap().success());
+    assert!(refusal(dir.path(), settings()).contains("journal.redb is not a regular file"));
+    let error = Journal::open_read_only(dir.path()).err().unwrap();
+    assert!(error.to_string().contains("journal.redb is not a regular file"), "{error}");
+}
+
+#[test]
 fn a_missing_parent_is_an_error_and_not_created() {
     let dir = tempdir().unwrap();
     let text = refusal(&dir.path().join("volume/journal"), settings());
@@ -144,6 +156,23 @@ fn event_types_may_be_appended_and_stay() {
 }
 
 #[test]
+fn a_journal_that_is_put_back_says_what_it_said_before() {
+    let dir = tempdir().unwrap();
+    let with_types = |types: &str| {
+        let mut settings = settings();
+        settings.fingerprint.insert("event_types".to_owned(), types.to_owned());
+        settings
+    };
+    drop(Journal::open(dir.path(), with_types("click,view")).unwrap());
+    for stopped in [false, true] {
+        Journal::open(dir.path(), with_types("click,view,buy")).unwrap().put_back().unwrap();
+        let journal = Journal::open(dir.path(), with_types("click,view")).unwrap();
+        assert_eq!(journal.meta().stopped, stopped, "of a process that was killed, and of one that was stopped");
+        journal.stop().unwrap();
+    }
+}
+
+#[test]
 fn a_newer_format_is_refused_and_changes_nothing() {
     let dir = tempdir().unwrap();
     stopped(dir.path(), 1);
@@ -174,6 +203,22 @@ fn a_second_handle_on_the_directory_is_refused() {
     append(&mut journal.frames(), b"one").unwrap();
     drop(journal);
     open(dir.path());
+}
+
+/// An operator may take the lock file for the rest of a crash.
+#[test]
+fn a_removed_lock_file_lets_no_second_handle_in() {
+    let dir = tempdir().unwrap();
+    let journal = open(dir.path());
+    append(&mut journal.frames(), b"one").unwrap();
+    for _ in 0..2 {
+        fs::remove_file(dir.path().join("lock")).unwrap();
+        assert!(matches!(Journal::open_read_only(dir.path()), Err(JournalError::InUse { .. })));
+        assert!(refusal(dir.path(), settings()).contains("another process has the journal"));
+    }
+    append(&mut journal.frames(), b"two").unwrap();
+    drop(journal);
+    assert_eq!(entries(&mut open(dir.path()).frames(), Place(0)).len(), 2);
 }
 
 #[test]

@@ -62,8 +62,7 @@ pub(crate) fn open(
     )?;
     let age_ms = newest_reading_ms(&journal, &config).map(|newest_ms| clock.now_ms().saturating_sub(newest_ms));
     if let Some(age_ms) = age_ms.filter(|age_ms| *age_ms < -limits::CLOCK_JUMP_MS_MAX && !ignore_clock) {
-        // What was open is closed as it was.
-        journal.stop()?;
+        journal.put_back()?;
         return Err(ClockBehind { dir: dir.clone(), behind_secs: -age_ms / 1_000 }.into());
     }
     report(dir, &journal, age_ms);
@@ -131,7 +130,9 @@ mod tests {
         let ahead_ms = SystemClock.now_ms() + 3_600_000;
         journal_with_an_event_at(dir.path(), ahead_ms).await;
         for _ in 0..2 {
-            let error = open(EngineConfig::default(), &settings(dir.path())).err().unwrap();
+            let mut config = EngineConfig::default();
+            config.event_types.push("other".to_owned());
+            let error = open(config, &settings(dir.path())).err().unwrap();
             let behind = error.downcast_ref::<ClockBehind>().unwrap();
             assert!((1..=3_600).contains(&behind.behind_secs), "{behind}");
         }
