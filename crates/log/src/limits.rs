@@ -111,12 +111,6 @@ pub const JOURNAL_FREE_BYTES_MIN: u64 = 256 << 20;
 /// Free bytes of the disk that necessary entries leave.
 pub const JOURNAL_FREE_BYTES_NECESSARY_MIN: u64 = 64 << 20;
 
-/// The most bytes that the journal writes before it asks for the free space of the disk again.
-pub const JOURNAL_FREE_CHECK_BYTES: u64 = 32 << 20;
-
-/// The most commits before the journal asks for the free space of the disk again. Other programs fill the disk, too.
-pub const JOURNAL_FREE_CHECK_COMMITS: u32 = 16;
-
 /// What a commit writes beside twice the bytes of its entry, at most: changed pages of the trees.
 pub const JOURNAL_COMMIT_OVERHEAD_BYTES: u64 = 64 << 10;
 

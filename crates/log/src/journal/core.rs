@@ -37,7 +37,7 @@ pub struct Status {
     pub max_bytes: u64,
     /// The size of the file. None if the operating system does not say.
     pub file_bytes: Option<u64>,
-    /// The free bytes of the disk when the journal last checked. None before the first entry.
+    /// The free bytes of the disk before the last entry. None before the first entry.
     pub free_bytes: Option<u64>,
 }
 
@@ -151,7 +151,6 @@ impl Core {
         if let Some(on_commit) = &self.on_commit {
             on_commit(begun.elapsed());
         }
-        lock(&self.space).wrote(entry.map_or(0, |bytes| bytes.len()));
         tail.advance(span, entry.map(|bytes| Entry { place: span.last, bytes: Arc::clone(bytes) }));
         Ok(span.last)
     }

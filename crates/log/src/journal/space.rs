@@ -5,7 +5,7 @@ use std::io;
 use super::store::cost;
 use crate::limits::{
     JOURNAL_COMMIT_OVERHEAD_BYTES, JOURNAL_ENTRY_BYTES_MAX, JOURNAL_FREE_BYTES_MIN, JOURNAL_FREE_BYTES_NECESSARY_MIN,
-    JOURNAL_FREE_CHECK_BYTES, JOURNAL_FREE_CHECK_COMMITS, JOURNAL_ORDINARY_PERCENT,
+    JOURNAL_ORDINARY_PERCENT,
 };
 
 /// How much an entry is needed.
@@ -40,25 +40,23 @@ impl Need {
 #[derive(Debug)]
 pub(super) struct Space {
     max_bytes: u64,
-    /// The free bytes of the disk when they were last checked. None before the first check.
+    /// The free bytes of the disk before the last entry. None before the first entry.
     free_bytes: Option<u64>,
-    bytes_since_check: u64,
-    commits_since_check: u32,
 }
 
 impl Space {
     pub(super) fn new(max_bytes: u64) -> Self {
-        Self { max_bytes, free_bytes: None, bytes_since_check: 0, commits_since_check: 0 }
+        Self { max_bytes, free_bytes: None }
     }
 
-    /// The free bytes of the disk when they were last checked.
+    /// The free bytes of the disk before the last entry.
     pub(super) fn free_bytes(&self) -> Option<u64> {
         self.free_bytes
     }
 
-    /// Whether the journal has room for an entry of `len` bytes beside its live bytes. Checks the disk again if enough
-    /// was written since the last check, or if the last check leaves no room. A disk that does not say how much is free
-    /// has room: if it has none, the commit fails. `free_bytes` asks the disk.
+    /// Whether the journal has room for an entry of `len` bytes beside its live bytes. `free_bytes` asks the disk. That
+    /// is cheap beside a commit, so each entry asks: other programs fill the disk, too. A disk that does not say how
+    /// much is free has room: if it has none, the commit fails.
     pub(super) fn has_room(
         &mut self,
         live_bytes: u64,
@@ -72,23 +70,8 @@ impl Space {
         if live_bytes.saturating_add(cost(len)) > need.live_bytes_max(self.max_bytes) {
             return false;
         }
-        let needed = need.free_bytes_min() + written(len);
-        let is_stale = self.bytes_since_check + written(len) > JOURNAL_FREE_CHECK_BYTES
-            || self.commits_since_check >= JOURNAL_FREE_CHECK_COMMITS;
-        let is_scarce = |free: Option<u64>, since: u64| free.is_none_or(|free| free.saturating_sub(since) < needed);
-        if !is_stale && !is_scarce(self.free_bytes, self.bytes_since_check) {
-            return true;
-        }
         self.free_bytes = free_bytes().ok();
-        self.bytes_since_check = 0;
-        self.commits_since_check = 0;
-        self.free_bytes.is_none_or(|free| free >= needed)
-    }
-
-    /// A commit wrote an entry of `len` bytes.
-    pub(super) fn wrote(&mut self, len: usize) {
-        self.bytes_since_check += written(len);
-        self.commits_since_check += 1;
+        self.free_bytes.is_none_or(|free| free >= need.free_bytes_min() + written(len))
     }
 }
 
