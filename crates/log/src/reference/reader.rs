@@ -50,8 +50,8 @@ struct Held {
 }
 
 impl Held {
-    /// Whether `base` stands for all that the log no longer has, and for all that is forgotten. A late copy of an old base does not: the places
-    /// between it and the first one are trimmed.
+    /// Whether `base` stands for all that the log no longer has, and for all that is forgotten. A late copy of an old
+    /// base does not: the places between it and the first one are trimmed.
     fn continues(&self, base: &Base) -> bool {
         self.first.0 <= base.as_of.0 + 1
     }
