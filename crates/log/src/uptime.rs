@@ -2,7 +2,8 @@
 
 use weir::Clock;
 
-/// A clock that cannot be set: the time since the machine started, sleep included: a machine that wakes up has a right wall clock.
+/// A clock that cannot be set: the time since the machine started, sleep included. A machine that wakes up has a right
+/// wall clock.
 #[cfg(target_os = "linux")]
 #[derive(Clone, Copy, Debug)]
 pub struct Uptime;

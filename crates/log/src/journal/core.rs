@@ -164,8 +164,8 @@ impl Core {
         store.as_ref().ok_or(redb::Error::DatabaseClosed)?.read(topic, from)
     }
 
-    /// Says of the journal what `meta` says, and closes it. Does nothing if it is closed already. Not for a journal that
-    /// failed.
+    /// Writes what `meta` says of the journal, and closes it. Does nothing if it is closed already. Not for a journal
+    /// that failed.
     ///
     /// # Errors
     /// If the disk fails, or has failed before.
