@@ -123,8 +123,6 @@ pub(crate) struct Order {
     last_frame_ms: i64,
     /// Whether the log had no room for the last rows.
     is_full: bool,
-    /// Whether the log has not taken the last frame without rows.
-    is_record_refused: bool,
     is_closed: bool,
 }
 
@@ -141,7 +139,6 @@ impl Order {
             last_number: 0,
             last_frame_ms: now_ms,
             is_full: false,
-            is_record_refused: false,
             is_closed: true,
         }
     }
@@ -199,8 +196,7 @@ impl Order {
         }
         let has_rows = self.queue.iter().any(|ticket| !self.jobs[ticket].has_unplaced_part);
         let idle_ms = head.reading_ms.saturating_sub(self.last_frame_ms);
-        let is_record_urgent = self.is_closed && !self.is_record_refused;
-        let is_record_due = outcomes.are_due() && (idle_ms >= RECORD_AFTER_MS || is_record_urgent);
+        let is_record_due = outcomes.are_due() && (idle_ms >= RECORD_AFTER_MS || self.is_closed);
         // A full log has room again when log time has left old rows behind. Batches that wait for that are refused, so
         // only frames without rows move log time then.
         let is_short_of_room = self.is_full && has_rows;
@@ -278,9 +274,6 @@ impl Order {
         // A frame that is applied already has its place.
         let Some(flight) = self.flights.get_mut(&number) else { return };
         flight.is_placed = true;
-        if flight.parts.is_empty() {
-            self.is_record_refused = result.is_err();
-        }
         let Err(error) = result else {
             let parts = flight.parts.clone();
             parts.into_iter().for_each(|(ticket, _)| self.part_is_placed(ticket));

@@ -160,23 +160,3 @@ fn refused_changes_before_the_first_table_are_trimmed() {
     assert_eq!(restarted.told().pop().unwrap().unwrap().number(), 1);
     assert_eq!(Changer::start(3, &log).engine.reference().number(), 1);
 }
-
-/// The end of a process does not offer the last outcomes again and again to a log that has no room.
-#[test]
-fn a_stop_with_a_full_log_records_outcomes_once_a_second() {
-    let mut table = Table::new(1);
-    table.submit_at(0..3, NOW_MS);
-    let work = table.frame().unwrap();
-    table.place_and_apply(&work);
-    table.desk.close();
-    let mut frames = 0;
-    for _ in 0..20 {
-        while let Some(work) = table.frame() {
-            table.desk.placed(work.frame.number, Err(NotPlaced::Full));
-            frames += 1;
-            assert!(frames < 10, "without a pause");
-        }
-        table.clock.advance(RECORD_AFTER_MS / 10);
-    }
-    assert!((2..=3).contains(&frames), "{frames} frames in two seconds");
-}
