@@ -4,6 +4,7 @@ use weir::{EngineConfig, Refusal};
 use weir_log::journal::{Settings, State};
 use weir_log::limits::{
     JOURNAL_BYTES, JOURNAL_FREE_BYTES_MIN, JOURNAL_FREE_BYTES_NECESSARY_MIN, JOURNAL_TRIMMED_PER_COMMIT_MAX,
+    TRIM_AFTER_MS,
 };
 use weir_log::{Log, NotLogged, NotPlaced, Place};
 
@@ -159,4 +160,32 @@ fn a_journal_that_is_full_of_rows_recovers_by_itself() {
     assert_eq!(expected.events, 1);
     node.kill();
     assert_eq!(Node::start(dir.path(), &config, now_ms).engine.metrics(1_800).stats, expected);
+}
+
+/// Pages of trimmed entries are used again. The file has its size when the first entries are trimmed.
+#[test]
+fn the_file_does_not_grow_at_a_steady_rate() {
+    let (dir, mut config) = (tempfile::tempdir().unwrap(), EngineConfig::default());
+    config.retention_secs = 30;
+    let node = Node::start_with(dir.path(), &config, NOW_MS, 1 << 30);
+    let mut batches = 0;
+    let mut post = || {
+        let ids: Vec<String> = (0..500).map(|event| format!("{batches}-{event}")).collect();
+        batches += 1;
+        let events: Vec<_> = ids.iter().map(|id| (id.as_str(), "ann", "click", 0)).collect();
+        assert!(node.post(&events).refused().is_empty());
+    };
+    let turn_ms = NOW_MS - node.engine.reach_ms(NOW_MS);
+    let settled_at = TRIM_AFTER_MS + turn_ms;
+    let mut after = |until_ms: i64| {
+        while node.engine.now_ms() < NOW_MS + until_ms {
+            node.clock.advance(1_000);
+            post();
+        }
+        node.status()
+    };
+    let first = after(settled_at);
+    let last = after(settled_at + 6 * turn_ms);
+    assert!(last.frames.first > first.frames.last, "each entry of the first turn is trimmed");
+    assert!(last.file_bytes <= first.file_bytes, "{last:?} after {first:?}");
 }
