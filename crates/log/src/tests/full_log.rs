@@ -2,12 +2,21 @@
 
 use super::orders::{NOW_MS, Table};
 use super::reference::Changer;
-use super::sim_log::{Faults, SimLog};
+use super::sim_log::{Bounded, Faults, SimLog};
 use crate::limits::{PATCHES_PER_BASE_MAX, RECORD_AFTER_MS, TRIM_AFTER_MS};
 use crate::order::NotLogged;
-use crate::topic::{Follow, Log, NotPlaced, Place, Placed};
-use std::sync::Arc;
+use crate::topic::{NotPlaced, Place};
 use weir::Change;
+
+/// A log with one frame of three events, which is answered.
+fn table_with_rows() -> Table {
+    let mut table = Table::new(1);
+    table.submit_at(0..3, NOW_MS);
+    let work = table.frame().unwrap();
+    table.place_and_apply(&work);
+    table.answers();
+    table
+}
 
 /// One event a second for some time. The log has room for frames without rows only. Returns how many such frames there
 /// were, and up to where the last frame trims: also a frame that finds no room does.
@@ -33,12 +42,8 @@ fn refused_seconds(table: &mut Table, seconds: u32) -> (u32, Place) {
 /// Log time moves on, although no batch has room. So what fills the log leaves the reach, and is trimmed.
 #[test]
 fn a_full_log_makes_room_while_clients_go_on_sending() {
-    let mut table = Table::new(1);
+    let mut table = table_with_rows();
     table.uptime.advance(TRIM_AFTER_MS);
-    table.submit_at(0..3, NOW_MS);
-    let work = table.frame().unwrap();
-    table.place_and_apply(&work);
-    table.answers();
     let (frames, trim_before) = refused_seconds(&mut table, 5_000);
     assert!(trim_before > Place(1), "after {frames} frames without rows, nothing can be trimmed");
     table.submit_at(5..6, table.now_ms());
@@ -51,11 +56,7 @@ fn a_full_log_makes_room_while_clients_go_on_sending() {
 /// The server was off for longer than anything is needed. Nothing is trimmed in the first ten minutes, but then.
 #[test]
 fn a_full_log_makes_room_after_a_long_pause() {
-    let mut table = Table::new(1);
-    table.submit_at(0..3, NOW_MS);
-    let work = table.frame().unwrap();
-    table.place_and_apply(&work);
-    table.answers();
+    let mut table = table_with_rows();
     table.clock.advance(86_400_000);
     let minutes = TRIM_AFTER_MS as u32 / 60_000 + 2;
     let trimmed: Vec<Place> = (0..minutes)
@@ -72,52 +73,15 @@ fn a_full_log_makes_room_after_a_long_pause() {
 /// The outcomes of the batches before are recorded as soon as in a log with room.
 #[test]
 fn a_full_log_records_outcomes_while_clients_go_on_sending() {
-    let mut table = Table::new(1);
-    table.submit_at(0..3, NOW_MS);
-    let work = table.frame().unwrap();
-    table.place_and_apply(&work);
-    table.answers();
+    let mut table = table_with_rows();
     let (frames, _) = refused_seconds(&mut table, 2 * RECORD_AFTER_MS as u32 / 1_000 + 1);
     assert!(frames > 0);
-}
-
-/// A log with room for a number of bytes.
-#[derive(Clone)]
-struct Bounded(SimLog, usize);
-
-impl Bounded {
-    fn live_bytes(&self) -> usize {
-        self.0.entries().iter().skip(self.0.trimmed() as usize).map(|entry| entry.len()).sum()
-    }
-}
-
-impl Log for Bounded {
-    fn depth(&self) -> usize {
-        1
-    }
-
-    fn append(&mut self, bytes: Arc<[u8]>, placed: Placed) {
-        let has_room = self.live_bytes() + bytes.len() <= self.1;
-        if has_room { self.0.append(bytes, placed) } else { placed(Err(NotPlaced::Full)) }
-    }
-
-    fn append_necessary(&mut self, bytes: Arc<[u8]>, placed: Placed) {
-        self.0.append(bytes, placed);
-    }
-
-    fn follow(&mut self, after: Place) -> Box<dyn Follow> {
-        self.0.follow(after)
-    }
-
-    fn trim(&mut self, before: Place) {
-        self.0.trim(before);
-    }
 }
 
 /// Few patches fill a small log long before there are enough of them for a base.
 #[test]
 fn a_log_that_is_full_of_patches_makes_room_by_a_base() {
-    let log = Bounded(SimLog::new(1, 1, Faults::default()), 2_000);
+    let log = Bounded::new(SimLog::new(1, 1, Faults::default()), 2_000);
     let mut changer = Changer::start(1, &log);
     let mut refused = 0;
     for patch in 0..200 {
@@ -133,7 +97,7 @@ fn a_log_that_is_full_of_patches_makes_room_by_a_base() {
 /// The base of a table needs room beside the table itself.
 #[test]
 fn a_full_log_has_room_for_a_base() {
-    let log = Bounded(SimLog::new(1, 1, Faults::default()), 200);
+    let log = Bounded::new(SimLog::new(1, 1, Faults::default()), 200);
     let mut changer = Changer::start(1, &log);
     for ts_ms in 0..20 {
         changer.append(Change::Replace, 1, ts_ms as u8, ts_ms, None);

@@ -1,6 +1,7 @@
 //! A simulated log. A seed decides what becomes of each entry.
 
 use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -166,5 +167,50 @@ impl Follow for SimFollow {
         let Some(bytes) = sim.entries.get(place as usize - 1) else { return Ok(None) };
         self.next = place + 1;
         Ok(Some(Entry { place: Place(place), bytes: Arc::clone(bytes) }))
+    }
+}
+
+/// A simulated log with room for a number of bytes. Necessary entries have no bound.
+#[derive(Clone)]
+pub(crate) struct Bounded {
+    pub(crate) log: SimLog,
+    max_bytes: Arc<AtomicUsize>,
+}
+
+impl Bounded {
+    pub(crate) fn new(log: SimLog, max_bytes: usize) -> Self {
+        Self { log, max_bytes: Arc::new(AtomicUsize::new(max_bytes)) }
+    }
+
+    pub(crate) fn set_max_bytes(&self, max_bytes: usize) {
+        // Relaxed: the bound orders nothing.
+        self.max_bytes.store(max_bytes, Ordering::Relaxed);
+    }
+
+    fn live_bytes(&self) -> usize {
+        self.log.entries().iter().skip(self.log.trimmed() as usize).map(|entry| entry.len()).sum()
+    }
+}
+
+impl Log for Bounded {
+    fn depth(&self) -> usize {
+        1
+    }
+
+    fn append(&mut self, bytes: Arc<[u8]>, placed: Placed) {
+        let has_room = self.live_bytes() + bytes.len() <= self.max_bytes.load(Ordering::Relaxed);
+        if has_room { self.log.append(bytes, placed) } else { placed(Err(NotPlaced::Full)) }
+    }
+
+    fn append_necessary(&mut self, bytes: Arc<[u8]>, placed: Placed) {
+        self.log.append(bytes, placed);
+    }
+
+    fn follow(&mut self, after: Place) -> Box<dyn Follow> {
+        self.log.follow(after)
+    }
+
+    fn trim(&mut self, before: Place) {
+        self.log.trim(before);
     }
 }

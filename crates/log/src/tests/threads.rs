@@ -1,14 +1,13 @@
 //! The threads, over a simulated log without faults.
 
 use super::model::Model;
-use super::sim_log::{Faults, SimLog};
+use super::sim_log::{Bounded, Faults, SimLog};
 use crate::frame::{Frame, RowRules};
 use crate::limits::PATCHES_PER_BASE_MAX;
 use crate::order::{Answer, NotLogged, Submission};
 use crate::reference::{ChangeAnswer, ChangeSubmission, NotChanged};
 use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
 use crate::{Logged, Progress, Uptime};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -220,45 +219,19 @@ fn a_stop_answers_also_if_the_log_does_not() {
     stuck.0.1.notify_all();
 }
 
-/// A log that can be full for ordinary entries.
-#[derive(Clone)]
-struct Fillable(SimLog, Arc<AtomicBool>);
-
-impl Log for Fillable {
-    fn depth(&self) -> usize {
-        1
-    }
-
-    fn append(&mut self, bytes: Arc<[u8]>, placed: Placed) {
-        if self.1.load(Ordering::Relaxed) { placed(Err(NotPlaced::Full)) } else { self.0.append(bytes, placed) }
-    }
-
-    fn append_necessary(&mut self, bytes: Arc<[u8]>, placed: Placed) {
-        self.0.append(bytes, placed);
-    }
-
-    fn follow(&mut self, after: Place) -> Box<dyn Follow> {
-        self.0.follow(after)
-    }
-
-    fn trim(&mut self, before: Place) {
-        self.0.trim(before);
-    }
-}
-
 #[test]
 fn a_full_log_refuses_rows_and_records_outcomes() {
-    let (frames, engine) = (Fillable(log(), Arc::default()), engine());
+    let (frames, engine) = (Bounded::new(log(), usize::MAX), engine());
     let logged =
         Logged::start(&engine, Box::new(frames.clone()), Box::new(log()), SystemClock, Uptime::start()).unwrap();
     while logged.progress() != Progress::Ready {
         thread::yield_now();
     }
     assert_eq!(post(&engine, &logged, 0..3), Ok(Outcome::accepted(3)));
-    frames.1.store(true, Ordering::Relaxed);
+    frames.set_max_bytes(0);
     assert_eq!(post(&engine, &logged, 3..4), Err(NotLogged::Overloaded));
     drop(logged);
-    let model = Model::of(&frames.0.entries(), engine.config());
+    let model = Model::of(&frames.log.entries(), engine.config());
     assert_eq!((model.accepted_events(), model.unrecorded_rows()), (3, 0));
 }
 

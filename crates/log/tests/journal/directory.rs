@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tempfile::tempdir;
 use weir_log::Place;
-use weir_log::journal::{Journal, JournalError};
+use weir_log::journal::{Journal, JournalError, Settings};
 
 use crate::helpers::{Random, append, entries, open, refusal, settings};
 
@@ -105,12 +105,12 @@ fn a_crash_during_the_creation_leaves_no_journal() {
 fn a_journal_that_must_exist_is_not_created() {
     let dir = tempdir().unwrap();
     for path in [dir.path().to_owned(), dir.path().join("missing")] {
-        let error = Journal::open(&path, weir_log::journal::Settings { must_exist: true, ..settings() });
+        let error = Journal::open(&path, Settings { must_exist: true, ..settings() });
         assert!(matches!(error, Err(JournalError::Missing { .. })));
     }
     assert!(contents(dir.path()).is_empty() && !dir.path().join("lock").exists());
     stopped(dir.path(), 1);
-    Journal::open(dir.path(), weir_log::journal::Settings { must_exist: true, ..settings() }).unwrap();
+    Journal::open(dir.path(), Settings { must_exist: true, ..settings() }).unwrap();
 }
 
 #[test]
@@ -135,14 +135,16 @@ fn another_configuration_is_refused_by_name_and_changes_nothing() {
     assert_eq!(entries(&mut open(dir.path()).frames(), Place(0)).len(), 3);
 }
 
+/// Settings with these event types.
+fn with_types(types: &str) -> Settings {
+    let mut settings = settings();
+    settings.fingerprint.insert("event_types".to_owned(), types.to_owned());
+    settings
+}
+
 #[test]
 fn event_types_may_be_appended_and_stay() {
     let dir = tempdir().unwrap();
-    let with_types = |types: &str| {
-        let mut settings = settings();
-        settings.fingerprint.insert("event_types".to_owned(), types.to_owned());
-        settings
-    };
     drop(Journal::open(dir.path(), with_types("click,view")).unwrap());
     for types in ["click,viewed", "click", "view,click,buy", "buy,click,view"] {
         let text = refusal(dir.path(), with_types(types));
@@ -158,11 +160,6 @@ fn event_types_may_be_appended_and_stay() {
 #[test]
 fn a_journal_that_is_put_back_says_what_it_said_before() {
     let dir = tempdir().unwrap();
-    let with_types = |types: &str| {
-        let mut settings = settings();
-        settings.fingerprint.insert("event_types".to_owned(), types.to_owned());
-        settings
-    };
     drop(Journal::open(dir.path(), with_types("click,view")).unwrap());
     for stopped in [false, true] {
         Journal::open(dir.path(), with_types("click,view,buy")).unwrap().put_back().unwrap();
@@ -224,7 +221,7 @@ fn a_removed_lock_file_lets_no_second_handle_in() {
 #[test]
 fn settings_out_of_range_are_refused_before_anything_is_created() {
     let dir = tempdir().unwrap();
-    let text = refusal(dir.path(), weir_log::journal::Settings { max_bytes: 1, ..settings() });
+    let text = refusal(dir.path(), Settings { max_bytes: 1, ..settings() });
     assert!(text.contains("give 67108864 to"), "{text}");
     assert!(contents(dir.path()).is_empty());
 }
