@@ -53,7 +53,7 @@ pub struct JournalStatus {
     pub live_bytes: u64,
     /// The size limit of the entries. New events are refused at 90 % of it.
     pub max_bytes: u64,
-    /// The size of the file. It is null if the operating system does not report it.
+    /// The bytes that the file takes on the disk. It is null if the operating system does not report it.
     #[schema(required)]
     pub file_bytes: Option<u64>,
     /// The free bytes of the disk when the journal last checked. It is null before the first entry.

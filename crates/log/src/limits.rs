@@ -99,7 +99,7 @@ pub const JOURNAL_ORDINARY_PERCENT: u64 = 90;
 pub const JOURNAL_ENTRY_BYTES_MAX: usize = 2 << 30;
 
 /// What an entry costs beside its bytes: its key and its header.
-pub const JOURNAL_ENTRY_OVERHEAD_BYTES: u64 = 16;
+pub const JOURNAL_ENTRY_OVERHEAD_BYTES: u64 = 28;
 
 /// The most entries that one commit removes. A long trim is spread over many commits, so that each commit stays short.
 pub const JOURNAL_TRIMMED_PER_COMMIT_MAX: usize = 64;

@@ -35,7 +35,7 @@ pub struct Status {
     pub reference: Span,
     /// The bound of the live bytes of both topics.
     pub max_bytes: u64,
-    /// The size of the file. None if the operating system does not say.
+    /// The bytes that the file takes on the disk. None if the operating system does not say.
     pub file_bytes: Option<u64>,
     /// The free bytes of the disk before the last entry. None before the first entry.
     pub free_bytes: Option<u64>,
@@ -104,7 +104,7 @@ impl Core {
             frames: self.frames.span(),
             reference: self.reference.span(),
             max_bytes: self.max_bytes,
-            file_bytes: self.disk.len().ok(),
+            file_bytes: self.disk.used_bytes().ok(),
             free_bytes: lock(&self.space).free_bytes(),
         }
     }

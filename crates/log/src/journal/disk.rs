@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use redb::StorageBackend;
 
@@ -14,6 +14,12 @@ pub trait Disk: StorageBackend {
     /// If the disk does not answer.
     fn free_bytes(&self) -> io::Result<u64>;
 
+    /// The bytes that the disk holds for the journal. A file may have holes, which nothing was written to yet.
+    ///
+    /// # Errors
+    /// If the disk does not answer.
+    fn used_bytes(&self) -> io::Result<u64>;
+
     /// Makes later reads come from the disk itself, not from the operating system's copies in memory. After an fsync
     /// that failed, such a copy may be newer than the disk, and nothing will ever write it.
     ///
@@ -21,6 +27,9 @@ pub trait Disk: StorageBackend {
     /// If the operating system refuses.
     fn drop_cached_pages(&self) -> io::Result<()>;
 }
+
+/// The unit of a file's blocks (POSIX, `st_blocks` on every system that Rust knows).
+const BLOCK_BYTES: u64 = 512;
 
 /// A file as a disk. Another lock keeps other processes away, so it takes none of its own.
 #[derive(Debug)]
@@ -52,6 +61,10 @@ impl Disk for FileDisk {
     fn free_bytes(&self) -> io::Result<u64> {
         let disk = rustix::fs::fstatvfs(&self.0)?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    fn used_bytes(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.blocks() * BLOCK_BYTES)
     }
 
     fn drop_cached_pages(&self) -> io::Result<()> {

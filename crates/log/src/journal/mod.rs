@@ -15,6 +15,7 @@ mod judged;
 mod meta;
 mod migrate;
 mod overlay;
+mod pieces;
 mod read_only;
 mod rewrite;
 mod space;

@@ -39,7 +39,7 @@ impl ReadOnlyJournal {
     pub(super) fn open_in(mut directory: Directory) -> Result<Self, JournalError> {
         let disk: Arc<dyn Disk> = Arc::new(FileDisk(directory.open_file_read_only()?));
         let dir = directory.path();
-        let file_bytes = disk.len().map_err(|error| JournalError::io("read", dir, error))?;
+        let file_bytes = disk.used_bytes().map_err(|error| JournalError::io("read", dir, error))?;
         let (_, store, meta) = open_store(dir, &disk)?;
         let of_database = |error| JournalError::of_database(dir, error);
         let frames = store.span(Topic::Frames).map_err(of_database)?;
@@ -80,7 +80,7 @@ impl ReadOnlyJournal {
         }
     }
 
-    /// The size of the file.
+    /// The bytes that the file takes on the disk.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
         self.file_bytes
@@ -166,7 +166,7 @@ pub(super) fn open_store(dir: &Path, disk: &Arc<dyn Disk>) -> Result<(Overlay, S
     let of_database = |error| JournalError::of_database(dir, error);
     let io = |error| JournalError::io("read", dir, error);
     prepare(&**disk).map_err(io)?;
-    if disk.len().map_err(io)? == 0 {
+    if disk.used_bytes().map_err(io)? == 0 {
         return Err(JournalError::Damaged { dir: dir.to_owned(), detail: "the file is empty".to_owned() });
     }
     let overlay = Overlay::new(Arc::clone(disk)).map_err(io)?;

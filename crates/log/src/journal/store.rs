@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use redb::{
-    Builder, Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    Builder, Database, Durability, Range, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, Table,
+    TableDefinition,
 };
 
 use super::meta::Meta;
+use super::pieces::pieces;
 use crate::limits::{
-    JOURNAL_CACHE_BYTES, JOURNAL_ENTRY_OVERHEAD_BYTES, JOURNAL_READ_BYTES, JOURNAL_READ_ENTRIES,
-    JOURNAL_TRIMMED_PER_COMMIT_MAX,
+    JOURNAL_CACHE_BYTES, JOURNAL_ENTRY_BYTES_MAX, JOURNAL_ENTRY_OVERHEAD_BYTES, JOURNAL_READ_BYTES,
+    JOURNAL_READ_ENTRIES, JOURNAL_TRIMMED_PER_COMMIT_MAX,
 };
 use crate::topic::{Entry, Place};
 
@@ -24,17 +26,28 @@ pub enum Topic {
     Reference,
 }
 
-/// A place, and the value of its entry: the header, then the bytes.
-type Entries = TableDefinition<'static, u64, &'static [u8]>;
+/// The place of an entry, and the number of a piece.
+type Key = (u64, u32);
+
+/// The pieces of entries. The first piece of an entry begins with the header.
+type Entries = TableDefinition<'static, Key, &'static [u8]>;
 
 const FRAMES: Entries = TableDefinition::new("frames");
 const REFERENCE: Entries = TableDefinition::new("reference");
 const META: TableDefinition<'static, &'static str, &'static [u8]> = TableDefinition::new("meta");
 const FINGERPRINT: TableDefinition<'static, &'static str, &'static str> = TableDefinition::new("fingerprint");
 
-/// The header of an entry: the cost of all entries before it, trimmed ones included. So the cost of all live entries is
-/// known from the first and the last, and a lost entry is noticed.
-const HEADER_BYTES: usize = 8;
+/// The header of an entry.
+#[derive(Clone, Copy)]
+struct Header {
+    /// The cost of all entries before this one, trimmed ones included. So the cost of all live entries is known from the
+    /// first and the last, and a lost entry is noticed.
+    start: u64,
+    /// The bytes of the entry, in all its pieces.
+    len: u64,
+}
+
+const HEADER_BYTES: usize = 16;
 
 /// The places of a topic's entries, and what the entries cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,14 +185,11 @@ impl Store {
             if let Some(bytes) = change.entry {
                 last = Place(last.0 + 1);
                 let start = next_start(&table)?;
-                let mut value = table.insert_reserve(last.0, HEADER_BYTES + bytes.len())?;
-                let (header, body) = value.as_mut().split_at_mut(HEADER_BYTES);
-                header.copy_from_slice(&start.to_le_bytes());
-                body.copy_from_slice(bytes);
+                put(&mut table, last, start, bytes)?;
             }
             let end = change.trim_before.min(last).min(Place(before.first.0 + JOURNAL_TRIMMED_PER_COMMIT_MAX as u64));
-            for place in before.first.0..end.0 {
-                table.remove(place)?;
+            if before.first < end {
+                table.retain_in((before.first.0, 0)..(end.0, 0), |_, _| false)?;
             }
             span(&table)?
         };
@@ -198,8 +208,7 @@ impl Store {
             let (mut start, Span { last: Place(mut place), .. }) = (next_start(&table)?, span(&table)?);
             for bytes in entries {
                 place += 1;
-                let value = [&start.to_le_bytes()[..], bytes].concat();
-                table.insert(place, value.as_slice())?;
+                put(&mut table, Place(place), start, bytes)?;
                 start += cost(bytes.len());
             }
         }
@@ -213,21 +222,22 @@ impl Store {
     pub(super) fn read(&self, topic: Topic, from: Place) -> Result<Vec<Entry>, redb::Error> {
         let transaction: ReadTransaction = self.0.begin_read()?;
         let table = transaction.open_table(topic.table())?;
+        let mut found = table.range((from.0, 0)..)?;
         let mut entries = Vec::new();
         let mut bytes_read = 0;
         let mut expected: Option<(u64, u64)> = None;
-        for found in table.range(from.0..)? {
-            let (place, value) = found?;
-            let (start, bytes) = split(value.value())?;
-            if expected.is_some_and(|expected| expected != (place.value(), start)) {
-                return Err(corrupted(format!("the entry before place {} is missing", place.value())));
+        while let Some(first) = found.next().transpose()? {
+            let (place, piece) = first.0.value();
+            let (header, bytes) = split(first.1.value())?;
+            if piece != 0 || expected.is_some_and(|expected| expected != (place, header.start)) {
+                return Err(corrupted(format!("the entry before place {place} is missing")));
             }
-            bytes_read += bytes.len();
+            bytes_read += header.len as usize;
             if bytes_read > JOURNAL_READ_BYTES && !entries.is_empty() {
                 break;
             }
-            expected = Some((place.value() + 1, start + cost(bytes.len())));
-            entries.push(Entry { place: Place(place.value()), bytes: bytes.into() });
+            expected = Some((place + 1, header.start + cost(header.len as usize)));
+            entries.push(Entry { place: Place(place), bytes: join(place, header, bytes, &mut found)? });
             if entries.len() == JOURNAL_READ_ENTRIES {
                 break;
             }
@@ -262,23 +272,75 @@ fn corrupted(what: impl Into<String>) -> redb::Error {
     redb::Error::Corrupted(what.into())
 }
 
-fn split(value: &[u8]) -> Result<(u64, &[u8]), redb::Error> {
-    let (header, bytes) = value.split_first_chunk().ok_or_else(|| corrupted("an entry has no header"))?;
-    Ok((u64::from_le_bytes(*header), bytes))
+/// Writes an entry, in its pieces.
+fn put(table: &mut Table<'_, Key, &'static [u8]>, place: Place, start: u64, bytes: &[u8]) -> Result<(), redb::Error> {
+    for (number, piece) in pieces(bytes.len()).enumerate() {
+        let header_bytes = if number == 0 { HEADER_BYTES } else { 0 };
+        let mut value = table.insert_reserve((place.0, number as u32), header_bytes + piece.len())?;
+        let (header, body) = value.as_mut().split_at_mut(header_bytes);
+        if number == 0 {
+            header[..8].copy_from_slice(&start.to_le_bytes());
+            header[8..].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+        }
+        body.copy_from_slice(&bytes[piece]);
+    }
+    Ok(())
+}
+
+/// The bytes of an entry: those of its first piece, and those of the further pieces, which `found` gives next.
+fn join(
+    place: u64,
+    header: Header,
+    first: &[u8],
+    found: &mut Range<'_, Key, &'static [u8]>,
+) -> Result<Arc<[u8]>, redb::Error> {
+    let len = header.len as usize;
+    if first.len() == len {
+        return Ok(first.into());
+    }
+    let mut bytes = Vec::with_capacity(len);
+    bytes.extend_from_slice(first);
+    for number in 1..pieces(len).count() as u32 {
+        let piece = found.next().transpose()?.filter(|(key, _)| key.value() == (place, number));
+        let (_, piece) = piece.ok_or_else(|| corrupted(format!("piece {number} of place {place} is missing")))?;
+        bytes.extend_from_slice(piece.value());
+    }
+    if bytes.len() != len {
+        return Err(corrupted(format!("the entry at place {place} has a wrong length")));
+    }
+    Ok(bytes.into())
+}
+
+/// The header and the bytes of a first piece.
+fn split(value: &[u8]) -> Result<(Header, &[u8]), redb::Error> {
+    let (header, bytes) = value.split_at_checked(HEADER_BYTES).ok_or_else(|| corrupted("an entry has no header"))?;
+    let [start, len] = [0, 8].map(|at| u64::from_le_bytes(header[at..at + 8].try_into().expect("eight bytes")));
+    let header = Header { start, len };
+    if header.len > JOURNAL_ENTRY_BYTES_MAX as u64 {
+        return Err(corrupted("an entry has a wrong length"));
+    }
+    Ok((header, bytes))
+}
+
+/// The header of the entry at a place.
+fn header(table: &impl ReadableTable<Key, &'static [u8]>, place: u64) -> Result<Header, redb::Error> {
+    let first = table.get((place, 0))?.ok_or_else(|| corrupted(format!("the entry at place {place} has no header")))?;
+    Ok(split(first.value())?.0)
 }
 
 /// The cost of all entries up to the last one.
-fn next_start(table: &impl ReadableTable<u64, &'static [u8]>) -> Result<u64, redb::Error> {
-    let Some((_, value)) = table.last()? else { return Ok(0) };
-    let (start, bytes) = split(value.value())?;
-    Ok(start + cost(bytes.len()))
+fn next_start(table: &impl ReadableTable<Key, &'static [u8]>) -> Result<u64, redb::Error> {
+    let Some((last, _)) = table.last()? else { return Ok(0) };
+    let Header { start, len } = header(table, last.value().0)?;
+    Ok(start + cost(len as usize))
 }
 
-fn span(table: &impl ReadableTable<u64, &'static [u8]>) -> Result<Span, redb::Error> {
+fn span(table: &impl ReadableTable<Key, &'static [u8]>) -> Result<Span, redb::Error> {
     let (Some(first), Some(last)) = (table.first()?, table.last()?) else { return Ok(Span::default()) };
-    let (start, _) = split(first.1.value())?;
+    let (first, last) = (first.0.value().0, last.0.value().0);
+    let start = header(table, first)?.start;
     let bytes = next_start(table)?.checked_sub(start).ok_or_else(|| corrupted("the entries are out of order"))?;
-    Ok(Span { first: Place(first.0.value()), last: Place(last.0.value()), bytes })
+    Ok(Span { first: Place(first), last: Place(last), bytes })
 }
 
 /// A value of the meta table that has a fixed length.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tempfile::tempdir;
-use weir_log::limits::{JOURNAL_TAIL_BYTES, JOURNAL_TRIMMED_PER_COMMIT_MAX};
+use weir_log::limits::{JOURNAL_ENTRY_OVERHEAD_BYTES, JOURNAL_TAIL_BYTES, JOURNAL_TRIMMED_PER_COMMIT_MAX};
 use weir_log::{Log, Place};
 
 use crate::helpers::{append, entries, entry, open, rest};
@@ -109,7 +109,7 @@ fn each_append_trims_a_bounded_number_of_entries() {
     assert_eq!(journal.status().frames.first, trimmed_to);
     append(&mut log, &[102]).unwrap();
     assert_eq!(journal.status().frames.first, Place(90));
-    assert_eq!(journal.status().frames.bytes, 13 * 17);
+    assert_eq!(journal.status().frames.bytes, 13 * (1 + JOURNAL_ENTRY_OVERHEAD_BYTES));
 
     let expected: Vec<_> = (90..=102).map(|n| entry(n, &[n as u8])).collect();
     assert_eq!(entries(&mut log, Place(0)), expected, "a new reader begins with the first entry that is kept");
@@ -117,7 +117,7 @@ fn each_append_trims_a_bounded_number_of_entries() {
     journal.stop().unwrap();
     let journal = open(dir.path());
     assert_eq!(entries(&mut journal.frames(), Place(0)), expected);
-    assert_eq!(journal.status().frames.bytes, 13 * 17);
+    assert_eq!(journal.status().frames.bytes, 13 * (1 + JOURNAL_ENTRY_OVERHEAD_BYTES));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use weir_log::journal::{Journal, State, Topic};
+use weir_log::limits::JOURNAL_ENTRY_OVERHEAD_BYTES;
 use weir_log::{Entry, Log, NotPlaced, Place};
 
 use crate::helpers::{Random, append, rest, settings};
@@ -53,7 +54,10 @@ impl Expected {
         assert_eq!(found_places, self.told.keys().copied().collect::<Vec<_>>(), "the places");
         let is_equal = found.iter().zip(self.told.values()).all(|(found, told)| *found.bytes == **told);
         assert!(is_equal, "an entry has other bytes");
-        assert_eq!(live_bytes, found.iter().map(|entry| entry.bytes.len() as u64 + 16).sum::<u64>());
+        assert_eq!(
+            live_bytes,
+            found.iter().map(|entry| entry.bytes.len() as u64 + JOURNAL_ENTRY_OVERHEAD_BYTES).sum::<u64>()
+        );
     }
 }
 

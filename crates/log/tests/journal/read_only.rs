@@ -1,6 +1,7 @@
 //! Reading a journal without changing it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use tempfile::tempdir;
 use weir_log::Place;
@@ -25,7 +26,8 @@ fn a_stopped_journal_is_read_and_stays_as_it_is() {
     let read = Journal::open_read_only(dir.path()).unwrap();
     assert_eq!((read.span(Topic::Frames), read.span(Topic::Reference)), (status.frames, status.reference));
     assert_eq!((read.meta().secret, read.meta().stopped), (secret, true));
-    assert_eq!(read.file_bytes(), fs::metadata(dir.path().join("journal.redb")).unwrap().len());
+    let file = fs::metadata(dir.path().join("journal.redb")).unwrap();
+    assert_eq!(read.file_bytes(), file.blocks() * 512);
     for (n, found) in (1_u64..).zip(read.entries(Topic::Frames)) {
         assert_eq!(found.unwrap(), entry(n, &n.to_le_bytes()));
     }
@@ -63,22 +65,26 @@ fn a_directory_without_a_journal_is_an_error() {
     assert!(contents(dir.path()).is_empty());
 }
 
-/// The checksums of pages cannot see an entry that was never there.
+/// The checksums of pages cannot see an entry, or a piece of one, that was never there.
 #[test]
-fn verify_sees_a_missing_entry() {
-    let dir = tempdir().unwrap();
-    let journal = open(dir.path());
-    for n in 1..=5_u8 {
-        append(&mut journal.frames(), &[n]).unwrap();
+fn verify_sees_a_missing_piece() {
+    // Each entry has three pieces.
+    for missing in [(3, 0), (3, 1), (3, 2), (5, 2)] {
+        let dir = tempdir().unwrap();
+        let journal = open(dir.path());
+        for n in 1..=5_u8 {
+            append(&mut journal.frames(), &[n; 100_000]).unwrap();
+        }
+        journal.stop().unwrap();
+        let database = redb::Database::open(dir.path().join("journal.redb")).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let frames = redb::TableDefinition::<(u64, u32), &[u8]>::new("frames");
+        assert!(transaction.open_table(frames).unwrap().remove(missing).unwrap().is_some());
+        transaction.commit().unwrap();
+        drop(database);
+        let read = Journal::open_read_only(dir.path()).unwrap();
+        assert!(one_line(&read.verify().unwrap_err()).contains("is damaged"), "{missing:?}");
+        let good: Vec<_> = read.entries(Topic::Frames).map_while(Result::ok).map(|found| found.place).collect();
+        assert!(!good.contains(&Place(missing.0)) && !good.contains(&Place(missing.0 + 1)), "{missing:?}: {good:?}");
     }
-    journal.stop().unwrap();
-    let database = redb::Database::open(dir.path().join("journal.redb")).unwrap();
-    let transaction = database.begin_write().unwrap();
-    transaction.open_table(redb::TableDefinition::<u64, &[u8]>::new("frames")).unwrap().remove(3).unwrap();
-    transaction.commit().unwrap();
-    drop(database);
-    let read = Journal::open_read_only(dir.path()).unwrap();
-    assert!(one_line(&read.verify().unwrap_err()).contains("is damaged"));
-    let good: Vec<_> = read.entries(Topic::Frames).map_while(Result::ok).map(|found| found.place).collect();
-    assert!(!good.contains(&Place(4)), "nothing after the gap: {good:?}");
 }

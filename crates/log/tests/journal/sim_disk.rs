@@ -226,6 +226,10 @@ impl Disk for SimDisk {
         Ok(self.lock().free_bytes)
     }
 
+    fn used_bytes(&self) -> io::Result<u64> {
+        self.len()
+    }
+
     fn drop_cached_pages(&self) -> io::Result<()> {
         let mut inner = self.lock();
         let mut cached = inner.durable.clone();

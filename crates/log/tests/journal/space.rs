@@ -3,8 +3,8 @@
 use weir::{EngineConfig, Refusal};
 use weir_log::journal::{Settings, State};
 use weir_log::limits::{
-    JOURNAL_BYTES, JOURNAL_FREE_BYTES_MIN, JOURNAL_FREE_BYTES_NECESSARY_MIN, JOURNAL_TRIMMED_PER_COMMIT_MAX,
-    TRIM_AFTER_MS,
+    JOURNAL_BYTES, JOURNAL_ENTRY_OVERHEAD_BYTES, JOURNAL_FREE_BYTES_MIN, JOURNAL_FREE_BYTES_NECESSARY_MIN,
+    JOURNAL_TRIMMED_PER_COMMIT_MAX, TRIM_AFTER_MS,
 };
 use weir_log::{Log, NotLogged, NotPlaced, Place};
 
@@ -27,7 +27,7 @@ fn a_full_journal_refuses_ordinary_entries_and_recovers_by_trimming() {
         placed += 1;
     }
     let max_bytes = *JOURNAL_BYTES.start();
-    assert_eq!(placed, max_bytes * 9 / 10 / (MIB as u64 + 16), "both topics count");
+    assert_eq!(placed, max_bytes * 9 / 10 / (MIB as u64 + JOURNAL_ENTRY_OVERHEAD_BYTES), "both topics count");
     let full = journal.status();
     let before = disk.bytes();
     assert_eq!(append(&mut frames, &entry), Err(NotPlaced::Full));
@@ -162,30 +162,34 @@ fn a_journal_that_is_full_of_rows_recovers_by_itself() {
     assert_eq!(Node::start(dir.path(), &config, now_ms).engine.metrics(1_800).stats, expected);
 }
 
-/// Pages of trimmed entries are used again. The file has its size when the first entries are trimmed.
+/// Pages of trimmed entries are used again, and entries fill their pages.
 #[test]
-fn the_file_does_not_grow_at_a_steady_rate() {
-    let (dir, mut config) = (tempfile::tempdir().unwrap(), EngineConfig::default());
-    config.retention_secs = 30;
-    let node = Node::start_with(dir.path(), &config, NOW_MS, 1 << 30);
-    let mut batches = 0;
-    let mut post = || {
-        let ids: Vec<String> = (0..500).map(|event| format!("{batches}-{event}")).collect();
-        batches += 1;
-        let events: Vec<_> = ids.iter().map(|id| (id.as_str(), "ann", "click", 0)).collect();
-        assert!(node.post(&events).refused().is_empty());
-    };
-    let turn_ms = NOW_MS - node.engine.reach_ms(NOW_MS);
-    let settled_at = TRIM_AFTER_MS + turn_ms;
-    let mut after = |until_ms: i64| {
-        while node.engine.now_ms() < NOW_MS + until_ms {
-            node.clock.advance(1_000);
-            post();
-        }
-        node.status()
-    };
-    let first = after(settled_at);
-    let last = after(settled_at + 6 * turn_ms);
-    assert!(last.frames.first > first.frames.last, "each entry of the first turn is trimmed");
-    assert!(last.file_bytes <= first.file_bytes, "{last:?} after {first:?}");
+fn the_file_takes_at_most_one_and_a_half_times_the_live_bytes_at_a_steady_rate() {
+    for rows in [10, 300, 1_000, 1_600] {
+        let (dir, mut config) = (tempfile::tempdir().unwrap(), EngineConfig::default());
+        config.retention_secs = 30;
+        let node = Node::start_with(dir.path(), &config, NOW_MS, 1 << 30);
+        let mut batches = 0;
+        let mut post = || {
+            let ids: Vec<String> = (0..rows).map(|event| format!("{batches}-{event}")).collect();
+            batches += 1;
+            let events: Vec<_> = ids.iter().map(|id| (id.as_str(), "ann", "click", 0)).collect();
+            assert!(node.post(&events).refused().is_empty());
+        };
+        let turn_ms = NOW_MS - node.engine.reach_ms(NOW_MS);
+        let mut after = |until_ms: i64| {
+            let mut live_bytes_max = 0;
+            while node.engine.now_ms() < NOW_MS + until_ms {
+                node.clock.advance(1_000);
+                post();
+                live_bytes_max = live_bytes_max.max(node.status().live_bytes());
+            }
+            (node.status(), live_bytes_max)
+        };
+        let (first, _) = after(TRIM_AFTER_MS + 5 * turn_ms);
+        let (last, live_bytes_max) = after(TRIM_AFTER_MS + 6 * turn_ms);
+        assert!(last.frames.first > first.frames.first, "each turn trims");
+        let file_bytes = last.file_bytes.unwrap();
+        assert!(2 * file_bytes <= 3 * live_bytes_max, "{rows} rows: {file_bytes} for {live_bytes_max}");
+    }
 }

@@ -54,7 +54,7 @@ impl LogMetrics {
         writer.gauge("weir_journal_bytes", "Bytes of the entries in the journal.", journal.live_bytes() as f64)?;
         writer.gauge("weir_journal_limit_bytes", "Limit of the bytes of the entries.", journal.max_bytes as f64)?;
         if let Some(file_bytes) = journal.file_bytes {
-            writer.gauge("weir_journal_file_bytes", "Size of the journal's file.", file_bytes as f64)?;
+            writer.gauge("weir_journal_file_bytes", "What the journal's file takes on the disk.", file_bytes as f64)?;
         }
         if let Some(free_bytes) = journal.free_bytes {
             let help = "Free bytes of the journal's disk when the journal last checked.";
