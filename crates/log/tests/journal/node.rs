@@ -7,7 +7,7 @@ use std::thread;
 
 use weir::{Change, Engine, EngineConfig, Format, ManualClock, Outcome, Preconditions, Secret, format_ms};
 use weir_log::fingerprint::fingerprint;
-use weir_log::journal::{Journal, Settings, Status};
+use weir_log::journal::{Journal, Settings};
 use weir_log::{Answer, ChangeSubmission, Logged, Progress, Submission};
 
 use crate::helpers::settings;
@@ -23,13 +23,7 @@ pub(crate) struct Node {
 impl Node {
     /// Starts, and returns after the replay.
     pub(crate) fn start(dir: &Path, config: &EngineConfig, now_ms: i64) -> Self {
-        Self::start_with(dir, config, now_ms, settings().max_bytes)
-    }
-
-    /// Starts with a journal of at most this size, and returns after the replay.
-    pub(crate) fn start_with(dir: &Path, config: &EngineConfig, now_ms: i64, max_bytes: u64) -> Self {
-        let settings = Settings { fingerprint: fingerprint(config), max_bytes, ..settings() };
-        let journal = Journal::open(dir, settings).unwrap();
+        let journal = Journal::open(dir, Settings { fingerprint: fingerprint(config), ..settings() }).unwrap();
         let clock = Arc::new(ManualClock::new(now_ms));
         let secret = Secret::from_bytes(journal.meta().secret);
         let engine = Arc::new(Engine::with_secret(config.clone(), Arc::clone(&clock), &secret).unwrap());
@@ -40,11 +34,6 @@ impl Node {
             thread::yield_now();
         }
         Self { engine, clock, logged: Some(logged), journal: Some(journal) }
-    }
-
-    /// The state of the journal.
-    pub(crate) fn status(&self) -> Status {
-        self.journal.as_ref().unwrap().status()
     }
 
     /// Posts events now: id, user, type, and how far their timestamps are behind the clock.

@@ -1,5 +1,6 @@
 //! A disk in memory whose power can be cut.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,6 +12,9 @@ use crate::helpers::Random;
 
 /// What a disk writes at once or not at all.
 const SECTOR: u64 = 512;
+
+/// What a file system gives a file at once.
+const PAGE: u64 = 4096;
 
 /// A disk in memory. A clone is another handle of the same disk.
 #[derive(Clone, Debug)]
@@ -24,6 +28,8 @@ struct Inner {
     cached: Vec<u8>,
     /// What was written since the last sync.
     unsynced: Vec<Unsynced>,
+    /// The pages that were ever written. The others are holes.
+    written_pages: BTreeSet<u64>,
     /// How many more changes the disk makes before it is off.
     changes_left: u64,
     /// After how many more syncs a sync fails.
@@ -47,6 +53,7 @@ impl SimDisk {
             durable: Vec::new(),
             cached: Vec::new(),
             unsynced: Vec::new(),
+            written_pages: BTreeSet::new(),
             changes_left: u64::MAX,
             syncs_left: u64::MAX,
             capacity: u64::MAX,
@@ -216,6 +223,7 @@ impl StorageBackend for SimDisk {
         let mut cached = std::mem::take(&mut inner.cached);
         write(&mut cached, offset, data, u64::MAX);
         inner.cached = cached;
+        inner.written_pages.extend(offset / PAGE..(offset + data.len() as u64).div_ceil(PAGE));
         inner.unsynced.push(Unsynced::Bytes(offset, data.to_vec()));
         Ok(())
     }
@@ -227,7 +235,7 @@ impl Disk for SimDisk {
     }
 
     fn used_bytes(&self) -> io::Result<u64> {
-        self.len()
+        Ok(self.lock().written_pages.len() as u64 * PAGE)
     }
 
     fn drop_cached_pages(&self) -> io::Result<()> {
