@@ -67,6 +67,16 @@ impl Reference {
         Ok(TableReader { attributes: current.attributes(), keys, base: None }.read(body)?)
     }
 
+    /// Checks a body that is a whole table, as far as the table in force does not matter.
+    pub(crate) fn check_table(
+        &self,
+        body: &[Node<'_>],
+        keys: &HashKeys,
+        received_at_ms: i64,
+    ) -> Result<(), ReferenceError> {
+        self.check_clock(&self.read_table(body, keys)?, received_at_ms)
+    }
+
     /// Reads a body that is a merge patch, and applies it to the table of `base`.
     pub(crate) fn read_patch(
         &self,

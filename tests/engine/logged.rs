@@ -248,6 +248,24 @@ fn a_copied_table_is_put_in_force_with_its_number_and_takes_patches() {
     assert_eq!(second.reference().number(), 3);
 }
 
+#[test]
+fn what_needs_no_table_is_checked_before_a_change_is_logged() {
+    let (engine, _) = engine_with(|_| {});
+    let check = |change, body: &str| engine.check_change(change, &mut body.as_bytes().to_vec(), START_MS);
+    let body = |users: &str, ts_ms| format!(r#"{{"user_metadata":{users},"ts":"{}"}}"#, weir::format_ms(ts_ms));
+    let users = r#"{"u":{"plan":"pro","region":"eu"}}"#;
+    let (skew_ms, partial) = (120_000, body(r#"{"u":{"plan":"pro"}}"#, START_MS));
+    for change in [Change::Replace, Change::Merge] {
+        assert_eq!(check(change, &body(users, START_MS + skew_ms)), Ok(()));
+        assert!(matches!(check(change, "{"), Err(ReferenceError::Malformed(_))));
+    }
+    let future = check(Change::Replace, &body(users, START_MS + skew_ms + 1));
+    assert!(matches!(future, Err(ReferenceError::TimestampInFuture { .. })));
+    assert!(matches!(check(Change::Replace, &partial), Err(ReferenceError::Invalid { .. })));
+    assert_eq!(check(Change::Merge, &partial), Ok(()), "the table that it is applied to may have the user");
+    assert_eq!(engine.reference().number(), 0);
+}
+
 /// What is in the log is made on every engine, however little memory one of them has left.
 #[test]
 fn a_logged_change_is_not_refused_for_its_memory() {
@@ -259,7 +277,8 @@ fn a_logged_change_is_not_refused_for_its_memory() {
     let users: Vec<_> = (0..10_000).map(user).collect();
     let body = format!(r#"{{"user_metadata":{{{}}},"ts":"{}"}}"#, users.join(","), weir::format_ms(START_MS));
     let (body, conditions) = (body.into_bytes(), Preconditions::default());
-    assert_eq!(engine.admit_change(Change::Replace, body.len()), Err(Overloaded));
+    let checked = engine.check_change(Change::Replace, &mut body.clone(), START_MS);
+    assert_eq!(checked, Err(ReferenceError::Overloaded));
     let refused = engine.change_reference(Change::Replace, body.clone(), &conditions, START_MS).unwrap_err();
     assert_eq!(refused, ReferenceError::Overloaded);
     assert_eq!(engine.apply_change(Change::Replace, body, &conditions, START_MS).unwrap().users(), 10_000);

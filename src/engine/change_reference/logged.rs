@@ -1,20 +1,26 @@
 //! Changes of the reference table that have their place in a log.
 
 use super::{Admission, Engine, parse_bytes_max};
-use crate::error::Overloaded;
+use crate::json::{self, Node};
 use crate::reference::{Change, Generation, Preconditions, ReferenceCopy, ReferenceError};
 use std::sync::Arc;
 
 impl Engine {
-    /// Checks, before a change is logged, that there is memory for it. A change that is logged is not refused if memory
-    /// is short.
+    /// Checks, before a change is logged, what does not depend on the table in force: that there is memory for the
+    /// change, that the body is JSON, and that a whole table is valid and not from the future. A change that is logged
+    /// is not refused if memory is short. The body is overwritten.
     ///
     /// # Errors
-    /// There is currently not enough memory.
-    pub fn admit_change(&self, change: Change, body_bytes: usize) -> Result<(), Overloaded> {
+    /// When the change is refused.
+    pub fn check_change(&self, change: Change, body: &mut [u8], received_at_ms: i64) -> Result<(), ReferenceError> {
         let table_bytes = self.table_bytes_max(change, &self.reference.current());
-        let bytes = parse_bytes_max(body_bytes).saturating_add(table_bytes);
-        self.reserve(Admission::Checked, bytes).map(drop)
+        let bytes = parse_bytes_max(body.len()).saturating_add(table_bytes);
+        let _reservation = self.reserve(Admission::Checked, bytes)?;
+        let check = |nodes: &[Node<'_>]| match change {
+            Change::Replace => self.reference.check_table(nodes, &self.keys, received_at_ms),
+            Change::Merge => Ok(()),
+        };
+        json::with_nodes(body, &mut json::Scratch::default(), check).map_err(ReferenceError::Malformed)?
     }
 
     /// [`change_reference`](Self::change_reference) for a change that is logged. The result depends on the changes

@@ -1,7 +1,7 @@
 //! A journal that is full, and a disk that fails.
 
 use super::{end, get, judged_frames, now_ms, post, put, readiness, samples, serve, stop, total_events};
-use crate::common::{BINARY, Running, Scratch, array, event, problem, program};
+use crate::common::{BINARY, Running, Scratch, array, event, problem, program, run, weir};
 use serde_json::json;
 use weir::format_ms;
 
@@ -43,6 +43,23 @@ fn a_full_journal_takes_nothing_and_a_larger_one_goes_on() {
     assert_eq!(judged_frames(&running), 0.0, "a full journal has room for outcomes");
     assert_eq!(total_events(&running), filled);
     assert_eq!(post(&running, events(50, 200)).tally(), [100, 50, 0], "nothing of it was taken");
+}
+
+#[test]
+fn a_change_with_a_wrong_body_is_refused_before_it_is_logged() {
+    let scratch = Scratch::new();
+    let dir = scratch.path("journal");
+    let running = serve(&dir, &[]);
+    let ts = format_ms(now_ms());
+    let partial = json!({"user_metadata": {"u": {"plan": "pro"}}, "ts": ts}).to_string();
+    assert_eq!([put(&running, "{").status, put(&running, partial).status], [400, 422]);
+    assert_eq!(put(&running, json!({"user_metadata": {}, "ts": ts}).to_string()).status, 200);
+    let stale = json!({"user_metadata": {}, "ts": format_ms(0)}).to_string();
+    assert_eq!(put(&running, stale).status, 409, "this is judged in the order of the log");
+    stop(running);
+    let report = run(&mut weir(&["journal", "inspect", &dir, "--json"]));
+    let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert_eq!(report["reference"]["entries"], 2);
 }
 
 #[test]

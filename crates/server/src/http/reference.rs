@@ -89,8 +89,9 @@ async fn change(
         return app.change_limiter.run(work).await?;
     };
     let work = move || {
-        let (shared, body, permit) = decode()?;
-        shared.engine.admit_change(change, body.len())?;
+        let (shared, body, mut permit) = decode()?;
+        permit.grow(body.len())?;
+        shared.engine.check_change(change, &mut body.clone(), received_at_ms)?;
         Ok::<_, Problem>((body, permit))
     };
     let (body, _permit) = app.change_limiter.run(work).await??;
