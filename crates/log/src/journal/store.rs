@@ -40,8 +40,8 @@ const FINGERPRINT: TableDefinition<'static, &'static str, &'static str> = TableD
 /// The header of an entry.
 #[derive(Clone, Copy)]
 struct Header {
-    /// The cost of all entries before this one, trimmed ones included. So the cost of all live entries is known from the
-    /// first and the last, and a lost entry is noticed.
+    /// The cost of all entries before this one, trimmed ones included. So the cost of all live entries is known from
+    /// the first and the last, and a lost entry is noticed.
     start: u64,
     /// The bytes of the entry, in all its pieces.
     len: u64,

@@ -162,8 +162,8 @@ fn a_journal_that_is_full_of_rows_recovers_by_itself() {
     assert_eq!(Node::start(dir.path(), &config, now_ms).engine.metrics(1_800).stats, expected);
 }
 
-/// Entries fill their pages, and pages of trimmed entries are used again. The log of an engine trims a turn of entries at
-/// a time, so the live bytes fall by half and rise again.
+/// Entries fill their pages, and pages of trimmed entries are used again. The log of an engine trims a turn of entries
+/// at a time, so the live bytes fall by half and rise again.
 #[test]
 fn the_file_takes_at_most_one_and_a_half_times_the_most_live_bytes() {
     const TURN: u64 = 500;
