@@ -53,8 +53,6 @@ mod tests {
 
     #[test]
     fn a_full_frame_is_one_piece() {
-        assert_eq!(pieces(FRAME).collect::<Vec<_>>(), [0..FRAME]);
-        assert_eq!(pieces(0).collect::<Vec<_>>(), [0..0]);
-        assert_eq!(pieces(33_000).count(), 2);
+        assert_eq!([FRAME, 0, 33_000].map(|len| pieces(len).count()), [1, 1, 2]);
     }
 }
