@@ -3,7 +3,8 @@
 # - a C compiler for mimalloc, zstd and aws-lc;
 # - curl and Python for the README's tutorial, the examples and schemathesis;
 # - Prometheus for the test of the exposition;
-# - Node and a browser with its driver for the tests of the dashboard.
+# - Node and a browser with its driver for the tests of the dashboard;
+# - nats-server for the tests of the cluster.
 set -euo pipefail
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 missing=()
@@ -27,3 +28,4 @@ if [ ${#missing[@]} -gt 0 ]; then
     as_root apt-get update
     as_root apt-get install --yes --no-install-recommends "${missing[@]}"
 fi
+"$(dirname "$0")/nats.sh"
