@@ -17,6 +17,7 @@
 //! - `reference`: changes of the reference table, in an order of their own.
 //! - `landings`, `chain`, `outcomes`: which frames count, and whether all readers agree.
 //! - [`journal`]: the log on this machine, and what its tools do.
+//! - `jetstream`: the log of many machines, on NATS JetStream (feature `cluster`).
 //! - [`fingerprint`]: the settings that the entries of a log depend on.
 //! - [`limits`]: every bound.
 
@@ -28,6 +29,8 @@ mod desk;
 mod figures;
 pub mod fingerprint;
 pub mod frame;
+#[cfg(feature = "cluster")]
+pub mod jetstream;
 pub mod journal;
 mod landings;
 pub mod limits;

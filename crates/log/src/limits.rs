@@ -133,3 +133,98 @@ pub const JOURNAL_MIGRATED_PER_COMMIT_BYTES: usize = 64 << 20;
 
 /// The most names of a fingerprint.
 pub const JOURNAL_FINGERPRINT_NAMES_MAX: usize = 64;
+
+// The cluster.
+
+/// The oldest version of a NATS server that is used: major, minor, patch. Older ones lose messages in more ways.
+pub const NATS_VERSION_MIN: (i64, i64, i64) = (2, 12, 3);
+
+/// The servers that the URL of a cluster may name.
+pub const CLUSTER_SERVERS_MAX: usize = 64;
+
+/// The bytes of the name of a cluster's streams.
+pub const CLUSTER_NAME_BYTES_MAX: usize = 32;
+
+/// How long a request to the servers waits for its answer, in milliseconds.
+pub const NATS_REQUEST_MS_MAX: u64 = 2_000;
+
+/// The time between two pings of a server, in milliseconds. A server that misses three is left.
+pub const NATS_PING_MS: u64 = 1_000;
+
+/// The time between two attempts to connect, in milliseconds.
+pub const RECONNECT_MS: u64 = 100;
+
+/// The format of the streams that this version writes, and the newest that it reads.
+pub const CLUSTER_FORMAT: u32 = 1;
+
+/// The copies of each stream that a cluster needs to survive the loss of a server.
+pub const REPLICAS_MIN: usize = 3;
+
+/// The range of the size limit of the stream of frames, in bytes.
+pub const CLUSTER_BYTES: std::ops::RangeInclusive<u64> = 64 << 20..=1 << 44;
+
+/// The size limit of the stream of reference changes, in bytes. Larger bodies are elsewhere.
+pub const REFERENCE_STREAM_BYTES_MAX: u64 = 256 << 20;
+
+/// The size limit of the store of large bodies, in bytes. It holds two copies of the largest table and all changes
+/// between them.
+pub const BODY_STORE_BYTES_MAX: u64 = 1 << 30;
+
+/// The bytes of an entry that is in its stream as a whole. A larger one is in the store of bodies. The default of the
+/// servers' `max_payload` is 1 MiB.
+pub const INLINE_BYTES_MAX: usize = 512 << 10;
+
+/// The bytes of a message beside those of its entry.
+pub const MESSAGE_OVERHEAD_BYTES: usize = 1 << 10;
+
+/// The size limit of an entry of a cluster in bytes.
+pub const CLUSTER_ENTRY_BYTES_MAX: usize = 256 << 20;
+
+/// Frames that may wait for their places at once. The servers append them in parallel.
+pub const UNPLACED_FRAMES_MAX: usize = 4;
+
+/// Entries that wait for their first attempt.
+pub const UNSENT_ENTRIES_MAX: usize = 64;
+
+/// An entry without an answer is sent again after this time, in milliseconds. The time doubles with each attempt.
+pub const RESEND_MS: u64 = 500;
+
+/// The most time between two attempts, in milliseconds.
+pub const RESEND_MS_MAX: u64 = 2_000;
+
+/// After this time without a sure answer it is unknown whether an entry has a place, in milliseconds.
+pub const PLACED_MS_MAX: u64 = 15_000;
+
+/// An entry that was not sent in this time is not sent at all, in milliseconds.
+pub const UNSENT_ENTRY_MS_MAX: u64 = 2_000;
+
+/// The share of a stream's size limit that ordinary entries may fill, in percent. The rest is for necessary ones.
+pub const CLUSTER_ORDINARY_PERCENT: u64 = 90;
+
+/// A reader that gets nothing for this time makes a new consumer, in milliseconds. Each node writes a frame more often.
+pub const SILENCE_MS_MAX: u64 = 1_500;
+
+/// The time before a reader makes the next consumer, in milliseconds.
+pub const CONSUMER_RETRY_MS: u64 = 200;
+
+/// How often in succession a reader finds the same fault in the log before it believes it. A server that has just
+/// become the leader may be behind for a moment.
+pub const FAULTS_BELIEVED: u32 = 10;
+
+/// Bytes that a reader asks the servers for at once.
+pub const PULL_BYTES: usize = 16 << 20;
+
+/// Entries that a reader asks the servers for at once.
+pub const PULL_ENTRIES: usize = 10_000;
+
+/// Bytes of entries that a reader has fetched and that no one has taken yet.
+pub const FETCHED_BYTES_MAX: usize = 16 << 20;
+
+/// What a fetched entry costs beside its bytes.
+pub const FETCHED_ENTRY_OVERHEAD_BYTES: usize = 128;
+
+/// The servers forget a consumer that is not used for this time, in milliseconds.
+pub const CONSUMER_IDLE_MS_MAX: u64 = 10_000;
+
+/// The least time between two purges of a stream by a node, in milliseconds.
+pub const PURGE_EVERY_MS: u64 = 10_000;

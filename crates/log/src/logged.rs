@@ -145,7 +145,8 @@ fn order(desk: &Arc<Desk>, mut log: Box<dyn Log>) {
 fn read(desk: &Desk, mut reader: Reader, mut follow: Box<dyn Follow>) {
     let mut step = || match follow.next(PATIENCE)? {
         Some(entry) => reader.read(entry),
-        None => reader.end_of_log(),
+        None if follow.has_caught_up() => reader.end_of_log(),
+        None => Ok(()),
     };
     while !desk.is_done() {
         if let Err(lost) = step() {
@@ -164,7 +165,11 @@ fn change(desk: &Desk, changes: &Changes, mut reader: ReferenceReader) {
 }
 
 fn try_change(desk: &Desk, changes: &Changes, reader: &mut ReferenceReader) -> Result<(), Lost> {
-    while reader.read(PATIENCE)? {}
+    while reader.read(PATIENCE)? || !reader.has_caught_up() {
+        if desk.is_done() || desk.has_failed() {
+            return Ok(());
+        }
+    }
     reader.end_of_log()?;
     let note = |reader: &ReferenceReader| desk.set_reference(reader.applied(), reader.table());
     note(reader);

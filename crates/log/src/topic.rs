@@ -14,6 +14,9 @@ pub struct Entry {
     pub place: Place,
     /// The bytes that were appended.
     pub bytes: Arc<[u8]>,
+    /// When the log took the entry, by the clock of the log, in milliseconds since the epoch. A log on this machine has
+    /// no clock of its own.
+    pub logged_at_ms: Option<i64>,
 }
 
 /// Why an entry has no place, as far as its writer knows.
@@ -51,6 +54,11 @@ pub trait Log: Send {
 
     /// Entries before `before` are not needed any more. The log may remove them, at once or later.
     fn trim(&mut self, before: Place);
+
+    /// Whether other processes append to the log, too.
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 /// A reader of a log.
@@ -60,4 +68,10 @@ pub trait Follow: Send {
     /// # Errors
     /// The reader cannot go on. It is of no further use.
     fn next(&mut self, patience: Duration) -> Result<Option<Entry>, Lost>;
+
+    /// Whether all entries that were in the log when the reader began have been read. Before that, a missing entry only
+    /// means that the log is slow.
+    fn has_caught_up(&self) -> bool {
+        true
+    }
 }

@@ -151,7 +151,7 @@ impl Core {
         if let Some(on_commit) = &self.on_commit {
             on_commit(begun.elapsed());
         }
-        tail.advance(span, entry.map(|bytes| Entry { place: span.last, bytes: Arc::clone(bytes) }));
+        tail.advance(span, entry.map(|bytes| Entry { place: span.last, bytes: Arc::clone(bytes), logged_at_ms: None }));
         Ok(span.last)
     }
 

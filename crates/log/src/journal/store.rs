@@ -237,7 +237,8 @@ impl Store {
                 break;
             }
             expected = Some((place + 1, header.start + cost(header.len as usize)));
-            entries.push(Entry { place: Place(place), bytes: join(place, header, bytes, &mut found)? });
+            let bytes = join(place, header, bytes, &mut found)?;
+            entries.push(Entry { place: Place(place), bytes, logged_at_ms: None });
             if entries.len() == JOURNAL_READ_ENTRIES {
                 break;
             }

@@ -123,7 +123,8 @@ mod tests {
     fn only_the_newest_entries_stay_in_memory() {
         let tail = Tail::new(Span::default());
         let len = JOURNAL_TAIL_BYTES / 4;
-        let entry = |place: u64| Entry { place: Place(place), bytes: vec![place as u8; len].into() };
+        let entry =
+            |place: u64| Entry { place: Place(place), bytes: vec![place as u8; len].into(), logged_at_ms: None };
         for place in 1..=6 {
             let span = Span { first: Place(1), last: Place(place), bytes: place * len as u64 };
             tail.advance(span, Some(entry(place)));

@@ -170,6 +170,11 @@ impl ReferenceReader {
         Ok(was_there)
     }
 
+    /// Whether all that was in the log at the start has been read.
+    pub(crate) fn has_caught_up(&self) -> bool {
+        self.follow.has_caught_up()
+    }
+
     /// There is no further entry now, and changes are appended from here on.
     ///
     /// # Errors

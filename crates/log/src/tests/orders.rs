@@ -88,7 +88,7 @@ impl Table {
 
     pub(super) fn apply_bytes(&mut self, bytes: Arc<[u8]>) -> Result<(), Lost> {
         self.places += 1;
-        self.reader.read(Entry { place: Place(self.places), bytes })
+        self.reader.read(Entry { place: Place(self.places), bytes, logged_at_ms: None })
     }
 
     pub(super) fn place_and_apply(&mut self, work: &Work) {

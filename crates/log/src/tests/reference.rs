@@ -222,7 +222,11 @@ fn a_reader_stops_at_a_gap_and_at_foreign_bytes() {
         changer.append(Change::Merge, 1, 1, patch, None);
         changer.read();
     });
-    let entry = |place: u64| Entry { place: Place(place), bytes: Arc::clone(&log.entries()[place as usize - 1]) };
+    let entry = |place: u64| Entry {
+        place: Place(place),
+        bytes: Arc::clone(&log.entries()[place as usize - 1]),
+        logged_at_ms: None,
+    };
     let stopped = |entries| {
         let mut reader = ReferenceReader::new(1, engine(), Box::new(GivenLog(entries)));
         loop {
@@ -237,7 +241,7 @@ fn a_reader_stops_at_a_gap_and_at_foreign_bytes() {
     assert_eq!(stopped(vec![entry(1), entry(3)]).as_deref(), Some("the reference log skips from 1 to 3"));
     let missing = "the reference log has neither its beginning nor a copy of the table";
     assert_eq!(stopped(vec![entry(2), entry(3)]).as_deref(), Some(missing));
-    let foreign = Entry { place: Place(1), bytes: b"hello".as_slice().into() };
+    let foreign = Entry { place: Place(1), bytes: b"hello".as_slice().into(), logged_at_ms: None };
     let why = "place 1 of the reference log has no entry of it: the checksum is wrong";
     assert_eq!(stopped(vec![foreign]).as_deref(), Some(why));
 }

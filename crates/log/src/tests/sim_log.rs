@@ -166,7 +166,7 @@ impl Follow for SimFollow {
         let place = if is_repeat { self.next - 1 } else { self.next };
         let Some(bytes) = sim.entries.get(place as usize - 1) else { return Ok(None) };
         self.next = place + 1;
-        Ok(Some(Entry { place: Place(place), bytes: Arc::clone(bytes) }))
+        Ok(Some(Entry { place: Place(place), bytes: Arc::clone(bytes), logged_at_ms: None }))
     }
 }
 

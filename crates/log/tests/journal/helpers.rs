@@ -66,7 +66,7 @@ pub(crate) fn rest(reader: &mut dyn Follow) -> Vec<Entry> {
 
 /// An entry.
 pub(crate) fn entry(place: u64, bytes: &[u8]) -> Entry {
-    Entry { place: Place(place), bytes: Arc::from(bytes) }
+    Entry { place: Place(place), bytes: Arc::from(bytes), logged_at_ms: None }
 }
 
 /// A small deterministic generator (SplitMix64).

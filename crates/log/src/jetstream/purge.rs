@@ -1,0 +1,31 @@
+//! Removes entries that are not needed any more. Every node does so, because each one may be the only one.
+
+use super::shared::Shared;
+use crate::limits::{NATS_REQUEST_MS_MAX, PURGE_EVERY_MS};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// Purges the stream up to what is needed, for as long as the process lives.
+pub(super) async fn purge_all(shared: Arc<Shared>) {
+    let mut needed_from = shared.needed_from.subscribe();
+    while needed_from.changed().await.is_ok() {
+        let before = *needed_from.borrow_and_update();
+        // What fails now is tried again with the next change.
+        let _ = purge(&shared, before).await;
+        sleep(Duration::from_millis(PURGE_EVERY_MS)).await;
+    }
+}
+
+async fn purge(shared: &Shared, before: u64) -> Result<(), String> {
+    let info = shared.info().await?;
+    if info.state.first_sequence >= before || shared.went_back().is_some() {
+        return Ok(());
+    }
+    let patience = Duration::from_millis(NATS_REQUEST_MS_MAX);
+    let stream = shared.context.get_stream_no_info(&shared.name).await.map_err(|error| error.to_string())?;
+    // The entries before this place, not the entry at it.
+    let purge = stream.purge().sequence(before);
+    timeout(patience, purge).await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    shared.info().await.map(drop)
+}

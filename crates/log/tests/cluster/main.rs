@@ -1,0 +1,8 @@
+//! The log on NATS JetStream, against real servers.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
+
+mod faults;
+mod helpers;
+mod nats;
+mod one_server;
