@@ -228,3 +228,15 @@ pub const CONSUMER_IDLE_MS_MAX: u64 = 10_000;
 
 /// The least time between two purges of a stream by a node, in milliseconds.
 pub const PURGE_EVERY_MS: u64 = 10_000;
+
+/// How long the store of bodies may take for one body, in milliseconds.
+pub const BODY_MS_MAX: u64 = 60_000;
+
+/// The time before a missing body is looked for again, in milliseconds. A copy of the store may be behind.
+pub const BODY_RETRY_MS: u64 = 1_000;
+
+/// A body that no entry names is removed after this time, in milliseconds. Its entry may be on its way.
+pub const UNNAMED_BODY_MS: u64 = 600_000;
+
+/// The time between two looks for bodies that no entry names, in milliseconds.
+pub const BODY_SWEEP_MS: u64 = 60_000;

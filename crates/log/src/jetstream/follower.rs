@@ -4,11 +4,12 @@
 //! and a new consumer begins after the last entry. The ordered consumer of the library can stay silent for ever when
 //! its server ends, and it can begin anew at the first entry.
 
+use super::bodies::NoBody;
 use super::error::one_line;
 use super::shared::Shared;
 use crate::limits::{
-    CONSUMER_IDLE_MS_MAX, CONSUMER_RETRY_MS, FAULTS_BELIEVED, FETCHED_BYTES_MAX, FETCHED_ENTRY_OVERHEAD_BYTES,
-    NATS_PING_MS, NATS_REQUEST_MS_MAX, PULL_BYTES, PULL_ENTRIES, SILENCE_MS_MAX,
+    BODY_RETRY_MS, CONSUMER_IDLE_MS_MAX, CONSUMER_RETRY_MS, FAULTS_BELIEVED, FETCHED_BYTES_MAX,
+    FETCHED_ENTRY_OVERHEAD_BYTES, NATS_PING_MS, NATS_REQUEST_MS_MAX, PULL_BYTES, PULL_ENTRIES, SILENCE_MS_MAX,
 };
 use crate::topic::{Entry, Follow, Lost, Place};
 use async_nats::jetstream::Message;
@@ -213,7 +214,7 @@ impl Fetcher {
             return Err(Stop::Fault(Lost(text)));
         }
         let logged_at_ms = i64::try_from(info.published.unix_timestamp_nanos() / 1_000_000).ok();
-        let entry = Entry { place: Place(place), bytes: Arc::from(&message.payload[..]), logged_at_ms };
+        let entry = Entry { place: Place(place), bytes: self.bytes(place, &message.payload).await?, logged_at_ms };
         let cost = (entry.bytes.len() + FETCHED_ENTRY_OVERHEAD_BYTES).min(FETCHED_BYTES_MAX);
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
         let memory = Arc::clone(&self.memory).acquire_many_owned(cost).await;
@@ -225,6 +226,19 @@ impl Fetcher {
         }
         self.catch_up();
         Ok(())
+    }
+
+    /// The bytes of an entry, which may be elsewhere. A body that is missing is never skipped.
+    async fn bytes(&self, place: u64, message: &[u8]) -> Result<Arc<[u8]>, Stop> {
+        let Some(bodies) = &self.shared.bodies else { return Ok(Arc::from(message)) };
+        let why = match bodies.unwrap(place, message).await {
+            Ok(bytes) => return Ok(bytes),
+            Err(NoBody::Unknown) => return Err(Stop::Again),
+            Err(NoBody::Malformed) => "it is no entry".to_owned(),
+            Err(NoBody::Missing(why)) => why,
+        };
+        sleep(Duration::from_millis(BODY_RETRY_MS)).await;
+        Err(Stop::Fault(Lost(format!("place {place} of the stream {} cannot be read: {why}", self.shared.name))))
     }
 
     /// In a stream with heartbeats, silence means that the consumer is broken. In another one, the log is asked.

@@ -12,8 +12,10 @@
 //! - [`ClusterUrl`], [`Connection`]: where the servers are, and how a node connects to them.
 //! - `streams`: the configuration of the streams.
 //! - `publisher`: entries into a stream; `follower`: entries out of it; `purge`: what is not needed any more.
+//! - `bodies`: entries that are too large for a message.
 //! - `shared`: what these know of a stream; [`StreamLog`]: a stream as a [`Log`](crate::Log).
 
+mod bodies;
 mod connection;
 mod error;
 mod follower;
@@ -33,8 +35,9 @@ pub use url::ClusterUrl;
 use crate::limits::{NATS_REQUEST_MS_MAX, UNPLACED_FRAMES_MAX};
 use async_nats::connection::State;
 use async_nats::jetstream::{self, Context};
+use bodies::Bodies;
 use publisher::Publisher;
-use purge::purge_all;
+use purge::{purge_all, sweep_bodies};
 use shared::Shared;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -105,6 +108,7 @@ impl Topic {
         let (runtime, shared) = (Handle::current(), Arc::new(shared));
         let publisher = Publisher::start(&runtime, Arc::clone(&shared), depth);
         runtime.spawn(purge_all(Arc::clone(&shared)));
+        runtime.spawn(sweep_bodies(Arc::clone(&shared)));
         Self { runtime, shared, publisher, depth, heartbeats }
     }
 
@@ -129,9 +133,9 @@ impl Cluster {
         context.set_timeout(Duration::from_millis(NATS_REQUEST_MS_MAX));
         let frames = streams::open(&context, &wanted, wanted.frames(), *may_create).await?;
         let reference = streams::open(&context, &wanted, wanted.reference(), *may_create).await?;
-        streams::open_bodies(&context, &wanted, *may_create).await?;
-        let frames = Topic::start(Shared::new(context.clone(), &frames), UNPLACED_FRAMES_MAX, true);
-        let reference = Topic::start(Shared::new(context.clone(), &reference), 1, false);
+        let bodies = Bodies::new(streams::open_bodies(&context, &wanted, *may_create).await?);
+        let frames = Topic::start(Shared::new(context.clone(), &frames, None), UNPLACED_FRAMES_MAX, true);
+        let reference = Topic::start(Shared::new(context.clone(), &reference, Some(bodies)), 1, false);
         Ok(Self { context, frames, reference })
     }
 

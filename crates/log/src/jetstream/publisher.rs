@@ -82,14 +82,26 @@ async fn publish_all(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Append>, dep
     let permits = Arc::new(Semaphore::new(depth));
     while let Some(append) = inbox.recv().await {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+        let Some(message) = message(&shared, &append.bytes).await else {
+            append.answer(Err(NotPlaced::Full));
+            continue;
+        };
         // The first copies leave here, one after the other, so that they arrive in their order.
-        let mut copies = Copies::new(Arc::clone(&shared), append.bytes.clone());
+        let mut copies = Copies::new(Arc::clone(&shared), message);
         copies.send().await;
         tokio::spawn(async move {
             let result = copies.place().await;
             drop(permit);
             append.answer(result);
         });
+    }
+}
+
+/// The message for an entry; none if its bytes are in no store, so that it is certainly not in the log.
+async fn message(shared: &Shared, entry: &Bytes) -> Option<Bytes> {
+    match &shared.bodies {
+        Some(bodies) => bodies.wrap(entry).await.ok(),
+        None => Some(entry.clone()),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Removes entries that are not needed any more. Every node does so, because each one may be the only one.
 
 use super::shared::Shared;
-use crate::limits::{NATS_REQUEST_MS_MAX, PURGE_EVERY_MS};
+use crate::limits::{BODY_SWEEP_MS, NATS_REQUEST_MS_MAX, PURGE_EVERY_MS};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Purges the stream up to what is needed, for as long as the process lives.
 pub(super) async fn purge_all(shared: Arc<Shared>) {
@@ -15,6 +15,26 @@ pub(super) async fn purge_all(shared: Arc<Shared>) {
         let _ = purge(&shared, before).await;
         sleep(Duration::from_millis(PURGE_EVERY_MS)).await;
     }
+}
+
+/// Removes large bodies that no entry names, for as long as the process lives.
+pub(super) async fn sweep_bodies(shared: Arc<Shared>) {
+    loop {
+        sleep(Duration::from_millis(BODY_SWEEP_MS)).await;
+        // What fails now is tried again the next time.
+        let _ = sweep(&shared).await;
+    }
+}
+
+async fn sweep(shared: &Shared) -> Result<(), String> {
+    let Some(bodies) = &shared.bodies else { return Ok(()) };
+    let listed = bodies.list().await?;
+    let state = shared.info().await?.state;
+    // An entry that is in the stream and was not read may name an object that is in the list.
+    if *shared.read.borrow() >= state.last_sequence && shared.went_back().is_none() {
+        bodies.sweep(&listed, state.first_sequence, Instant::now()).await;
+    }
+    Ok(())
 }
 
 async fn purge(shared: &Shared, before: u64) -> Result<(), String> {

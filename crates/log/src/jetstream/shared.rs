@@ -1,5 +1,6 @@
 //! What the handles and the tasks of one stream share.
 
+use super::bodies::Bodies;
 use super::error::one_line;
 use crate::limits::{CLUSTER_ORDINARY_PERCENT, NATS_REQUEST_MS_MAX};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,8 @@ pub(super) struct Shared {
     pub(super) context: Context,
     pub(super) name: String,
     pub(super) subject: String,
+    /// Where large entries are; none if there are no large ones.
+    pub(super) bodies: Option<Bodies>,
     /// When the stream was created, in nanoseconds since the epoch. A stream of the same name that was created at
     /// another time is another log.
     created_ns: i128,
@@ -46,12 +49,13 @@ pub struct StreamStatus {
 type State = StreamStatus;
 
 impl Shared {
-    pub(super) fn new(context: Context, info: &Info) -> Self {
+    pub(super) fn new(context: Context, info: &Info, bodies: Option<Bodies>) -> Self {
         let subject = info.config.subjects.first().cloned().unwrap_or_default();
         let shared = Self {
             context,
             name: info.config.name.clone(),
             subject,
+            bodies,
             created_ns: info.created.unix_timestamp_nanos(),
             read: watch::Sender::new(0),
             needed_from: watch::Sender::new(0),

@@ -260,7 +260,8 @@ mod tests {
 
     #[test]
     fn each_setting_that_could_lose_entries_is_a_difference() {
-        let changes: [(&str, fn(&mut Config)); 12] = [
+        type Change = fn(&mut Config);
+        let changes: [(&str, Change); 12] = [
             ("replicas", |found| found.num_replicas = 2),
             ("storage", |found| found.storage = StorageType::Memory),
             ("discard", |found| found.discard = DiscardPolicy::Old),
