@@ -9,6 +9,10 @@ pub(crate) struct Applied {
     pub(crate) place: Place,
     pub(crate) node: u64,
     pub(crate) number: u64,
+    /// The author's clock, in milliseconds.
+    pub(crate) reading_ms: i64,
+    /// When the log took the frame, by the clock of the log; none if it has no clock of its own.
+    pub(crate) logged_at_ms: Option<i64>,
     /// Whether this was the first landing of the frame. Later ones answer no batch.
     pub(crate) is_first: bool,
     pub(crate) has_rows: bool,

@@ -1,7 +1,7 @@
 //! Frames, in the order of the log, into an engine.
 
 use crate::applied::{Applied, Tip};
-use crate::frame::{Frame, Judgement, RowRules};
+use crate::frame::{Frame, Head, Judgement, RowRules};
 use crate::limits::TRIM_MARKS_MAX;
 use crate::topic::{Entry, Lost, Place};
 use crate::walk::{Step, Walk};
@@ -72,8 +72,9 @@ impl Applier {
             }
         };
         let recorded = if is_void { vec![] } else { owned_judgements(&frame) };
-        let (node, number, has_rows) = (frame.head.node, frame.head.number, !frame.parts.is_empty());
-        Ok(Applied { place: entry.place, node, number, is_first, has_rows, judgement, parts, recorded })
+        let Head { node, number, reading_ms, .. } = frame.head;
+        let (place, logged_at_ms, has_rows) = (entry.place, entry.logged_at_ms, !frame.parts.is_empty());
+        Ok(Applied { place, node, number, reading_ms, logged_at_ms, is_first, has_rows, judgement, parts, recorded })
     }
 
     /// The engine's log time rises before anything of the frame is claimed.

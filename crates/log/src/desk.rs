@@ -1,11 +1,12 @@
 //! What the threads of a log share: batches come in, frames go out, and applied frames answer the batches.
 
+use crate::answers::{Answers, BarrierAsker};
 use crate::applied::{Applied, Tip};
+use crate::clock_offset::ClockOffset;
 use crate::figures::{Counts, Figures};
 use crate::frame::{Head, Judgement};
-use crate::limits::RECORD_AFTER_MS;
-use crate::order::{Answers, Order, Sealed, Submission};
-use crate::outcomes::Outcomes;
+use crate::order::{Order, Sealed, Submission};
+use crate::outcomes::{Noted, Outcomes};
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, wait};
 use crate::topic::{Lost, NotPlaced, Place};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub enum Progress {
 pub(crate) struct Desk {
     /// Random bits: the author of the frames of this process.
     pub(crate) node: u64,
+    /// Whether other nodes append to the log, too.
+    is_shared: bool,
     clock: Box<dyn Clock>,
     state: Mutex<State>,
     changed: Condvar,
@@ -47,6 +50,7 @@ struct State {
     trim_before: Place,
     has_rows: bool,
     progress: Progress,
+    clock_offset: ClockOffset,
     counts: Counts,
     /// The logs that are not replayed yet.
     unready_logs: usize,
@@ -63,11 +67,12 @@ pub(crate) struct Work {
 
 impl Desk {
     /// `depth` frames may wait for their places at once. Batches are taken when `logs` logs are [ready](Self::ready).
-    pub(crate) fn new(node: u64, depth: usize, logs: usize, clock: Box<dyn Clock>) -> Self {
+    /// `is_shared` means that other nodes append to the log of batches, too.
+    pub(crate) fn new(node: u64, depth: usize, is_shared: bool, logs: usize, clock: Box<dyn Clock>) -> Self {
         let tip = Tip { applied: Place(0), chain: 0, log_ms: i64::MIN };
         let state = State {
-            order: Order::new(depth, clock.now_ms()),
-            outcomes: Outcomes::default(),
+            order: Order::new(depth, is_shared, clock.now_ms()),
+            outcomes: Outcomes::new(is_shared.then_some(node)),
             tip,
             applied: Place(0),
             reference_done: Place(0),
@@ -75,12 +80,13 @@ impl Desk {
             trim_before: Place(0),
             has_rows: false,
             progress: Progress::Replaying { place: tip.applied, log_ms: tip.log_ms },
+            clock_offset: ClockOffset::default(),
             counts: Counts::default(),
             unready_logs: logs,
             is_closing: false,
             is_done: false,
         };
-        Self { node, clock, state: Mutex::new(state), changed: Condvar::new() }
+        Self { node, is_shared, clock, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -100,6 +106,15 @@ impl Desk {
     pub(crate) fn submit(&self, submission: Submission) -> u64 {
         let now_ms = self.clock.now_ms();
         self.update(|state, answers| state.order.submit(submission, now_ms, answers))
+    }
+
+    /// Answers when this process has applied all that is in the log now. A log that is not shared is always applied.
+    pub(crate) fn barrier(&self, asker: BarrierAsker) {
+        if !self.is_shared {
+            return asker(Ok(()));
+        }
+        let now_ms = self.clock.now_ms();
+        self.update(|state, answers| state.order.ask(asker, now_ms, answers));
     }
 
     /// Answers a batch now, unless it has its answer.
@@ -129,7 +144,8 @@ impl Desk {
                 return work;
             }
             if answers.is_empty() {
-                drop(wait(&self.changed, state, Duration::from_millis(RECORD_AFTER_MS as u64 / 4)));
+                let patience_ms = state.order.patience_ms(self.clock.now_ms());
+                drop(wait(&self.changed, state, Duration::from_millis(patience_ms.unsigned_abs())));
             } else {
                 drop(state);
                 answers.give();
@@ -175,16 +191,21 @@ impl Desk {
             for (place, judgement) in &applied.recorded {
                 state.counts.judgements_compared += u64::from(state.outcomes.recorded(*place, judgement)?);
             }
+            let is_own = applied.node == self.node && applied.is_first;
+            if is_own {
+                state.note_clock_offset(&applied);
+            }
             let is_void = applied.judgement == Judgement::Void;
             if is_judged {
                 state.counts.void_frames += u64::from(is_void);
-                state.outcomes.note(applied.place, applied.judgement, applied.has_rows, tip.log_ms);
+                let Applied { place, node, has_rows, judgement, .. } = applied;
+                state.outcomes.note(place, judgement, Noted { author: node, has_rows, log_ms: tip.log_ms });
             }
-            if applied.node == self.node && applied.is_first {
+            if is_own {
                 if is_void {
                     state.outcomes.offer_again();
                 }
-                state.order.applied(applied.number, applied.parts, answers);
+                state.order.applied(applied.number, is_void, applied.parts, answers);
             }
             Ok(state.outcomes.judged_from_ms())
         })
@@ -269,6 +290,19 @@ impl Desk {
             void_frames,
             judgements_compared,
             judged_in_replay,
+            waiting_barriers: state.order.waiting_barriers(),
+            clock_offset_ms: state.clock_offset.ms(),
+            is_clock_off: state.clock_offset.is_too_large(),
+        }
+    }
+}
+
+impl State {
+    /// A frame of this process was applied.
+    fn note_clock_offset(&mut self, applied: &Applied) {
+        if let Some(logged_at_ms) = applied.logged_at_ms {
+            self.clock_offset.note(applied.reading_ms, logged_at_ms);
+            self.order.set_clock_off(self.clock_offset.is_too_large());
         }
     }
 }

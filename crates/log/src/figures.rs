@@ -19,6 +19,13 @@ pub struct Figures {
     pub judgements_compared: u64,
     /// Frames with rows that the replay has judged, because no frame has recorded their judgement.
     pub judged_in_replay: u64,
+    /// Barriers that have no answer yet.
+    pub waiting_barriers: usize,
+    /// How far the clock of the log is ahead of the clock of this process, in milliseconds. None if the log has no
+    /// clock of its own, or if no frame of this process is applied.
+    pub clock_offset_ms: Option<i64>,
+    /// Whether that offset is too large to take batches.
+    pub is_clock_off: bool,
 }
 
 /// Counts what is applied.

@@ -9,22 +9,23 @@ use crate::limits::{
 };
 use std::collections::BTreeMap;
 
-/// Whether a batch of this reading may be in a frame of that one, at this log time. In a log on one machine, the time
-/// of the log for a frame is the reading of the frame.
-pub(crate) fn is_timely(received_at_ms: i64, reading_ms: i64, log_ms: i64) -> bool {
-    let ahead_ms = received_at_ms.saturating_sub(reading_ms);
+/// Whether a reading may be in a frame that the log took at this time, at this log time.
+pub(crate) fn is_timely(received_at_ms: i64, logged_at_ms: i64, log_ms: i64) -> bool {
+    let ahead_ms = received_at_ms.saturating_sub(logged_at_ms);
     (-BEHIND_FRAME_MS_MAX..=AHEAD_OF_FRAME_MS_MAX).contains(&ahead_ms)
         && received_at_ms >= log_ms.saturating_sub(BEHIND_LOG_TIME_MS_MAX)
 }
 
-/// Whether all readings of a frame are timely. The log time that it names is not ahead of what that allows.
-pub(crate) fn is_frame_timely(frame: &Frame<'_>, log_ms: i64) -> bool {
+/// Whether all readings of a frame are timely. The log time that it names is not ahead of what that allows. In a log on
+/// one machine, the reading of the frame is the time at which the log took it.
+pub(crate) fn is_frame_timely(frame: &Frame<'_>, logged_at_ms: Option<i64>, log_ms: i64) -> bool {
     let reading_ms = frame.head.reading_ms;
-    if frame.head.log_ms > reading_ms.saturating_add(BEHIND_LOG_TIME_MS_MAX) {
+    let logged_at_ms = logged_at_ms.unwrap_or(reading_ms);
+    if frame.head.log_ms > logged_at_ms.saturating_add(BEHIND_LOG_TIME_MS_MAX) {
         return false;
     }
     let mut readings = frame.parts.iter().map(|part| part.received_at_ms).chain([reading_ms]);
-    readings.all(|received_at_ms| is_timely(received_at_ms, reading_ms, log_ms))
+    readings.all(|received_at_ms| is_timely(received_at_ms, logged_at_ms, log_ms))
 }
 
 /// The frames of each node that have landed.

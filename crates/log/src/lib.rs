@@ -12,6 +12,7 @@
 //! - [`topic`](Log): what a log promises.
 //! - `frame`, `bytes`: the bytes of a frame.
 //! - `order`, `desk`: what waits for a place, and who waits for an answer.
+//! - `barriers`: who waits until all that is in the log is applied.
 //! - `reader`, `replay`, `apply`: frames into an engine, live and after a restart.
 //! - `figures`: how a log is doing, for its operator.
 //! - `reference`: changes of the reference table, in an order of their own.
@@ -21,10 +22,13 @@
 //! - [`fingerprint`]: the settings that the entries of a log depend on.
 //! - [`limits`]: every bound.
 
+mod answers;
 mod applied;
 mod apply;
+mod barriers;
 mod bytes;
 mod chain;
+mod clock_offset;
 mod desk;
 mod figures;
 pub mod fingerprint;
@@ -45,10 +49,11 @@ mod topic;
 mod uptime;
 mod walk;
 
+pub use answers::{Answer, Asker, BarrierAsker, NotLogged};
 pub use desk::Progress;
 pub use figures::Figures;
 pub use logged::{Logged, Ticket};
-pub use order::{Answer, Asker, NotLogged, Submission};
+pub use order::Submission;
 pub use reference::{ChangeAnswer, ChangeAsker, ChangeSubmission, NotChanged};
 pub use topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
 pub use uptime::Uptime;

@@ -240,3 +240,24 @@ pub const UNNAMED_BODY_MS: u64 = 600_000;
 
 /// The time between two looks for bodies that no entry names, in milliseconds.
 pub const BODY_SWEEP_MS: u64 = 60_000;
+
+/// The time between two frames of a node in a cluster, in milliseconds: its heartbeat.
+pub const HEARTBEAT_MS: i64 = 500;
+
+/// The time between two frames for barriers alone, in milliseconds.
+pub const BARRIER_EVERY_MS: i64 = 5;
+
+/// A barrier that has waited longer than this is refused, in milliseconds.
+pub const BARRIER_MS_MAX: i64 = 2_000;
+
+/// Barriers that have no answer yet.
+pub const WAITING_BARRIERS_MAX: usize = 1 << 16;
+
+/// A node whose clock is further from the clock of the log than this takes no batches, in milliseconds.
+pub const CLOCK_OFFSET_MS_MAX: i64 = 2_000;
+
+/// The own frames by which a node judges its clock.
+pub const CLOCK_OFFSETS_KEPT: usize = 10;
+
+/// For this time only the author of a frame records its judgement, in milliseconds of log time.
+pub const AUTHOR_RECORDS_MS: i64 = 2_000;

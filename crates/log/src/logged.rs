@@ -1,9 +1,10 @@
 //! The threads of a log.
 
+use crate::answers::{BarrierAsker, NotLogged};
 use crate::desk::{Desk, Progress};
 use crate::figures::Figures;
 use crate::limits::STOP_MS_MAX;
-use crate::order::{NotLogged, Submission};
+use crate::order::Submission;
 use crate::reader::Reader;
 use crate::reference::{ChangeSubmission, Changes, Next, NotChanged, ReferenceReader};
 use crate::topic::{Follow, Log, Lost, Place};
@@ -52,7 +53,7 @@ impl Logged {
         uptime: impl Clock + 'static,
     ) -> io::Result<Self> {
         let node = getrandom::u64().expect("the operating system provides random bytes");
-        let desk = Arc::new(Desk::new(node, log.depth(), 2, Box::new(clock)));
+        let desk = Arc::new(Desk::new(node, log.depth(), log.is_shared(), 2, Box::new(clock)));
         let changes = Arc::new(Changes::new());
         let reference = ReferenceReader::new(node, Arc::clone(engine), reference_log);
         let follow = log.follow(Place(0));
@@ -85,6 +86,16 @@ impl Logged {
     /// Answers a batch now, unless it has its answer: refused if nothing of it can be in the log.
     pub fn give_up(&self, Ticket(ticket): Ticket) {
         self.desk.give_up(ticket);
+    }
+
+    /// Asks for an answer when this process has applied all that has a place in the log now: then a query shows every
+    /// event that any node has acknowledged before. The asker is called exactly once, perhaps before this returns. With
+    /// a log on this machine it is called at once.
+    ///
+    /// All that ask within a few milliseconds share one frame. An asker without an answer after two seconds gets
+    /// [`NotLogged::Unavailable`].
+    pub fn barrier(&self, asker: BarrierAsker) {
+        self.desk.barrier(asker);
     }
 
     /// Takes a change of the reference table. Its asker is called exactly once, perhaps before this returns.

@@ -7,11 +7,13 @@
 //! Every batch that is submitted is answered exactly once: when its last part is applied, when it is refused, or when
 //! the log has not said whether it took a part.
 
+use crate::answers::{Answer, Answers, Asker, BarrierAsker, NotLogged};
+use crate::barriers::Barriers;
 use crate::frame::{FrameBuilder, Head};
 use crate::landings::is_timely;
 use crate::limits::{
-    IDLE_FRAME_MS, RECORD_AFTER_MS, UNAPPLIED_FRAMES_MAX, UNPLACED_MS_MAX, UNSENT_MS_MAX, WAITING_BATCHES_MAX,
-    WAITING_BYTES_MAX, WAITING_ROWS_MAX,
+    HEARTBEAT_MS, IDLE_FRAME_MS, RECORD_AFTER_MS, UNAPPLIED_FRAMES_MAX, UNPLACED_MS_MAX, UNSENT_MS_MAX,
+    WAITING_BATCHES_MAX, WAITING_BYTES_MAX, WAITING_ROWS_MAX,
 };
 use crate::outcomes::Outcomes;
 use crate::topic::{NotPlaced, Place};
@@ -22,22 +24,6 @@ use weir::{Outcome, Refusal, Reservation, Rows};
 
 /// The bytes of a row that waits.
 const ROW_BYTES: usize = 40;
-
-/// Why a batch has no outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotLogged {
-    /// There is no room for the batch. Nothing of it was taken.
-    Overloaded,
-    /// The log did not answer, or it failed. Some of the batch may have been taken. When it is sent again, the
-    /// answer shows what was.
-    Unavailable,
-}
-
-/// What became of a batch.
-pub type Answer = Result<Outcome, NotLogged>;
-
-/// Takes the answer. It is called once, on any thread, and must not wait.
-pub type Asker = Box<dyn FnOnce(Answer) + Send>;
 
 /// A batch that has been prepared.
 pub struct Submission {
@@ -54,25 +40,6 @@ pub struct Submission {
 impl fmt::Debug for Submission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Submission").field("rows", &self.rows.len()).finish_non_exhaustive()
-    }
-}
-
-/// Answers that are given after the lock is released.
-#[derive(Default)]
-#[must_use]
-pub(crate) struct Answers(Vec<(Asker, Answer)>);
-
-impl Answers {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn give(self) {
-        self.0.into_iter().for_each(|(asker, answer)| asker(answer));
-    }
-
-    fn push(&mut self, asker: Asker, answer: Answer) {
-        self.0.push((asker, answer));
     }
 }
 
@@ -113,6 +80,11 @@ pub(crate) struct Sealed {
 pub(crate) struct Order {
     /// The frames that may wait for their places at once.
     depth: usize,
+    /// Whether other nodes append to the log, too. Then each node writes heartbeats.
+    is_shared: bool,
+    barriers: Barriers,
+    /// Whether the clock of this node is too far off to take batches.
+    is_clock_off: bool,
     jobs: BTreeMap<u64, Job>,
     /// The batches that have rows outside of frames.
     queue: VecDeque<u64>,
@@ -128,9 +100,12 @@ pub(crate) struct Order {
 
 impl Order {
     /// An order that takes no batch before it is [opened](Self::open).
-    pub(crate) fn new(depth: usize, now_ms: i64) -> Self {
+    pub(crate) fn new(depth: usize, is_shared: bool, now_ms: i64) -> Self {
         Self {
             depth,
+            is_shared,
+            barriers: Barriers::default(),
+            is_clock_off: false,
             jobs: BTreeMap::new(),
             queue: VecDeque::new(),
             flights: BTreeMap::new(),
@@ -171,12 +146,38 @@ impl Order {
     }
 
     fn has_room(&self, rows: usize, now_ms: i64) -> bool {
-        let oldest = self.flights.values().find(|flight| !flight.is_placed);
-        let is_stalled = oldest.is_some_and(|flight| now_ms.saturating_sub(flight.since_ms) > UNPLACED_MS_MAX);
         let rows = self.rows.saturating_add(rows);
         let fits = rows <= WAITING_ROWS_MAX && rows.saturating_mul(ROW_BYTES) <= WAITING_BYTES_MAX;
         let has_room = self.jobs.is_empty() || (fits && self.jobs.len() < WAITING_BATCHES_MAX);
-        !self.is_closed && !is_stalled && has_room
+        !self.is_closed && !self.is_clock_off && !self.is_stalled(now_ms) && has_room
+    }
+
+    /// Whether a frame waits too long for its place.
+    fn is_stalled(&self, now_ms: i64) -> bool {
+        let oldest = self.flights.values().find(|flight| !flight.is_placed);
+        oldest.is_some_and(|flight| now_ms.saturating_sub(flight.since_ms) > UNPLACED_MS_MAX)
+    }
+
+    /// Takes a barrier, or refuses it.
+    pub(crate) fn ask(&mut self, asker: BarrierAsker, now_ms: i64, answers: &mut Answers) {
+        if self.is_closed || self.is_stalled(now_ms) {
+            answers.push_barrier(asker, Err(NotLogged::Unavailable));
+        } else {
+            self.barriers.ask(asker, now_ms, answers);
+        }
+    }
+
+    /// Says whether the clock of this node is too far off to take batches.
+    pub(crate) fn set_clock_off(&mut self, is_clock_off: bool) {
+        self.is_clock_off = is_clock_off;
+    }
+
+    /// How long no frame is due unless something happens, in milliseconds.
+    pub(crate) fn patience_ms(&self, now_ms: i64) -> i64 {
+        let heartbeat_ms = self.last_frame_ms.saturating_add(HEARTBEAT_MS).saturating_sub(now_ms);
+        let heartbeat_ms = if self.is_shared { heartbeat_ms } else { i64::MAX };
+        let barrier_ms = self.barriers.due_in_ms(now_ms).unwrap_or(i64::MAX);
+        heartbeat_ms.min(barrier_ms).clamp(1, RECORD_AFTER_MS / 4)
     }
 
     /// The next frame, if one is due: `head` says what its author has applied, and its reading is the present time.
@@ -188,6 +189,7 @@ impl Order {
         answers: &mut Answers,
     ) -> Option<Sealed> {
         self.refuse_late_batches(&head, answers);
+        self.barriers.refuse_late(head.reading_ms, answers);
         let unplaced = self.flights.values().filter(|flight| !flight.is_placed).count();
         // While the clock is far behind log time, any frame would be void.
         let is_void = !is_timely(head.reading_ms, head.reading_ms, head.log_ms);
@@ -195,27 +197,37 @@ impl Order {
             return None;
         }
         let has_rows = self.queue.iter().any(|ticket| !self.jobs[ticket].has_unplaced_part);
-        let idle_ms = head.reading_ms.saturating_sub(self.last_frame_ms);
-        let is_record_due = outcomes.are_due() && (idle_ms >= RECORD_AFTER_MS || self.is_closed);
         // A full log has room again when log time has left old rows behind. Batches that wait for that are refused, so
         // only frames without rows move log time then.
         let is_short_of_room = self.is_full && has_rows;
         let idle_after_ms = if is_short_of_room { RECORD_AFTER_MS } else { IDLE_FRAME_MS };
-        let is_due = is_record_due || (may_be_idle && idle_ms >= idle_after_ms);
+        let is_due = self.is_due_without_rows(head.reading_ms, outcomes.are_due(), may_be_idle.then_some(idle_after_ms));
         if !has_rows && !is_due {
             return None;
         }
         self.last_number += 1;
         head.number = self.last_number;
-        let mut frame = FrameBuilder::new(&head, outcomes.next());
-        outcomes.offer(&mut frame);
+        let mut frame = outcomes.offer(|first| FrameBuilder::new(&head, first));
         let parts = if is_short_of_room && is_due { vec![] } else { self.fill(&mut frame) };
         let is_necessary = parts.is_empty();
+        // A full log would refuse barriers with the rows.
         if is_necessary || !is_short_of_room {
             self.last_frame_ms = head.reading_ms;
+            self.barriers.join(head.number, head.reading_ms);
         }
         self.flights.insert(head.number, Flight { parts, since_ms: head.reading_ms, is_placed: false });
         Some(Sealed { number: head.number, is_necessary, bytes: frame.finish() })
+    }
+
+    /// Whether a frame is due even if no rows wait. `idle_after_ms` is the time after which an idle log needs one.
+    fn is_due_without_rows(&self, now_ms: i64, is_record_due: bool, idle_after_ms: Option<i64>) -> bool {
+        let idle_ms = now_ms.saturating_sub(self.last_frame_ms);
+        // A clock that was set back does not delay the heartbeat.
+        let is_heartbeat_due = self.is_shared && !self.is_closed && !(0..HEARTBEAT_MS).contains(&idle_ms);
+        self.barriers.due_in_ms(now_ms) == Some(0)
+            || (is_record_due && (idle_ms >= RECORD_AFTER_MS || self.is_closed))
+            || is_heartbeat_due
+            || idle_after_ms.is_some_and(|idle_after_ms| idle_ms >= idle_after_ms)
     }
 
     /// Puts rows into a frame, in the order of submission. A batch that does not fit takes half of the room if others
@@ -280,6 +292,7 @@ impl Order {
             return;
         };
         outcomes.offer_again();
+        self.barriers.unplaced(number);
         let flight = self.flights.remove(&number).expect("the frame was found above");
         self.is_full |= error == NotPlaced::Full && !flight.parts.is_empty();
         for (ticket, rows) in flight.parts {
@@ -320,9 +333,10 @@ impl Order {
     }
 
     /// The first landing of a frame of this process was applied, with these outcomes of its parts.
-    pub(crate) fn applied(&mut self, number: u64, parts: Vec<(u64, Outcome)>, answers: &mut Answers) {
+    pub(crate) fn applied(&mut self, number: u64, is_void: bool, parts: Vec<(u64, Outcome)>, answers: &mut Answers) {
         self.flights.remove(&number);
         self.is_full &= parts.is_empty();
+        self.barriers.applied(number, is_void, answers);
         for (ticket, outcome) in parts {
             if let Some(job) = self.jobs.get_mut(&ticket) {
                 job.has_unplaced_part = false;
@@ -361,6 +375,11 @@ impl Order {
         (self.jobs.len(), self.rows)
     }
 
+    /// The number of barriers that have no answer.
+    pub(crate) fn waiting_barriers(&self) -> usize {
+        self.barriers.len()
+    }
+
     /// How long the oldest frame that is not applied has been on its way; 0 if there is none.
     pub(crate) fn lag_ms(&self, now_ms: i64) -> i64 {
         self.flights.values().next().map_or(0, |oldest| now_ms.saturating_sub(oldest.since_ms).max(0))
@@ -378,6 +397,7 @@ impl Order {
 
     /// Answers all batches: the log has failed.
     pub(crate) fn give_up_all(&mut self, answers: &mut Answers) {
+        self.barriers.give_up_all(answers);
         self.is_closed = true;
         self.flights.clear();
         for ticket in self.jobs.keys().copied().collect::<Vec<_>>() {
@@ -387,6 +407,6 @@ impl Order {
 
     /// Whether nothing waits, neither for its place nor for its application.
     pub(crate) fn is_idle(&self) -> bool {
-        self.jobs.is_empty() && self.flights.is_empty()
+        self.jobs.is_empty() && self.flights.is_empty() && self.barriers.len() == 0
     }
 }

@@ -1,35 +1,60 @@
 //! The judgements of this process that the log has not recorded yet.
+//!
+//! In a log of several nodes, the author of a frame records its judgement. Only if it has not done so for a while, the
+//! others do: it may be gone. So a node that judges wrongly does not speak for the frames of others.
 
 use crate::frame::{FrameBuilder, Judgement};
+use crate::limits::AUTHOR_RECORDS_MS;
 use crate::topic::{Lost, Place};
 use std::collections::BTreeMap;
 
 /// Judgements between the application of a frame and the application of a later frame that records them.
-#[derive(Default)]
 pub(crate) struct Outcomes {
-    unrecorded: BTreeMap<Place, Noted>,
-    /// The places before this one are in frames on their way.
-    offered_before: Place,
-    /// The number of unrecorded frames that have rows.
+    /// This node, in a log of several nodes.
+    node: Option<u64>,
+    unrecorded: BTreeMap<Place, Unrecorded>,
+    /// The number of unrecorded frames that have rows, and that this node waits for when it stops.
     with_rows: usize,
-}
-
-struct Noted {
-    judgement: Judgement,
-    has_rows: bool,
+    /// Log time at the newest frame.
     log_ms: i64,
 }
 
+struct Unrecorded {
+    judgement: Judgement,
+    noted: Noted,
+    /// Whether a frame on its way records it.
+    is_offered: bool,
+}
+
+/// What is noted of a frame beside its judgement.
+#[derive(Clone, Copy)]
+pub(crate) struct Noted {
+    pub(crate) author: u64,
+    pub(crate) has_rows: bool,
+    /// Log time after the frame.
+    pub(crate) log_ms: i64,
+}
+
 impl Outcomes {
-    /// Notes the judgement of a frame that no frame has recorded yet, and its log time.
-    pub(crate) fn note(&mut self, place: Place, judgement: Judgement, has_rows: bool, log_ms: i64) {
-        self.with_rows += usize::from(has_rows);
-        self.unrecorded.insert(place, Noted { judgement, has_rows, log_ms });
+    /// `node` is this node in a log of several nodes. In a log of one process, it records all.
+    pub(crate) fn new(node: Option<u64>) -> Self {
+        Self { node, unrecorded: BTreeMap::new(), with_rows: 0, log_ms: i64::MIN }
+    }
+
+    /// Notes the judgement of a frame that no frame has recorded yet.
+    pub(crate) fn note(&mut self, place: Place, judgement: Judgement, noted: Noted) {
+        self.with_rows += usize::from(noted.has_rows && self.is_own(noted));
+        self.log_ms = self.log_ms.max(noted.log_ms);
+        self.unrecorded.insert(place, Unrecorded { judgement, noted, is_offered: false });
+    }
+
+    fn is_own(&self, noted: Noted) -> bool {
+        self.node.is_none_or(|node| node == noted.author)
     }
 
     /// The log time from which on a replay judges frames, if it starts now; none if it judges none.
     pub(crate) fn judged_from_ms(&self) -> Option<i64> {
-        self.unrecorded.values().next().map(|noted| noted.log_ms)
+        self.unrecorded.values().next().map(|unrecorded| unrecorded.noted.log_ms)
     }
 
     /// Notes that a frame has recorded a judgement. The first record of a place holds for ever. Returns whether this
@@ -38,43 +63,52 @@ impl Outcomes {
     /// # Errors
     /// This process has judged otherwise.
     pub(crate) fn recorded(&mut self, place: Place, judgement: &Judgement) -> Result<bool, Lost> {
-        let Some(noted) = self.unrecorded.remove(&place) else { return Ok(false) };
-        self.with_rows -= usize::from(noted.has_rows);
-        if noted.judgement == *judgement {
+        let Some(unrecorded) = self.unrecorded.remove(&place) else { return Ok(false) };
+        self.with_rows -= usize::from(unrecorded.noted.has_rows && self.is_own(unrecorded.noted));
+        if unrecorded.judgement == *judgement {
             return Ok(true);
         }
         Err(Lost(format!("the frame at place {} was judged differently here than the log has recorded", place.0)))
     }
 
-    /// Whether a frame with rows is not recorded, and no frame on its way records it.
-    pub(crate) fn are_due(&self) -> bool {
-        self.with_rows > 0 && self.unrecorded.range(self.offered_before..).any(|(_, noted)| noted.has_rows)
+    /// Whether the next frame of this node may record it.
+    fn is_next(&self, unrecorded: &Unrecorded) -> bool {
+        let is_old = unrecorded.noted.log_ms.saturating_add(AUTHOR_RECORDS_MS) < self.log_ms;
+        !unrecorded.is_offered && (is_old || self.is_own(unrecorded.noted))
     }
 
-    /// Whether each frame with rows is recorded.
+    /// Whether a frame with rows is not recorded, and no frame on its way records it.
+    pub(crate) fn are_due(&self) -> bool {
+        self.with_rows > 0
+            && self.unrecorded.values().any(|unrecorded| unrecorded.noted.has_rows && self.is_next(unrecorded))
+    }
+
+    /// Whether each frame with rows is recorded that this node waits for when it stops.
     pub(crate) fn are_recorded(&self) -> bool {
         self.with_rows == 0
     }
 
-    /// The first place that the next frame records.
-    pub(crate) fn next(&self) -> Place {
-        self.unrecorded.range(self.offered_before..).next().map_or(self.offered_before, |(place, _)| *place)
+    /// The first place that the next frame records; none if it records nothing.
+    fn next(&self) -> Option<Place> {
+        self.unrecorded.iter().find(|(_, unrecorded)| self.is_next(unrecorded)).map(|(place, _)| *place)
     }
 
-    /// Puts successive judgements into a frame that begins with that of [`next`](Self::next), as far as they fit.
-    pub(crate) fn offer(&mut self, frame: &mut FrameBuilder) {
-        let mut next = self.next();
-        for (place, noted) in self.unrecorded.range(next..) {
-            if *place != next || !frame.record(&noted.judgement) {
+    /// Puts successive judgements into a frame, as far as they fit.
+    pub(crate) fn offer(&mut self, start: impl FnOnce(Place) -> FrameBuilder) -> FrameBuilder {
+        let first = self.next().unwrap_or(Place(0));
+        let (mut frame, mut next) = (start(first), first);
+        while let Some(unrecorded) = self.unrecorded.get(&next) {
+            if !self.is_next(unrecorded) || !frame.record(&unrecorded.judgement) {
                 break;
             }
+            self.unrecorded.entry(next).and_modify(|unrecorded| unrecorded.is_offered = true);
             next.0 += 1;
         }
-        self.offered_before = next;
+        frame
     }
 
     /// A frame on its way may be lost, so what it has recorded is offered again.
     pub(crate) fn offer_again(&mut self) {
-        self.offered_before = Place(0);
+        self.unrecorded.values_mut().for_each(|unrecorded| unrecorded.is_offered = false);
     }
 }

@@ -63,7 +63,7 @@ impl Walk {
         self.applied = entry.place;
         let is_void = match recorded {
             Some(judgement) => *judgement == Judgement::Void,
-            None => !is_first || !is_frame_timely(&frame, self.log_ms),
+            None => !is_first || !is_frame_timely(&frame, entry.logged_at_ms, self.log_ms),
         };
         if !is_void {
             self.check_author(entry.place, &frame)?;

@@ -3,10 +3,16 @@
 //! The modules below are the log's own files, included by path. Only `crate::sync` differs: it uses shuttle's types.
 #![allow(dead_code, unreachable_pub, unused_imports, missing_docs, reason = "the scenarios use a part of the log")]
 
+#[path = "../../../crates/log/src/answers.rs"]
+mod answers;
 #[path = "../../../crates/log/src/applied.rs"]
 pub mod applied;
+#[path = "../../../crates/log/src/barriers.rs"]
+mod barriers;
 #[path = "../../../crates/log/src/bytes.rs"]
 mod bytes;
+#[path = "../../../crates/log/src/clock_offset.rs"]
+mod clock_offset;
 #[path = "../../../crates/log/src/desk.rs"]
 mod desk;
 #[path = "../../../crates/log/src/figures.rs"]

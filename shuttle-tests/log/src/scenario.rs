@@ -1,9 +1,10 @@
 //! A desk with its threads: one orders, one applies. The log between them is a queue of frames.
 
+use crate::answers::Answer;
 use crate::applied::{Applied, Tip};
 use crate::desk::Desk;
 use crate::frame::{Frame, Judgement, RowRules};
-use crate::order::{Answer, Submission};
+use crate::order::Submission;
 use crate::topic::{Lost, NotPlaced, Place};
 use shuttle::sync::Mutex;
 use shuttle::sync::mpsc::{Receiver, Sender, channel};
@@ -30,7 +31,7 @@ pub struct Client {
 
 /// A desk that takes batches, and its threads.
 pub fn start(depth: usize, fates: Fates) -> (Client, [JoinHandle<()>; 2]) {
-    let desk = Arc::new(Desk::new(NODE, depth, 1, Box::new(ManualClock::new(NOW_MS))));
+    let desk = Arc::new(Desk::new(NODE, depth, false, 1, Box::new(ManualClock::new(NOW_MS))));
     desk.ready();
     let client = Client { desk, told: Arc::default(), applied: Arc::default() };
     let (frames, log) = channel();
@@ -100,6 +101,8 @@ impl Client {
                 place,
                 node: NODE,
                 number: frame.head.number,
+                reading_ms: frame.head.reading_ms,
+                logged_at_ms: None,
                 is_first: true,
                 has_rows: !frame.parts.is_empty(),
                 judgement: Judgement::Refused(vec![]),

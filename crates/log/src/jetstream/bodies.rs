@@ -32,7 +32,7 @@ pub(super) struct Bodies {
 
 /// Why the bytes of an entry are not there.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NoBody {
+pub(super) enum NotRead {
     /// The message is none of this log.
     Malformed,
     /// The object is not in the store, or it has other bytes.
@@ -71,24 +71,24 @@ impl Bodies {
     }
 
     /// The entry that a message at this place has or names.
-    pub(super) async fn unwrap(&self, place: u64, message: &[u8]) -> Result<Arc<[u8]>, NoBody> {
+    pub(super) async fn unwrap(&self, place: u64, message: &[u8]) -> Result<Arc<[u8]>, NotRead> {
         let Some((bytes, name)) = named(message)? else { return Ok(Arc::from(&message[1..])) };
         self.objects().named.insert(place, name.to_owned());
         let get = timeout(Duration::from_millis(BODY_MS_MAX), self.get(name, bytes));
-        get.await.unwrap_or(Err(NoBody::Unknown))
+        get.await.unwrap_or(Err(NotRead::Unknown))
     }
 
-    async fn get(&self, name: &str, bytes: usize) -> Result<Arc<[u8]>, NoBody> {
+    async fn get(&self, name: &str, bytes: usize) -> Result<Arc<[u8]>, NotRead> {
         let object = self.store.get(name).await.map_err(|error| match error.kind() {
-            GetErrorKind::NotFound => NoBody::Missing(format!("there is no object {name}")),
-            _ => NoBody::Unknown,
+            GetErrorKind::NotFound => NotRead::Missing(format!("there is no object {name}")),
+            _ => NotRead::Unknown,
         })?;
         let mut body = Vec::with_capacity(bytes);
         let read = object.take(bytes as u64 + 1).read_to_end(&mut body).await;
         match read {
             Ok(read) if read == bytes => Ok(body.into()),
-            Err(error) if error.kind() != std::io::ErrorKind::InvalidData => Err(NoBody::Unknown),
-            _ => Err(NoBody::Missing(format!("the object {name} has other bytes"))),
+            Err(error) if error.kind() != std::io::ErrorKind::InvalidData => Err(NotRead::Unknown),
+            _ => Err(NotRead::Missing(format!("the object {name} has other bytes"))),
         }
     }
 
@@ -115,17 +115,17 @@ impl Bodies {
 }
 
 /// The length and the name of the object that a message names; none if the message has the entry itself.
-fn named(message: &[u8]) -> Result<Option<(usize, &str)>, NoBody> {
-    match message.split_first().ok_or(NoBody::Malformed)? {
+fn named(message: &[u8]) -> Result<Option<(usize, &str)>, NotRead> {
+    match message.split_first().ok_or(NotRead::Malformed)? {
         (&SMALL, _) => Ok(None),
         (&LARGE, rest) => {
-            let (bytes, name) = rest.split_first_chunk().ok_or(NoBody::Malformed)?;
-            let bytes = usize::try_from(u64::from_le_bytes(*bytes)).map_err(|_| NoBody::Malformed)?;
-            let name = str::from_utf8(name).map_err(|_| NoBody::Malformed)?;
+            let (bytes, name) = rest.split_first_chunk().ok_or(NotRead::Malformed)?;
+            let bytes = usize::try_from(u64::from_le_bytes(*bytes)).map_err(|_| NotRead::Malformed)?;
+            let name = str::from_utf8(name).map_err(|_| NotRead::Malformed)?;
             let is_name = name.len() == NAME_BYTES && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if is_name && bytes <= CLUSTER_ENTRY_BYTES_MAX { Ok(Some((bytes, name))) } else { Err(NoBody::Malformed) }
+            if is_name && bytes <= CLUSTER_ENTRY_BYTES_MAX { Ok(Some((bytes, name))) } else { Err(NotRead::Malformed) }
         }
-        _ => Err(NoBody::Malformed),
+        _ => Err(NotRead::Malformed),
     }
 }
 
@@ -186,7 +186,7 @@ mod tests {
                 .into_iter()
                 .chain([&large(too_large, name)[..]])
         {
-            assert_eq!(named(message), Err(NoBody::Malformed), "{message:?}");
+            assert_eq!(named(message), Err(NotRead::Malformed), "{message:?}");
         }
     }
 }

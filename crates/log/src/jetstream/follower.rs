@@ -4,7 +4,7 @@
 //! and a new consumer begins after the last entry. The ordered consumer of the library can stay silent for ever when
 //! its server ends, and it can begin anew at the first entry.
 
-use super::bodies::NoBody;
+use super::bodies::NotRead;
 use super::error::one_line;
 use super::shared::Shared;
 use crate::limits::{
@@ -233,9 +233,9 @@ impl Fetcher {
         let Some(bodies) = &self.shared.bodies else { return Ok(Arc::from(message)) };
         let why = match bodies.unwrap(place, message).await {
             Ok(bytes) => return Ok(bytes),
-            Err(NoBody::Unknown) => return Err(Stop::Again),
-            Err(NoBody::Malformed) => "it is no entry".to_owned(),
-            Err(NoBody::Missing(why)) => why,
+            Err(NotRead::Unknown) => return Err(Stop::Again),
+            Err(NotRead::Malformed) => "it is no entry".to_owned(),
+            Err(NotRead::Missing(why)) => why,
         };
         sleep(Duration::from_millis(BODY_RETRY_MS)).await;
         Err(Stop::Fault(Lost(format!("place {place} of the stream {} cannot be read: {why}", self.shared.name))))

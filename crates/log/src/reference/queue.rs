@@ -1,7 +1,7 @@
 //! Changes that wait for their place in the reference log.
 
+use crate::answers::NotLogged;
 use crate::limits::{PRECONDITION_GENERATIONS_MAX, WAITING_CHANGE_BYTES_MAX, WAITING_CHANGES_MAX};
-use crate::order::NotLogged;
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, wait};
 use std::collections::VecDeque;
 use std::fmt;

@@ -2,10 +2,10 @@
 
 use super::entry::{Base, LoggedChange, ReferenceEntry, decode};
 use super::queue::{ChangeAnswer, ChangeAsker, ChangeSubmission, NotChanged};
+use crate::answers::NotLogged;
 use crate::frame::Head;
 use crate::landings::Landings;
 use crate::limits::{CHANGE_BYTES_PER_BASE_MAX, HELD_CHANGE_BYTES_MAX, PATCHES_PER_BASE_MAX};
-use crate::order::NotLogged;
 use crate::sync::{Mutex, PoisonError};
 use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
 use std::collections::VecDeque;

@@ -1,5 +1,6 @@
 //! The log over a simulated one: late and lost answers, copies, crashes, torn ends and removed beginnings.
 
+mod cluster_node;
 mod frames;
 mod full_log;
 mod model;

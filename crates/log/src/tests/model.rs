@@ -1,7 +1,7 @@
 //! What a log means, computed in the simplest way from its very first entry on.
 
+use crate::answers::Answer;
 use crate::frame::{Frame, Judgement, Part, RowRules};
-use crate::order::Answer;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use weir::{DedupBackend, EngineConfig, Outcome, Refusal, Rows, limits, second_of};

@@ -1,10 +1,11 @@
 //! What waits for a place: groups, parts, bounds, and one answer for each batch.
 
 use super::sim_log::Random;
+use crate::answers::{Answer, NotLogged};
 use crate::desk::{Desk, Progress, Work};
 use crate::frame::{Frame, FrameBuilder, Head, Judgement, RowRules};
 use crate::limits::{TRIM_AFTER_MS, UNAPPLIED_FRAMES_MAX, WAITING_BATCHES_MAX, WAITING_ROWS_MAX};
-use crate::order::{Answer, NotLogged, Submission};
+use crate::order::Submission;
 use crate::reader::Reader;
 use crate::topic::{Entry, Lost, NotPlaced, Place};
 use std::sync::{Arc, Mutex};
@@ -30,7 +31,7 @@ impl Table {
         let uptime = Arc::new(ManualClock::new(5));
         let secret = Secret::from_bytes([7; 32]);
         let engine = Arc::new(Engine::with_secret(EngineConfig::default(), Arc::clone(&clock), &secret).unwrap());
-        let desk = Arc::new(Desk::new(NODE, depth, 1, Box::new(Arc::clone(&clock))));
+        let desk = Arc::new(Desk::new(NODE, depth, false, 1, Box::new(Arc::clone(&clock))));
         let mut reader = Reader::new(Arc::clone(&desk), Arc::clone(&engine), Box::new(Arc::clone(&uptime)));
         reader.end_of_log().unwrap();
         Self { desk, reader, engine, clock, uptime, answers: Arc::default(), places: 0 }

@@ -1,8 +1,8 @@
 //! Changes of the reference table over a simulated log, held to an engine that reads the log from its first entry on.
 
 use super::sim_log::{Faults, SimLog};
+use crate::answers::NotLogged;
 use crate::limits::{HELD_CHANGE_BYTES_MAX, PATCHES_PER_BASE_MAX};
-use crate::order::NotLogged;
 use crate::reference::{ChangeAnswer, ChangeSubmission, NotChanged, ReferenceReader, entry_of};
 use crate::topic::{Entry, Follow, Log, Lost, Place, Placed};
 use proptest::prelude::*;
@@ -300,7 +300,7 @@ fn changes_that_a_later_base_stands_for_need_no_memory() {
     ReferenceReader::new(1, engine(), Box::new(large.clone())).append(change);
     let large_bytes = Arc::clone(&large.entries()[0]);
     let copies = HELD_CHANGE_BYTES_MAX / large_bytes.len() + 2;
-    let entry = |place: usize, bytes| Entry { place: Place(place as u64), bytes };
+    let entry = |place: usize, bytes| Entry { place: Place(place as u64), bytes, logged_at_ms: None };
     let entries = || (0..copies).map(|copy| entry(copy + 2, Arc::clone(&large_bytes))).collect::<Vec<_>>();
     let read = |entries: Vec<Entry>| {
         let engine = engine();

@@ -46,7 +46,7 @@ impl SimNode {
         let secret = Secret::from_bytes([7; 32]);
         let engine = Arc::new(Engine::with_secret(config, Arc::clone(&clock), &secret).unwrap());
         let mut log = log.clone();
-        let desk = Arc::new(Desk::new(node, log.depth(), 1, Box::new(Arc::clone(&clock))));
+        let desk = Arc::new(Desk::new(node, log.depth(), false, 1, Box::new(Arc::clone(&clock))));
         let reader = Reader::new(Arc::clone(&desk), Arc::clone(&engine), Box::new(LongUp(Mutex::new(0))));
         let follow = log.follow(Place(0));
         Self { engine, desk, reader, log, follow, clock, told: Arc::clone(told), submitted: 0 }

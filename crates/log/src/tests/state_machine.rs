@@ -4,7 +4,7 @@
 use super::model::{Model, Told};
 use super::sim_log::{Faults, SimLog};
 use super::sim_node::{Event, SimNode};
-use crate::order::NotLogged;
+use crate::answers::NotLogged;
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -2,9 +2,10 @@
 
 use super::model::Model;
 use super::sim_log::{Bounded, Faults, SimLog};
+use crate::answers::{Answer, NotLogged};
 use crate::frame::{Frame, RowRules};
 use crate::limits::PATCHES_PER_BASE_MAX;
-use crate::order::{Answer, NotLogged, Submission};
+use crate::order::Submission;
 use crate::reference::{ChangeAnswer, ChangeSubmission, NotChanged};
 use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
 use crate::{Logged, Progress, Uptime};
