@@ -17,6 +17,9 @@ const NOW_MS: i64 = 1_760_000_000_123;
 const NODE: u64 = 77;
 const OTHER: u64 = 5;
 
+/// A barrier and its answer.
+type Released = (u32, Result<(), NotLogged>);
+
 /// A node of a cluster; the test is its log. The clock of the log is the one of the node, `log_ahead_ms` ahead.
 struct Node {
     desk: Arc<Desk>,
@@ -24,7 +27,7 @@ struct Node {
     engine: Arc<Engine>,
     clock: Arc<ManualClock>,
     log_ahead_ms: i64,
-    released: Arc<Mutex<Vec<(u32, Result<(), NotLogged>)>>>,
+    released: Arc<Mutex<Vec<Released>>>,
     answers: Arc<Mutex<Vec<Answer>>>,
     places: u64,
 }
@@ -49,7 +52,7 @@ impl Node {
     }
 
     /// The barriers that were answered since the last call.
-    fn released(&self) -> Vec<(u32, Result<(), NotLogged>)> {
+    fn released(&self) -> Vec<Released> {
         std::mem::take(&mut self.released.lock().unwrap())
     }
 
