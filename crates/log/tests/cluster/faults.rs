@@ -9,7 +9,7 @@ use weir_log::jetstream::Cluster;
 use weir_log::{Log, NotPlaced, Place};
 
 use crate::helpers::{
-    admin, append, append_surely, begin, lost, next, open, runtime, settings, take, until, wait_until,
+    admin, append, append_surely, begin, leader, lost, next, open, runtime, settings, take, wait_until,
 };
 use crate::nats::Nats;
 
@@ -19,16 +19,6 @@ fn three_servers() -> Option<(Nats, Runtime, Cluster)> {
     let cluster = open(&runtime, &nats, 3);
     append_surely(&mut cluster.frames(), b"first");
     Some((nats, runtime, cluster))
-}
-
-/// The index of the server that leads the stream.
-fn leader(runtime: &Runtime, nats: &Nats) -> usize {
-    let context = admin(runtime, nats);
-    until("the stream has a leader", || {
-        let stream = runtime.block_on(context.get_stream("WEIR")).ok()?;
-        let leader = stream.cached_info().cluster.as_ref()?.leader.clone()?;
-        Some(Nats::index_of(&leader))
-    })
 }
 
 /// Appends entries all the time while `fault` happens, and some after it. Every entry with a place must come to a

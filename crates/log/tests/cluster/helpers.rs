@@ -48,6 +48,16 @@ pub(crate) fn admin(runtime: &Runtime, nats: &Nats) -> async_nats::jetstream::Co
     runtime.block_on(async { async_nats::jetstream::new(async_nats::connect(nats.addresses()).await.unwrap()) })
 }
 
+/// The index of the server that leads the stream.
+pub(crate) fn leader(runtime: &Runtime, nats: &Nats) -> usize {
+    let context = admin(runtime, nats);
+    until("the stream has a leader", || {
+        let stream = runtime.block_on(context.get_stream("WEIR")).ok()?;
+        let leader = stream.cached_info().cluster.as_ref()?.leader.clone()?;
+        Some(Nats::index_of(&leader))
+    })
+}
+
 /// The one-line error of an open that is refused.
 pub(crate) fn refusal(runtime: &Runtime, settings: &Settings) -> String {
     let error: ClusterError = runtime.block_on(Cluster::open(settings)).err().expect("it must be refused");

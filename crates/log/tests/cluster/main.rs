@@ -6,4 +6,6 @@ mod bodies;
 mod faults;
 mod helpers;
 mod nats;
+mod node;
+mod nodes;
 mod one_server;

@@ -1,0 +1,165 @@
+//! Several nodes over real servers: one order, one answer.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::runtime::Runtime;
+use weir_log::{NotLogged, Progress};
+
+use crate::helpers::{leader, runtime, settings, until, wait_until};
+use crate::nats::Nats;
+use crate::node::Node;
+
+/// The ids that were told as accepted.
+#[derive(Default)]
+struct Told {
+    ids: Mutex<BTreeSet<u64>>,
+    count: AtomicU64,
+}
+
+/// The ids that clients share: each one comes from many of them, with other users and through other nodes.
+const SHARED_IDS: u64 = 500;
+
+/// Posts batches to the nodes in turn, until `is_over`. No id is told twice as accepted.
+fn client(number: u64, nodes: &[Node], told: &Told, is_over: &AtomicBool) {
+    let user = format!("u{number}");
+    for round in 0_u64.. {
+        let node = &nodes[((round + number) % nodes.len() as u64) as usize];
+        let own = 1_000_000 * (number + 1) + round * 10;
+        let shared = (round * 7 + number * 13) % SHARED_IDS;
+        let ids: Vec<u64> = (own..own + 10).chain([shared, (shared + 1) % SHARED_IDS]).collect();
+        match node.post(&user, &ids) {
+            Ok(outcome) => {
+                let refused: BTreeSet<u32> = outcome.refused().iter().map(|(row, _)| *row).collect();
+                let mut accepted = told.ids.lock().unwrap();
+                for (row, id) in ids.iter().enumerate() {
+                    if !refused.contains(&(row as u32)) {
+                        assert!(accepted.insert(*id), "{id} was told twice as accepted");
+                        told.count.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            }
+            // Nothing of it is told, so it is in no sum. With a fault it may be in the log; then no id is reused.
+            Err(NotLogged::Overloaded) => {}
+            Err(error) => panic!("{error:?}: the fault lasts longer than the log's patience"),
+        }
+        if is_over.load(Ordering::SeqCst) {
+            break;
+        }
+    }
+}
+
+/// A query on any node, begun after a batch was acknowledged by any other one, shows the batch.
+fn reader(nodes: &[Node], told: &Told, is_over: &AtomicBool) -> usize {
+    let mut answers = 0;
+    for round in 0_usize.. {
+        let node = &nodes[round % nodes.len()];
+        let (before, as_of) = (told.count.load(Ordering::SeqCst), node.engine.now_ms());
+        if node.barrier().is_ok() {
+            let events = node.engine.metrics(1_800).stats.events;
+            assert!(events >= before, "{events} events, but {before} were acknowledged");
+            assert!(node.engine.now_ms() >= as_of);
+            answers += 1;
+        }
+        if is_over.load(Ordering::SeqCst) {
+            break;
+        }
+    }
+    answers
+}
+
+/// Four clients and a reader, while something happens. Returns what was told, and the number of answers.
+fn load(nodes: &[Node], fault: impl FnOnce(&Told)) -> (Told, usize) {
+    let (told, is_over) = (Told::default(), AtomicBool::new(false));
+    let answers = std::thread::scope(|scope| {
+        let (told, is_over) = (&told, &is_over);
+        let clients: Vec<_> = (0..4).map(|n| scope.spawn(move || client(n, nodes, told, is_over))).collect();
+        let reader = scope.spawn(move || reader(nodes, told, is_over));
+        fault(told);
+        is_over.store(true, Ordering::SeqCst);
+        clients.into_iter().for_each(|client| client.join().unwrap());
+        reader.join().unwrap()
+    });
+    (told, answers)
+}
+
+/// All nodes, and a new one, show exactly what was told as accepted.
+fn all_agree(runtime: &Runtime, nats: &Nats, servers: usize, nodes: &[Node], told: &Told) {
+    let accepted = told.ids.lock().unwrap().len() as u64;
+    let fresh = Node::start(runtime, &settings(&nats.url(), servers));
+    for node in nodes.iter().chain([&fresh]) {
+        assert_eq!(node.totals(), (accepted, 4));
+        assert_eq!(node.logged.progress(), Progress::Ready);
+    }
+    assert!(nodes.iter().all(|node| node.logged.figures().judgements_compared > 0));
+}
+
+/// Waits until more events are accepted.
+fn wait_for(told: &Told, more: u64) {
+    let goal = told.count.load(Ordering::SeqCst) + more;
+    wait_until("events are accepted", || told.count.load(Ordering::SeqCst) >= goal);
+}
+
+#[test]
+fn nodes_count_each_id_once_and_a_read_on_any_node_sees_every_acknowledged_event() {
+    let Some(nats) = Nats::start(1, "") else { return };
+    let runtime = runtime();
+    let nodes: Vec<_> = (0..3).map(|_| Node::start(&runtime, &settings(&nats.url(), 1))).collect();
+    let (told, answers) = load(&nodes, |told| wait_for(told, 5_000));
+    assert!(answers > 0);
+    all_agree(&runtime, &nats, 1, &nodes, &told);
+    assert!(nodes.iter().all(|node| node.logged.figures().void_frames == 0));
+}
+
+#[test]
+fn a_node_joins_and_another_one_leaves_under_load() {
+    let Some(nats) = Nats::start(1, "") else { return };
+    let runtime = runtime();
+    let nodes: Vec<_> = (0..2).map(|_| Node::start(&runtime, &settings(&nats.url(), 1))).collect();
+    let (told, _) = load(&nodes, |told| {
+        wait_for(told, 500);
+        let joined = Node::start(&runtime, &settings(&nats.url(), 1));
+        let before = told.count.load(Ordering::SeqCst);
+        assert!(joined.totals().0 >= before);
+        wait_for(told, 500);
+        drop(joined);
+        wait_for(told, 500);
+    });
+    all_agree(&runtime, &nats, 1, &nodes, &told);
+}
+
+#[test]
+fn a_killed_leader_of_the_log_changes_no_answer() {
+    let Some(mut nats) = Nats::start(3, "") else { return };
+    let runtime = runtime();
+    let nodes: Vec<_> = (0..3).map(|_| Node::start(&runtime, &settings(&nats.url(), 3))).collect();
+    let leader = leader(&runtime, &nats);
+    let (told, _) = load(&nodes, |told| {
+        wait_for(told, 500);
+        nats.kill(leader);
+        wait_for(told, 500);
+        nats.launch(leader);
+        wait_for(told, 500);
+    });
+    all_agree(&runtime, &nats, 3, &nodes, &told);
+}
+
+#[test]
+fn without_a_quorum_a_node_answers_nothing_and_later_all_is_as_before() {
+    let Some(mut nats) = Nats::start(3, "") else { return };
+    let runtime = runtime();
+    let node = Node::start(&runtime, &settings(&nats.url(), 3));
+    let accepted = node.post("u", &[1, 2, 3]).unwrap();
+    assert_eq!(accepted.refused(), []);
+    let leader = leader(&runtime, &nats);
+    let others = [(leader + 1) % 3, (leader + 2) % 3];
+    others.iter().for_each(|index| nats.kill(*index));
+    assert_eq!(node.barrier(), Err(NotLogged::Unavailable));
+    assert!(node.post("u", &[4]).is_err());
+    others.iter().for_each(|index| nats.launch(*index));
+    // The batch without an answer may be in the log. Sent again, it tells what became of it.
+    until("the batch is taken", || node.post("u", &[4]).ok());
+    assert_eq!(node.totals(), (4, 1));
+    assert_eq!(node.logged.progress(), Progress::Ready);
+}
