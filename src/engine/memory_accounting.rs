@@ -60,7 +60,8 @@ impl Engine {
         let cut = self.lock_cut();
         let published = self.reference.published();
         let folded_bytes = cut.generation.bytes_unless_shared_with(published.generation());
-        self.memory.update_reference(published.bytes() + folded_bytes);
+        let prepared_bytes = self.reference.prepared().bytes();
+        self.memory.update_reference(published.bytes() + folded_bytes + prepared_bytes);
         drop(cut);
         self.memory.recheck(self.backlog.in_use());
     }

@@ -12,6 +12,7 @@ mod error;
 mod generation;
 mod parse;
 mod precondition;
+mod prepared;
 pub(crate) mod publication;
 mod published;
 mod table;
@@ -26,6 +27,7 @@ use crate::json::Node;
 use crate::key::HashKeys;
 use generation::Candidate;
 use parse::TableReader;
+use prepared::PreparedGenerations;
 use publication::Publication;
 use std::sync::Arc;
 
@@ -42,13 +44,14 @@ pub enum Change {
 /// The store of the generation in force. Readers never wait, and changes are lock-free.
 pub(crate) struct Reference {
     current: Publication<PublishedGeneration>,
+    prepared: PreparedGenerations,
     max_skew_ms: i64,
 }
 
 impl Reference {
     pub(crate) fn new(attributes: &[String], max_skew_ms: i64) -> Self {
         let zero = PublishedGeneration::new(Arc::new(Generation::zero(attributes)), Vec::new());
-        Self { current: Publication::new(zero), max_skew_ms }
+        Self { current: Publication::new(zero), prepared: PreparedGenerations::default(), max_skew_ms }
     }
 
     /// The generation in force.
@@ -59,6 +62,11 @@ impl Reference {
     /// The generation in force, with its prepared groups.
     pub(crate) fn published(&self) -> Arc<PublishedGeneration> {
         self.current.current()
+    }
+
+    /// The generations that are made and not in force yet.
+    pub(crate) fn prepared(&self) -> &PreparedGenerations {
+        &self.prepared
     }
 
     /// Reads a body that is a whole table.

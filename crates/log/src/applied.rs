@@ -13,6 +13,8 @@ pub(crate) struct Applied {
     pub(crate) reading_ms: i64,
     /// When the log took the frame, by the clock of the log; none if it has no clock of its own.
     pub(crate) logged_at_ms: Option<i64>,
+    /// The newest generation that the author had prepared.
+    pub(crate) table: u64,
     /// Whether this was the first landing of the frame. Later ones answer no batch.
     pub(crate) is_first: bool,
     pub(crate) has_rows: bool,

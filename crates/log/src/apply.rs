@@ -72,9 +72,21 @@ impl Applier {
             }
         };
         let recorded = if is_void { vec![] } else { owned_judgements(&frame) };
-        let Head { node, number, reading_ms, .. } = frame.head;
+        let Head { node, number, reading_ms, table, .. } = frame.head;
         let (place, logged_at_ms, has_rows) = (entry.place, entry.logged_at_ms, !frame.parts.is_empty());
-        Ok(Applied { place, node, number, reading_ms, logged_at_ms, is_first, has_rows, judgement, parts, recorded })
+        Ok(Applied {
+            place,
+            node,
+            number,
+            reading_ms,
+            logged_at_ms,
+            table,
+            is_first,
+            has_rows,
+            judgement,
+            parts,
+            recorded,
+        })
     }
 
     /// The engine's log time rises before anything of the frame is claimed.

@@ -21,6 +21,10 @@ pub(crate) struct Barriers {
     waiting: Vec<Barrier>,
     /// Those that a frame on its way releases, by the number of the frame.
     in_frames: BTreeMap<u64, Vec<Barrier>>,
+    /// Those that wait until a generation is in force here, and its number.
+    before_table: Vec<(u64, Barrier)>,
+    /// The generation in force here.
+    table: u64,
     len: usize,
     /// When the last frame with barriers was made.
     last_ms: Option<i64>,
@@ -52,16 +56,26 @@ impl Barriers {
         }
     }
 
-    /// The first landing of a frame was applied. If the frame was void, its barriers wait once for another one.
-    pub(crate) fn applied(&mut self, number: u64, is_void: bool, answers: &mut Answers) {
+    /// The first landing of a frame was applied, up to which the log has put the generation `table` in force. If the
+    /// frame was void, its barriers wait once for another one.
+    pub(crate) fn applied(&mut self, number: u64, is_void: bool, table: u64, answers: &mut Answers) {
         for mut barrier in self.in_frames.remove(&number).unwrap_or_default() {
             if is_void && !barrier.is_second {
                 barrier.is_second = true;
                 self.waiting.push(barrier);
+            } else if !is_void && table > self.table {
+                self.before_table.push((table, barrier));
             } else {
                 self.finish(barrier, if is_void { Err(NotLogged::Unavailable) } else { Ok(()) }, answers);
             }
         }
+    }
+
+    /// The generation of this number is in force here.
+    pub(crate) fn set_table(&mut self, table: u64, answers: &mut Answers) {
+        self.table = table;
+        let released: Vec<_> = self.before_table.extract_if(.., |(needed, _)| *needed <= table).collect();
+        released.into_iter().for_each(|(_, barrier)| self.finish(barrier, Ok(()), answers));
     }
 
     /// A frame has no place, as far as this process knows. Its barriers wait for another one.
@@ -83,7 +97,9 @@ impl Barriers {
     fn refuse(&mut self, is_refused: impl Fn(&mut Barrier) -> bool, answers: &mut Answers) {
         let waiting = std::iter::once(&mut self.waiting);
         let lists = waiting.chain(self.in_frames.values_mut());
-        let refused: Vec<Barrier> = lists.flat_map(|list| list.extract_if(.., &is_refused)).collect();
+        let refused = lists.flat_map(|list| list.extract_if(.., &is_refused));
+        let before_table = self.before_table.extract_if(.., |(_, barrier)| is_refused(barrier));
+        let refused: Vec<Barrier> = refused.chain(before_table.map(|(_, barrier)| barrier)).collect();
         refused.into_iter().for_each(|barrier| self.finish(barrier, Err(NotLogged::Unavailable), answers));
     }
 

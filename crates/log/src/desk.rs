@@ -46,6 +46,8 @@ struct State {
     applied: Place,
     reference_done: Place,
     table: u64,
+    /// The generation that the log has put in force: the newest one that a frame which counts has named.
+    table_in_force: u64,
     /// Frames before this place are not needed any more.
     trim_before: Place,
     has_rows: bool,
@@ -77,6 +79,7 @@ impl Desk {
             applied: Place(0),
             reference_done: Place(0),
             table: 0,
+            table_in_force: 0,
             trim_before: Place(0),
             has_rows: false,
             progress: Progress::Replaying { place: tip.applied, log_ms: tip.log_ms },
@@ -196,6 +199,9 @@ impl Desk {
                 state.note_clock_offset(&applied);
             }
             let is_void = applied.judgement == Judgement::Void;
+            if !is_void {
+                state.table_in_force = state.table_in_force.max(applied.table);
+            }
             if is_judged {
                 state.counts.void_frames += u64::from(is_void);
                 let Applied { place, node, has_rows, judgement, .. } = applied;
@@ -205,7 +211,8 @@ impl Desk {
                 if is_void {
                     state.outcomes.offer_again();
                 }
-                state.order.applied(applied.number, is_void, applied.parts, answers);
+                let table = state.table_in_force;
+                state.order.applied(applied.number, is_void, table, applied.parts, answers);
             }
             Ok(state.outcomes.judged_from_ms())
         })
@@ -219,10 +226,19 @@ impl Desk {
         state.has_rows = has_rows;
     }
 
-    /// The reference log is applied up to this place, and this is the newest generation.
-    pub(crate) fn set_reference(&self, done: Place, table: u64) {
+    /// The reference log is applied up to this place, and this is the newest generation. Returns the number of the
+    /// generation that the log has put in force.
+    pub(crate) fn set_reference(&self, done: Place, table: u64) -> u64 {
         let mut state = self.lock();
         (state.reference_done, state.table) = (done, table);
+        state.table_in_force
+    }
+
+    /// The generation of this number is in force here.
+    pub(crate) fn set_table(&self, table: u64) {
+        let mut answers = Answers::default();
+        self.lock().order.set_table(table, &mut answers);
+        answers.give();
     }
 
     /// The end of one log is reached. After the last one, batches are taken.

@@ -77,6 +77,9 @@ pub const CHANGE_BYTES_PER_BASE_MAX: usize = 64 << 20;
 /// Bytes of changes that a reader holds while it looks for a base.
 pub const HELD_CHANGE_BYTES_MAX: usize = 256 << 20;
 
+/// Generations that are prepared and not in force. A node of a cluster reads no further change before.
+pub const PREPARED_GENERATIONS_MAX: usize = 8;
+
 /// Generations that the preconditions of one change may name.
 pub const PRECONDITION_GENERATIONS_MAX: usize = 1_024;
 

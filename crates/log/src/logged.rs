@@ -182,15 +182,15 @@ fn try_change(desk: &Desk, changes: &Changes, reader: &mut ReferenceReader) -> R
         }
     }
     reader.end_of_log()?;
-    let note = |reader: &ReferenceReader| desk.set_reference(reader.applied(), reader.table());
-    note(reader);
+    note(desk, reader);
     changes.open();
     desk.ready();
     loop {
         while reader.is_busy() && !desk.has_failed() {
-            reader.read(PATIENCE)?;
+            read_change(reader, PATIENCE)?;
+            note(desk, reader);
         }
-        note(reader);
+        note(desk, reader);
         if desk.has_failed() {
             return Ok(());
         }
@@ -206,9 +206,29 @@ fn try_change(desk: &Desk, changes: &Changes, reader: &mut ReferenceReader) -> R
             Next::Change(submission) => reader.append(submission),
             Next::Idle => {
                 reader.append_base(true);
-                while reader.read(Duration::ZERO)? {}
+                while read_change(reader, Duration::ZERO)? {}
             }
             Next::Closed => return Ok(()),
         }
+    }
+}
+
+/// Reads a change, unless too many of them wait until they come into force.
+fn read_change(reader: &mut ReferenceReader, patience: Duration) -> Result<bool, Lost> {
+    if reader.is_full() {
+        thread::sleep(patience);
+        return Ok(false);
+    }
+    reader.read(patience)
+}
+
+/// Tells how far the reference log is applied, puts in force what the log of frames says, and answers the changes of
+/// this process: an answer names a generation, so it waits until that is in force on every node that is asked later.
+fn note(desk: &Desk, reader: &mut ReferenceReader) {
+    let table_in_force = desk.set_reference(reader.applied(), reader.table());
+    desk.set_table(reader.publish(table_in_force));
+    for (asker, answer) in reader.take_answered() {
+        let unsure = NotChanged::NotLogged(NotLogged::Unavailable);
+        desk.barrier(Box::new(move |released| asker(if released.is_ok() { answer } else { Err(unsure) })));
     }
 }

@@ -167,6 +167,11 @@ impl Order {
         }
     }
 
+    /// The generation of this number is in force here.
+    pub(crate) fn set_table(&mut self, table: u64, answers: &mut Answers) {
+        self.barriers.set_table(table, answers);
+    }
+
     /// Says whether the clock of this node is too far off to take batches.
     pub(crate) fn set_clock_off(&mut self, is_clock_off: bool) {
         self.is_clock_off = is_clock_off;
@@ -332,11 +337,19 @@ impl Order {
         self.jobs.get_mut(&ticket).map(|job| job.reservation.split(rows)).unwrap_or_default()
     }
 
-    /// The first landing of a frame of this process was applied, with these outcomes of its parts.
-    pub(crate) fn applied(&mut self, number: u64, is_void: bool, parts: Vec<(u64, Outcome)>, answers: &mut Answers) {
+    /// The first landing of a frame of this process was applied, with these outcomes of its parts. Up to it, the log has
+    /// put the generation `table` in force.
+    pub(crate) fn applied(
+        &mut self,
+        number: u64,
+        is_void: bool,
+        table: u64,
+        parts: Vec<(u64, Outcome)>,
+        answers: &mut Answers,
+    ) {
         self.flights.remove(&number);
         self.is_full &= parts.is_empty();
-        self.barriers.applied(number, is_void, answers);
+        self.barriers.applied(number, is_void, table, answers);
         for (ticket, outcome) in parts {
             if let Some(job) = self.jobs.get_mut(&ticket) {
                 job.has_unplaced_part = false;

@@ -103,6 +103,7 @@ impl Client {
                 number: frame.head.number,
                 reading_ms: frame.head.reading_ms,
                 logged_at_ms: None,
+                table: 0,
                 is_first: true,
                 has_rows: !frame.parts.is_empty(),
                 judgement: Judgement::Refused(vec![]),

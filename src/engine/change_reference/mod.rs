@@ -1,6 +1,7 @@
 //! Changes of the reference table.
 
 mod logged;
+mod prepared;
 #[cfg(test)]
 mod tests;
 

@@ -496,3 +496,45 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_prepared_change_comes_into_force_only_when_it_is_published() {
+    let engine = engine();
+    put(&engine, 1, &ada("free")).unwrap();
+    let prepare = |change, ms, users: &Value, preconditions: &Preconditions| {
+        number(engine.prepare_change(change, body(ms, users), preconditions, DAY_MS + 3_600_000))
+    };
+    let none = Preconditions::default();
+    assert_eq!(prepare(Change::Merge, 2, &bob(), &if_match(&[1])), Ok(2));
+    assert_eq!(prepare(Change::Replace, 3, &ada("pro"), &if_match(&[2])), Ok(3), "judged against the prepared one");
+    assert_eq!(prepare(Change::Replace, 3, &ada("pro"), &none), Ok(3), "a retry");
+    assert!(matches!(prepare(Change::Merge, 2, &bob(), &none), Err(ReferenceError::Stale { current: 3, .. })));
+    assert_eq!((engine.reference().number(), engine.newest_reference().number()), (1, 3));
+    assert_eq!((engine.prepared_generations(), engine.user("bob")), (2, None));
+
+    engine.publish_prepared(1);
+    assert_eq!((engine.reference().number(), engine.prepared_generations()), (1, 2));
+    engine.publish_prepared(2);
+    assert_eq!((engine.reference().number(), engine.prepared_generations()), (2, 1));
+    assert_eq!(engine.user("ada").unwrap()[0], "free");
+    assert!(engine.user("bob").is_some());
+    engine.publish_prepared(9);
+    assert_eq!((engine.reference().number(), engine.newest_reference().number()), (3, 3));
+    assert_eq!((engine.prepared_generations(), engine.user("bob")), (0, None));
+    assert_eq!(engine.user("ada").unwrap()[0], "pro");
+    // The next change goes on from there, directly or prepared.
+    assert_eq!(number(patch(&engine, 4, &bob())), Ok(4));
+    assert_eq!(prepare(Change::Merge, 5, &ada("max"), &none), Ok(5));
+}
+
+#[test]
+fn the_newest_prepared_generation_up_to_a_number_comes_into_force_at_once() {
+    let engine = engine();
+    for ms in 1..=3 {
+        let body = body(ms, &ada(&format!("plan{ms}")));
+        engine.prepare_change(Change::Replace, body, &Preconditions::default(), DAY_MS).unwrap();
+    }
+    engine.publish_prepared(2);
+    assert_eq!((engine.reference().number(), engine.user("ada").unwrap()[0].as_str()), (2, "plan2"));
+    assert_eq!(engine.prepared_generations(), 1);
+}

@@ -5,7 +5,7 @@ use super::queue::{ChangeAnswer, ChangeAsker, ChangeSubmission, NotChanged};
 use crate::answers::NotLogged;
 use crate::frame::Head;
 use crate::landings::Landings;
-use crate::limits::{CHANGE_BYTES_PER_BASE_MAX, HELD_CHANGE_BYTES_MAX, PATCHES_PER_BASE_MAX};
+use crate::limits::{CHANGE_BYTES_PER_BASE_MAX, HELD_CHANGE_BYTES_MAX, PATCHES_PER_BASE_MAX, PREPARED_GENERATIONS_MAX};
 use crate::sync::{Mutex, PoisonError};
 use crate::topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
 use std::collections::VecDeque;
@@ -29,8 +29,14 @@ pub(crate) struct ReferenceReader {
     landings: Landings,
     newest_ms: i64,
     last_number: u64,
+    /// Whether other nodes append to the log, too. Then a generation comes into force only when the log of frames says
+    /// so, once this process has read what was there at its start.
+    is_shared: bool,
+    is_live: bool,
     /// The own change that is in the log or on its way.
     outstanding: Option<(u64, ChangeAsker)>,
+    /// The own changes that have their answer.
+    answered: Vec<(ChangeAsker, ChangeAnswer)>,
     results: Arc<Mutex<Vec<Placement>>>,
     /// The changes of a log without its beginning, until a base was read that stands for all that is missing.
     held: Option<Held>,
@@ -95,6 +101,9 @@ impl ReferenceReader {
             node,
             engine,
             follow: log.follow(Place(0)),
+            is_shared: log.is_shared(),
+            is_live: false,
+            answered: Vec::new(),
             log,
             applied: Place(0),
             landings: Landings::default(),
@@ -116,7 +125,23 @@ impl ReferenceReader {
 
     /// The number of the newest generation.
     pub(crate) fn table(&self) -> u64 {
+        self.engine.newest_reference().number()
+    }
+
+    /// Puts prepared generations in force up to this number. Returns the number of the generation in force.
+    pub(crate) fn publish(&self, number: u64) -> u64 {
+        self.engine.publish_prepared(number);
         self.engine.reference().number()
+    }
+
+    /// Whether too many generations wait until they come into force.
+    pub(crate) fn is_full(&self) -> bool {
+        self.engine.prepared_generations() >= PREPARED_GENERATIONS_MAX
+    }
+
+    /// The own changes that were answered since the last call.
+    pub(crate) fn take_answered(&mut self) -> Vec<(ChangeAsker, ChangeAnswer)> {
+        std::mem::take(&mut self.answered)
     }
 
     /// Whether a change of this process has no answer yet, or a base has no place.
@@ -139,7 +164,9 @@ impl ReferenceReader {
     /// Puts a base into the log if one is due, while [nothing](Self::is_busy) is on its way. So the base stands for
     /// all changes before it. `is_pause` means that no change waits.
     pub(crate) fn append_base(&mut self, is_pause: bool) {
-        if !self.since_base.is_base_due(is_pause) || self.base_refused_at == Some(self.applied) {
+        let is_due = self.since_base.is_base_due(is_pause) && self.base_refused_at != Some(self.applied);
+        // A base has what the changes before it have made, so it waits until all of that is in force.
+        if !is_due || self.engine.prepared_generations() > 0 {
             return;
         }
         let copy = self.engine.copy_reference().unwrap_or(NO_TABLE);
@@ -179,7 +206,8 @@ impl ReferenceReader {
     ///
     /// # Errors
     /// The log has neither its beginning nor a base.
-    pub(crate) fn end_of_log(&self) -> Result<(), Lost> {
+    pub(crate) fn end_of_log(&mut self) -> Result<(), Lost> {
+        self.is_live = self.is_shared;
         if self.held.is_some() { Err(no_base()) } else { Ok(()) }
     }
 
@@ -204,15 +232,16 @@ impl ReferenceReader {
 
     fn answer(&mut self, number: u64, answer: ChangeAnswer) {
         if let Some((_, asker)) = self.outstanding.take_if(|(outstanding, _)| *outstanding == number) {
-            asker(answer);
+            self.answered.push((asker, answer));
         }
     }
 
     /// The log has failed. What is on its way has no sure answer.
     pub(crate) fn give_up(&mut self) {
-        if let Some((_, asker)) = self.outstanding.take() {
-            asker(Err(NotChanged::NotLogged(NotLogged::Unavailable)));
-        }
+        let outstanding = self.outstanding.take().map(|(_, asker)| asker);
+        let answered = self.answered.drain(..).map(|(asker, _)| asker);
+        let unsure = || Err(NotChanged::NotLogged(NotLogged::Unavailable));
+        outstanding.into_iter().chain(answered).for_each(|asker| asker(unsure()));
     }
 
     /// Takes the next entry.
@@ -262,7 +291,10 @@ impl ReferenceReader {
 
     fn apply_base(&mut self, place: Place, base: &Base) -> Result<(), Lost> {
         let invalid = |error| Lost(format!("place {} of the reference log: {error}", place.0));
-        self.engine.restore_reference(&base.copy).map_err(invalid)?;
+        // A live reader has made all changes that the base stands for.
+        if !self.is_live {
+            self.engine.restore_reference(&base.copy).map_err(invalid)?;
+        }
         (self.since_base, self.base_on_its_way) = (SinceBase::default(), None);
         self.log.trim(Place(base.as_of.0 + 1));
         Ok(())
@@ -278,11 +310,17 @@ impl ReferenceReader {
         if !is_first {
             return;
         }
-        let before = self.engine.reference().number();
-        let body = change.body.to_vec();
-        let result = self.engine.apply_change(change.change, body, &change.preconditions, received_at_ms);
+        let before = self.table();
+        let (engine, body, preconditions) = (&self.engine, change.body.to_vec(), &change.preconditions);
+        let result = if self.is_live {
+            engine.prepare_change(change.change, body, preconditions, received_at_ms)
+        } else {
+            engine.apply_change(change.change, body, preconditions, received_at_ms)
+        };
         let is_changed = result.as_ref().is_ok_and(|generation| generation.number() > before);
-        self.since_base.has_table |= is_changed && change.change == Change::Replace;
+        // In a log of several nodes, the author of a table copies it. If it cannot, the bounds of changes do.
+        let is_copied_here = !self.is_shared || node == self.node;
+        self.since_base.has_table |= is_changed && is_copied_here && change.change == Change::Replace;
         if node == self.node {
             self.answer(number, result.map_err(NotChanged::Refused));
         }

@@ -84,9 +84,14 @@ impl Node {
 
     /// A frame of another node, made now, with one row if there is an id.
     fn frame_of_other(&self, number: u64, id: Option<u8>) -> Arc<[u8]> {
+        self.frame_that_names(0, number, id)
+    }
+
+    /// A frame of another node that has prepared the generation `table`.
+    fn frame_that_names(&self, table: u64, number: u64, id: Option<u8>) -> Arc<[u8]> {
         use weir::Clock;
         let reading_ms = self.clock.now_ms();
-        let head = Head { node: OTHER, number, reading_ms, log_ms: i64::MIN, ..Head::default() };
+        let head = Head { node: OTHER, number, reading_ms, table, log_ms: i64::MIN, ..Head::default() };
         let mut frame = FrameBuilder::new(&head, Place(0));
         if let Some(id) = id {
             let mut rows = Rows::default();
@@ -342,4 +347,44 @@ fn a_node_that_stops_waits_for_its_own_judgements_alone() {
     assert_eq!(recorded(&last).len(), 1);
     node.place_and_apply(&last);
     assert!(node.desk.next_frame().is_none() && node.desk.is_done());
+}
+
+#[test]
+fn a_barrier_waits_for_the_generation_that_the_log_has_put_in_force() {
+    let mut node = Node::new();
+    let in_force = |node: &Node, prepared| node.desk.set_reference(Place(1), prepared);
+    assert_eq!(in_force(&node, 3), 0, "what is prepared here is not in force");
+    node.ask(1);
+    let early = node.desk.next_frame().unwrap();
+    let other = node.frame_that_names(5, 1, None);
+    node.apply(&other);
+    assert_eq!(in_force(&node, 3), 5);
+    node.place_and_apply(&early);
+    assert_eq!(node.released(), [], "another node may have answered by generation 5 before");
+    node.desk.set_table(3);
+    node.desk.set_table(4);
+    assert_eq!(node.released(), []);
+    node.desk.set_table(5);
+    assert_eq!(node.released(), [(1, Ok(()))]);
+
+    // A frame that is void puts nothing in force.
+    node.log_ahead_ms = 31_000;
+    let void = node.frame_that_names(9, 2, None);
+    node.apply(&void);
+    node.log_ahead_ms = 0;
+    assert_eq!(in_force(&node, 5), 5);
+    node.ask(2);
+    node.clock.advance(BARRIER_EVERY_MS);
+    let work = node.desk.next_frame().unwrap();
+    let other = node.frame_that_names(6, 3, None);
+    node.place_and_apply(&work);
+    assert_eq!(node.released(), [(2, Ok(()))], "what comes later does not concern it");
+    node.apply(&other);
+    node.ask(3);
+    node.clock.advance(BARRIER_EVERY_MS);
+    let work = node.desk.next_frame().unwrap();
+    node.place_and_apply(&work);
+    node.clock.advance(BARRIER_MS_MAX + 1);
+    node.desk.next_frame();
+    assert_eq!(node.released(), [(3, Err(NotLogged::Unavailable))], "a table that takes too long to read");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use weir::{Change, Engine, EngineConfig, Format, ManualClock, Preconditions, Secret, SystemClock, format_ms};
 use weir_log::fingerprint::fingerprint;
-use weir_log::jetstream::{Cluster, Settings};
+use weir_log::jetstream::{Cluster, Settings, Status};
 use weir_log::{Answer, ChangeAnswer, ChangeSubmission, Logged, NotLogged, Progress, Submission};
 
 use crate::helpers::{open_with, until};
@@ -18,7 +18,7 @@ const SECRET: [u8; 32] = [7; 32];
 pub(crate) struct Node {
     pub(crate) engine: Arc<Engine>,
     pub(crate) logged: Logged,
-    pub(crate) cluster: Cluster,
+    cluster: Cluster,
 }
 
 impl Node {
@@ -38,6 +38,11 @@ impl Node {
             (node.logged.progress() == Progress::Ready).then_some(())
         });
         node
+    }
+
+    /// The figures of the cluster.
+    pub(crate) fn status(&self) -> Status {
+        self.cluster.status()
     }
 
     /// Posts an event now for each id; the user is `user`.

@@ -11,9 +11,9 @@ use crate::helpers::{leader, runtime, settings, until, wait_until};
 use crate::nats::Nats;
 use crate::node::Node;
 
-/// The ids that were told as accepted.
+/// The ids whose acceptance was acknowledged.
 #[derive(Default)]
-struct Told {
+struct Accepted {
     ids: Mutex<BTreeSet<u64>>,
     count: AtomicU64,
 }
@@ -21,8 +21,8 @@ struct Told {
 /// The ids that clients share: each one comes from many of them, with other users and through other nodes.
 const SHARED_IDS: u64 = 500;
 
-/// Posts batches to the nodes in turn, until `is_over`. No id is told twice as accepted.
-fn client(number: u64, nodes: &[Node], told: &Told, is_over: &AtomicBool) {
+/// Posts batches to the nodes in turn, until `is_over`. The acceptance of an id is acknowledged once.
+fn client(number: u64, nodes: &[Node], accepted: &Accepted, is_over: &AtomicBool) {
     let user = format!("u{number}");
     for round in 0_u64.. {
         let node = &nodes[((round + number) % nodes.len() as u64) as usize];
@@ -32,15 +32,15 @@ fn client(number: u64, nodes: &[Node], told: &Told, is_over: &AtomicBool) {
         match node.post(&user, &ids) {
             Ok(outcome) => {
                 let refused: BTreeSet<u32> = outcome.refused().iter().map(|(row, _)| *row).collect();
-                let mut accepted = told.ids.lock().unwrap();
+                let mut ids_accepted = accepted.ids.lock().unwrap();
                 for (row, id) in ids.iter().enumerate() {
                     if !refused.contains(&(row as u32)) {
-                        assert!(accepted.insert(*id), "{id} was told twice as accepted");
-                        told.count.fetch_add(1, Ordering::SeqCst);
+                        assert!(ids_accepted.insert(*id), "{id} was acknowledged twice");
+                        accepted.count.fetch_add(1, Ordering::SeqCst);
                     }
                 }
             }
-            // Nothing of it is told, so it is in no sum. With a fault it may be in the log; then no id is reused.
+            // Nothing of it is in the log.
             Err(NotLogged::Overloaded) => {}
             Err(error) => panic!("{error:?}: the fault lasts longer than the log's patience"),
         }
@@ -51,11 +51,11 @@ fn client(number: u64, nodes: &[Node], told: &Told, is_over: &AtomicBool) {
 }
 
 /// A query on any node, begun after a batch was acknowledged by any other one, shows the batch.
-fn reader(nodes: &[Node], told: &Told, is_over: &AtomicBool) -> usize {
+fn reader(nodes: &[Node], accepted: &Accepted, is_over: &AtomicBool) -> usize {
     let mut answers = 0;
     for round in 0_usize.. {
         let node = &nodes[round % nodes.len()];
-        let (before, as_of) = (told.count.load(Ordering::SeqCst), node.engine.now_ms());
+        let (before, as_of) = (accepted.count.load(Ordering::SeqCst), node.engine.now_ms());
         if node.barrier().is_ok() {
             let events = node.engine.metrics(1_800).stats.events;
             assert!(events >= before, "{events} events, but {before} were acknowledged");
@@ -69,24 +69,24 @@ fn reader(nodes: &[Node], told: &Told, is_over: &AtomicBool) -> usize {
     answers
 }
 
-/// Four clients and a reader, while something happens. Returns what was told, and the number of answers.
-fn load(nodes: &[Node], fault: impl FnOnce(&Told)) -> (Told, usize) {
-    let (told, is_over) = (Told::default(), AtomicBool::new(false));
+/// Four clients and a reader, while something happens. Returns the accepted ids, and the number of answers.
+fn load(nodes: &[Node], fault: impl FnOnce(&Accepted)) -> (Accepted, usize) {
+    let (accepted, is_over) = (Accepted::default(), AtomicBool::new(false));
     let answers = std::thread::scope(|scope| {
-        let (told, is_over) = (&told, &is_over);
-        let clients: Vec<_> = (0..4).map(|n| scope.spawn(move || client(n, nodes, told, is_over))).collect();
-        let reader = scope.spawn(move || reader(nodes, told, is_over));
-        fault(told);
+        let (accepted, is_over) = (&accepted, &is_over);
+        let clients: Vec<_> = (0..4).map(|n| scope.spawn(move || client(n, nodes, accepted, is_over))).collect();
+        let reader = scope.spawn(move || reader(nodes, accepted, is_over));
+        fault(accepted);
         is_over.store(true, Ordering::SeqCst);
         clients.into_iter().for_each(|client| client.join().unwrap());
         reader.join().unwrap()
     });
-    (told, answers)
+    (accepted, answers)
 }
 
-/// All nodes, and a new one, show exactly what was told as accepted.
-fn all_agree(runtime: &Runtime, nats: &Nats, servers: usize, nodes: &[Node], told: &Told) {
-    let accepted = told.ids.lock().unwrap().len() as u64;
+/// All nodes, and a new one, show exactly the accepted events.
+fn all_agree(runtime: &Runtime, nats: &Nats, servers: usize, nodes: &[Node], accepted: &Accepted) {
+    let accepted = accepted.ids.lock().unwrap().len() as u64;
     let fresh = Node::start(runtime, &settings(&nats.url(), servers));
     for node in nodes.iter().chain([&fresh]) {
         assert_eq!(node.totals(), (accepted, 4));
@@ -96,9 +96,9 @@ fn all_agree(runtime: &Runtime, nats: &Nats, servers: usize, nodes: &[Node], tol
 }
 
 /// Waits until more events are accepted.
-fn wait_for(told: &Told, more: u64) {
-    let goal = told.count.load(Ordering::SeqCst) + more;
-    wait_until("events are accepted", || told.count.load(Ordering::SeqCst) >= goal);
+fn wait_for(accepted: &Accepted, more: u64) {
+    let goal = accepted.count.load(Ordering::SeqCst) + more;
+    wait_until("events are accepted", || accepted.count.load(Ordering::SeqCst) >= goal);
 }
 
 #[test]
@@ -106,9 +106,9 @@ fn nodes_count_each_id_once_and_a_read_on_any_node_sees_every_acknowledged_event
     let Some(nats) = Nats::start(1, "") else { return };
     let runtime = runtime();
     let nodes: Vec<_> = (0..3).map(|_| Node::start(&runtime, &settings(&nats.url(), 1))).collect();
-    let (told, answers) = load(&nodes, |told| wait_for(told, 5_000));
+    let (accepted, answers) = load(&nodes, |accepted| wait_for(accepted, 5_000));
     assert!(answers > 0);
-    all_agree(&runtime, &nats, 1, &nodes, &told);
+    all_agree(&runtime, &nats, 1, &nodes, &accepted);
     assert!(nodes.iter().all(|node| node.logged.figures().void_frames == 0));
 }
 
@@ -117,16 +117,16 @@ fn a_node_joins_and_another_one_leaves_under_load() {
     let Some(nats) = Nats::start(1, "") else { return };
     let runtime = runtime();
     let nodes: Vec<_> = (0..2).map(|_| Node::start(&runtime, &settings(&nats.url(), 1))).collect();
-    let (told, _) = load(&nodes, |told| {
-        wait_for(told, 500);
+    let (accepted, _) = load(&nodes, |accepted| {
+        wait_for(accepted, 500);
         let joined = Node::start(&runtime, &settings(&nats.url(), 1));
-        let before = told.count.load(Ordering::SeqCst);
+        let before = accepted.count.load(Ordering::SeqCst);
         assert!(joined.totals().0 >= before);
-        wait_for(told, 500);
+        wait_for(accepted, 500);
         drop(joined);
-        wait_for(told, 500);
+        wait_for(accepted, 500);
     });
-    all_agree(&runtime, &nats, 1, &nodes, &told);
+    all_agree(&runtime, &nats, 1, &nodes, &accepted);
 }
 
 #[test]
@@ -135,14 +135,14 @@ fn a_killed_leader_of_the_log_changes_no_answer() {
     let runtime = runtime();
     let nodes: Vec<_> = (0..3).map(|_| Node::start(&runtime, &settings(&nats.url(), 3))).collect();
     let leader = leader(&runtime, &nats);
-    let (told, _) = load(&nodes, |told| {
-        wait_for(told, 500);
+    let (accepted, _) = load(&nodes, |accepted| {
+        wait_for(accepted, 500);
         nats.kill(leader);
-        wait_for(told, 500);
+        wait_for(accepted, 500);
         nats.launch(leader);
-        wait_for(told, 500);
+        wait_for(accepted, 500);
     });
-    all_agree(&runtime, &nats, 3, &nodes, &told);
+    all_agree(&runtime, &nats, 3, &nodes, &accepted);
 }
 
 #[test]
