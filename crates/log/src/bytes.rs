@@ -14,6 +14,14 @@ pub(crate) fn put_signed(bytes: &mut Vec<u8>, value: i64) {
     put_varint(bytes, (value << 1 ^ value >> 63).cast_unsigned());
 }
 
+/// Whether the bytes begin with these four, and end with the CRC-32 of all before it: they are what weir has written,
+/// of whatever version.
+pub(crate) fn is_sealed(bytes: &[u8], magic: &[u8; 4]) -> bool {
+    let content =
+        bytes.split_last_chunk().filter(|(content, crc)| crc32fast::hash(content) == u32::from_le_bytes(**crc));
+    content.is_some_and(|(content, _)| content.starts_with(magic))
+}
+
 /// The part of a message that is not read yet. Every read returns none if the message ends before.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {

@@ -15,7 +15,7 @@
 //! Numbers of a fixed size are little-endian; all others are varints. Decoding borrows. It checks all that an engine
 //! relies on, so that no frame can make one panic. Each frame has one form only.
 
-use crate::bytes::{Reader, put_signed, put_varint};
+use crate::bytes::{Reader, is_sealed, put_signed, put_varint};
 use crate::limits::{FRAME_BYTES_MAX, FRAME_OUTCOME_BYTES_MAX};
 use crate::topic::Place;
 use std::ops::Range;
@@ -155,6 +155,22 @@ impl<'a> Frame<'a> {
         let recorded = (0..recorded).map(|_| judgement(reader)).collect::<Option<_>>()?;
         let parts = (0..parts).map(|_| Part::read(reader, head.reading_ms, rules)).collect::<Option<_>>()?;
         reader.rest().is_empty().then_some(Self { head, recorded_from, recorded, parts, crc })
+    }
+
+    /// Whether the bytes are a frame, of whatever version and content.
+    pub(crate) fn is_intact(bytes: &[u8]) -> bool {
+        is_sealed(bytes, MAGIC)
+    }
+
+    /// Stands for bytes that weir has not written. No node has the number 0, and no frame.
+    pub(crate) fn foreign(bytes: &[u8]) -> Self {
+        let (recorded, parts) = (vec![], vec![]);
+        Self { head: Head::default(), recorded_from: Place(0), recorded, parts, crc: crc32fast::hash(bytes) }
+    }
+
+    /// Whether this stands for bytes that weir has not written.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.head.number == 0
     }
 
     /// The judgements in this frame, each with the place of its frame.

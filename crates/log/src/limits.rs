@@ -214,6 +214,15 @@ pub const CONSUMER_RETRY_MS: u64 = 200;
 /// become the leader may be behind for a moment.
 pub const FAULTS_BELIEVED: u32 = 10;
 
+/// How often an entry that weir has not written is read again before it is believed.
+pub const FOREIGN_READS: u32 = 10;
+
+/// The time between two of these reads, in milliseconds.
+pub const FOREIGN_READ_MS: u64 = 200;
+
+/// How often such a read may fail.
+pub const FOREIGN_READ_FAILURES_MAX: u32 = 100;
+
 /// Bytes that a reader asks the servers for at once.
 pub const PULL_BYTES: usize = 16 << 20;
 

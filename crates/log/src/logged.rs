@@ -8,6 +8,7 @@ use crate::order::Submission;
 use crate::reader::Reader;
 use crate::reference::{ChangeSubmission, Changes, Next, NotChanged, ReferenceReader};
 use crate::topic::{Follow, Log, Lost, Place};
+use crate::walk::is_foreign;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -155,7 +156,12 @@ fn order(desk: &Arc<Desk>, mut log: Box<dyn Log>) {
 /// Applies the entries of the log until the last outcomes are recorded.
 fn read(desk: &Desk, mut reader: Reader, mut follow: Box<dyn Follow>) {
     let mut step = || match follow.next(PATIENCE)? {
-        Some(entry) => reader.read(entry),
+        Some(entry) => {
+            if is_foreign(&entry) {
+                follow.confirm(&entry)?;
+            }
+            reader.read(entry)
+        }
         None if follow.has_caught_up() => reader.end_of_log(),
         None => Ok(()),
     };

@@ -19,6 +19,13 @@ pub struct Entry {
     pub logged_at_ms: Option<i64>,
 }
 
+impl Entry {
+    /// Whether other programs can append to the log of this entry, too.
+    pub(crate) fn is_of_shared_log(&self) -> bool {
+        self.logged_at_ms.is_some()
+    }
+}
+
 /// Why an entry has no place, as far as its writer knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotPlaced {
@@ -73,5 +80,14 @@ pub trait Follow: Send {
     /// means that the log is slow.
     fn has_caught_up(&self) -> bool {
         true
+    }
+
+    /// Reads an entry again that weir has not written, and returns if it is the same each time: then it is the same for
+    /// every reader. This may take some seconds.
+    ///
+    /// # Errors
+    /// The entry is not the same each time, or the log cannot be read again.
+    fn confirm(&mut self, entry: &Entry) -> Result<(), Lost> {
+        Err(Lost(format!("place {} was not written by weir", entry.place.0)))
     }
 }

@@ -54,7 +54,7 @@ impl Walk {
     /// The entry is no frame, its author has read another log, or its record does not fit.
     pub(crate) fn step<'a>(&mut self, entry: &'a Entry, recorded: Option<&Judgement>) -> Result<Step<'a>, Lost> {
         let frame = decode(entry, self.rules)?;
-        let is_first = self.landings.is_first(&frame.head, self.log_ms);
+        let is_first = !frame.is_foreign() && self.landings.is_first(&frame.head, self.log_ms);
         if entry.place.0 > self.applied.0 + 1 {
             // The beginning of the log was removed.
             self.chain = Chain::new(Place(entry.place.0 - 1));
@@ -103,8 +103,16 @@ fn check_record(place: Place, frame: &Frame<'_>, recorded: Option<&Judgement>) -
     }
 }
 
-/// Decodes the frame of an entry.
+/// Whether another program has put the entry into the log.
+pub(crate) fn is_foreign(entry: &Entry) -> bool {
+    entry.is_of_shared_log() && !Frame::is_intact(&entry.bytes)
+}
+
+/// Decodes the frame of an entry. What another program has put into the log stands for a frame of which nothing counts.
 pub(crate) fn decode(entry: &Entry, rules: RowRules) -> Result<Frame<'_>, Lost> {
+    if is_foreign(entry) {
+        return Ok(Frame::foreign(&entry.bytes));
+    }
     Frame::decode(&entry.bytes, rules)
         .map_err(|error| Lost(format!("place {} has no frame: {}", entry.place.0, error.0)))
 }

@@ -9,7 +9,8 @@ use super::error::one_line;
 use super::shared::Shared;
 use crate::limits::{
     BODY_RETRY_MS, CONSUMER_IDLE_MS_MAX, CONSUMER_RETRY_MS, FAULTS_BELIEVED, FETCHED_BYTES_MAX,
-    FETCHED_ENTRY_OVERHEAD_BYTES, NATS_PING_MS, NATS_REQUEST_MS_MAX, PULL_BYTES, PULL_ENTRIES, SILENCE_MS_MAX,
+    FETCHED_ENTRY_OVERHEAD_BYTES, FOREIGN_READ_FAILURES_MAX, FOREIGN_READ_MS, FOREIGN_READS, NATS_PING_MS,
+    NATS_REQUEST_MS_MAX, PULL_BYTES, PULL_ENTRIES, SILENCE_MS_MAX,
 };
 use crate::topic::{Entry, Follow, Lost, Place};
 use async_nats::jetstream::Message;
@@ -38,6 +39,8 @@ pub(super) struct Follower {
     inbox: mpsc::Receiver<Fetched>,
     has_caught_up: bool,
     task: AbortHandle,
+    runtime: Handle,
+    shared: Arc<Shared>,
 }
 
 impl Follower {
@@ -46,7 +49,7 @@ impl Follower {
         let (sender, inbox) = mpsc::channel();
         let memory = Arc::new(Semaphore::new(FETCHED_BYTES_MAX));
         let fetcher = Fetcher {
-            shared,
+            shared: Arc::clone(&shared),
             heartbeats,
             last: after.0,
             has_begun: after.0 > 0,
@@ -56,7 +59,8 @@ impl Follower {
             sender,
             memory,
         };
-        Self { inbox, has_caught_up: false, task: runtime.spawn(fetcher.run()).abort_handle() }
+        let (runtime, task) = (runtime.clone(), runtime.spawn(fetcher.run()).abort_handle());
+        Self { inbox, has_caught_up: false, task, runtime, shared }
     }
 }
 
@@ -87,6 +91,30 @@ impl Follow for Follower {
     fn has_caught_up(&self) -> bool {
         self.has_caught_up
     }
+
+    fn confirm(&mut self, entry: &Entry) -> Result<(), Lost> {
+        let (reads, name, place) = (confirm(&self.shared, entry), &self.shared.name, entry.place.0);
+        self.runtime
+            .block_on(reads)
+            .map_err(|why| Lost(format!("place {place} of the stream {name} was not written by weir, and {why}")))
+    }
+}
+
+/// Reads an entry again and again, from whichever server answers.
+async fn confirm(shared: &Shared, entry: &Entry) -> Result<(), &'static str> {
+    let (mut reads, mut failures) = (0, 0);
+    while reads < FOREIGN_READS {
+        sleep(Duration::from_millis(FOREIGN_READ_MS)).await;
+        match shared.read_again(entry.place.0).await {
+            Ok(message) if shared.is_entry(&message, &entry.bytes) => reads += 1,
+            Ok(_) => return Err("it reads differently from time to time"),
+            Err(_) => failures += 1,
+        }
+        if failures > FOREIGN_READ_FAILURES_MAX {
+            return Err("it cannot be read again");
+        }
+    }
+    Ok(())
 }
 
 struct Fetcher {
@@ -234,7 +262,8 @@ impl Fetcher {
         let why = match bodies.unwrap(place, message).await {
             Ok(bytes) => return Ok(bytes),
             Err(NotRead::Unknown) => return Err(Stop::Again),
-            Err(NotRead::Malformed) => "it is no entry".to_owned(),
+            // Another program has put it there.
+            Err(NotRead::Malformed) => return Ok(Arc::from(message)),
             Err(NotRead::Missing(why)) => why,
         };
         sleep(Duration::from_millis(BODY_RETRY_MS)).await;

@@ -6,6 +6,7 @@ use crate::limits::{CLUSTER_ORDINARY_PERCENT, NATS_REQUEST_MS_MAX};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Info;
+use bytes::Bytes;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -112,6 +113,19 @@ impl Shared {
         let state = self.lock();
         let after = state.bytes.saturating_add(bytes as u64);
         state.max_bytes.is_some_and(|max_bytes| after > max_bytes / 100 * CLUSTER_ORDINARY_PERCENT)
+    }
+
+    /// The message at a place, from whichever server answers.
+    pub(super) async fn read_again(&self, place: u64) -> Result<Bytes, String> {
+        let stream = self.context.get_stream_no_info(&self.name).await.map_err(one_line)?;
+        let get = timeout(Duration::from_millis(NATS_REQUEST_MS_MAX), stream.direct_get(place));
+        let message = get.await.map_err(|_| "the servers do not answer".to_owned())?.map_err(one_line)?;
+        Ok(message.payload)
+    }
+
+    /// Whether a message has these bytes as its entry.
+    pub(super) fn is_entry(&self, message: &[u8], bytes: &[u8]) -> bool {
+        message == bytes || (self.bodies.is_some() && message.split_first().is_some_and(|(_, entry)| entry == bytes))
     }
 
     /// The state of the stream now.

@@ -9,7 +9,7 @@
 //!
 //! Node and number are 8 bytes, a user key is 16 bytes, and all other numbers are varints.
 
-use crate::bytes::{Reader, put_signed, put_varint};
+use crate::bytes::{Reader, is_sealed, put_signed, put_varint};
 use crate::landings::{Landed, Landings};
 use crate::limits::PRECONDITION_GENERATIONS_MAX;
 use crate::topic::Place;
@@ -96,6 +96,11 @@ fn put_table(bytes: &mut Vec<u8>, copy: &ReferenceCopy) {
         bytes.extend_from_slice(key);
         put_varint(bytes, u64::from(*group));
     }
+}
+
+/// Whether the bytes are an entry, of whatever kind and content.
+pub(super) fn is_intact(bytes: &[u8]) -> bool {
+    is_sealed(bytes, MAGIC)
 }
 
 /// Decodes an entry; the error says why it is none.

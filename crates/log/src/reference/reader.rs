@@ -1,6 +1,6 @@
 //! The reader of the reference log, which also writes it: changes one at a time, and bases between them.
 
-use super::entry::{Base, LoggedChange, ReferenceEntry, decode};
+use super::entry::{Base, LoggedChange, ReferenceEntry, decode, is_intact};
 use super::queue::{ChangeAnswer, ChangeAsker, ChangeSubmission, NotChanged};
 use crate::answers::NotLogged;
 use crate::frame::Head;
@@ -190,6 +190,9 @@ impl ReferenceReader {
     pub(crate) fn read(&mut self, patience: Duration) -> Result<bool, Lost> {
         let entry = self.follow.next(patience)?;
         let was_there = entry.is_some();
+        if let Some(entry) = entry.as_ref().filter(|entry| is_foreign(entry)) {
+            self.follow.confirm(entry)?;
+        }
         if let Some(entry) = entry.filter(|entry| entry.place > self.applied) {
             self.take(entry)?;
         }
@@ -265,6 +268,10 @@ impl ReferenceReader {
 
     /// Takes an entry of a log without its beginning: a base to begin with, or a change that waits for one.
     fn begin(&mut self, mut held: Held, entry: Entry) -> Result<(), Lost> {
+        if is_foreign(&entry) {
+            self.held = Some(held);
+            return Ok(());
+        }
         match decode_at(entry.place, &entry.bytes)? {
             ReferenceEntry::Base(base) if held.continues(&base) => {
                 let newest_ms = base.landings.nodes.values().map(|landed| landed.heard_ms).max();
@@ -282,6 +289,9 @@ impl ReferenceReader {
     }
 
     fn apply(&mut self, entry: &Entry) -> Result<(), Lost> {
+        if is_foreign(entry) {
+            return Ok(());
+        }
         match decode_at(entry.place, &entry.bytes)? {
             ReferenceEntry::Change(change) => self.apply_change(&change, entry.bytes.len()),
             ReferenceEntry::Base(base) => self.apply_base(entry.place, &base)?,
@@ -325,6 +335,11 @@ impl ReferenceReader {
             self.answer(number, result.map_err(NotChanged::Refused));
         }
     }
+}
+
+/// Whether another program has put the entry into the log. It changes nothing.
+fn is_foreign(entry: &Entry) -> bool {
+    entry.is_of_shared_log() && !is_intact(&entry.bytes)
 }
 
 fn no_base() -> Lost {

@@ -388,3 +388,28 @@ fn a_barrier_waits_for_the_generation_that_the_log_has_put_in_force() {
     node.desk.next_frame();
     assert_eq!(node.released(), [(3, Err(NotLogged::Unavailable))], "a table that takes too long to read");
 }
+
+#[test]
+fn foreign_bytes_are_void_in_a_log_of_several_nodes_and_an_error_in_a_log_of_one() {
+    let mut node = Node::new();
+    let (earlier, later) = (node.frame_of_other(1, Some(1)), node.frame_of_other(2, Some(2)));
+    node.apply(&earlier);
+    node.apply(&Arc::from(*b"hello"));
+    node.apply(&Arc::from(*b""));
+    node.apply(&later);
+    assert_eq!(node.engine.metrics(60).stats.events, 2);
+    assert_eq!(node.desk.figures().void_frames, 2);
+    // A frame of another version is no foreign one. It is never skipped.
+    let mut newer = later.to_vec();
+    newer[4] += 1;
+    newer.truncate(later.len() - 4);
+    let crc = crc32fast::hash(&newer);
+    newer.extend_from_slice(&crc.to_le_bytes());
+    let entry = Entry { place: Place(5), bytes: newer.into(), logged_at_ms: Some(NOW_MS) };
+    let lost = node.reader.read(entry).unwrap_err();
+    assert!(lost.0.contains("its version is unknown"), "{lost:?}");
+
+    let mut node = Node::new();
+    let entry = Entry { place: Place(1), bytes: Arc::from(*b"hello"), logged_at_ms: None };
+    assert!(node.reader.read(entry).is_err());
+}

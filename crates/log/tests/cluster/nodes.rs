@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::runtime::Runtime;
+use weir::Change;
 use weir_log::{NotLogged, Progress};
 
-use crate::helpers::{leader, runtime, settings, until, wait_until};
+use crate::helpers::{admin, leader, runtime, settings, until, wait_until};
 use crate::nats::Nats;
 use crate::node::Node;
 
@@ -110,6 +111,27 @@ fn nodes_count_each_id_once_and_a_read_on_any_node_sees_every_acknowledged_event
     assert!(answers > 0);
     all_agree(&runtime, &nats, 1, &nodes, &accepted);
     assert!(nodes.iter().all(|node| node.logged.figures().void_frames == 0));
+}
+
+#[test]
+fn a_message_of_another_program_counts_for_nothing_and_stops_no_node() {
+    let Some(nats) = Nats::start(1, "") else { return };
+    let runtime = runtime();
+    let nodes: Vec<_> = (0..2).map(|_| Node::start(&runtime, &settings(&nats.url(), 1))).collect();
+    nodes[0].post("u", &[1]).unwrap();
+    let context = admin(&runtime, &nats);
+    for subject in ["WEIR.log", "WEIR.reference", "WEIR.reference"] {
+        let garbage = runtime.block_on(async { context.publish(subject, "\0garbage".into()).await.unwrap().await });
+        garbage.unwrap();
+    }
+    nodes[1].change(Change::Merge, r#"{"u":{"plan":"pro","region":"eu"}}"#, 1).unwrap();
+    until("the nodes go on", || nodes[1].post("u", &[2]).ok());
+    let fresh = Node::start(&runtime, &settings(&nats.url(), 1));
+    for node in nodes.iter().chain([&fresh]) {
+        assert_eq!(node.totals(), (2, 1));
+        assert_eq!((node.engine.reference().number(), node.logged.progress()), (1, Progress::Ready));
+    }
+    assert!(nodes.iter().all(|node| node.logged.figures().void_frames == 1));
 }
 
 #[test]
