@@ -2,7 +2,9 @@
 
 use super::error::{ClusterError, one_line};
 use super::url::ClusterUrl;
-use crate::limits::{NATS_PING_MS, NATS_REQUEST_MS_MAX, NATS_VERSION_MIN, RECONNECT_MS};
+use crate::limits::{
+    INLINE_BYTES_MAX, MESSAGE_OVERHEAD_BYTES, NATS_PING_MS, NATS_REQUEST_MS_MAX, NATS_VERSION_MIN, RECONNECT_MS,
+};
 use async_nats::{Client, ConnectOptions};
 use std::fmt;
 use std::path::PathBuf;
@@ -54,12 +56,8 @@ impl Connection {
         let addresses = addresses.map_err(|error| ClusterError::Setting(one_line(error)))?;
         let client = self.options().await?.connect(addresses).await;
         let client = client.map_err(|error| ClusterError::Connection { servers, why: one_line(error) })?;
-        let (major, minor, patch) = NATS_VERSION_MIN;
-        if client.is_server_compatible(major, minor, patch) {
-            Ok(client)
-        } else {
-            Err(ClusterError::OldServer { found: client.server_info().version })
-        }
+        check(&client)?;
+        Ok(client)
     }
 
     async fn options(&self) -> Result<ConnectOptions, ClusterError> {
@@ -84,4 +82,19 @@ impl Connection {
             })?,
         })
     }
+}
+
+/// Checks what the server says of itself.
+fn check(client: &Client) -> Result<(), ClusterError> {
+    let (info, (major, minor, patch)) = (client.server_info(), NATS_VERSION_MIN);
+    if !client.is_server_compatible(major, minor, patch) {
+        return Err(ClusterError::OldServer { found: info.version });
+    }
+    let needed = INLINE_BYTES_MAX + MESSAGE_OVERHEAD_BYTES;
+    if info.max_payload < needed {
+        let found = info.max_payload;
+        let text = format!("the NATS server takes messages of {found} bytes; set its max_payload to {needed} or more");
+        return Err(ClusterError::Setting(text));
+    }
+    Ok(())
 }

@@ -147,7 +147,7 @@ fn copy_all(from: &Path, to: &Path) {
 fn configuration(index: usize, port: u16, routes: &[u16], dir: &Path, extra: &str) -> String {
     let store = dir.join(format!("n{index}"));
     let mut text = format!(
-        "server_name: n{index}\nlisten: \"127.0.0.1:{port}\"\nmax_payload: 1MB\n{extra}\n\
+        "server_name: n{index}\nlisten: \"127.0.0.1:{port}\"\n{extra}\n\
          jetstream {{ store_dir: {store:?}, max_mem: 64MB, max_file: 16GB, sync_interval: always }}\n"
     );
     if routes.len() > 1 {

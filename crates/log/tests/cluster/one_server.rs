@@ -134,6 +134,31 @@ fn a_node_proves_who_it_is() {
 }
 
 #[test]
+fn a_connection_can_be_encrypted() {
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (cert_file, key_file) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    std::fs::write(&cert_file, key.cert.pem()).unwrap();
+    std::fs::write(&key_file, key.signing_key.serialize_pem()).unwrap();
+    let Some(nats) = Nats::start(1, &format!("tls {{ cert_file: {cert_file:?}, key_file: {key_file:?} }}")) else {
+        return;
+    };
+    let runtime = runtime();
+    let mut settings = settings(&nats.url().replace("nats://127.0.0.1", "tls://localhost"), 1);
+    let text = refusal(&runtime, &settings);
+    assert!(text.contains("cannot connect to tls://localhost"), "{text}");
+    settings.connection.ca_file = Some(cert_file);
+    assert_eq!(append(&mut open_with(&runtime, &settings).frames(), b"one"), Ok(Place(1)));
+}
+
+#[test]
+fn a_server_that_takes_small_messages_only_is_refused() {
+    let Some(nats) = Nats::start(1, "max_payload: 200KB") else { return };
+    let text = refusal(&runtime(), &settings(&nats.url(), 1));
+    assert!(text.contains("set its max_payload to 525312 or more"), "{text}");
+}
+
+#[test]
 fn trimmed_entries_are_removed_and_a_reader_that_was_overtaken_is_lost() {
     let Some(nats) = Nats::start(1, "") else { return };
     let runtime = runtime();
