@@ -36,6 +36,7 @@ impl Changer {
 
     fn read(&mut self) {
         while self.reader.read(Duration::ZERO).unwrap() {}
+        self.reader.take_answered().into_iter().for_each(|(asker, answer)| asker(answer));
     }
 
     pub(super) fn append(&mut self, change: Change, user: u8, plan: u8, ts_ms: i64, if_match: Option<u64>) {
