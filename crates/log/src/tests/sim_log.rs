@@ -44,6 +44,7 @@ struct Sim {
     random: Random,
     faults: Faults,
     depth: usize,
+    is_shared: bool,
     /// Every entry that was ever placed. The trimmed ones are kept for the model.
     entries: Vec<Arc<[u8]>>,
     trimmed_before: u64,
@@ -58,7 +59,13 @@ enum Later {
 impl SimLog {
     pub(crate) fn new(seed: u64, depth: usize, faults: Faults) -> Self {
         let (random, entries, later) = (Random(seed), vec![], vec![]);
-        Self(Arc::new(Mutex::new(Sim { random, faults, depth, entries, trimmed_before: 1, later })))
+        Self(Arc::new(Mutex::new(Sim { random, faults, depth, is_shared: false, entries, trimmed_before: 1, later })))
+    }
+
+    /// The same log for several nodes at a time.
+    pub(crate) fn shared(self) -> Self {
+        self.0.lock().unwrap().is_shared = true;
+        self
     }
 
     /// Lets something happen that was to come later, if there is something.
@@ -150,6 +157,10 @@ impl Log for SimLog {
         let due = before.0.saturating_sub(sim.trimmed_before);
         let is_whole = !sim.faults.trims_slowly || sim.random.below(2) == 0;
         sim.trimmed_before += if is_whole { due } else { sim.random.below(due + 1) };
+    }
+
+    fn is_shared(&self) -> bool {
+        self.0.lock().unwrap().is_shared
     }
 }
 

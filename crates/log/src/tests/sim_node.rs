@@ -23,6 +23,8 @@ pub(crate) struct SimNode {
     pub(crate) clock: Arc<ManualClock>,
     told: Arc<Mutex<Vec<Told>>>,
     pub(crate) submitted: u64,
+    /// The barriers that were asked for, and those that were answered.
+    pub(crate) barriers: Arc<Mutex<(u64, u64)>>,
 }
 
 /// A clock that has passed the time in which nothing is trimmed, except at its first reading.
@@ -46,10 +48,20 @@ impl SimNode {
         let secret = Secret::from_bytes([7; 32]);
         let engine = Arc::new(Engine::with_secret(config, Arc::clone(&clock), &secret).unwrap());
         let mut log = log.clone();
-        let desk = Arc::new(Desk::new(node, log.depth(), false, 1, Box::new(Arc::clone(&clock))));
+        let desk = Arc::new(Desk::new(node, log.depth(), log.is_shared(), 1, Box::new(Arc::clone(&clock))));
         let reader = Reader::new(Arc::clone(&desk), Arc::clone(&engine), Box::new(LongUp(Mutex::new(0))));
         let follow = log.follow(Place(0));
-        Self { engine, desk, reader, log, follow, clock, told: Arc::clone(told), submitted: 0 }
+        Self {
+            engine,
+            desk,
+            reader,
+            log,
+            follow,
+            clock,
+            told: Arc::clone(told),
+            submitted: 0,
+            barriers: Arc::default(),
+        }
     }
 
     /// Decodes, prepares and submits events. Returns the ticket, unless the engine has refused the batch.
@@ -72,6 +84,17 @@ impl SimNode {
         });
         assert_eq!(self.desk.submit(Submission { rows, reservation, received_at_ms, asker }), ticket);
         Some(ticket)
+    }
+
+    /// Asks for a barrier. When it is released, all that is in the log now is applied.
+    pub(crate) fn ask(&mut self) {
+        let (desk, barriers, in_log) = (Arc::clone(&self.desk), Arc::clone(&self.barriers), self.log.len() as u64);
+        barriers.lock().unwrap().0 += 1;
+        self.desk.barrier(Box::new(move |released| {
+            let applied = desk.figures().applied.0;
+            assert!(released.is_err() || applied >= in_log, "a barrier at {in_log} is released at {applied}");
+            barriers.lock().unwrap().1 += 1;
+        }));
     }
 
     /// Makes all frames that are due.

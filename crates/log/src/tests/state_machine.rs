@@ -15,6 +15,8 @@ const START_MS: i64 = 1_760_000_000_123;
 #[derive(Clone, Debug)]
 enum Step {
     Post(usize, Vec<Event>),
+    /// A question that waits until its process is up to date, in a log of several nodes.
+    Ask(usize),
     Order(usize),
     Read(usize, usize),
     /// Something of the log that was to come later.
@@ -38,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
     let events = prop::collection::vec((0_u8..14, 0_u8..6, -2_000_i64..2_000), 0..6);
     prop_oneof![
         8 => (node.clone(), events).prop_map(|(node, events)| Step::Post(node, events)),
+        2 => node.clone().prop_map(Step::Ask),
         6 => node.clone().prop_map(Step::Order),
         6 => (node.clone(), 1_usize..5).prop_map(|(node, entries)| Step::Read(node, entries)),
         3 => Just(Step::Late),
@@ -100,6 +103,9 @@ impl World {
         let count = self.nodes.len();
         match step {
             Step::Post(node, events) => _ = self.nodes[node % count].post(&events),
+            // A log of one process is up to date as soon as its replay is over.
+            Step::Ask(node) if count > 1 => self.nodes[node % count].ask(),
+            Step::Ask(_) => {}
             Step::Order(node) => self.nodes[node % count].order(),
             Step::Read(node, entries) => self.nodes[node % count].read(entries).unwrap(),
             Step::Late => self.log.step(),
@@ -173,6 +179,8 @@ impl World {
         for node in &self.nodes {
             let answered = (1..=node.submitted).filter(|ticket| answers.contains_key(&(node.desk.node, *ticket)));
             assert_eq!(answered.count() as u64, node.submitted, "each batch of a process that lives is answered");
+            let (asked, answered) = *node.barriers.lock().unwrap();
+            assert_eq!(answered, asked, "each barrier of a process that lives is answered");
             assert_eq!(node.engine.sizes().backlog, 0, "no capacity is left reserved");
         }
         drop(told);
@@ -237,6 +245,7 @@ fn life() -> impl Strategy<Value = Life> {
 impl Life {
     fn agrees_with_the_model(self, dedup: DedupBackend, capacity: Option<usize>) {
         let log = SimLog::new(self.seed, self.depth, self.faults);
+        let log = if self.second_node.is_some() { log.shared() } else { log };
         let offsets_ms: Vec<i64> = [0].into_iter().chain(self.second_node).collect();
         let config = config(self.retention_secs, self.max_skew_secs, dedup, capacity);
         let mut world = World::new(config, log, &offsets_ms);

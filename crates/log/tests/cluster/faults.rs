@@ -217,3 +217,14 @@ fn a_quiet_log_is_no_fault_for_a_reader_of_changes() {
     append_surely(&mut log, b"table");
     assert_eq!(*next(&mut *reader).bytes, *b"table");
 }
+
+#[test]
+fn an_entry_that_no_stream_took_may_still_be_in_the_log() {
+    let Some(nats) = Nats::start(1, "") else { return };
+    let runtime = runtime();
+    let mut log = open(&runtime, &nats, 1).frames();
+    append_surely(&mut log, b"one");
+    runtime.block_on(admin(&runtime, &nats).delete_stream("WEIR")).unwrap();
+    // "No responders" is also the answer while a stream has no leader, so it is not sure.
+    assert_eq!(append(&mut log, b"two"), Err(NotPlaced::Unknown));
+}
