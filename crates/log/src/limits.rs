@@ -204,6 +204,9 @@ pub const UNSENT_ENTRY_MS_MAX: u64 = 2_000;
 /// The share of a stream's size limit that ordinary entries may fill, in percent. The rest is for necessary ones.
 pub const CLUSTER_ORDINARY_PERCENT: u64 = 90;
 
+/// What the servers count for a stored entry beside its bytes and its subject, about.
+pub const STORED_ENTRY_OVERHEAD_BYTES: u64 = 30;
+
 /// A reader that gets nothing for this time makes a new consumer, in milliseconds. Each node writes a frame more often.
 pub const SILENCE_MS_MAX: u64 = 1_500;
 

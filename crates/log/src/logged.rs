@@ -160,10 +160,11 @@ fn read(desk: &Desk, mut reader: Reader, mut follow: Box<dyn Follow>) {
             if is_foreign(&entry) {
                 follow.confirm(&entry)?;
             }
-            reader.read(entry)
+            reader.read(entry)?;
+            if follow.has_caught_up() == Some(true) { reader.end_of_log() } else { Ok(()) }
         }
-        None if follow.has_caught_up() => reader.end_of_log(),
-        None => Ok(()),
+        None if follow.has_caught_up() == Some(false) => Ok(()),
+        None => reader.end_of_log(),
     };
     while !desk.is_done() {
         if let Err(lost) = step() {
@@ -182,7 +183,11 @@ fn change(desk: &Desk, changes: &Changes, mut reader: ReferenceReader) {
 }
 
 fn try_change(desk: &Desk, changes: &Changes, reader: &mut ReferenceReader) -> Result<(), Lost> {
-    while reader.read(PATIENCE)? || !reader.has_caught_up() {
+    loop {
+        let was_there = reader.read(PATIENCE)?;
+        if reader.has_caught_up().unwrap_or(!was_there) {
+            break;
+        }
         if desk.is_done() || desk.has_failed() {
             return Ok(());
         }

@@ -206,7 +206,8 @@ impl Order {
         // only frames without rows move log time then.
         let is_short_of_room = self.is_full && has_rows;
         let idle_after_ms = if is_short_of_room { RECORD_AFTER_MS } else { IDLE_FRAME_MS };
-        let is_due = self.is_due_without_rows(head.reading_ms, outcomes.are_due(), may_be_idle.then_some(idle_after_ms));
+        let is_due =
+            self.is_due_without_rows(head.reading_ms, outcomes.are_due(), may_be_idle.then_some(idle_after_ms));
         if !has_rows && !is_due {
             return None;
         }

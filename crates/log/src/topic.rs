@@ -76,10 +76,10 @@ pub trait Follow: Send {
     /// The reader cannot go on. It is of no further use.
     fn next(&mut self, patience: Duration) -> Result<Option<Entry>, Lost>;
 
-    /// Whether all entries that were in the log when the reader began have been read. Before that, a missing entry only
-    /// means that the log is slow.
-    fn has_caught_up(&self) -> bool {
-        true
+    /// Whether all entries that were in the log when the reader began have been read. None if the reader does not know;
+    /// then the end of the log is where no entry comes within the patience. A log of several nodes has no such end.
+    fn has_caught_up(&self) -> Option<bool> {
+        None
     }
 
     /// Reads an entry again that weir has not written, and returns if it is the same each time: then it is the same for

@@ -32,4 +32,4 @@ mod sync;
 #[path = "../../../crates/log/src/topic.rs"]
 pub mod topic;
 
-pub use order::{Answer, NotLogged};
+pub use answers::{Answer, NotLogged};

@@ -88,8 +88,8 @@ impl Follow for Follower {
         }
     }
 
-    fn has_caught_up(&self) -> bool {
-        self.has_caught_up
+    fn has_caught_up(&self) -> Option<bool> {
+        Some(self.has_caught_up)
     }
 
     fn confirm(&mut self, entry: &Entry) -> Result<(), Lost> {
@@ -136,6 +136,8 @@ struct Fetcher {
 /// Why a reader cannot go on, or why it makes a new consumer.
 enum Stop {
     Lost(Lost),
+    /// The reader was dropped.
+    Dropped,
     /// A new consumer can go on.
     Again,
     /// The log looks wrong. If it still does after some attempts, it is lost.
@@ -148,10 +150,12 @@ impl Fetcher {
             let Err(stop) = self.read_on().await;
             match stop {
                 Stop::Lost(lost) => break lost,
+                Stop::Dropped => return,
                 Stop::Again => {}
                 Stop::Fault(lost) => {
                     self.faults += 1;
                     if self.faults >= FAULTS_BELIEVED {
+                        self.shared.note_went_back(lost.0.clone());
                         break lost;
                     }
                 }
@@ -159,7 +163,6 @@ impl Fetcher {
             self.shared.note_restart();
             sleep(Duration::from_millis(CONSUMER_RETRY_MS)).await;
         };
-        self.shared.note_went_back(lost.0.clone());
         // The reader may be gone.
         let _ = self.sender.send(Fetched::Lost(lost));
     }
@@ -250,7 +253,7 @@ impl Fetcher {
         self.shared.note_read(place, entry.bytes.len());
         (self.last, self.has_begun, self.faults) = (place, true, 0);
         if self.sender.send(Fetched::Entry(entry, memory)).is_err() {
-            return Err(Stop::Lost(Lost("the reader of the log is gone".to_owned())));
+            return Err(Stop::Dropped);
         }
         self.catch_up();
         Ok(())

@@ -45,6 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use streams::Wanted;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 /// What a node needs to know of its cluster.
 #[derive(Clone)]
@@ -87,7 +88,8 @@ pub struct Status {
     pub reference: StreamStatus,
 }
 
-/// An open cluster. Its tasks run on the runtime on which it was opened.
+/// An open cluster. Its tasks run on the runtime on which it was opened. It is kept for as long as its logs are used:
+/// after a drop, nothing is trimmed any more.
 pub struct Cluster {
     context: Context,
     frames: Topic,
@@ -101,19 +103,26 @@ struct Topic {
     publisher: Publisher,
     depth: usize,
     heartbeats: bool,
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
 }
 
 impl Topic {
     fn start(shared: Shared, depth: usize, heartbeats: bool) -> Self {
         let (runtime, shared) = (Handle::current(), Arc::new(shared));
         let publisher = Publisher::start(&runtime, Arc::clone(&shared), depth);
-        runtime.spawn(purge_all(Arc::clone(&shared)));
-        runtime.spawn(sweep_bodies(Arc::clone(&shared)));
-        Self { runtime, shared, publisher, depth, heartbeats }
+        let purge = runtime.spawn(purge_all(Arc::clone(&shared))).abort_handle();
+        let sweep = runtime.spawn(sweep_bodies(Arc::clone(&shared))).abort_handle();
+        Self { runtime, shared, publisher, depth, heartbeats, tasks: [purge, sweep] }
     }
 
     fn log(&self) -> StreamLog {
-        let Self { runtime, shared, publisher, depth, heartbeats } = self;
+        let Self { runtime, shared, publisher, depth, heartbeats, .. } = self;
         let (runtime, shared, publisher) = (runtime.clone(), Arc::clone(shared), publisher.clone());
         StreamLog { runtime, shared, publisher, depth: *depth, heartbeats: *heartbeats }
     }

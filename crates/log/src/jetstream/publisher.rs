@@ -133,11 +133,11 @@ impl Copies {
 
     /// Sends a copy, if there is a connection. A copy that waits for a connection could land much later.
     async fn send(&mut self) {
-        let Shared { context, subject, .. } = &*self.shared;
-        if context.client().connection_state() != State::Connected {
+        let Shared { publishing, subject, .. } = &*self.shared;
+        if publishing.client().connection_state() != State::Connected {
             return;
         }
-        let publish = context.publish(subject.clone(), self.bytes.clone());
+        let publish = publishing.publish(subject.clone(), self.bytes.clone());
         // Nothing is sent if the queue of the client is full for so long.
         let Ok(result) = timeout(Duration::from_millis(RESEND_MS), publish).await else { return };
         self.sent += 1;

@@ -6,18 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Purges the stream up to what is needed, for as long as the process lives.
+/// Purges the stream up to what is needed, again and again, and asks how full it is.
 pub(super) async fn purge_all(shared: Arc<Shared>) {
     let mut needed_from = shared.needed_from.subscribe();
-    while needed_from.changed().await.is_ok() {
+    let pause = Duration::from_millis(PURGE_EVERY_MS);
+    loop {
+        // Without a change, the figures of the stream are refreshed.
+        let _ = timeout(pause, needed_from.changed()).await;
         let before = *needed_from.borrow_and_update();
-        // What fails now is tried again with the next change.
+        // What fails now is tried again the next time.
         let _ = purge(&shared, before).await;
-        sleep(Duration::from_millis(PURGE_EVERY_MS)).await;
+        sleep(pause).await;
     }
 }
 
-/// Removes large bodies that no entry names, for as long as the process lives.
+/// Removes large bodies that no entry names, again and again.
 pub(super) async fn sweep_bodies(shared: Arc<Shared>) {
     loop {
         sleep(Duration::from_millis(BODY_SWEEP_MS)).await;

@@ -2,7 +2,7 @@
 
 use super::bodies::Bodies;
 use super::error::one_line;
-use crate::limits::{CLUSTER_ORDINARY_PERCENT, NATS_REQUEST_MS_MAX};
+use crate::limits::{CLUSTER_ORDINARY_PERCENT, NATS_REQUEST_MS_MAX, PLACED_MS_MAX, STORED_ENTRY_OVERHEAD_BYTES};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Info;
@@ -14,6 +14,8 @@ use tokio::time::timeout;
 /// A stream, and what this process knows of it.
 pub(super) struct Shared {
     pub(super) context: Context,
+    /// The same for entries, whose answers may come late.
+    pub(super) publishing: Context,
     pub(super) name: String,
     pub(super) subject: String,
     /// Where large entries are; none if there are no large ones.
@@ -52,8 +54,11 @@ type State = StreamStatus;
 impl Shared {
     pub(super) fn new(context: Context, info: &Info, bodies: Option<Bodies>) -> Self {
         let subject = info.config.subjects.first().cloned().unwrap_or_default();
+        let mut publishing = context.clone();
+        publishing.set_timeout(Duration::from_millis(PLACED_MS_MAX));
         let shared = Self {
             context,
+            publishing,
             name: info.config.name.clone(),
             subject,
             bodies,
@@ -87,7 +92,7 @@ impl Shared {
         let mut state = self.lock();
         if place > state.last {
             state.last = place;
-            state.bytes += bytes as u64;
+            state.bytes += (bytes + self.subject.len()) as u64 + STORED_ENTRY_OVERHEAD_BYTES;
         }
     }
 

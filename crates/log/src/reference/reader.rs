@@ -200,8 +200,8 @@ impl ReferenceReader {
         Ok(was_there)
     }
 
-    /// Whether all that was in the log at the start has been read.
-    pub(crate) fn has_caught_up(&self) -> bool {
+    /// Whether all that was in the log at the start has been read; none if only the lack of entries shows it.
+    pub(crate) fn has_caught_up(&self) -> Option<bool> {
         self.follow.has_caught_up()
     }
 

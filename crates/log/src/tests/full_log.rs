@@ -3,8 +3,8 @@
 use super::orders::{NOW_MS, Table};
 use super::reference::Changer;
 use super::sim_log::{Bounded, Faults, SimLog};
-use crate::limits::{PATCHES_PER_BASE_MAX, RECORD_AFTER_MS, TRIM_AFTER_MS};
 use crate::answers::NotLogged;
+use crate::limits::{PATCHES_PER_BASE_MAX, RECORD_AFTER_MS, TRIM_AFTER_MS};
 use crate::topic::{NotPlaced, Place};
 use weir::Change;
 

@@ -3,7 +3,7 @@
 use super::model::Model;
 use super::sim_log::{Bounded, Faults, SimLog};
 use crate::answers::{Answer, NotLogged};
-use crate::frame::{Frame, RowRules};
+use crate::frame::{Frame, FrameBuilder, Head, RowRules};
 use crate::limits::PATCHES_PER_BASE_MAX;
 use crate::order::Submission;
 use crate::reference::{ChangeAnswer, ChangeSubmission, NotChanged};
@@ -14,8 +14,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 use weir::{
-    Change, Engine, EngineConfig, Format, Maintenance, Outcome, Preconditions, ReferenceError, Secret, SystemClock,
-    format_ms,
+    Change, Clock, Engine, EngineConfig, Format, Maintenance, Outcome, Preconditions, ReferenceError, Secret,
+    SystemClock, format_ms,
 };
 
 fn engine() -> Arc<Engine> {
@@ -297,4 +297,54 @@ fn frames_name_the_table_and_the_reference_log() {
     let entries = frames.entries();
     let frame = Frame::decode(&entries[0], RowRules::new(engine.config())).unwrap();
     assert!(frame.head.table >= 1 && frame.head.reference_done >= Place(1), "{:?}", frame.head);
+}
+
+/// A log of several nodes, into which another node writes all the time.
+#[derive(Clone)]
+struct Busy(u64);
+
+impl Log for Busy {
+    fn depth(&self) -> usize {
+        1
+    }
+
+    fn append(&mut self, _: Arc<[u8]>, placed: Placed) {
+        placed(Err(NotPlaced::Unknown));
+    }
+
+    fn follow(&mut self, _: Place) -> Box<dyn Follow> {
+        Box::new(self.clone())
+    }
+
+    fn trim(&mut self, _: Place) {}
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+impl Follow for Busy {
+    fn next(&mut self, _: Duration) -> Result<Option<Entry>, Lost> {
+        thread::sleep(Duration::from_millis(1));
+        self.0 += 1;
+        let reading_ms = SystemClock.now_ms();
+        let head = Head { node: 5, number: self.0, reading_ms, log_ms: i64::MIN, ..Head::default() };
+        let bytes = FrameBuilder::new(&head, Place(0)).finish();
+        Ok(Some(Entry { place: Place(self.0), bytes, logged_at_ms: Some(reading_ms) }))
+    }
+
+    fn has_caught_up(&self) -> Option<bool> {
+        Some(self.0 >= 3)
+    }
+}
+
+#[test]
+fn a_node_that_joins_a_busy_log_becomes_ready() {
+    let engine = engine();
+    let logged = Logged::start(&engine, Box::new(Busy(0)), Box::new(log()), SystemClock, Uptime::start()).unwrap();
+    while logged.progress() != Progress::Ready {
+        assert!(!matches!(logged.progress(), Progress::Failed(_)) && logged.figures().applied < Place(2_000));
+        thread::yield_now();
+    }
+    assert!(logged.figures().applied >= Place(3));
 }

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 use weir::{Change, Engine, EngineConfig, Format, ManualClock, Preconditions, Secret, SystemClock, format_ms};
 use weir_log::fingerprint::fingerprint;
 use weir_log::jetstream::{Cluster, Settings, Status};
-use weir_log::{Answer, ChangeAnswer, ChangeSubmission, Logged, NotLogged, Progress, Submission};
+use weir_log::{Answer, ChangeAnswer, ChangeSubmission, Logged, NotLogged, Progress, Submission, Uptime};
 
 use crate::helpers::{open_with, until};
 
@@ -31,7 +31,7 @@ impl Node {
         // Queries see log time, and no clock of this machine.
         let engine = Arc::new(Engine::with_secret(config, ManualClock::new(0), &secret).unwrap());
         let (frames, reference) = (Box::new(cluster.frames()), Box::new(cluster.reference()));
-        let logged = Logged::start(&engine, frames, reference, SystemClock).unwrap();
+        let logged = Logged::start(&engine, frames, reference, SystemClock, Uptime::start()).unwrap();
         let node = Self { engine, logged, cluster };
         until("the node is ready", || {
             assert!(!matches!(node.logged.progress(), Progress::Failed(_)), "{:?}", node.logged.progress());

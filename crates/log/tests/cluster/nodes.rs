@@ -22,9 +22,18 @@ struct Accepted {
 /// The ids that clients share: each one comes from many of them, with other users and through other nodes.
 const SHARED_IDS: u64 = 500;
 
+/// Ends the load when it is dropped, so that a panic is the end of the test.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Posts batches to the nodes in turn, until `is_over`. The acceptance of an id is acknowledged once.
 fn client(number: u64, nodes: &[Node], accepted: &Accepted, is_over: &AtomicBool) {
-    let user = format!("u{number}");
+    let (user, over) = (format!("u{number}"), Over(is_over));
     for round in 0_u64.. {
         let node = &nodes[((round + number) % nodes.len() as u64) as usize];
         let own = 1_000_000 * (number + 1) + round * 10;
@@ -49,11 +58,12 @@ fn client(number: u64, nodes: &[Node], accepted: &Accepted, is_over: &AtomicBool
             break;
         }
     }
+    drop(over);
 }
 
 /// A query on any node, begun after a batch was acknowledged by any other one, shows the batch.
 fn reader(nodes: &[Node], accepted: &Accepted, is_over: &AtomicBool) -> usize {
-    let mut answers = 0;
+    let (mut answers, over) = (0, Over(is_over));
     for round in 0_usize.. {
         let node = &nodes[round % nodes.len()];
         let (before, as_of) = (accepted.count.load(Ordering::SeqCst), node.engine.now_ms());
@@ -67,6 +77,7 @@ fn reader(nodes: &[Node], accepted: &Accepted, is_over: &AtomicBool) -> usize {
             break;
         }
     }
+    drop(over);
     answers
 }
 
@@ -77,8 +88,9 @@ fn load(nodes: &[Node], fault: impl FnOnce(&Accepted)) -> (Accepted, usize) {
         let (accepted, is_over) = (&accepted, &is_over);
         let clients: Vec<_> = (0..4).map(|n| scope.spawn(move || client(n, nodes, accepted, is_over))).collect();
         let reader = scope.spawn(move || reader(nodes, accepted, is_over));
+        let over = Over(is_over);
         fault(accepted);
-        is_over.store(true, Ordering::SeqCst);
+        drop(over);
         clients.into_iter().for_each(|client| client.join().unwrap());
         reader.join().unwrap()
     });

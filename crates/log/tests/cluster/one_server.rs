@@ -29,7 +29,7 @@ fn entries_get_places_in_their_order_and_every_reader_gets_them() {
     let entries = take(&mut *early, 20);
     assert_eq!(contents(&entries)[..2], [(1, &b"one"[..]), (2, &[2])]);
     assert!(entries.iter().all(|entry| entry.logged_at_ms.is_some_and(|ms| ms > 1_577_836_800_000)));
-    assert!(early.has_caught_up());
+    assert_eq!(early.has_caught_up(), Some(true));
     let late = take(&mut *log.follow(Place(17)), 3);
     assert_eq!(contents(&late), [(18, &[18][..]), (19, &[19]), (20, &[20])]);
     assert_eq!(take(&mut *cluster.reference().follow(Place(0)), 1)[0].place, Place(1));
@@ -46,7 +46,7 @@ fn a_reader_says_when_it_has_all_that_was_in_the_log_at_its_beginning() {
     let mut reader = log.follow(Place(0));
     let mut has_caught_up = || {
         assert_eq!(reader.next(Duration::from_millis(10)), Ok(None));
-        reader.has_caught_up()
+        reader.has_caught_up() == Some(true)
     };
     wait_until("the reader has all of an empty log", &mut has_caught_up);
     for n in 0..50 {
@@ -54,12 +54,12 @@ fn a_reader_says_when_it_has_all_that_was_in_the_log_at_its_beginning() {
     }
     let mut reader = log.follow(Place(0));
     for n in 0..50 {
-        assert!(!reader.has_caught_up(), "{n} of 50 entries");
+        assert_eq!(reader.has_caught_up(), Some(false), "{n} of 50 entries");
         assert_eq!(*next(&mut *reader).bytes, [n]);
     }
     let mut has_caught_up = || {
         assert_eq!(reader.next(Duration::from_millis(10)), Ok(None));
-        reader.has_caught_up()
+        reader.has_caught_up() == Some(true)
     };
     wait_until("the reader has all", &mut has_caught_up);
 }
