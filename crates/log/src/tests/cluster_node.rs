@@ -413,3 +413,26 @@ fn foreign_bytes_are_void_in_a_log_of_several_nodes_and_an_error_in_a_log_of_one
     let entry = Entry { place: Place(1), bytes: Arc::from(*b"hello"), logged_at_ms: None };
     assert!(node.reader.read(entry).is_err());
 }
+
+#[test]
+fn a_full_log_releases_barriers_while_batches_wait_for_room() {
+    let mut node = Node::new();
+    node.submit(1);
+    let full = node.desk.next_frame().unwrap();
+    node.desk.placed(full.frame.number, Err(NotPlaced::Full));
+    assert_eq!(node.answers(), [Err(NotLogged::Overloaded)]);
+    node.submit(2);
+    node.ask(1);
+    let barrier = node.desk.next_frame().unwrap();
+    assert!(barrier.frame.is_necessary, "the log would refuse it with the rows");
+    node.ask(2);
+    let rows = node.desk.next_frame().unwrap();
+    assert!(!rows.frame.is_necessary, "rows are tried between two barriers");
+    node.desk.placed(rows.frame.number, Err(NotPlaced::Full));
+    node.place_and_apply(&barrier);
+    assert_eq!(node.released(), [(1, Ok(()))]);
+    node.clock.advance(BARRIER_EVERY_MS);
+    let barrier = node.desk.next_frame().unwrap();
+    node.place_and_apply(&barrier);
+    assert_eq!(node.released(), [(2, Ok(()))]);
+}
