@@ -10,6 +10,7 @@ pub const FRAME: Target = Target { name: "frame", words: WORDS, check };
 const WORDS: &[&[u8]] = &[
     b"WRF1",
     b"WRF1\x01",
+    b"WRF1\x02",
     &[0],
     &[1],
     &[2],
@@ -36,6 +37,8 @@ type PartRows = Vec<(Vec<u8>, Vec<u8>, i64)>;
 #[derive(Debug, PartialEq)]
 struct Naive {
     head: Head,
+    /// The hash of judgements, the version that the author reads, and whether it has no room.
+    peer: Option<(u64, u64, bool)>,
     /// For each judgement the refused rows, each with whether it was overloaded; none for a void frame.
     recorded: Vec<Option<Vec<(u32, bool)>>>,
     /// The ticket, the time and the rows.
@@ -100,6 +103,7 @@ fn plain(frame: &Frame<'_>) -> Naive {
             head.table,
             frame.recorded_from.0,
         ],
+        peer: head.peer.map(|peer| (peer.judgements, u64::from(peer.reads_version), peer.has_no_room)),
         recorded: frame.recorded.iter().map(judgement).collect(),
         parts: frame.parts.iter().map(&mut part).collect(),
     }
@@ -108,18 +112,27 @@ fn plain(frame: &Frame<'_>) -> Naive {
 fn naive(bytes: &[u8], config: &EngineConfig) -> Option<Naive> {
     let content = bytes.len().checked_sub(4)?;
     let (mut rest, checksum) = bytes.split_at(content);
-    if bytes.len() > FRAME_BYTES_MAX || checksum != crc(rest).to_le_bytes() || take(&mut rest, 5)? != b"WRF1\x01" {
+    if bytes.len() > FRAME_BYTES_MAX || checksum != crc(rest).to_le_bytes() || take(&mut rest, 4)? != b"WRF1" {
         return None;
     }
+    let version = fixed(&mut rest, 1)?;
     let mut head = [0; 9];
     for number in &mut head {
         *number = fixed(&mut rest, 8)?;
     }
+    let peer = match version {
+        1 => None,
+        2 => {
+            let (judgements, reads, notes) = (fixed(&mut rest, 8)?, fixed(&mut rest, 1)?, fixed(&mut rest, 1)?);
+            (notes < 2).then_some(Some((judgements, reads, notes == 1)))?
+        }
+        _ => return None,
+    };
     let (recorded, parts) = (fixed(&mut rest, 2)?, fixed(&mut rest, 2)?);
     head[8].checked_add(recorded)?;
     let recorded = (0..recorded).map(|_| naive_judgement(&mut rest)).collect::<Option<_>>()?;
     let parts = (0..parts).map(|_| naive_part(&mut rest, head[2] as i64, config)).collect::<Option<_>>()?;
-    rest.is_empty().then_some(Naive { head, recorded, parts })
+    rest.is_empty().then_some(Naive { head, peer, recorded, parts })
 }
 
 fn naive_judgement(rest: &mut &[u8]) -> Option<Option<Vec<(u32, bool)>>> {

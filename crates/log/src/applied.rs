@@ -1,20 +1,17 @@
 //! The result of the application of a frame: which batches are answered, and what later frames record.
 
-use crate::frame::Judgement;
+use crate::frame::{Head, Judgement};
+use crate::suspect::Suspect;
 use crate::topic::Place;
 use weir::Outcome;
 
 /// A frame that was applied.
 pub(crate) struct Applied {
     pub(crate) place: Place,
-    pub(crate) node: u64,
-    pub(crate) number: u64,
-    /// The author's clock, in milliseconds.
-    pub(crate) reading_ms: i64,
+    /// What the frame says of its author.
+    pub(crate) head: Head,
     /// When the log took the frame, by the clock of the log; none if it has no clock of its own.
     pub(crate) logged_at_ms: Option<i64>,
-    /// The newest generation that the author had prepared.
-    pub(crate) table: u64,
     /// Whether this was the first landing of the frame. Later ones answer no batch.
     pub(crate) is_first: bool,
     pub(crate) has_rows: bool,
@@ -23,6 +20,8 @@ pub(crate) struct Applied {
     pub(crate) parts: Vec<(u64, Outcome)>,
     /// What the frame has recorded of earlier frames; nothing if it is void.
     pub(crate) recorded: Vec<(Place, Judgement)>,
+    /// The author of the frame, if it has read another log.
+    pub(crate) suspect: Option<Suspect>,
 }
 
 /// Where the applier is. Later frames name it.

@@ -1,7 +1,7 @@
 //! Frames, in the order of the log, into an engine.
 
 use crate::applied::{Applied, Tip};
-use crate::frame::{Frame, Head, Judgement, RowRules};
+use crate::frame::{Frame, Judgement, RowRules};
 use crate::limits::TRIM_MARKS_MAX;
 use crate::topic::{Entry, Lost, Place};
 use crate::walk::{Step, Walk};
@@ -47,6 +47,11 @@ impl Applier {
         self.walk.tip()
     }
 
+    /// A number for the entry at a place; none if the place is too old.
+    pub(crate) fn link_at(&self, place: Place) -> Option<u64> {
+        self.walk.link_at(place)
+    }
+
     /// Applies the next frame. Without a recorded judgement it is judged. `reserved` returns the capacity that a part
     /// of a frame of the given node has; it is asked at the first landing only.
     ///
@@ -58,7 +63,7 @@ impl Applier {
         recorded: Option<&Judgement>,
         mut reserved: impl FnMut(u64, u64, usize) -> Reservation,
     ) -> Result<Applied, Lost> {
-        let Step { frame, is_first, is_void } = self.walk.step(entry, recorded)?;
+        let Step { frame, is_first, is_void, suspect } = self.walk.step(entry, recorded)?;
         let (judgement, parts) = if is_void {
             let refused = |rows| Outcome::refused_all(rows, Refusal::Overloaded);
             (Judgement::Void, frame.parts.iter().map(|part| (part.ticket, refused(part.len()))).collect())
@@ -72,21 +77,9 @@ impl Applier {
             }
         };
         let recorded = if is_void { vec![] } else { owned_judgements(&frame) };
-        let Head { node, number, reading_ms, table, .. } = frame.head;
-        let (place, logged_at_ms, has_rows) = (entry.place, entry.logged_at_ms, !frame.parts.is_empty());
-        Ok(Applied {
-            place,
-            node,
-            number,
-            reading_ms,
-            logged_at_ms,
-            table,
-            is_first,
-            has_rows,
-            judgement,
-            parts,
-            recorded,
-        })
+        let (place, head, logged_at_ms) = (entry.place, frame.head, entry.logged_at_ms);
+        let has_rows = !frame.parts.is_empty();
+        Ok(Applied { place, head, logged_at_ms, is_first, has_rows, judgement, parts, recorded, suspect })
     }
 
     /// The engine's log time rises before anything of the frame is claimed.

@@ -1,14 +1,16 @@
 //! What the threads of a log share: batches come in, frames go out, and applied frames answer the batches.
 
-use crate::answers::{Answers, BarrierAsker};
+use crate::agreement::Agreement;
+use crate::answers::{Answers, BarrierAsker, NotLogged};
 use crate::applied::{Applied, Tip};
 use crate::clock_offset::ClockOffset;
 use crate::figures::{Counts, Figures};
-use crate::frame::{Head, Judgement};
+use crate::frame::{FRAME_VERSION, Head, Judgement, PeerHead};
 use crate::order::{Order, Sealed, Submission};
-use crate::outcomes::{Noted, Outcomes};
+use crate::outcomes::{Noted, Outcomes, Recorded};
+use crate::peers::Peers;
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, wait};
-use crate::topic::{Lost, NotPlaced, Place};
+use crate::topic::{Allowed, Lost, NotPlaced, Place};
 use std::time::Duration;
 use weir::Clock;
 
@@ -41,6 +43,12 @@ pub(crate) struct Desk {
 struct State {
     order: Order,
     outcomes: Outcomes,
+    /// Whether the other nodes judge like this one; none if there are no other nodes.
+    agreement: Option<Agreement>,
+    peers: Peers,
+    allowed: Allowed,
+    /// Whether the engine has no room for more events.
+    has_no_room: bool,
     tip: Tip,
     /// The newest place that is applied. The tip may name an older one.
     applied: Place,
@@ -75,6 +83,10 @@ impl Desk {
         let state = State {
             order: Order::new(depth, is_shared, clock.now_ms()),
             outcomes: Outcomes::new(is_shared.then_some(node)),
+            agreement: is_shared.then(Agreement::new),
+            peers: Peers::default(),
+            allowed: Allowed { frame_version: 1, event_types: usize::MAX },
+            has_no_room: false,
             tip,
             applied: Place(0),
             reference_done: Place(0),
@@ -108,7 +120,31 @@ impl Desk {
     /// Takes a batch, which is answered exactly once. Returns its ticket.
     pub(crate) fn submit(&self, submission: Submission) -> u64 {
         let now_ms = self.clock.now_ms();
-        self.update(|state, answers| state.order.submit(submission, now_ms, answers))
+        self.update(|state, answers| {
+            let mut submission = submission;
+            if state.has_type_to_come(&submission.rows) {
+                // A batch without rows takes the next ticket.
+                let refused = std::mem::replace(&mut submission.asker, Box::new(drop));
+                answers.push(refused, Err(NotLogged::Overloaded));
+                submission.rows = weir::Rows::default();
+            }
+            state.order.submit(submission, now_ms, answers)
+        })
+    }
+
+    /// What the nodes of the log may write by now.
+    pub(crate) fn set_allowed(&self, allowed: Allowed) {
+        self.lock().allowed = allowed;
+    }
+
+    /// Says whether the engine has no room for more events.
+    pub(crate) fn set_no_room(&self, has_no_room: bool) {
+        self.lock().has_no_room = has_no_room;
+    }
+
+    /// An author has read another log, although the log is what this process has read.
+    pub(crate) fn note_suspect(&self) {
+        self.lock().counts.suspect_frames += 1;
     }
 
     /// Answers when this process has applied all that is in the log now. A log that is not shared is always applied.
@@ -163,7 +199,8 @@ impl Desk {
         }
         let Tip { applied, chain, log_ms } = state.tip;
         let (reading_ms, reference_done, table) = (self.clock.now_ms(), state.reference_done, state.table);
-        let head = Head { node: self.node, number: 0, reading_ms, applied, chain, log_ms, reference_done, table };
+        let (node, peer) = (self.node, state.peer_head());
+        let head = Head { node, number: 0, reading_ms, applied, chain, log_ms, reference_done, table, peer };
         let frame = state.order.next_frame(head, &mut state.outcomes, state.has_rows, answers);
         state.is_done = state.is_closing && state.order.is_idle() && state.outcomes.are_recorded();
         frame.map(|frame| Work { frame, trim_before: state.trim_before })
@@ -191,28 +228,27 @@ impl Desk {
                 (*place, *log_ms) = (applied.place, tip.log_ms);
                 state.counts.judged_in_replay += u64::from(is_judged && applied.has_rows);
             }
-            for (place, judgement) in &applied.recorded {
-                state.counts.judgements_compared += u64::from(state.outcomes.recorded(*place, judgement)?);
-            }
-            let is_own = applied.node == self.node && applied.is_first;
+            let Applied { place, head, has_rows, .. } = applied;
+            state.compare(&applied, self.node)?;
+            let is_own = head.node == self.node && applied.is_first;
             if is_own {
                 state.note_clock_offset(&applied);
             }
             let is_void = applied.judgement == Judgement::Void;
             if !is_void {
-                state.table_in_force = state.table_in_force.max(applied.table);
+                state.table_in_force = state.table_in_force.max(head.table);
             }
             if is_judged {
                 state.counts.void_frames += u64::from(is_void);
-                let Applied { place, node, has_rows, judgement, .. } = applied;
-                state.outcomes.note(place, judgement, Noted { author: node, has_rows, log_ms: tip.log_ms });
+                let noted = Noted { author: head.node, has_rows, log_ms: tip.log_ms };
+                state.outcomes.note(place, applied.judgement, noted);
             }
             if is_own {
                 if is_void {
                     state.outcomes.offer_again();
                 }
                 let table = state.table_in_force;
-                state.order.applied(applied.number, is_void, table, applied.parts, answers);
+                state.order.applied(head.number, is_void, table, applied.parts, answers);
             }
             Ok(state.outcomes.judged_from_ms())
         })
@@ -297,28 +333,89 @@ impl Desk {
         let now_ms = self.clock.now_ms();
         let state = self.lock();
         let (waiting_batches, waiting_rows) = state.order.waiting();
-        let Counts { void_frames, judgements_compared, judged_in_replay } = state.counts;
+        let counts = &state.counts;
+        let log_ms = state.tip.log_ms;
         Figures {
             applied: state.applied,
             waiting_batches,
             waiting_rows,
             lag_ms: state.order.lag_ms(now_ms),
-            void_frames,
-            judgements_compared,
-            judged_in_replay,
+            void_frames: counts.void_frames,
+            judgements_compared: counts.judgements_compared,
+            judged_in_replay: counts.judged_in_replay,
             waiting_barriers: state.order.waiting_barriers(),
             clock_offset_ms: state.clock_offset.ms(),
             is_clock_off: state.clock_offset.is_too_large(),
+            judgements_disputed: counts.judgements_disputed,
+            suspect_frames: counts.suspect_frames,
+            peers: state.peers.len(log_ms),
+            version_read_by_all: state
+                .peers
+                .version_read_by_all(log_ms)
+                .map_or(FRAME_VERSION, |least| least.min(FRAME_VERSION)),
+            is_peer_full: state.peers.is_any_full(log_ms),
         }
     }
 }
 
 impl State {
+    /// Whether a row has an event type that not all nodes know yet.
+    fn has_type_to_come(&self, rows: &weir::Rows) -> bool {
+        let known = self.allowed.event_types;
+        known < *weir::limits::EVENT_TYPES.end() && (0..rows.len()).any(|row| usize::from(rows.row(row).1[0]) >= known)
+    }
+
+    /// What this process says of itself to the other nodes; none if they may not understand it.
+    fn peer_head(&self) -> Option<PeerHead> {
+        let agreement = self.agreement.as_ref().filter(|_| self.allowed.frame_version >= 2)?;
+        let (judgements, has_no_room) = (agreement.hash(), self.has_no_room);
+        Some(PeerHead { judgements, reads_version: FRAME_VERSION, has_no_room })
+    }
+
+    /// Compares the judgements of this process with what a frame says. `node` is this process.
+    fn compare(&mut self, applied: &Applied, node: u64) -> Result<(), Lost> {
+        let Applied { place, head, judgement, recorded, .. } = applied;
+        for (place, recorded) in recorded {
+            let compared = self.outcomes.recorded(*place, recorded);
+            self.counts.judgements_compared += u64::from(compared != Recorded::Again);
+            match (&mut self.agreement, compared) {
+                (_, Recorded::Same) | (None, Recorded::Again) => {}
+                (None, Recorded::Different) => {
+                    let place = place.0;
+                    let text =
+                        format!("the frame at place {place} was judged differently here than the log has recorded");
+                    return Err(Lost(text));
+                }
+                (Some(agreement), Recorded::Again) => agreement.recorded_again(*place, recorded, head.node)?,
+                (Some(agreement), Recorded::Different) => {
+                    self.counts.judgements_disputed += 1;
+                    agreement.differs(*place, recorded, head.node);
+                }
+            }
+        }
+        let Some(agreement) = &mut self.agreement else { return Ok(()) };
+        agreement.judged(*place, judgement);
+        if *judgement == Judgement::Void || head.node == node {
+            return Ok(());
+        }
+        if let Some(peer) = head.peer {
+            agreement.heard(head.node, head.applied, peer.judgements)?;
+        }
+        self.peers.note(head, self.tip.log_ms);
+        self.decide_refusing();
+        Ok(())
+    }
+
+    /// Refuses batches while another node has no room, or while the clock of this node is too far off.
+    fn decide_refusing(&mut self) {
+        self.order.set_refusing(self.clock_offset.is_too_large() || self.peers.is_any_full(self.tip.log_ms));
+    }
+
     /// A frame of this process was applied.
     fn note_clock_offset(&mut self, applied: &Applied) {
         if let Some(logged_at_ms) = applied.logged_at_ms {
-            self.clock_offset.note(applied.reading_ms, logged_at_ms);
-            self.order.set_clock_off(self.clock_offset.is_too_large());
+            self.clock_offset.note(applied.head.reading_ms, logged_at_ms);
+            self.decide_refusing();
         }
     }
 }

@@ -26,6 +26,16 @@ pub struct Figures {
     pub clock_offset_ms: Option<i64>,
     /// Whether that offset is too large to take batches.
     pub is_clock_off: bool,
+    /// Frames that the log has recorded differently than this process has judged them. Above 0, one node is wrong.
+    pub judgements_disputed: u64,
+    /// Frames whose authors have read another log, although the log is what this process has read.
+    pub suspect_frames: u64,
+    /// Other nodes that were heard in the last seconds.
+    pub peers: usize,
+    /// The newest version of a frame that this process and all these nodes read.
+    pub version_read_by_all: u8,
+    /// Whether one of these nodes has no room for more events. Then no batch is taken.
+    pub is_peer_full: bool,
 }
 
 /// Counts what is applied.
@@ -34,4 +44,6 @@ pub(crate) struct Counts {
     pub(crate) void_frames: u64,
     pub(crate) judgements_compared: u64,
     pub(crate) judged_in_replay: u64,
+    pub(crate) judgements_disputed: u64,
+    pub(crate) suspect_frames: u64,
 }

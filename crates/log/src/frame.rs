@@ -3,6 +3,7 @@
 //! ```text
 //! "WRF1", version                                        5 bytes
 //! head                                                   9 numbers of 8 bytes
+//! version 2: hash of outcomes, version read, notes       8 bytes, 1 byte, 1 byte
 //! number of outcomes, number of batches                  2 numbers of 2 bytes
 //! for each outcome: 0 if the frame was void, or 1 + refused rows
 //!                   for each refused row: its distance from the one before, with a bit for the reason
@@ -14,6 +15,8 @@
 //!
 //! Numbers of a fixed size are little-endian; all others are varints. Decoding borrows. It checks all that an engine
 //! relies on, so that no frame can make one panic. Each frame has one form only.
+//!
+//! A log on one machine has frames of version 1. In a log of several nodes, version 2 says more of its author.
 
 use crate::bytes::{Reader, is_sealed, put_signed, put_varint};
 use crate::limits::{FRAME_BYTES_MAX, FRAME_OUTCOME_BYTES_MAX};
@@ -23,10 +26,13 @@ use std::sync::Arc;
 use weir::{EngineConfig, Refusal, Rows, second_of};
 
 const MAGIC: &[u8; 4] = b"WRF1";
-const VERSION: u8 = 1;
+/// The newest version of a frame that this weir reads and writes.
+pub const FRAME_VERSION: u8 = 2;
 const CRC_BYTES: usize = 4;
-/// The position of the two numbers of parts.
-const COUNTS: Range<usize> = 77..81;
+/// The bytes of the two numbers of parts.
+const COUNTS_BYTES: usize = 4;
+/// The note that the author has no room for more events.
+const NO_ROOM: u8 = 1;
 /// The most bytes of the ticket, the time and the number of rows of a batch.
 const BATCH_HEAD_BYTES_MAX: usize = 24;
 /// The fewest bytes of a batch: the three numbers, and one row.
@@ -53,6 +59,20 @@ pub struct Head {
     pub reference_done: Place,
     /// The newest generation of the reference table that the author had prepared.
     pub table: u64,
+    /// What only the nodes of a cluster tell each other. A frame of version 1 has none of it.
+    pub peer: Option<PeerHead>,
+}
+
+/// What a node of a cluster says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerHead {
+    /// The author's hash of the judgements of all frames up to the place that it had applied; 0 if it does not know
+    /// it.
+    pub judgements: u64,
+    /// The newest version of a frame that the author reads.
+    pub reads_version: u8,
+    /// Whether the author has no room for more events.
+    pub has_no_room: bool,
 }
 
 /// What became of a frame: void as a whole, or judged row by row.
@@ -128,14 +148,19 @@ impl<'a> Frame<'a> {
         if reader.take(MAGIC.len()) != Some(MAGIC) {
             return Err(NotAFrame("it does not begin with WRF1"));
         }
-        if reader.byte() != Some(VERSION) {
-            return Err(NotAFrame("its version is unknown"));
+        let version = reader.byte().ok_or(NotAFrame("it is too short"))?;
+        if !(1..=FRAME_VERSION).contains(&version) {
+            return Err(NotAFrame("its version is unknown; use a newer weir"));
         }
-        Self::content(&mut reader, rules, crc).ok_or(NotAFrame("its content is malformed"))
+        let frame = Self::content(&mut reader, version, rules, crc).ok_or(NotAFrame("its content is malformed"))?;
+        if !frame.parts.iter().all(|part| part.has_known_types(rules)) {
+            return Err(NotAFrame("it has an event type that this process does not know; give all --event-types"));
+        }
+        Ok(frame)
     }
 
-    fn content(reader: &mut Reader<'a>, rules: RowRules, crc: u32) -> Option<Self> {
-        let head = Head {
+    fn content(reader: &mut Reader<'a>, version: u8, rules: RowRules, crc: u32) -> Option<Self> {
+        let mut head = Head {
             node: reader.u64()?,
             number: reader.u64()?,
             reading_ms: reader.i64()?,
@@ -144,8 +169,12 @@ impl<'a> Frame<'a> {
             log_ms: reader.i64()?,
             reference_done: Place(reader.u64()?),
             table: reader.u64()?,
+            peer: None,
         };
         let recorded_from = Place(reader.u64()?);
+        if version >= 2 {
+            head.peer = Some(PeerHead::read(reader)?);
+        }
         let (recorded, parts) = (reader.u16()?, reader.u16()?);
         // So the numbers of parts and judgements allocate no more than a few times the frame.
         let is_plausible = reader.rest().len() >= usize::from(recorded) + usize::from(parts) * BATCH_BYTES_MIN;
@@ -176,6 +205,15 @@ impl<'a> Frame<'a> {
     /// The judgements in this frame, each with the place of its frame.
     pub fn judgements(&self) -> impl Iterator<Item = (Place, &Judgement)> {
         (self.recorded_from.0..).map(Place).zip(&self.recorded)
+    }
+}
+
+impl PeerHead {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let (judgements, reads_version, notes) = (reader.u64()?, reader.byte()?, reader.byte()?);
+        // A note that this version does not know comes with a newer version.
+        let has_no_room = notes & NO_ROOM != 0;
+        (notes & !NO_ROOM == 0).then_some(Self { judgements, reads_version, has_no_room })
     }
 }
 
@@ -210,9 +248,11 @@ impl<'a> Part<'a> {
             }
         }
         let seconds = &rest[..rest.len() - reader.rest().len()];
-        let is_known = |record: &[u8]| usize::from(record[0]) < rules.event_types;
-        let is_valid = rows > 0 && records.chunks_exact(16).all(is_known);
-        is_valid.then_some(Self { ticket, received_at_ms, event_keys, records, seconds })
+        (rows > 0).then_some(Self { ticket, received_at_ms, event_keys, records, seconds })
+    }
+
+    fn has_known_types(&self, rules: RowRules) -> bool {
+        self.records.chunks_exact(16).all(|record| usize::from(record[0]) < rules.event_types)
     }
 
     /// The number of rows.
@@ -245,6 +285,8 @@ impl<'a> Part<'a> {
 pub struct FrameBuilder {
     bytes: Vec<u8>,
     reading_ms: i64,
+    /// The position of the two numbers of parts.
+    counts: usize,
     /// The bytes of the judgements so far.
     recorded_bytes: usize,
     recorded: u16,
@@ -257,7 +299,7 @@ impl FrameBuilder {
     pub fn new(head: &Head, recorded_from: Place) -> Self {
         let mut bytes = Vec::with_capacity(512);
         bytes.extend_from_slice(MAGIC);
-        bytes.push(VERSION);
+        bytes.push(if head.peer.is_some() { 2 } else { 1 });
         for number in [
             head.node,
             head.number,
@@ -271,8 +313,13 @@ impl FrameBuilder {
         ] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
-        bytes.extend_from_slice(&[0; COUNTS.end - COUNTS.start]);
-        Self { bytes, reading_ms: head.reading_ms, recorded_bytes: 0, recorded: 0, parts: 0 }
+        if let Some(PeerHead { judgements, reads_version, has_no_room }) = head.peer {
+            bytes.extend_from_slice(&judgements.to_le_bytes());
+            bytes.extend_from_slice(&[reads_version, if has_no_room { NO_ROOM } else { 0 }]);
+        }
+        let counts = bytes.len();
+        bytes.extend_from_slice(&[0; COUNTS_BYTES]);
+        Self { bytes, reading_ms: head.reading_ms, counts, recorded_bytes: 0, recorded: 0, parts: 0 }
     }
 
     /// Adds the judgement of the next frame, unless there is no room left for judgements.
@@ -327,7 +374,7 @@ impl FrameBuilder {
     #[must_use]
     pub fn finish(mut self) -> Arc<[u8]> {
         let [recorded, parts] = [self.recorded, self.parts].map(u16::to_le_bytes);
-        self.bytes[COUNTS].copy_from_slice(&[recorded, parts].concat());
+        self.bytes[self.counts..self.counts + COUNTS_BYTES].copy_from_slice(&[recorded, parts].concat());
         self.bytes.extend_from_slice(&crc32fast::hash(&self.bytes).to_le_bytes());
         debug_assert!(self.bytes.len() <= FRAME_BYTES_MAX, "a frame of {} bytes", self.bytes.len());
         self.bytes.into()

@@ -17,11 +17,13 @@
 //! - `figures`: how a log is doing, for its operator.
 //! - `reference`: changes of the reference table, in an order of their own.
 //! - `landings`, `chain`, `outcomes`: which frames count, and whether all readers agree.
+//! - `agreement`, `suspect`, `peers`: who is wrong if they do not, and what other nodes say of themselves.
 //! - [`journal`]: the log on this machine, and what its tools do.
 //! - `jetstream`: the log of many machines, on NATS JetStream (feature `cluster`).
 //! - [`fingerprint`]: the settings that the entries of a log depend on.
 //! - [`limits`]: every bound.
 
+mod agreement;
 mod answers;
 mod applied;
 mod apply;
@@ -41,9 +43,11 @@ pub mod limits;
 mod logged;
 mod order;
 mod outcomes;
+mod peers;
 mod reader;
 mod reference;
 mod replay;
+mod suspect;
 mod sync;
 mod topic;
 mod uptime;
@@ -55,7 +59,7 @@ pub use figures::Figures;
 pub use logged::{Logged, Ticket};
 pub use order::Submission;
 pub use reference::{ChangeAnswer, ChangeAsker, ChangeSubmission, NotChanged};
-pub use topic::{Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
+pub use topic::{Allowed, Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
 pub use uptime::Uptime;
 
 #[cfg(test)]

@@ -276,3 +276,27 @@ pub const CLOCK_OFFSETS_KEPT: usize = 10;
 
 /// For this time only the author of a frame records its judgement, in milliseconds of log time.
 pub const AUTHOR_RECORDS_MS: i64 = 2_000;
+
+/// A node that says that it has no room is believed for this time, in milliseconds of log time.
+pub const PEER_ROOM_MS: i64 = 2_000;
+
+/// A node that is not heard for this time is gone, in milliseconds of log time.
+pub const PEER_HEARD_MS: i64 = 10_000;
+
+/// Places that the log has recorded differently than this node has judged them, and that wait for a second node.
+pub const DISPUTES_MAX: usize = 1_024;
+
+/// Entries that a node reads again when an author has read another log. A log that has lost its end differs at once.
+pub const SUSPECT_PLACES_MAX: usize = 256;
+
+/// The log is not read again because of the same author for this time, in milliseconds of log time.
+pub const SUSPECT_AGAIN_MS: i64 = 60_000;
+
+/// Authors that were found wrong.
+pub const SUSPECTS_MAX: usize = 64;
+
+/// The monitoring addresses of servers that are asked.
+pub const MONITORS_MAX: usize = 64;
+
+/// The bytes of the answer of a monitoring port.
+pub const MONITOR_BYTES_MAX: u64 = 1 << 20;

@@ -7,6 +7,7 @@ use crate::limits::STOP_MS_MAX;
 use crate::order::Submission;
 use crate::reader::Reader;
 use crate::reference::{ChangeSubmission, Changes, Next, NotChanged, ReferenceReader};
+use crate::suspect::Suspects;
 use crate::topic::{Follow, Log, Lost, Place};
 use crate::walk::is_foreign;
 use std::io;
@@ -69,7 +70,8 @@ impl Logged {
             let desk = Arc::clone(&desk);
             move || change(&desk, &changes, reference)
         })?;
-        logged.spawn("weir-order", move || order(&desk, log))?;
+        let engine = Arc::clone(engine);
+        logged.spawn("weir-order", move || order(&desk, &engine, log))?;
         Ok(logged)
     }
 
@@ -136,9 +138,13 @@ impl Drop for Logged {
 }
 
 /// Puts frames into the log until there will be none.
-fn order(desk: &Arc<Desk>, mut log: Box<dyn Log>) {
+fn order(desk: &Arc<Desk>, engine: &Engine, mut log: Box<dyn Log>) {
     let mut trimmed_before = Place(0);
-    while let Some(work) = desk.wait_for_frame() {
+    loop {
+        // A node of a cluster makes a frame twice a second at least, so this is looked at as often.
+        desk.set_allowed(log.allowed());
+        desk.set_no_room(engine.is_over_memory());
+        let Some(work) = desk.wait_for_frame() else { return };
         if work.trim_before > trimmed_before {
             trimmed_before = work.trim_before;
             log.trim(trimmed_before);
@@ -155,12 +161,17 @@ fn order(desk: &Arc<Desk>, mut log: Box<dyn Log>) {
 
 /// Applies the entries of the log until the last outcomes are recorded.
 fn read(desk: &Desk, mut reader: Reader, mut follow: Box<dyn Follow>) {
+    let mut suspects = Suspects::default();
     let mut step = || match follow.next(PATIENCE)? {
         Some(entry) => {
             if is_foreign(&entry) {
                 follow.confirm(&entry)?;
             }
             reader.read(entry)?;
+            if let Some(suspect) = reader.take_suspect() {
+                suspects.check(suspect, &reader, &mut *follow)?;
+                desk.note_suspect();
+            }
             if follow.has_caught_up() == Some(true) { reader.end_of_log() } else { Ok(()) }
         }
         None if follow.has_caught_up() == Some(false) => Ok(()),

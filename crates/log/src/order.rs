@@ -83,8 +83,8 @@ pub(crate) struct Order {
     /// Whether other nodes append to the log, too. Then each node writes heartbeats.
     is_shared: bool,
     barriers: Barriers,
-    /// Whether the clock of this node is too far off to take batches.
-    is_clock_off: bool,
+    /// Whether no batch is taken for now.
+    is_refusing: bool,
     jobs: BTreeMap<u64, Job>,
     /// The batches that have rows outside of frames.
     queue: VecDeque<u64>,
@@ -105,7 +105,7 @@ impl Order {
             depth,
             is_shared,
             barriers: Barriers::default(),
-            is_clock_off: false,
+            is_refusing: false,
             jobs: BTreeMap::new(),
             queue: VecDeque::new(),
             flights: BTreeMap::new(),
@@ -149,7 +149,7 @@ impl Order {
         let rows = self.rows.saturating_add(rows);
         let fits = rows <= WAITING_ROWS_MAX && rows.saturating_mul(ROW_BYTES) <= WAITING_BYTES_MAX;
         let has_room = self.jobs.is_empty() || (fits && self.jobs.len() < WAITING_BATCHES_MAX);
-        !self.is_closed && !self.is_clock_off && !self.is_stalled(now_ms) && has_room
+        !self.is_closed && !self.is_refusing && !self.is_stalled(now_ms) && has_room
     }
 
     /// Whether a frame waits too long for its place.
@@ -172,9 +172,9 @@ impl Order {
         self.barriers.set_table(table, answers);
     }
 
-    /// Says whether the clock of this node is too far off to take batches.
-    pub(crate) fn set_clock_off(&mut self, is_clock_off: bool) {
-        self.is_clock_off = is_clock_off;
+    /// Says whether batches are refused for now.
+    pub(crate) fn set_refusing(&mut self, is_refusing: bool) {
+        self.is_refusing = is_refusing;
     }
 
     /// How long no frame is due unless something happens, in milliseconds.

@@ -5,7 +5,7 @@
 
 use crate::frame::{FrameBuilder, Judgement};
 use crate::limits::AUTHOR_RECORDS_MS;
-use crate::topic::{Lost, Place};
+use crate::topic::Place;
 use std::collections::BTreeMap;
 
 /// Judgements between the application of a frame and the application of a later frame that records them.
@@ -35,6 +35,15 @@ pub(crate) struct Noted {
     pub(crate) log_ms: i64,
 }
 
+/// How the record of a place compares with the judgement of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    /// The place was recorded before, or it was not judged here.
+    Again,
+    Same,
+    Different,
+}
+
 impl Outcomes {
     /// `node` is this node in a log of several nodes. In a log of one process, it records all.
     pub(crate) fn new(node: Option<u64>) -> Self {
@@ -57,18 +66,11 @@ impl Outcomes {
         self.unrecorded.values().next().map(|unrecorded| unrecorded.noted.log_ms)
     }
 
-    /// Notes that a frame has recorded a judgement. The first record of a place holds for ever. Returns whether this
-    /// process has judged that place, too.
-    ///
-    /// # Errors
-    /// This process has judged otherwise.
-    pub(crate) fn recorded(&mut self, place: Place, judgement: &Judgement) -> Result<bool, Lost> {
-        let Some(unrecorded) = self.unrecorded.remove(&place) else { return Ok(false) };
+    /// Notes that a frame has recorded a judgement. The first record of a place holds for ever.
+    pub(crate) fn recorded(&mut self, place: Place, judgement: &Judgement) -> Recorded {
+        let Some(unrecorded) = self.unrecorded.remove(&place) else { return Recorded::Again };
         self.with_rows -= usize::from(unrecorded.noted.has_rows && self.is_own(unrecorded.noted));
-        if unrecorded.judgement == *judgement {
-            return Ok(true);
-        }
-        Err(Lost(format!("the frame at place {} was judged differently here than the log has recorded", place.0)))
+        if unrecorded.judgement == *judgement { Recorded::Same } else { Recorded::Different }
     }
 
     /// Whether the next frame of this node may record it.

@@ -2,9 +2,10 @@
 
 use crate::apply::Applier;
 use crate::desk::Desk;
-use crate::frame::Judgement;
+use crate::frame::{Judgement, RowRules};
 use crate::limits::TRIM_AFTER_MS;
 use crate::replay::Replay;
+use crate::suspect::Suspect;
 use crate::topic::{Entry, Lost, Place};
 use std::sync::Arc;
 use weir::{Clock, Engine};
@@ -17,6 +18,8 @@ pub(crate) struct Reader {
     last: Place,
     uptime: Box<dyn Clock>,
     started_ms: i64,
+    /// The author of a frame that was applied, if it has read another log.
+    suspect: Option<Suspect>,
 }
 
 impl Reader {
@@ -31,6 +34,7 @@ impl Reader {
             last: Place(0),
             uptime,
             started_ms,
+            suspect: None,
         }
     }
 
@@ -64,6 +68,20 @@ impl Reader {
         Ok(())
     }
 
+    /// The last suspect since the last call.
+    pub(crate) fn take_suspect(&mut self) -> Option<Suspect> {
+        self.suspect.take()
+    }
+
+    /// A number for the entry at a place; none if the place is too old.
+    pub(crate) fn link_at(&self, place: Place) -> Option<u64> {
+        self.applier.link_at(place)
+    }
+
+    pub(crate) fn rules(&self) -> RowRules {
+        self.applier.rules()
+    }
+
     fn apply_held(&mut self, is_end: bool) -> Result<(), Lost> {
         while let Some((entry, judgement)) = self.replay.as_mut().and_then(|replay| replay.next(is_end)) {
             self.apply(&entry, judgement.as_ref())?;
@@ -75,6 +93,7 @@ impl Reader {
         let desk = &self.desk;
         let reserved = |node, ticket, rows| desk.take_reservation(node, ticket, rows);
         let applied = self.applier.apply(entry, judgement, reserved)?;
+        self.suspect = applied.suspect.or(self.suspect);
         let judged_from_ms = desk.applied(applied, judgement.is_none(), self.applier.tip())?;
         // A process that has started with a wrong clock forgets nothing before an operator can stop it.
         let is_settled = self.uptime.now_ms().saturating_sub(self.started_ms) >= TRIM_AFTER_MS;

@@ -66,6 +66,20 @@ pub trait Log: Send {
     fn is_shared(&self) -> bool {
         false
     }
+
+    /// What the operator of a log of several nodes has allowed by now.
+    fn allowed(&self) -> Allowed {
+        Allowed { frame_version: 1, event_types: usize::MAX }
+    }
+}
+
+/// What the nodes of a log may write. Nodes that know less could not read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// The version of a frame.
+    pub frame_version: u8,
+    /// The number of event types, counted from the first one.
+    pub event_types: usize,
 }
 
 /// A reader of a log.
@@ -90,4 +104,15 @@ pub trait Follow: Send {
     fn confirm(&mut self, entry: &Entry) -> Result<(), Lost> {
         Err(Lost(format!("place {} was not written by weir", entry.place.0)))
     }
+
+    /// Reads the entry at a place again, in the log as it is now. This may take some seconds.
+    ///
+    /// # Errors
+    /// The log cannot be read again, or it has no entry there.
+    fn read_again(&mut self, place: Place) -> Result<Arc<[u8]>, Lost> {
+        Err(Lost(format!("place {} cannot be read again", place.0)))
+    }
+
+    /// The log is no longer what this reader has read, and this is how it was found out.
+    fn log_went_back(&mut self, _why: &str) {}
 }

@@ -1,9 +1,10 @@
 //! What follows from the frames of a log alone, without an engine: which frames count, their chain, and log time.
 
 use crate::applied::Tip;
-use crate::chain::Chain;
+use crate::chain::{Chain, frame_link};
 use crate::frame::{Frame, Judgement, Part, RowRules};
 use crate::landings::{Landings, is_frame_timely};
+use crate::suspect::Suspect;
 use crate::topic::{Entry, Lost, Place};
 
 /// A reading of all frames of a log in their order, from its first place on. All readers of the same frames decide
@@ -24,6 +25,8 @@ pub(crate) struct Step<'a> {
     pub(crate) is_first: bool,
     /// Whether nothing of the frame counts.
     pub(crate) is_void: bool,
+    /// Whether the author has read another log, in a log of several nodes.
+    pub(crate) suspect: Option<Suspect>,
 }
 
 impl Walk {
@@ -59,30 +62,37 @@ impl Walk {
             // The beginning of the log was removed.
             self.chain = Chain::new(Place(entry.place.0 - 1));
         }
-        self.chain.push(&frame, entry.bytes.len());
+        self.chain.push(frame_link(&frame, entry.bytes.len()));
         self.applied = entry.place;
         let is_void = match recorded {
             Some(judgement) => *judgement == Judgement::Void,
             None => !is_first || !is_frame_timely(&frame, entry.logged_at_ms, self.log_ms),
         };
+        let mut suspect = None;
         if !is_void {
-            self.check_author(entry.place, &frame)?;
             self.raise_log_time(&frame);
+            suspect = self.suspect(entry.place, &frame);
         }
-        check_record(entry.place, &frame, recorded)?;
-        Ok(Step { frame, is_first, is_void })
-    }
-
-    /// The author of a frame has read the same log up to the place that it names.
-    fn check_author(&mut self, place: Place, frame: &Frame<'_>) -> Result<(), Lost> {
-        let Place(named) = frame.head.applied;
-        if named >= place.0 || (named > 0 && !self.chain.agrees(frame.head.applied, frame.head.chain)) {
-            let at = place.0;
+        if let Some(Suspect { named: Place(named), .. }) = suspect.filter(|_| !entry.is_of_shared_log()) {
+            let at = entry.place.0;
             return Err(Lost(format!(
                 "the frame at place {at} follows another log: it names another chain at {named}"
             )));
         }
-        Ok(())
+        check_record(entry.place, &frame, recorded)?;
+        Ok(Step { frame, is_first, is_void, suspect })
+    }
+
+    /// Whether the author of a frame has read another log up to the place that it names.
+    fn suspect(&mut self, place: Place, frame: &Frame<'_>) -> Option<Suspect> {
+        let (author, named) = (frame.head.node, frame.head.applied);
+        let is_other = named >= place || (named > Place(0) && !self.chain.agrees(named, frame.head.chain));
+        is_other.then_some(Suspect { author, place, named, log_ms: self.log_ms })
+    }
+
+    /// A number for the entry at a place; none if the place is too old.
+    pub(crate) fn link_at(&self, place: Place) -> Option<u64> {
+        self.chain.link_at(place)
     }
 
     fn raise_log_time(&mut self, frame: &Frame<'_>) {

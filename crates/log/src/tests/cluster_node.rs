@@ -2,7 +2,7 @@
 
 use crate::answers::{Answer, NotLogged};
 use crate::desk::{Desk, Work};
-use crate::frame::{Frame, FrameBuilder, Head, Judgement, RowRules};
+use crate::frame::{FRAME_VERSION, Frame, FrameBuilder, Head, Judgement, RowRules};
 use crate::limits::{
     AUTHOR_RECORDS_MS, BARRIER_EVERY_MS, BARRIER_MS_MAX, CLOCK_OFFSET_MS_MAX, CLOCK_OFFSETS_KEPT, HEARTBEAT_MS,
     UNPLACED_MS_MAX, WAITING_BARRIERS_MAX,
@@ -13,27 +13,27 @@ use crate::topic::{Entry, NotPlaced, Place};
 use std::sync::{Arc, Mutex};
 use weir::{Engine, EngineConfig, ManualClock, Outcome, Reservation, Rows, Secret};
 
-const NOW_MS: i64 = 1_760_000_000_123;
+pub(super) const NOW_MS: i64 = 1_760_000_000_123;
 const NODE: u64 = 77;
-const OTHER: u64 = 5;
+pub(super) const OTHER: u64 = 5;
 
 /// A barrier and its answer.
 type Released = (u32, Result<(), NotLogged>);
 
 /// A node of a cluster; the test is its log. The clock of the log is the one of the node, `log_ahead_ms` ahead.
-struct Node {
-    desk: Arc<Desk>,
-    reader: Reader,
-    engine: Arc<Engine>,
-    clock: Arc<ManualClock>,
+pub(super) struct Node {
+    pub(super) desk: Arc<Desk>,
+    pub(super) reader: Reader,
+    pub(super) engine: Arc<Engine>,
+    pub(super) clock: Arc<ManualClock>,
     log_ahead_ms: i64,
     released: Arc<Mutex<Vec<Released>>>,
     answers: Arc<Mutex<Vec<Answer>>>,
-    places: u64,
+    pub(super) places: u64,
 }
 
 impl Node {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let clock = Arc::new(ManualClock::new(NOW_MS));
         let secret = Secret::from_bytes([7; 32]);
         // The engine's clock is log time alone.
@@ -46,7 +46,7 @@ impl Node {
         Self { desk, reader, engine, clock, log_ahead_ms: 0, released, answers, places: 0 }
     }
 
-    fn ask(&self, name: u32) {
+    pub(super) fn ask(&self, name: u32) {
         let released = Arc::clone(&self.released);
         self.desk.barrier(Box::new(move |answer| released.lock().unwrap().push((name, answer))));
     }
@@ -56,7 +56,7 @@ impl Node {
         std::mem::take(&mut self.released.lock().unwrap())
     }
 
-    fn submit(&self, id: u8) {
+    pub(super) fn submit(&self, id: u8) {
         let mut rows = Rows::default();
         rows.push([id; 16], [0; 16], NOW_MS / 1_000);
         let answers = Arc::clone(&self.answers);
@@ -65,11 +65,11 @@ impl Node {
         self.desk.submit(Submission { rows, reservation, received_at_ms: NOW_MS, asker });
     }
 
-    fn answers(&self) -> Vec<Answer> {
+    pub(super) fn answers(&self) -> Vec<Answer> {
         std::mem::take(&mut self.answers.lock().unwrap())
     }
 
-    fn apply(&mut self, bytes: &Arc<[u8]>) {
+    pub(super) fn apply(&mut self, bytes: &Arc<[u8]>) {
         use weir::Clock;
         self.places += 1;
         let logged_at_ms = Some(self.clock.now_ms() + self.log_ahead_ms);
@@ -77,7 +77,7 @@ impl Node {
         self.reader.read(entry).unwrap();
     }
 
-    fn place_and_apply(&mut self, work: &Work) {
+    pub(super) fn place_and_apply(&mut self, work: &Work) {
         self.desk.placed(work.frame.number, Ok(Place(self.places + 1)));
         self.apply(&work.frame.bytes);
     }
@@ -401,7 +401,7 @@ fn foreign_bytes_are_void_in_a_log_of_several_nodes_and_an_error_in_a_log_of_one
     assert_eq!(node.desk.figures().void_frames, 2);
     // A frame of another version is no foreign one. It is never skipped.
     let mut newer = later.to_vec();
-    newer[4] += 1;
+    newer[4] = FRAME_VERSION + 1;
     newer.truncate(later.len() - 4);
     let crc = crc32fast::hash(&newer);
     newer.extend_from_slice(&crc.to_le_bytes());

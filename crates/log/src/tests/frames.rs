@@ -1,6 +1,6 @@
 //! Frames and bytes, both ways.
 
-use crate::frame::{Frame, FrameBuilder, Head, Judgement, NotAFrame, RowRules};
+use crate::frame::{FRAME_VERSION, Frame, FrameBuilder, Head, Judgement, NotAFrame, PeerHead, RowRules};
 use crate::limits::{FRAME_BYTES_MAX, FRAME_OUTCOME_BYTES_MAX};
 use crate::topic::Place;
 use proptest::prelude::*;
@@ -49,13 +49,18 @@ proptest! {
     #[test]
     fn a_frame_comes_back(
         numbers: [u64; 8],
+        peer in prop::option::of((any::<u64>(), any::<u8>(), any::<bool>())),
         reading_ms in i64::MIN / 2..i64::MAX / 2,
         judgements in prop::collection::vec(judgement(), 0..20),
         batches in prop::collection::vec(batch(), 0..8),
     ) {
         let [node, number, applied, chain, log_ms, reference_done, table, from] = numbers;
         let (applied, reference_done) = (Place(applied), Place(reference_done));
-        let head = Head { node, number, reading_ms, applied, chain, log_ms: log_ms as i64, reference_done, table };
+        let peer = peer.map(|(judgements, reads_version, has_no_room)| {
+            PeerHead { judgements, reads_version, has_no_room }
+        });
+        let log_ms = log_ms as i64;
+        let head = Head { node, number, reading_ms, applied, chain, log_ms, reference_done, table, peer };
         let from = Place(from >> 1);
         let mut builder = FrameBuilder::new(&head, from);
         judgements.iter().for_each(|judgement| assert!(builder.record(judgement)));
@@ -115,10 +120,24 @@ fn any_damage_is_found() {
     let long = seal(vec![0; FRAME_BYTES_MAX]);
     assert_eq!(Frame::decode(&long, rules()).err(), Some(NotAFrame("it is longer than a frame can be")));
     let mut version = bytes[..bytes.len() - 4].to_vec();
-    version[4] = 2;
-    assert_eq!(Frame::decode(&seal(version.clone()), rules()).err(), Some(NotAFrame("its version is unknown")));
+    for unknown in [0, FRAME_VERSION + 1, 255] {
+        version[4] = unknown;
+        let error = Frame::decode(&seal(version.clone()), rules()).err();
+        assert_eq!(error, Some(NotAFrame("its version is unknown; use a newer weir")));
+    }
     version[0] = b'X';
     assert_eq!(Frame::decode(&seal(version), rules()).err(), Some(NotAFrame("it does not begin with WRF1")));
+}
+
+#[test]
+fn an_unknown_note_is_no_frame() {
+    let peer = Some(PeerHead { judgements: 7, reads_version: 2, has_no_room: true });
+    let bytes = FrameBuilder::new(&Head { peer, ..head() }, Place(0)).finish();
+    assert_eq!(Frame::decode(&bytes, rules()).unwrap().head.peer, peer);
+    let mut content = bytes[..bytes.len() - 4].to_vec();
+    let notes = content.len() - 5;
+    content[notes] = 2;
+    assert_eq!(Frame::decode(&seal(content), rules()).err(), Some(NotAFrame("its content is malformed")));
 }
 
 /// A row of an unknown kind would index beyond the counters of the engine.

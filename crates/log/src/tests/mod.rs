@@ -1,6 +1,7 @@
 //! The log over a simulated one: late and lost answers, copies, crashes, torn ends and removed beginnings.
 
 mod cluster_node;
+mod cluster_peers;
 mod frames;
 mod full_log;
 mod model;
