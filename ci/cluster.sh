@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 ci/nats.sh >/dev/null
 cargo clippy -p weir-log --all-features --all-targets --locked -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc -p weir-log --all-features --no-deps --locked
-CI=1 cargo test -p weir-log --features cluster --release --locked --lib --test cluster -- jetstream:: bodies:: changes:: \
-    faults:: nodes:: one_server::
+CI=1 cargo test -p weir-log --features cluster --release --locked --lib --test cluster -- jetstream:: agreed:: bodies:: changes:: \
+    faults:: monitor:: nodes:: one_server::

@@ -42,6 +42,15 @@ pub enum ClusterError {
         /// The newest format that this version knows.
         known: u32,
     },
+    /// The nodes of the cluster write frames of a newer version.
+    NewerFrames {
+        /// The name of the stream.
+        stream: String,
+        /// The version of the frames.
+        found: u8,
+        /// The newest version that this weir reads.
+        known: u8,
+    },
     /// The servers did not do what they were asked for.
     Request {
         /// What was tried.
@@ -92,6 +101,11 @@ impl fmt::Display for ClusterError {
             Self::NewerFormat { stream, found, known } => write!(
                 f,
                 "the stream {stream} has format {found}, and this version knows up to {known}; use a newer weir"
+            ),
+            Self::NewerFrames { stream, found, known } => write!(
+                f,
+                "the frames of the stream {stream} have version {found}, and this version reads up to {known}; use a \
+                 newer weir"
             ),
             Self::Request { what, why } => write!(f, "cannot {what}: {why}; check the state of the NATS servers"),
         }

@@ -98,6 +98,14 @@ impl Follow for Follower {
             .block_on(reads)
             .map_err(|why| Lost(format!("place {place} of the stream {name} was not written by weir, and {why}")))
     }
+
+    fn read_again(&mut self, place: Place) -> Result<Arc<[u8]>, Lost> {
+        self.runtime.block_on(self.shared.read_again(place.0)).map(|bytes| Arc::from(&*bytes)).map_err(Lost)
+    }
+
+    fn log_went_back(&mut self, why: &str) {
+        self.shared.note_went_back(why.to_owned());
+    }
 }
 
 /// Reads an entry again and again, from whichever server answers.
@@ -250,7 +258,9 @@ impl Fetcher {
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
         let memory = Arc::clone(&self.memory).acquire_many_owned(cost).await;
         let memory = memory.map_err(|_| Stop::Again)?;
-        self.shared.note_read(place, entry.bytes.len());
+        if let Some(why) = self.shared.note_read(place, entry.bytes.len()) {
+            return Err(Stop::Lost(Lost(why)));
+        }
         (self.last, self.has_begun, self.faults) = (place, true, 0);
         if self.sender.send(Fetched::Entry(entry, memory)).is_err() {
             return Err(Stop::Dropped);

@@ -2,8 +2,9 @@
 
 use super::follower::Follower;
 use super::publisher::Publisher;
-use super::shared::Shared;
-use crate::topic::{Follow, Log, NotPlaced, Place, Placed};
+use super::shared::{Shared, StreamStatus};
+use crate::frame::FRAME_VERSION;
+use crate::topic::{Allowed, Follow, Log, NotPlaced, Place, Placed};
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -52,5 +53,10 @@ impl Log for StreamLog {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn allowed(&self) -> Allowed {
+        let StreamStatus { frame_version, event_types, .. } = self.shared.status();
+        Allowed { frame_version: frame_version.min(FRAME_VERSION), event_types: event_types.unwrap_or(usize::MAX) }
     }
 }

@@ -10,16 +10,19 @@
 //! store and no leases: an entry is one message, and one message is atomic.
 //!
 //! - [`ClusterUrl`], [`Connection`]: where the servers are, and how a node connects to them.
-//! - `streams`: the configuration of the streams.
+//! - `streams`: the configuration of the streams; `agreed`: what the operator changes in it later.
+//! - [`syncs_always`]: whether the servers sync each entry before they answer.
 //! - `publisher`: entries into a stream; `follower`: entries out of it; `purge`: what is not needed any more.
 //! - `bodies`: entries that are too large for a message.
 //! - `shared`: what these know of a stream; [`StreamLog`]: a stream as a [`Log`](crate::Log).
 
+mod agreed;
 mod bodies;
 mod connection;
 mod error;
 mod follower;
 mod handle;
+mod monitor;
 mod publisher;
 mod purge;
 mod shared;
@@ -29,6 +32,7 @@ mod url;
 pub use connection::{Connection, Credentials};
 pub use error::ClusterError;
 pub use handle::StreamLog;
+pub use monitor::{Syncs, syncs_always};
 pub use shared::StreamStatus;
 pub use url::ClusterUrl;
 
@@ -158,6 +162,28 @@ impl Cluster {
     #[must_use]
     pub fn reference(&self) -> StreamLog {
         self.reference.log()
+    }
+
+    /// Lets the nodes write frames of this version. An older weir that reads such a frame stops, so this is for an
+    /// operator: [`version_read_by_all`](crate::Figures::version_read_by_all) says which version all nodes read. The
+    /// nodes follow within about 20 seconds.
+    ///
+    /// # Errors
+    /// This weir does not know the version, it is older than the present one, or the servers do not answer.
+    pub async fn allow_frame_version(&self, version: u8) -> Result<(), ClusterError> {
+        self.frames.shared.agree(|config| agreed::allow_frame_version(config, version)).await
+    }
+
+    /// Lets the nodes take these event types, which are the present ones and some more. A node that was started
+    /// without them stops at the first event of such a type, so this is for an operator who has started all nodes anew
+    /// with all types. Until then, events of these types are refused as overloaded. The nodes follow within about 20
+    /// seconds.
+    ///
+    /// # Errors
+    /// The types do not begin with the present ones, or the servers do not answer.
+    pub async fn allow_event_types(&self, names: &[String]) -> Result<(), ClusterError> {
+        self.reference.shared.agree(|config| agreed::allow_event_types(config, names)).await?;
+        self.frames.shared.agree(|config| agreed::allow_event_types(config, names)).await
     }
 
     /// The figures of the cluster. This waits for nothing.

@@ -1,11 +1,12 @@
 //! What the handles and the tasks of one stream share.
 
+use super::agreed;
 use super::bodies::Bodies;
-use super::error::one_line;
+use super::error::{ClusterError, one_line};
 use crate::limits::{CLUSTER_ORDINARY_PERCENT, NATS_REQUEST_MS_MAX, PLACED_MS_MAX, STORED_ENTRY_OVERHEAD_BYTES};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use async_nats::jetstream::Context;
-use async_nats::jetstream::stream::Info;
+use async_nats::jetstream::stream::{Config, Info};
 use bytes::Bytes;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -45,6 +46,10 @@ pub struct StreamStatus {
     pub resent: u64,
     /// How often a reader has made a new consumer because the last one was silent, skipped entries or failed.
     pub reader_restarts: u64,
+    /// The version of a frame that the nodes write.
+    pub frame_version: u8,
+    /// The number of event types that the nodes take; none if the stream says nothing of them.
+    pub event_types: Option<usize>,
     /// Why the stream is no longer the log that this process has read; none while it is.
     pub went_back: Option<String>,
 }
@@ -84,16 +89,19 @@ impl Shared {
         (state.first, state.last, state.bytes) =
             (info.state.first_sequence, info.state.last_sequence, info.state.bytes);
         state.max_bytes = u64::try_from(info.config.max_bytes).ok().filter(|bytes| *bytes > 0);
+        state.frame_version = agreed::frame_version(&info.config);
+        state.event_types = agreed::event_types(&info.config).map(|names| names.len());
     }
 
-    /// A reader has got the entry at this place.
-    pub(super) fn note_read(&self, place: u64, bytes: usize) {
+    /// A reader has got the entry at this place. Returns why the log is not what this process has read, if it is so.
+    pub(super) fn note_read(&self, place: u64, bytes: usize) -> Option<String> {
         self.read.send_replace(place);
         let mut state = self.lock();
         if place > state.last {
             state.last = place;
             state.bytes += (bytes + self.subject.len()) as u64 + STORED_ENTRY_OVERHEAD_BYTES;
         }
+        state.went_back.clone()
     }
 
     pub(super) fn note_resent(&self) {
@@ -148,5 +156,20 @@ impl Shared {
             self.note_went_back(format!("the stream {} was deleted and created again", self.name));
         }
         Ok(info)
+    }
+
+    /// Changes what all nodes have agreed on, in the configuration of the stream.
+    ///
+    /// # Errors
+    /// The change is refused, or the servers do not answer.
+    pub(super) async fn agree(
+        &self,
+        change: impl FnOnce(&mut Config) -> Result<(), ClusterError>,
+    ) -> Result<(), ClusterError> {
+        let request = |why| ClusterError::request(format!("change the stream {}", self.name), why);
+        let mut config = self.info().await.map_err(request)?.config;
+        change(&mut config)?;
+        self.context.update_stream(&config).await.map_err(|error| request(error.to_string()))?;
+        self.info().await.map(drop).map_err(request)
     }
 }

@@ -1,6 +1,8 @@
 //! The streams of a cluster: their configuration, and whether the servers have them like that.
 
+use super::agreed::{self, EVENT_TYPES, FRAMES_OF, SETTING};
 use super::error::ClusterError;
+use crate::frame::FRAME_VERSION;
 use crate::limits::{
     BODY_STORE_BYTES_MAX, CLUSTER_BYTES, CLUSTER_FORMAT, FRAME_BYTES_MAX, INLINE_BYTES_MAX, MESSAGE_OVERHEAD_BYTES,
     REFERENCE_STREAM_BYTES_MAX, REPLICAS_MIN,
@@ -17,8 +19,6 @@ use std::time::Duration;
 
 const FORMAT: &str = "weir.format";
 const SECRET: &str = "weir.secret_hash";
-/// The names of the fingerprint's settings begin with this.
-const SETTING: &str = "weir.setting.";
 /// The least window of JetStream's own deduplication, which is not used.
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
 
@@ -47,7 +47,12 @@ impl Wanted {
             return Err(ClusterError::Setting(text));
         }
         let settings = fingerprint.iter().map(|(name, value)| (format!("{SETTING}{name}"), value.clone()));
-        let own = [(FORMAT.to_owned(), CLUSTER_FORMAT.to_string()), (SECRET.to_owned(), secret_hash(secret))];
+        let own = [
+            (FORMAT.to_owned(), CLUSTER_FORMAT.to_string()),
+            (SECRET.to_owned(), secret_hash(secret)),
+            // A new cluster has no older nodes.
+            (FRAMES_OF.to_owned(), FRAME_VERSION.to_string()),
+        ];
         let metadata = settings.chain(own).collect();
         Ok(Self { name: name.to_owned(), may_have_one_replica, max_bytes, metadata })
     }
@@ -174,6 +179,10 @@ fn check(found: &Config, config: &Config, wanted: &Wanted) -> Result<(), Cluster
     if let Some(found) = format.filter(|format| *format > CLUSTER_FORMAT) {
         return Err(ClusterError::NewerFormat { stream: stream(), found, known: CLUSTER_FORMAT });
     }
+    let found_version = agreed::frame_version(found);
+    if found_version > FRAME_VERSION {
+        return Err(ClusterError::NewerFrames { stream: stream(), found: found_version, known: FRAME_VERSION });
+    }
     let mut differences = vec![];
     let list = &mut differences;
     compare(list, "subjects", &found.subjects, &config.subjects);
@@ -216,7 +225,8 @@ fn compare_metadata(differences: &mut Vec<String>, found: &Config, wanted: &Want
     let names: std::collections::BTreeSet<&String> = own.chain(wanted.metadata.keys()).collect();
     for name in names {
         let values = (found.metadata.get(name), wanted.metadata.get(name));
-        if values.0 == values.1 {
+        let is_agreed_later = name == FRAMES_OF || (name == EVENT_TYPES && agreed::is_prefix(values.0, values.1));
+        if values.0 == values.1 || is_agreed_later {
             continue;
         }
         if name == SECRET {
