@@ -246,7 +246,7 @@ fn read_change(reader: &mut ReferenceReader, patience: Duration) -> Result<bool,
 
 /// Tells how far the reference log is applied, puts in force what the log of frames says, and answers the changes of
 /// this process: an answer names a generation, so it waits until that is in force on every node that is asked later.
-fn note(desk: &Desk, reader: &mut ReferenceReader) {
+pub(crate) fn note(desk: &Desk, reader: &mut ReferenceReader) {
     let table_in_force = desk.set_reference(reader.applied(), reader.table());
     desk.set_table(reader.publish(table_in_force));
     for (asker, answer) in reader.take_answered() {

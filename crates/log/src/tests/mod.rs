@@ -10,5 +10,6 @@ mod recorded;
 mod reference;
 mod sim_log;
 mod sim_node;
+mod simulation;
 mod state_machine;
 mod threads;

@@ -31,6 +31,10 @@ pub(crate) struct Model {
     events: Vec<([u8; 16], i64)>,
     /// What became of the rows of each ticket that are in the log.
     outcomes: HashMap<(u64, u64), Outcome>,
+    /// The last frame of each ticket.
+    last_places: HashMap<(u64, u64), u64>,
+    /// The newest generation that a frame which counts has named.
+    table: u64,
     judgements: Vec<Judgement>,
     /// The rows of each frame, until a later frame records its judgement.
     unrecorded: BTreeMap<u64, usize>,
@@ -48,14 +52,25 @@ impl Model {
             generations: BTreeMap::new(),
             events: vec![],
             outcomes: HashMap::new(),
+            last_places: HashMap::new(),
+            table: 0,
             judgements: vec![],
             unrecorded: BTreeMap::new(),
         };
-        entries.iter().for_each(|entry| model.frame(&Frame::decode(entry, RowRules::new(config)).unwrap()));
+        entries.iter().for_each(|entry| model.entry(entry, None));
         model
     }
 
-    fn frame(&mut self, frame: &Frame<'_>) {
+    /// Reads the next entry. A log of several nodes has a clock, and messages of other programs.
+    pub(crate) fn entry(&mut self, entry: &[u8], logged_at_ms: Option<i64>) {
+        if logged_at_ms.is_some() && !entry.starts_with(b"WRF1") {
+            self.unrecorded.insert(self.judgements.len() as u64 + 1, 0);
+            return self.judgements.push(Judgement::Void);
+        }
+        self.frame(&Frame::decode(entry, RowRules::new(&self.config)).unwrap(), logged_at_ms);
+    }
+
+    fn frame(&mut self, frame: &Frame<'_>, logged_at_ms: Option<i64>) {
         for (place, judgement) in frame.judgements() {
             assert_eq!(*judgement, self.judgements[place.0 as usize - 1], "recorded of place {}", place.0);
             self.unrecorded.remove(&place.0);
@@ -68,10 +83,15 @@ impl Model {
         let is_in_reach = *greatest - frame.head.number < 64;
         let is_first = self.landed.insert((frame.head.node, frame.head.number)) && is_in_reach;
         let readings = || frame.parts.iter().map(|part| part.received_at_ms).chain([reading_ms]);
+        let logged_at_ms = logged_at_ms.unwrap_or(reading_ms);
         let is_valid = |ms: i64| {
-            ms <= reading_ms + 5_000 && ms >= reading_ms - 30_000 && ms >= self.log_ms.saturating_sub(STALL_MS)
+            ms <= logged_at_ms + 5_000 && ms >= logged_at_ms - 30_000 && ms >= self.log_ms.saturating_sub(STALL_MS)
         };
-        if !is_first || !readings().all(is_valid) {
+        let place = self.judgements.len() as u64 + 1;
+        if is_first {
+            frame.parts.iter().for_each(|part| _ = self.last_places.insert((frame.head.node, part.ticket), place));
+        }
+        if !is_first || frame.head.log_ms > logged_at_ms + STALL_MS || !readings().all(is_valid) {
             self.judgements.push(Judgement::Void);
             if is_first {
                 for part in &frame.parts {
@@ -82,6 +102,7 @@ impl Model {
             return;
         }
         self.log_ms = self.log_ms.max(readings().max().unwrap());
+        self.table = self.table.max(frame.head.table);
         let (mut rows, mut refused, mut before) = (Rows::default(), vec![], 0);
         for part in &frame.parts {
             part.read_rows(&mut rows);
@@ -133,10 +154,28 @@ impl Model {
 
     /// The events and the users of the whole retention at this time.
     pub(crate) fn events_and_users(&self, now_ms: i64) -> (u64, u64) {
+        self.events_and_users_of(self.events.len(), now_ms)
+    }
+
+    /// The same of the first `events` events that were accepted.
+    pub(crate) fn events_and_users_of(&self, events: usize, now_ms: i64) -> (u64, u64) {
         let now = second_of(now_ms);
         let window = now - i64::from(self.config.retention_secs) + 1..=now;
-        let users = self.events.iter().filter(|(_, second)| window.contains(second)).map(|(user, _)| user);
+        let users = self.events[..events].iter().filter(|(_, second)| window.contains(second)).map(|(user, _)| user);
         (users.clone().count() as u64, users.collect::<BTreeSet<_>>().len() as u64)
+    }
+
+    pub(crate) fn log_ms(&self) -> i64 {
+        self.log_ms
+    }
+
+    pub(crate) fn table(&self) -> u64 {
+        self.table
+    }
+
+    /// The place of the last frame with rows of this batch; 0 if there is none.
+    pub(crate) fn last_place(&self, node: u64, ticket: u64) -> u64 {
+        self.last_places.get(&(node, ticket)).copied().unwrap_or(0)
     }
 
     pub(crate) fn accepted_events(&self) -> usize {
