@@ -2,7 +2,7 @@
 
 use crate::applied::{Applied, Tip};
 use crate::frame::{Frame, Judgement, RowRules};
-use crate::limits::TRIM_MARKS_MAX;
+use crate::limits::{NODE_KEPT_MS, TRIM_MARKS_MAX};
 use crate::topic::{Entry, Lost, Place};
 use crate::walk::{Step, Walk};
 use std::collections::VecDeque;
@@ -19,10 +19,13 @@ pub(crate) struct Applier {
     rows: Rows,
 }
 
-/// Log time of some successive frames that count: after the first and after the last of them.
+/// Some successive frames.
 struct Mark {
+    /// The first of them, which counts.
     first: Place,
+    /// Log time after it.
     first_ms: i64,
+    /// Log time after the last of them, or a later reading of a void frame among them.
     last_ms: i64,
 }
 
@@ -65,6 +68,7 @@ impl Applier {
     ) -> Result<Applied, Lost> {
         let Step { frame, is_first, is_void, suspect } = self.walk.step(entry, recorded)?;
         let (judgement, parts) = if is_void {
+            self.mark_void(entry, &frame);
             let refused = |rows| Outcome::refused_all(rows, Refusal::Overloaded);
             (Judgement::Void, frame.parts.iter().map(|part| (part.ticket, refused(part.len()))).collect())
         } else {
@@ -131,11 +135,21 @@ impl Applier {
         let span_ms = log_ms.saturating_sub(self.engine.reach_ms(log_ms));
         let step_ms = (span_ms / (TRIM_MARKS_MAX as i64 / 2)).max(1);
         match self.marks.back_mut() {
-            Some(mark) if log_ms < mark.first_ms.saturating_add(step_ms) => mark.last_ms = log_ms,
+            Some(mark) if log_ms < mark.first_ms.saturating_add(step_ms) => mark.last_ms = mark.last_ms.max(log_ms),
             _ => self.marks.push_back(Mark { first: place, first_ms: log_ms, last_ms: log_ms }),
         }
         if self.marks.len() > TRIM_MARKS_MAX {
             self.marks.pop_front();
+        }
+    }
+
+    /// A void frame may have a reading ahead of log time. A copy that lands later is void because it is a copy, and only
+    /// a reader of the first landing knows that. So the first landing stays until the reading is behind log time.
+    fn mark_void(&mut self, entry: &Entry, frame: &Frame<'_>) {
+        if let (Some(mark), Some(logged_at_ms)) = (self.marks.back_mut(), entry.logged_at_ms) {
+            // A copy of a frame that is further ahead would be void for that.
+            let copied_until_ms = frame.head.reading_ms.min(logged_at_ms.saturating_add(NODE_KEPT_MS));
+            mark.last_ms = mark.last_ms.max(copied_until_ms);
         }
     }
 
