@@ -1,7 +1,6 @@
 //! The result of the application of a frame: which batches are answered, and what later frames record.
 
 use crate::frame::{Head, Judgement};
-use crate::suspect::Suspect;
 use crate::topic::Place;
 use weir::Outcome;
 
@@ -29,5 +28,17 @@ pub(crate) struct Applied {
 pub(crate) struct Tip {
     pub(crate) applied: Place,
     pub(crate) chain: u64,
+    pub(crate) log_ms: i64,
+}
+
+/// An author that names another chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Suspect {
+    pub(crate) author: u64,
+    /// The place of the frame.
+    pub(crate) place: Place,
+    /// The place whose chain value differs.
+    pub(crate) named: Place,
+    /// Log time at the frame.
     pub(crate) log_ms: i64,
 }

@@ -1,11 +1,11 @@
 //! The reader of a log: a replay up to the end, and from then on each frame as it comes.
 
+use crate::applied::Suspect;
 use crate::apply::Applier;
 use crate::desk::Desk;
 use crate::frame::{Judgement, RowRules};
 use crate::limits::TRIM_AFTER_MS;
 use crate::replay::Replay;
-use crate::suspect::Suspect;
 use crate::topic::{Entry, Lost, Place};
 use std::sync::Arc;
 use weir::{Clock, Engine};

@@ -3,24 +3,13 @@
 //! Each frame names a place and the chain value there. If this node has another value, either the log is no longer what
 //! this node has read, or the author is wrong. The log itself decides: this node reads it again.
 
+use crate::applied::Suspect;
 use crate::chain::frame_link;
 use crate::limits::{SUSPECT_AGAIN_MS, SUSPECT_PLACES_MAX, SUSPECTS_MAX};
 use crate::reader::Reader;
 use crate::topic::{Entry, Follow, Lost, Place};
 use crate::walk::decode;
 use std::collections::BTreeMap;
-
-/// An author that names another chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Suspect {
-    pub(crate) author: u64,
-    /// The place of the frame.
-    pub(crate) place: Place,
-    /// The place whose chain value differs.
-    pub(crate) named: Place,
-    /// Log time at the frame.
-    pub(crate) log_ms: i64,
-}
 
 /// The authors that were found wrong, and when.
 #[derive(Default)]

@@ -1,10 +1,9 @@
 //! What follows from the frames of a log alone, without an engine: which frames count, their chain, and log time.
 
-use crate::applied::Tip;
+use crate::applied::{Suspect, Tip};
 use crate::chain::{Chain, frame_link};
 use crate::frame::{Frame, Judgement, Part, RowRules};
 use crate::landings::{Landings, is_frame_timely};
-use crate::suspect::Suspect;
 use crate::topic::{Entry, Lost, Place};
 
 /// A reading of all frames of a log in their order, from its first place on. All readers of the same frames decide

@@ -3,6 +3,8 @@
 //! The modules below are the log's own files, included by path. Only `crate::sync` differs: it uses shuttle's types.
 #![allow(dead_code, unreachable_pub, unused_imports, missing_docs, reason = "the scenarios use a part of the log")]
 
+#[path = "../../../crates/log/src/agreement.rs"]
+mod agreement;
 #[path = "../../../crates/log/src/answers.rs"]
 mod answers;
 #[path = "../../../crates/log/src/applied.rs"]
@@ -11,6 +13,8 @@ pub mod applied;
 mod barriers;
 #[path = "../../../crates/log/src/bytes.rs"]
 mod bytes;
+#[path = "../../../crates/log/src/chain.rs"]
+mod chain;
 #[path = "../../../crates/log/src/clock_offset.rs"]
 mod clock_offset;
 #[path = "../../../crates/log/src/desk.rs"]
@@ -27,6 +31,8 @@ pub mod limits;
 mod order;
 #[path = "../../../crates/log/src/outcomes.rs"]
 mod outcomes;
+#[path = "../../../crates/log/src/peers.rs"]
+mod peers;
 pub mod scenario;
 mod sync;
 #[path = "../../../crates/log/src/topic.rs"]

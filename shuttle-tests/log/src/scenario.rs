@@ -99,16 +99,14 @@ impl Client {
             }
             let applied = Applied {
                 place,
-                node: NODE,
-                number: frame.head.number,
-                reading_ms: frame.head.reading_ms,
+                head: frame.head,
                 logged_at_ms: None,
-                table: 0,
                 is_first: true,
                 has_rows: !frame.parts.is_empty(),
                 judgement: Judgement::Refused(vec![]),
                 parts: frame.parts.iter().map(|part| (part.ticket, Outcome::accepted(part.len()))).collect(),
                 recorded: frame.judgements().map(|(place, judgement)| (place, judgement.clone())).collect(),
+                suspect: None,
             };
             self.desk
                 .applied(applied, true, Tip { applied: place, chain: 0, log_ms: NOW_MS })

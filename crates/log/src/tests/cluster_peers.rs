@@ -106,7 +106,7 @@ fn no_node_takes_events_while_one_has_no_room_for_them() {
     let third = frame(&node, THIRD, 0, peer(0));
     read(&mut node, third.finish()).unwrap();
     node.submit(4);
-    assert_eq!(node.answers(), [], "a node that is gone keeps nobody back");
+    assert_eq!(node.answers(), [], "a node that is gone keeps no other one back");
 }
 
 #[test]

@@ -41,11 +41,11 @@ fn a_server_that_answers_before_it_syncs_is_refused() {
         ("hello", "ask the monitoring port"),
     ] {
         let url = answer_once(body);
-        let error = syncs_always(&[url.clone()]).unwrap_err().to_string();
+        let error = syncs_always(std::slice::from_ref(&url)).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains(&url) && !error.contains('\n'), "{error}");
     }
-    let nobody = format!("http://{}", TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap());
-    let error = syncs_always(&[nobody]).unwrap_err();
+    let silent = format!("http://{}", TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap());
+    let error = syncs_always(&[silent]).unwrap_err();
     assert!(error.is_transient(), "{error}");
     assert!(syncs_always(&vec![String::new(); 65]).unwrap_err().to_string().contains("give fewer"));
 }

@@ -13,7 +13,7 @@ pub(super) struct Oracle {
     answered: BTreeMap<(u64, u64), Told>,
     /// The greatest of all that was answered so far.
     newest: Newest,
-    /// What each generation was made of, as far as it was told.
+    /// What each generation was made of, as far as clients know.
     tables: BTreeMap<u64, String>,
     pub(super) counts: Counts,
 }
@@ -100,9 +100,9 @@ impl Oracle {
 
     /// A change that began after `began` was made, and this generation is in force.
     pub(super) fn changed(&mut self, began: Newest, generation: u64, body: &str) {
-        assert!(generation >= began.generation, "generation {generation} was told after {}", began.generation);
+        assert!(generation >= began.generation, "generation {generation} is answered after {}", began.generation);
         let told = self.tables.entry(generation).or_insert_with(|| body.to_owned());
-        assert_eq!(told, body, "generation {generation} was told for two tables");
+        assert_eq!(told, body, "generation {generation} is answered for two tables");
         self.newest.generation = self.newest.generation.max(generation);
         self.counts.changes += 1;
     }
@@ -112,7 +112,7 @@ impl Oracle {
         self.answered.contains_key(&(node, ticket))
     }
 
-    /// Nothing lands any more: what was told refused has not landed since.
+    /// Nothing lands any more: what was answered as refused has not landed since.
     pub(super) fn finish(&self) {
         for ((node, ticket), Told { rows, answer }) in &self.answered {
             check_answer(*node, *ticket, *rows, answer, self.model.outcome(*node, *ticket));

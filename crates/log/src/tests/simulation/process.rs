@@ -81,7 +81,7 @@ impl Process {
     }
 
     /// Makes all frames that are due.
-    pub(super) fn order(&mut self) {
+    pub(super) fn order(&mut self) -> Result<(), Stopped> {
         while let Some(work) = self.desk.next_frame() {
             self.log.trim(work.trim_before);
             let (desk, number) = (Arc::clone(&self.desk), work.frame.number);
@@ -92,6 +92,7 @@ impl Process {
                 self.log.append(work.frame.bytes, placed);
             }
         }
+        Ok(())
     }
 
     /// Reads up to `entries` entries of the log of batches.

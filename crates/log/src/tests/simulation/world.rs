@@ -156,7 +156,7 @@ impl World {
             0..4 => self.crash(index),
             4..8 => {
                 // The log gets the frames of the process, and nothing is heard of it again.
-                self.on(index, |process| Ok(process.order()));
+                self.on(index, Process::order);
                 self.crash(index);
             }
             8..12 => self.machines[index].frozen_until_ms = self.now_ms + self.between(100, 45_000),
@@ -260,7 +260,7 @@ impl World {
             let entries = if self.is_now(10) { 0 } else { 1 + self.random.below(30) as usize };
             for part in [self.random.below(5), self.random.below(5), self.random.below(5)] {
                 self.on(index, |process| match part {
-                    0 | 1 => Ok(process.order()),
+                    0 | 1 => process.order(),
                     2 | 3 => process.read(entries),
                     _ => process.change_reference(entries),
                 });
@@ -342,7 +342,7 @@ impl World {
 
     fn settle(&mut self, index: usize) {
         self.on(index, |process| {
-            process.order();
+            process.order()?;
             process.read(usize::MAX)?;
             process.change_reference(usize::MAX)
         });
@@ -373,14 +373,14 @@ impl World {
         assert!(fresh.is_ready());
         let place = self.frames.len();
         self.oracle.query(self.oracle.newest(), place, &fresh.engine);
-        let table = format!("{:?}", fresh.engine.copy_reference().map(sorted));
+        let table = format!("{:?}", fresh.engine.copy_reference().as_ref().map(sorted));
         for machine in &self.machines {
             let process = machine.process.as_ref().unwrap();
             let figures = process.desk.figures();
             assert_eq!(figures.applied.0, place);
             assert_eq!((figures.judgements_disputed, figures.suspect_frames), (0, 0));
             self.oracle.query(self.oracle.newest(), place, &process.engine);
-            assert_eq!(format!("{:?}", process.engine.copy_reference().map(sorted)), table);
+            assert_eq!(format!("{:?}", process.engine.copy_reference().as_ref().map(sorted)), table);
             let is_answered = |ticket: &u64| self.oracle.is_answered(process.id, *ticket);
             assert!((1..=machine.tickets).all(|ticket| is_answered(&ticket)), "a batch has no answer");
             assert_eq!(machine.released, machine.asked, "a read has no answer");
@@ -390,7 +390,7 @@ impl World {
 }
 
 /// A table without the order of its users, as text.
-fn sorted(copy: weir::ReferenceCopy) -> (u64, i64, Vec<String>) {
+fn sorted(copy: &weir::ReferenceCopy) -> (u64, i64, Vec<String>) {
     let groups = &copy.groups;
     let mut users: Vec<_> =
         copy.users.iter().map(|(key, group)| format!("{key:?} {:?}", groups[*group as usize])).collect();
