@@ -1,5 +1,8 @@
 //! What a cluster promises, on one server.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::thread;
 use std::time::Duration;
 
 use weir_log::jetstream::{Credentials, Settings};
@@ -216,4 +219,31 @@ fn a_full_stream_refuses_ordinary_entries_and_takes_necessary_ones() {
     assert_eq!(result, NotPlaced::Full, "the answer of the servers is sure");
     log.trim(last);
     append_surely(&mut log, &entry);
+}
+
+/// A server of this version that does no more than to let a client connect.
+fn pretend(version: &'static str) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("nats://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let info = format!(
+            r#"INFO {{"server_id":"N","server_name":"n","version":"{version}","proto":1,"host":"127.0.0.1","port":1,"headers":true,"jetstream":true,"max_payload":1048576}}"#
+        );
+        write!(stream, "{info}\r\n").unwrap();
+        for line in lines.map_while(Result::ok).filter(|line| line == "PING") {
+            let _ = write!(stream, "{}\r\n", line.replace("PING", "PONG"));
+        }
+    });
+    url
+}
+
+#[test]
+fn an_old_server_is_refused_at_the_start() {
+    let runtime = runtime();
+    for old in ["2.9.10", "2.12.2"] {
+        let error = refusal(&runtime, &settings(&pretend(old), 1));
+        assert!(error.contains(&format!("has version {old}; use version 2.12.3 or newer")), "{error}");
+    }
 }

@@ -80,6 +80,12 @@ impl Process {
         self.desk.progress() == Progress::Ready
     }
 
+    /// Says whether the engine has no room for more events.
+    pub(super) fn say_no_room(&mut self, has_no_room: bool) -> Result<(), Stopped> {
+        self.desk.set_no_room(has_no_room);
+        Ok(())
+    }
+
     /// Makes all frames that are due.
     pub(super) fn order(&mut self) -> Result<(), Stopped> {
         while let Some(work) = self.desk.next_frame() {

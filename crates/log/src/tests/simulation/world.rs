@@ -178,7 +178,9 @@ impl World {
             33..45 => self.frames.set_full(false),
             45..47 => self.frames.disturb(b"hello"),
             47 => self.reference.disturb(b"hello"),
-            48..70 => {
+            48 => self.on(index, |process| process.say_no_room(true)),
+            49..52 => self.on(index, |process| process.say_no_room(false)),
+            52..70 => {
                 // A clock is set right again.
                 self.machines[index].ahead_ms = self.between(-1_900, 1_900);
             }
@@ -342,6 +344,7 @@ impl World {
 
     fn settle(&mut self, index: usize) {
         self.on(index, |process| {
+            process.say_no_room(false)?;
             process.order()?;
             process.read(usize::MAX)?;
             process.change_reference(usize::MAX)
