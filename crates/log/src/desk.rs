@@ -347,6 +347,7 @@ impl Desk {
             clock_offset_ms: state.clock_offset.ms(),
             is_clock_off: state.clock_offset.is_too_large(),
             judgements_disputed: counts.judgements_disputed,
+            differing_frames: counts.differing_frames,
             suspect_frames: counts.suspect_frames,
             peers: state.peers.len(log_ms),
             version_read_by_all: state
@@ -399,7 +400,8 @@ impl State {
             return Ok(());
         }
         if let Some(peer) = head.peer {
-            agreement.heard(head.node, head.applied, peer.judgements)?;
+            let is_same = agreement.heard(head.node, head.applied, peer.judgements)?;
+            self.counts.differing_frames += u64::from(!is_same);
         }
         self.peers.note(head, self.tip.log_ms);
         self.decide_refusing();

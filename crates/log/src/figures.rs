@@ -28,6 +28,8 @@ pub struct Figures {
     pub is_clock_off: bool,
     /// Frames that the log has recorded differently than this process has judged them. Above 0, one node is wrong.
     pub judgements_disputed: u64,
+    /// Frames whose authors have judged an earlier frame differently than this process. Above 0, one node is wrong.
+    pub differing_frames: u64,
     /// Frames whose authors have read another log, although the log is what this process has read.
     pub suspect_frames: u64,
     /// Other nodes that were heard in the last seconds.
@@ -45,5 +47,6 @@ pub(crate) struct Counts {
     pub(crate) judgements_compared: u64,
     pub(crate) judged_in_replay: u64,
     pub(crate) judgements_disputed: u64,
+    pub(crate) differing_frames: u64,
     pub(crate) suspect_frames: u64,
 }

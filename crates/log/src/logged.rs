@@ -142,7 +142,12 @@ fn order(desk: &Arc<Desk>, engine: &Engine, mut log: Box<dyn Log>) {
     let mut trimmed_before = Place(0);
     loop {
         // A node of a cluster makes a frame twice a second at least, so this is looked at as often.
-        desk.set_allowed(log.allowed());
+        let mut allowed = log.allowed();
+        if allowed.event_types >= engine.config().event_types.len() {
+            // No row has another type, so no row is looked at.
+            allowed.event_types = usize::MAX;
+        }
+        desk.set_allowed(allowed);
         desk.set_no_room(engine.is_over_memory());
         let Some(work) = desk.wait_for_frame() else { return };
         if work.trim_before > trimmed_before {

@@ -169,6 +169,7 @@ fn a_record_that_one_node_alone_makes_is_an_alarm_and_stops_no_node() {
     let unknown = frame(&node, THIRD, 3, peer(0));
     read(&mut node, unknown.finish()).unwrap();
     assert_eq!(node.engine.metrics(60).stats.events, 2, "this node stays with its own judgement");
+    assert_eq!(node.desk.figures().differing_frames, 2, "those of the author and of the one that is neither");
 }
 
 #[test]

@@ -381,7 +381,8 @@ impl World {
             let process = machine.process.as_ref().unwrap();
             let figures = process.desk.figures();
             assert_eq!(figures.applied.0, place);
-            assert_eq!((figures.judgements_disputed, figures.suspect_frames), (0, 0));
+            let alarms = [figures.judgements_disputed, figures.differing_frames, figures.suspect_frames];
+            assert_eq!(alarms, [0; 3]);
             self.oracle.query(self.oracle.newest(), place, &process.engine);
             assert_eq!(format!("{:?}", process.engine.copy_reference().as_ref().map(sorted)), table);
             let is_answered = |ticket: &u64| self.oracle.is_answered(process.id, *ticket);
