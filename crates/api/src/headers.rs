@@ -15,6 +15,9 @@ pub const RETURN_MINIMAL: &str = "return=minimal";
 /// The response field that controls buffering by nginx. With `no`, nginx passes the bytes of a stream on immediately.
 pub const X_ACCEL_BUFFERING: &str = "x-accel-buffering";
 
+/// The response field of an answer that may be behind other nodes of a cluster: by how many milliseconds.
+pub const WEIR_BEHIND_MS: &str = "weir-behind-ms";
+
 /// JSON (RFC 8259).
 pub const JSON: &str = "application/json";
 

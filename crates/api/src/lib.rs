@@ -12,6 +12,7 @@
 //! text: see [`ProblemDocument::known_code`].
 
 mod breakdowns;
+mod consistency;
 mod events;
 pub mod headers;
 mod health;
@@ -24,6 +25,7 @@ mod role;
 mod status;
 
 pub use breakdowns::{Breakdowns, Counts, GroupValues};
+pub use consistency::Consistency;
 pub use events::{
     ContentCoding, Event, EventOrArray, EventResult, EventStatus, IngestCounts, IngestResponse, RejectedEvent,
     RejectedResponse, VerdictCode,
@@ -37,4 +39,4 @@ pub use reference::{
     UserResponse,
 };
 pub use role::Role;
-pub use status::{JournalState, JournalStatus, LatencyBucket, StatusResponse};
+pub use status::{ClusterState, ClusterStatus, JournalState, JournalStatus, LatencyBucket, StatusResponse};

@@ -83,6 +83,17 @@ fn list(name: &str, description: &str) -> ParameterBuilder {
         .description(Some(description))
 }
 
+/// How fresh an answer is.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ConsistencyParam {
+    /// In a cluster: `quorum` answers with all that any node has acknowledged before. `local` answers from the state of
+    /// the asked node, also without a quorum, and `Weir-Behind-Ms` says how far that may be behind. The default is the
+    /// server's `--reads`. Without a cluster, both are the same.
+    #[param(inline, nullable = false, example = "quorum")]
+    consistency: Option<crate::Consistency>,
+}
+
 /// The step of a series.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -15,7 +15,8 @@ use utoipa::ToSchema;
         "state": "ready", "entries": 12, "place": 340, "applied_place": 340, "live_bytes": 1_310_720,
         "max_bytes": 17_179_869_184_u64, "file_bytes": 4_198_400, "free_bytes": 99_000_000_000_u64,
         "replay_done_ratio": 1.0, "waiting_rows": 0, "lag_ms": 0
-    }
+    },
+    "cluster": null
 }))]
 pub struct StatusResponse {
     /// The version of the server.
@@ -35,6 +36,10 @@ pub struct StatusResponse {
     #[serde(default)]
     #[schema(required)]
     pub journal: Option<JournalStatus>,
+    /// The cluster of the server, as this node knows it. It is null without a cluster.
+    #[serde(default)]
+    #[schema(required)]
+    pub cluster: Option<ClusterStatus>,
 }
 
 /// The journal of a server: the log from which a restart restores all that the server has acknowledged.
@@ -82,6 +87,72 @@ pub enum JournalState {
     ClockJumped,
     /// The server is stopping.
     Stopped,
+}
+
+/// A node of a cluster: which one it is, and how far it has applied the log that all nodes share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ClusterStatus {
+    /// The name of the node that answers.
+    pub node: String,
+    /// Whether the node takes events, and if not, why. It is text, because a newer server may have further states.
+    #[schema(value_type = ClusterState)]
+    pub state: String,
+    /// The state in one line, for people.
+    pub detail: String,
+    /// Whether the node is connected to a NATS server.
+    pub is_connected: bool,
+    /// The newest place of the batches in the log, as far as this node knows.
+    pub place: u64,
+    /// The newest place that this node has applied.
+    pub applied_place: u64,
+    /// How old the newest entry is that this node has applied, in milliseconds. Each node writes two a second.
+    pub age_ms: i64,
+    /// How far the clock of the log is ahead of the clock of this node, in milliseconds. It is null before the first
+    /// entry of the node.
+    #[schema(required)]
+    pub clock_offset_ms: Option<i64>,
+    /// The number of the reference table in force on this node.
+    pub generation: u64,
+    /// The bytes of the batches in the log.
+    pub bytes: u64,
+    /// The size limit of these bytes. New events are refused at 90 % of it. It is null if there is none.
+    #[schema(required)]
+    pub max_bytes: Option<u64>,
+    /// The part of the log that was replayed after the start, 0 to 1.
+    pub replay_done_ratio: f64,
+    /// The rows of batches that wait for their place or for their application.
+    pub waiting_rows: usize,
+    /// The reads that wait until this node is up to date.
+    pub waiting_reads: usize,
+    /// How long the oldest own frame that is not applied has been on its way, in milliseconds.
+    pub lag_ms: i64,
+    /// The entries that this node has sent more than once.
+    pub resent: u64,
+    /// How often a reader of the log had to begin again, because the servers were silent or skipped entries.
+    pub reader_restarts: u64,
+}
+
+/// The state of a node of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ClusterState {
+    /// The node replays the log after its start.
+    Replaying,
+    /// The node takes events.
+    Ready,
+    /// The node hears nothing new of the log: there is no quorum of NATS servers, or no way to them.
+    LogUnavailable,
+    /// The clock of the node is too far from the clock of the log. Nothing is accepted before it is right again.
+    ClockOff,
+    /// The NATS servers have lost entries that this node has read. Nothing is accepted before a restart.
+    LogWentBack,
+    /// The node has judged a batch otherwise than the log has recorded. Nothing is accepted before a restart.
+    OutcomesDiffer,
+    /// The log cannot be read any more. Nothing is accepted before a restart.
+    LogFailed,
+    /// The server is stopping.
+    Draining,
 }
 
 /// A bucket of a cumulative histogram: the number of requests that took at most `le_sec` seconds.

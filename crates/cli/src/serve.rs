@@ -7,6 +7,12 @@ use std::error::Error;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use weir::ConfigError;
+#[cfg(feature = "cluster")]
+use weir::EngineConfig;
+#[cfg(feature = "cluster")]
+use weir_log::fingerprint::fingerprint;
+#[cfg(feature = "cluster")]
+use weir_server::ClusterError;
 use weir_server::{ClockBehind, JournalDifference as Difference, JournalError, Reloader, Server, Settings};
 
 /// The validated settings of `weir serve`.
@@ -46,7 +52,7 @@ pub(crate) async fn serve_with_ready(
         listener.map_err(|error| format!("cannot listen on {listen}: {error}; set another --listen ADDR:PORT"))?;
     let server = tokio::select! {
         server = Server::start(server, &listener) => server.map_err(name_the_options)?,
-        // The journal is opened, and nothing of it has changed.
+        // The log is opened, and nothing of it has changed.
         _ = signals.next() => return Ok(()),
     };
     tokio::spawn(reload_on(reloads, server.reloader()));
@@ -65,6 +71,10 @@ fn name_the_options(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error> {
     }
     if let Some(behind) = error.downcast_ref::<ClockBehind>() {
         return format!("{behind}, or start with --journal-clock-override").into();
+    }
+    #[cfg(feature = "cluster")]
+    if let Some(error) = error.downcast_ref::<ClusterError>() {
+        return name_the_options_of_a_cluster(error).into();
     }
     match error.downcast_ref::<JournalError>() {
         Some(JournalError::Missing { dir }) => format!(
@@ -90,6 +100,30 @@ fn name_the_options(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error> {
     }
 }
 
+#[cfg(feature = "cluster")]
+fn name_the_options_of_a_cluster(error: &ClusterError) -> String {
+    match error {
+        ClusterError::Missing { stream } => format!(
+            "the cluster has no stream {stream}; check the account and the name, or create the streams once by a start \
+             with --cluster-init"
+        ),
+        ClusterError::Different { stream, differences } => {
+            let settings = fingerprint(&EngineConfig::default());
+            let named = differences.iter().map(|difference| match difference.split_once(' ') {
+                Some((name, rest)) if settings.contains_key(name) => format!("{} {rest}", option_name(name)),
+                _ => difference.clone(),
+            });
+            let named: Vec<_> = named.collect();
+            format!(
+                "the stream {stream} belongs to another configuration: {}; use its settings, or name another stream in \
+                 --cluster",
+                named.join(", ")
+            )
+        }
+        error => error.to_string(),
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a second signal ends the process without the drain")]
 async fn exit_on_second_signal(mut signals: ShutdownSignals) {
     let code = signals.next().await;
@@ -107,6 +141,27 @@ async fn reload_on(mut reloads: ReloadSignal, reloader: Reloader) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn an_error_of_the_cluster_names_the_option_that_helps() {
+        let stream = || "WEIR".to_owned();
+        let differences = vec![
+            "retention_secs is 1800 in the stream and 60 now".to_owned(),
+            "replicas is 1 in the stream and must be at least 3".to_owned(),
+        ];
+        for (error, named) in [
+            (ClusterError::Missing { stream: stream() }, "by a start with --cluster-init"),
+            (
+                ClusterError::Different { stream: stream(), differences },
+                "configuration: retention is 1800 in the stream and 60 now, replicas is 1 in the stream",
+            ),
+            (ClusterError::OldServer { found: "2.9.1".to_owned() }, "version 2.9.1; use version"),
+        ] {
+            let line = name_the_options(error.into()).to_string();
+            assert!(line.contains(named) && !line.contains('\n'), "{line}");
+        }
+    }
 
     #[test]
     fn an_error_of_the_journal_names_the_option_that_helps() {

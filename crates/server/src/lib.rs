@@ -29,6 +29,10 @@ pub use http::{Allowed, AllowedHost, AllowedHosts, App, CorsOrigins, HttpConfig,
 pub use log::ClockBehind;
 pub use min_rate::Timeouts;
 pub use serve::{Reloader, Server};
-pub use settings::{JournalSettings, Settings, TlsFiles};
+#[cfg(feature = "cluster")]
+pub use settings::{ClusterLogin, ClusterSettings};
+pub use settings::{JournalSettings, LogSettings, Settings, TlsFiles};
 pub use tokens::{TokenSources, Tokens};
 pub use weir_log::journal::{Difference as JournalDifference, JournalError};
+#[cfg(feature = "cluster")]
+pub use weir_log::jetstream::{ClusterError, ClusterUrl};

@@ -236,6 +236,26 @@ pub const JOURNAL_BYTES: RangeInclusive<u64> = weir_log::limits::JOURNAL_BYTES;
 /// retention.
 pub const JOURNAL_BYTES_DEFAULT: u64 = 16 << 30;
 
+/// How old log time may be before a node of a cluster is not ready, and before its streams only say that they are busy.
+/// Each node moves it twice a second.
+pub const LOG_TIME_AGE_MAX: Duration = Duration::from_secs(2);
+
+/// How long a node tries to reach its cluster at its start before it ends.
+pub const CLUSTER_OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The time between two attempts to reach the cluster at a start.
+pub const CLUSTER_OPEN_PERIOD: Duration = Duration::from_secs(1);
+
+/// The range of the size limit of the stream of frames, in bytes.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_BYTES: RangeInclusive<u64> = weir_log::limits::CLUSTER_BYTES;
+
+/// The default size limit of the stream of frames, in bytes.
+pub const CLUSTER_BYTES_DEFAULT: u64 = JOURNAL_BYTES_DEFAULT;
+
+/// The size limit of a file with a secret of the cluster, in bytes.
+pub const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
+
 /// The pause after the first of several failed accepts. It doubles up to the end of the range.
 pub const ACCEPT_PAUSE: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(1);
 

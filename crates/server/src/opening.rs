@@ -1,4 +1,5 @@
-//! What clients get while the journal is opened. Opening reads all of it once, to compare each page with its checksum.
+//! What clients get while the log is opened. The opening of a journal reads all of it once, to compare each page with
+//! its checksum. The opening of a cluster waits for its servers.
 
 use crate::edge::{self, Tls};
 use crate::http::App;
@@ -10,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use weir::ConfigError;
 
-/// Waits until the journal is `opened`. If that takes long, `placeholder` answers meanwhile.
+/// Waits until the log is `opened`. If that takes long, `placeholder` answers meanwhile.
 ///
 /// # Errors
 /// The settings of the placeholder are invalid, or the listener has no local address.
@@ -25,7 +26,7 @@ pub(crate) async fn answer_until<T>(
         return Ok(opened);
     }
     let app = Arc::new(placeholder()?);
-    tracing::info!("checking the journal; until that is done, requests get 503");
+    tracing::info!("opening the log; until that is done, requests get 503");
     let mut result = None;
     let connections = edge::serve_until(&app, listener, tls, async { result = Some(opened.await) }).await?;
     // The connections end after their answers. The next ones come to the server itself.
@@ -44,7 +45,7 @@ mod tests {
     use weir::EngineConfig;
 
     fn placeholder() -> Result<App, ConfigError> {
-        App::opening(EngineConfig::default(), HttpConfig::default(), Tokens::default())
+        App::opening(EngineConfig::default(), HttpConfig::default(), Tokens::default(), "the journal is read and checked")
     }
 
     async fn get(listener: &TcpListener, path: &str) -> String {

@@ -14,6 +14,18 @@ pub(crate) fn resident_bytes() -> Option<usize> {
     None
 }
 
+/// The name of the machine.
+#[cfg(all(feature = "cluster", target_os = "linux"))]
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Nothing in the standard library has the name of the machine.
+#[cfg(all(feature = "cluster", not(target_os = "linux")))]
+pub(crate) fn host_name() -> String {
+    "weir".to_owned()
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;

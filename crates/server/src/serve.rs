@@ -2,9 +2,9 @@
 
 use crate::edge::{self, Endpoint, Tls};
 use crate::http::App;
-use crate::log;
+use crate::log::{self, EventLog};
 use crate::opening::answer_until;
-use crate::settings::Settings;
+use crate::settings::{LogSettings, Settings};
 use crate::tokens::{TokenSources, Tokens};
 use std::error::Error;
 use std::io;
@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
-use weir::{Engine, Maintenance, SystemClock};
+use weir::{Engine, EngineConfig, Maintenance, SystemClock};
 use weir_api::Role;
 
 /// An engine with its maintenance threads, and its HTTP API.
@@ -32,24 +32,23 @@ pub struct Reloader {
 }
 
 impl Server {
-    /// Makes the engine, starts its maintenance threads, and reads the files that the settings name. Opens the journal
+    /// Makes the engine, starts its maintenance threads, and reads the files that the settings name. Opens the log
     /// if there is one, and starts to replay it. If that takes long, requests that come to `listener` meanwhile get the
     /// answer that the server is not ready.
     ///
     /// # Errors
     /// One line that says which setting is out of range, which file is unusable, or which thread cannot start.
     pub async fn start(settings: Settings, listener: &TcpListener) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let Settings { engine, http, tls, tokens: sources, journal } = settings;
+        let Settings { engine, http, tls, tokens: sources, log } = settings;
         let tls = tls.map(|files| Tls::from_files(files.certificates, files.key)).transpose()?.map(Arc::new);
         let tokens = sources.read()?;
         raise_nofile_limit(http.max_connections);
-        let (engine, log) = match journal {
+        let (engine, log) = match log {
             None => (Arc::new(Engine::new(engine, SystemClock)?), None),
-            Some(journal) => {
-                let (config, http, tokens) = (engine.clone(), http.clone(), tokens.clone());
-                let placeholder = || App::opening(config, http, tokens);
-                let opening = spawn_blocking(move || log::open(engine, &journal));
-                let (engine, log) = answer_until(opening, listener, tls.clone(), placeholder).await???;
+            Some(log) => {
+                let (config, http, tokens, work) = (engine.clone(), http.clone(), tokens.clone(), work_of(&log));
+                let placeholder = move || App::opening(config, http, tokens, work);
+                let (engine, log) = answer_until(open_log(engine, log), listener, tls.clone(), placeholder).await??;
                 (engine, Some(log))
             }
         };
@@ -66,15 +65,35 @@ impl Server {
     }
 
     /// Serves `listener` until `shutdown` completes, and then drains the connections: see
-    /// [`serve_app`](crate::serve_app). Then the journal records the last outcomes, and is closed.
+    /// [`serve_app`](crate::serve_app). Then the log records the last outcomes, and is closed.
     ///
     /// # Errors
-    /// When the listener has no local address, or when the journal cannot be replayed.
+    /// When the listener has no local address, or when the log cannot be replayed.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         warn_if_unauthenticated(listener.local_addr()?, &self.app.tokens());
         let served = edge::serve(Arc::clone(&self.app), Endpoint { listener, tls: self.tls }, shutdown).await;
         self.app.stop_log().await;
         served
+    }
+}
+
+/// What the opening of a log does, for people.
+fn work_of(log: &LogSettings) -> &'static str {
+    match log {
+        LogSettings::Journal(_) => "the journal is read and checked",
+        #[cfg(feature = "cluster")]
+        LogSettings::Cluster(_) => "the node connects to the NATS servers of its cluster",
+    }
+}
+
+async fn open_log(
+    engine: EngineConfig,
+    log: LogSettings,
+) -> Result<(Arc<Engine>, EventLog), Box<dyn Error + Send + Sync>> {
+    match log {
+        LogSettings::Journal(journal) => spawn_blocking(move || log::open_journal(engine, &journal)).await?,
+        #[cfg(feature = "cluster")]
+        LogSettings::Cluster(cluster) => log::open_cluster(engine, cluster).await,
     }
 }
 

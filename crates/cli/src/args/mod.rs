@@ -16,6 +16,8 @@ mod option_name;
 mod reference;
 mod send;
 mod serve;
+#[cfg(feature = "cluster")]
+mod serve_cluster;
 mod serve_journal;
 mod serve_settings;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The arguments of `weir serve`, as typed.
 
+#[cfg(feature = "cluster")]
+use crate::args::serve_cluster::ClusterArgs;
 use crate::args::serve_journal::JournalArgs;
 use crate::args::values::size_bytes;
 use crate::telemetry::LogFormat;
@@ -13,6 +15,7 @@ pub(super) const AFTER_HELP: &str = "\
 Examples:
   weir
   weir serve --journal /var/lib/weir/journal --journal-max 64GiB
+  weir serve --cluster nats://n1:4222,n2:4222,n3:4222 --cluster-secret-file secret --cluster-init
   weir serve --listen 0.0.0.0:3443 --tls-cert cert.pem --tls-key key.pem --max-memory 4GiB
   WEIR_INGEST_TOKEN=$(openssl rand -base64 32) weir --retention 3600
 
@@ -36,6 +39,13 @@ Exit codes:
 pub(super) enum Dedup {
     Lines,
     Scc,
+}
+
+/// How fresh the answers to reads are.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Reads {
+    Quorum,
+    Local,
 }
 
 /// The arguments as typed.
@@ -101,6 +111,16 @@ pub(super) struct ServeArgs {
 
     #[command(flatten)]
     pub(super) journal: JournalArgs,
+
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+
+    /// How fresh the answers to reads are that do not say it. It makes a difference only in a cluster. "quorum": a read
+    /// sees all that any node has acknowledged before. "local": a read is answered from the node's own state, also
+    /// without a quorum, and says how far that may be behind.
+    #[arg(long, env = "WEIR_READS", value_name = "CONSISTENCY", value_enum, default_value_t = Reads::Quorum)]
+    pub(super) reads: Reads,
 
     /// The maximum number of connections; further connections get a 503 (1 to 1000000).
     #[arg(long, env = "WEIR_MAX_CONNECTIONS", value_name = "N", default_value_t = limits::CONNECTIONS_DEFAULT)]

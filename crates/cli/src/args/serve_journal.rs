@@ -56,9 +56,14 @@ mod tests {
     use crate::args::environment::variable;
     use crate::args::serve::ServeArgs;
     use crate::args::testing::parse;
+    use weir_server::LogSettings;
 
     fn journal(args: &[&str]) -> Option<JournalSettings> {
-        parse::<ServeArgs>(args).unwrap().validate(variable).unwrap().server.journal
+        match parse::<ServeArgs>(args).unwrap().validate(variable).unwrap().server.log {
+            None => None,
+            Some(LogSettings::Journal(settings)) => Some(settings),
+            Some(other) => panic!("{other:?}"),
+        }
     }
 
     #[test]

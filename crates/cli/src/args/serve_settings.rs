@@ -2,13 +2,15 @@
 
 use crate::args::memory::MemoryBudget;
 use crate::args::option_name::option_name;
-use crate::args::serve::{Dedup, ServeArgs};
+use crate::args::serve::{Dedup, Reads, ServeArgs};
 use crate::args::values::check_range;
 use crate::serve::ServeSettings;
 use std::time::Duration;
 use weir::{DedupBackend, EngineConfig};
-use weir_api::Role;
-use weir_server::{AllowedHosts, CorsOrigins, HttpConfig, Settings, Timeouts, TlsFiles, TokenSources, limits};
+use weir_api::{Consistency, Role};
+use weir_server::{
+    AllowedHosts, CorsOrigins, HttpConfig, LogSettings, Settings, Timeouts, TlsFiles, TokenSources, limits,
+};
 
 impl ServeArgs {
     /// The settings of the server. `variable` returns the value of an environment variable.
@@ -21,14 +23,14 @@ impl ServeArgs {
     ) -> Result<ServeSettings, String> {
         let budget = self.max_memory.map(|bytes| MemoryBudget::new(bytes, self.max_body_bytes));
         let engine = self.engine(budget)?;
-        let journal = self.journal.settings(&engine)?;
+        let log = self.log(&engine)?;
         let workers = self.workers()?;
         let http = self.http(budget)?;
         let tokens = self.tokens(&variable)?;
         let tls = self.tls()?;
         Ok(ServeSettings {
             listen: listen_address(self.listen, variable("PORT")?.as_deref())?,
-            server: Settings { engine, http, tls, tokens, journal },
+            server: Settings { engine, http, tls, tokens, log },
             workers,
             log_format: self.log_format,
         })
@@ -63,6 +65,15 @@ impl ServeArgs {
         Ok(engine)
     }
 
+    fn log(&self, engine: &EngineConfig) -> Result<Option<LogSettings>, String> {
+        let journal = self.journal.settings(engine)?.map(LogSettings::Journal);
+        #[cfg(feature = "cluster")]
+        let cluster = self.cluster.settings(engine)?.map(LogSettings::Cluster);
+        #[cfg(not(feature = "cluster"))]
+        let cluster = None;
+        Ok(journal.or(cluster))
+    }
+
     fn workers(&self) -> Result<usize, String> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = self.workers.unwrap_or(cores.min(*limits::WORKERS.end()));
@@ -84,6 +95,10 @@ impl ServeArgs {
             allowed_hosts: AllowedHosts::parse(&self.allowed_hosts)
                 .map_err(|error| format!("--allowed-hosts: {error}"))?,
             cors_origins: CorsOrigins::parse(&self.cors_origins).map_err(|error| format!("--cors-origins: {error}"))?,
+            reads: match self.reads {
+                Reads::Quorum => Consistency::Quorum,
+                Reads::Local => Consistency::Local,
+            },
             timeouts: Timeouts { idle: Duration::from_secs(self.idle_timeout), ..Timeouts::default() },
             ..HttpConfig::default()
         })

@@ -55,12 +55,17 @@ impl App {
         Self::with_log(engine, config, None)
     }
 
-    /// The HTTP API while a journal is opened. It has no data, and answers that it is not ready.
-    pub(crate) fn opening(mut config: EngineConfig, http: HttpConfig, tokens: Tokens) -> Result<Self, ConfigError> {
+    /// The HTTP API while a log is opened. It has no data, and answers that it is not ready because of `work`.
+    pub(crate) fn opening(
+        mut config: EngineConfig,
+        http: HttpConfig,
+        tokens: Tokens,
+        work: &'static str,
+    ) -> Result<Self, ConfigError> {
         // The table of ids takes memory in advance, and here it has no ids.
         config.dedup_capacity = None;
         let engine = Arc::new(Engine::new(config, SystemClock)?);
-        let app = Self { intake: Intake::Opening, ..Self::new(engine, http) };
+        let app = Self { intake: Intake::Opening(work), ..Self::new(engine, http) };
         app.set_tokens(tokens);
         Ok(app)
     }
@@ -68,13 +73,14 @@ impl App {
     /// [`new`](Self::new) for an engine that follows a log, if there is one.
     #[must_use]
     pub(crate) fn with_log(engine: Arc<Engine>, config: HttpConfig, log: Option<EventLog>) -> Self {
-        let server_metrics = Arc::new(ServerMetrics::new(engine.now_ms()));
+        let intake = log.map_or(Intake::Direct, |log| Intake::Logged(Box::new(log)));
+        let server_metrics = Arc::new(ServerMetrics::new(intake.now_ms(&engine)));
         // An engine that already has an observer keeps it. Then the exposition shows no stages.
         engine.set_observer(Arc::clone(&server_metrics.stages) as _);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             engine,
-            intake: log.map_or(Intake::Direct, |log| Intake::Logged(Box::new(log))),
+            intake,
             tokens: ActiveTokens::default(),
             draining: watch::Sender::new(false),
             server_metrics,
@@ -107,6 +113,11 @@ impl App {
     /// The current tokens.
     pub(crate) fn tokens(&self) -> Tokens {
         self.tokens.get()
+    }
+
+    /// The time, by the clock by which requests are received.
+    pub(super) fn now_ms(&self) -> i64 {
+        self.intake.now_ms(&self.engine)
     }
 
     /// The number of open connections.

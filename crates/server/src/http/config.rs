@@ -5,6 +5,7 @@ use crate::http::hosts::AllowedHosts;
 use crate::limits;
 use crate::min_rate::Timeouts;
 use std::time::Duration;
+use weir_api::Consistency;
 
 /// The settings of the HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct HttpConfig {
     pub allowed_hosts: AllowedHosts,
     /// The origins whose web pages may post events and read.
     pub cors_origins: CorsOrigins,
+    /// How fresh the answers to reads are that do not say it. It makes a difference only in a cluster.
+    pub reads: Consistency,
 }
 
 impl Default for HttpConfig {
@@ -40,6 +43,7 @@ impl Default for HttpConfig {
             max_queue_delay: limits::QUEUE_DELAY_MAX,
             allowed_hosts: AllowedHosts::default(),
             cors_origins: CorsOrigins::default(),
+            reads: Consistency::default(),
         }
     }
 }

@@ -66,7 +66,7 @@ impl CorsOrigins {
 }
 
 /// The response fields that a page may read, in addition to those that every page may read.
-const EXPOSED: [HeaderName; 7] = [
+const EXPOSED: [HeaderName; 8] = [
     ACCEPT,
     ACCEPT_ENCODING,
     ALLOW,
@@ -74,6 +74,7 @@ const EXPOSED: [HeaderName; 7] = [
     RETRY_AFTER,
     WWW_AUTHENTICATE,
     HeaderName::from_static(headers::PREFERENCE_APPLIED),
+    HeaderName::from_static(headers::WEIR_BEHIND_MS),
 ];
 
 /// Whether pages of other origins may make this request, or ask for it in a preflight: reads, and `POST`. The reference

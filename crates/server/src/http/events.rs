@@ -74,7 +74,7 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
     let in_flight = app.adaptive_limit.try_acquire()?;
     let preference = ReturnPreference::of(&head.headers);
     let BufferedBody { bytes: encoded, permit } = body::read(&app, body).await?;
-    let received_at_ms = app.engine.now_ms();
+    let received_at_ms = app.now_ms();
     let request = BatchRequest { coding, format, preference, received_at_ms, permit };
     match app.intake.log() {
         None => ingest_directly(&app, request, encoded).await,

@@ -4,12 +4,12 @@ use crate::http::app::App;
 use crate::http::openapi_errors::ReadinessErrors;
 use crate::http::problem::Problem;
 use crate::http::response::{to_json, uncached_json};
+use crate::log::EventLog;
 use axum::extract::State;
 use axum::response::Response;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use weir::Engine;
 use weir_api::HealthResponse;
 
 /// Liveness: the process serves requests.
@@ -57,7 +57,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Probl
         let detail = "over_memory: new events are rejected until older events expire";
         return Err(Problem::NotReady(detail.to_owned()));
     }
-    if let Some(detail) = clock_stepped_back(&app.engine) {
+    if let Some(detail) = clock_stepped_back(&app) {
         return Err(Problem::NotReady(detail));
     }
     Ok(live().await)
@@ -65,7 +65,12 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Probl
 
 /// The detail of the problem, if the clock was set back by more than the max-skew. Then events with the correct time
 /// are rejected until the clock catches up.
-fn clock_stepped_back(engine: &Engine) -> Option<String> {
+fn clock_stepped_back(app: &App) -> Option<String> {
+    if app.intake.log().is_some_and(EventLog::is_shared) {
+        // The engine has log time. The log compares its clock with that of this node.
+        return None;
+    }
+    let engine = &app.engine;
     let behind_ms = engine.clock_behind_ms();
     let stepped_back = behind_ms > engine.config().max_skew_ms();
     stepped_back.then(|| {
@@ -77,12 +82,12 @@ fn clock_stepped_back(engine: &Engine) -> Option<String> {
 }
 
 /// Logs once when the clock steps back, and once when it catches up.
-pub(super) async fn watch_clock(engine: Arc<Engine>) -> Infallible {
+pub(super) async fn watch_clock(app: &App) -> Infallible {
     let mut interval = tokio::time::interval(Duration::from_secs(1));
     let mut was_back = false;
     loop {
         interval.tick().await;
-        let step = clock_stepped_back(&engine);
+        let step = clock_stepped_back(app);
         match &step {
             Some(detail) if !was_back => tracing::error!("{detail}"),
             None if was_back => tracing::info!("the clock has caught up"),
@@ -96,7 +101,7 @@ pub(super) async fn watch_clock(engine: Arc<Engine>) -> Infallible {
 mod tests {
     use super::*;
     use crate::http::config::HttpConfig;
-    use weir::{EngineConfig, ManualClock};
+    use weir::{Engine, EngineConfig, ManualClock};
 
     #[tokio::test]
     async fn a_draining_server_is_alive_and_not_ready() {

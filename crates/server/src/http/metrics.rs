@@ -4,6 +4,7 @@
 use crate::client::Client;
 use crate::http::accept::preferred;
 use crate::http::app::App;
+use crate::http::consistency::Freshness;
 use crate::http::exposition::{self, ExpositionFormat};
 use crate::http::openapi_errors::QueryErrors;
 use crate::http::problem::Problem;
@@ -20,10 +21,13 @@ use weir_api::{Breakdowns, GroupCounts, GroupValues, MetricsResponse, parameters
 /// the Prometheus text format get the metrics of the server instead, which take no parameters.
 #[utoipa::path(
     get, path = "/metrics", tag = "metrics", operation_id = "metrics",
-    params(parameters::Window, parameters::End, parameters::Filters, parameters::GroupBy),
+    params(
+        parameters::Window, parameters::End, parameters::Filters, parameters::GroupBy, parameters::ConsistencyParam
+    ),
     responses(
         (
             status = 200, description = "The metrics.",
+            headers(("Weir-Behind-Ms" = Option<u64>, description = "How far a local answer of a cluster may be behind.")),
             content(
                 (MetricsResponse = "application/json"),
                 (String = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
@@ -44,9 +48,11 @@ pub(super) async fn show(State(app): State<Arc<App>>, client: Client, headers: H
 
 /// The metrics of the window that the parameters ask for.
 async fn window(app: &Arc<App>, client: &Client, uri: &Uri) -> Result<Response, Problem> {
-    let WindowQuery { query, .. } = window_query::parse(uri.query(), AllowedParams::Metrics, app.engine.config())?;
+    let WindowQuery { query, consistency, .. } =
+        window_query::parse(uri.query(), AllowedParams::Metrics, app.engine.config())?;
+    let freshness = Freshness::of(app, consistency).await?;
     let json = json(app, client, query).await?;
-    Ok(uncached_json(app.responses.charge_response(json)?))
+    Ok(freshness.mark(uncached_json(app.responses.charge_response(json)?)))
 }
 
 /// The JSON of the response to a query. It is computed on the blocking pool.

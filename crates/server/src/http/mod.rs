@@ -14,6 +14,7 @@ mod coding;
 mod compression;
 mod concurrency_limiter;
 mod config;
+mod consistency;
 mod cors;
 mod dashboard;
 mod entity_tags;

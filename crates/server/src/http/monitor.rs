@@ -18,7 +18,7 @@ pub(crate) async fn monitor(app: Arc<App>) -> io::Error {
     let mut probe = JoinSet::new();
     probe.spawn(async move { probed.adaptive_limit.probe().await });
     tokio::select! {
-        never = health::watch_clock(Arc::clone(&app.engine)) => match never {},
+        never = health::watch_clock(&app) => match never {},
         never = report_resident_memory(&app.engine) => match never {},
         line = app.intake.watch() => io::Error::other(line),
     }

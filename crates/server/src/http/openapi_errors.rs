@@ -45,7 +45,7 @@ macro_rules! error_responses {
     )*};
 }
 
-/// The problem of a request that comes before the journal is replayed.
+/// The problem of a request that comes before the log is replayed.
 const REPLAYING: Problem = Problem::Replaying { replayed: 12, total: 340 };
 
 /// The body size limit in the examples.
@@ -90,6 +90,7 @@ error_responses! {
     SummaryErrors: [
         Problem::Reference(ReferenceError::GenerationMismatch { current: 7 }),
         Problem::Overloaded(Overload::QueueFull),
+        Problem::NotUpToDate,
         REPLAYING,
     ];
     /// The errors of `GET /dashboard/{file}`.
@@ -99,6 +100,7 @@ error_responses! {
         Problem::InvalidParameter("the user id in the path is not UTF-8".to_owned()),
         Problem::UnknownUser,
         Problem::Overloaded(Overload::QueueFull),
+        Problem::NotUpToDate,
         REPLAYING,
     ];
     /// The errors of the queries of a window: `/metrics`, `/metrics/series` and `/metrics/stream`.
@@ -106,6 +108,7 @@ error_responses! {
         Problem::InvalidWindow { max_secs: 1_800 },
         Problem::InvalidParameter("\"windw\" is not a parameter here".to_owned()),
         Problem::Overloaded(Overload::QueueFull),
+        Problem::NotUpToDate,
         REPLAYING,
     ];
     /// The errors of `GET /metrics/prometheus`.

@@ -65,9 +65,11 @@ pub(crate) enum Problem {
     Overloaded(Overload),
     /// The log did not answer in time, or it has failed. Some of the request may have been applied.
     LogUnavailable,
+    /// The log did not answer in time, so this node of a cluster does not know whether it is up to date.
+    NotUpToDate,
     /// The server should get no new traffic, for the reason in the text.
     NotReady(String),
-    /// The server replays its journal: `replayed` of `total` frames.
+    /// The server replays its log: `replayed` of `total` frames.
     Replaying { replayed: u64, total: u64 },
     /// The server has a bug.
     Internal,
@@ -148,7 +150,7 @@ impl Problem {
             Self::Reference(ReferenceError::Stale { .. }) => ProblemCode::StaleReference,
             Self::UnknownUser => ProblemCode::UnknownUser,
             Self::Overloaded(_) | Self::Reference(ReferenceError::Overloaded) => ProblemCode::Overloaded,
-            Self::LogUnavailable => ProblemCode::LogUnavailable,
+            Self::LogUnavailable | Self::NotUpToDate => ProblemCode::LogUnavailable,
             Self::NotReady(_) | Self::Replaying { .. } => ProblemCode::NotReady,
             // The engine may get more errors. An error that the server does not know is its own fault.
             Self::Internal | Self::Reference(_) => ProblemCode::InternalError,
@@ -221,6 +223,11 @@ impl Problem {
                  answer shows what was taken"
                     .to_owned()
             }
+            Self::NotUpToDate => {
+                "the log of the cluster did not answer in time, so this node does not know whether it is up to date; \
+                 ask again, or with consistency=local for an answer that may be behind"
+                    .to_owned()
+            }
             Self::Replaying { replayed, total } => LogState::Replaying { replayed: *replayed, total: *total }.detail(),
             Self::Internal => "the server failed; the request is not the cause".to_owned(),
         }
@@ -279,6 +286,7 @@ impl Problem {
             Self::Overloaded(_)
             | Self::Reference(ReferenceError::Overloaded)
             | Self::LogUnavailable
+            | Self::NotUpToDate
             | Self::NotReady(_)
             | Self::Replaying { .. } => {
                 fields.insert(RETRY_AFTER, HeaderValue::from_static("1"));

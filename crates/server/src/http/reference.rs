@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::http::app::App;
 use crate::http::body::{self, BufferedBody};
 use crate::http::coding::ContentEncoding;
+use crate::http::consistency::{Freshness, consistency_of};
 use crate::http::entity_tags::{EntityTags, NO_CACHE, not_modified};
 use crate::http::header;
 use crate::http::intake;
@@ -71,7 +72,7 @@ async fn change(
     app.intake.log().map_or(Ok(()), intake::check_takes_entries)?;
     let preconditions = preconditions(&head.headers);
     let BufferedBody { bytes, mut permit } = body::read(app, body).await?;
-    let received_at_ms = app.engine.now_ms();
+    let received_at_ms = app.now_ms();
     let shared = Arc::clone(app);
     let decode = move || {
         let max_bytes = shared.config.max_body_bytes;
@@ -101,12 +102,16 @@ async fn change(
 
 /// A summary of the current table, without its users.
 #[utoipa::path(
-    get, path = "/reference/users", tag = "reference", operation_id = "users", params(parameters::ConditionHeaders),
+    get, path = "/reference/users", tag = "reference", operation_id = "users",
+    params(parameters::ConditionHeaders, parameters::ConsistencyParam),
     responses(
         (
             status = 200, description = "The generation, the timestamp and the size of the table.",
             body = ReferenceSummary, content_type = "application/json",
-            headers(("ETag" = String, description = "The generation in quotes."))
+            headers(
+                ("ETag" = String, description = "The generation in quotes."),
+                ("Weir-Behind-Ms" = Option<u64>, description = "How far a local answer of a cluster may be behind.")
+            )
         ),
         (
             status = 304, description = "`If-None-Match` contains the current generation.",
@@ -115,11 +120,17 @@ async fn change(
         SummaryErrors
     )
 )]
-pub(super) async fn show(State(app): State<Arc<App>>, client: Client, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    client: Client,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let preconditions = preconditions(&headers);
+    let freshness = Freshness::of(&app, consistency_of(uri.query())?).await?;
     let engine = Arc::clone(&app.engine);
     // On the blocking pool, because the last holder of a table frees it, which takes time.
-    let work = move || {
+    let work = move || -> Result<_, Problem> {
         let generation = engine.reference();
         let current = generation.number();
         if preconditions.if_match.is_some_and(|generations| !generations.matches(current)) {
@@ -129,14 +140,18 @@ pub(super) async fn show(State(app): State<Arc<App>>, client: Client, headers: H
         let unchanged = preconditions.if_none_match.is_some_and(|generations| generations.matches(current));
         Ok(if unchanged { not_modified(response) } else { response })
     };
-    app.query_limiter.run(&client, work).await?
+    Ok(freshness.mark(app.query_limiter.run(&client, work).await??))
 }
 
 /// The attributes of one user.
 #[utoipa::path(
-    get, path = "/reference/users/{user_id}", tag = "reference", operation_id = "user", params(parameters::UserId),
+    get, path = "/reference/users/{user_id}", tag = "reference", operation_id = "user",
+    params(parameters::UserId, parameters::ConsistencyParam),
     responses(
-        (status = 200, description = "The user.", body = UserResponse, content_type = "application/json"),
+        (
+            status = 200, description = "The user.", body = UserResponse, content_type = "application/json",
+            headers(("Weir-Behind-Ms" = Option<u64>, description = "How far a local answer of a cluster may be behind."))
+        ),
         UserErrors
     )
 )]
@@ -145,8 +160,9 @@ pub(super) async fn show_user(State(app): State<Arc<App>>, client: Client, uri: 
     let Ok(user_id) = percent_decode_str(encoded_id).decode_utf8() else {
         return Err(Problem::InvalidParameter("the user id in the path is not UTF-8".to_owned()));
     };
+    let freshness = Freshness::of(&app, consistency_of(uri.query())?).await?;
     let (user_id, engine) = (user_id.into_owned(), Arc::clone(&app.engine));
-    let work = move || {
+    let work = move || -> Result<_, Problem> {
         let values = engine.user(&user_id).ok_or(Problem::UnknownUser)?;
         let attributes = engine.config().attributes.iter().cloned().zip(values).collect();
         let user = UserResponse { user_id, attributes };
@@ -154,7 +170,7 @@ pub(super) async fn show_user(State(app): State<Arc<App>>, client: Client, uri: 
         response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
         Ok(response)
     };
-    app.query_limiter.run(&client, work).await?
+    Ok(freshness.mark(app.query_limiter.run(&client, work).await??))
 }
 
 /// The preconditions of a request. The entity tag of a table is its generation in quotes.

@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::http::app::App;
+use crate::http::consistency::Freshness;
 use crate::http::openapi_errors::QueryErrors;
 use crate::http::problem::Problem;
 use crate::http::response::{IN_MEMORY, uncached_json};
@@ -18,18 +19,24 @@ use weir_api::{Breakdowns, SeriesPoint, SeriesResponse, parameters};
 /// The metrics of each step of a window that ends now, or that ended at an earlier time.
 #[utoipa::path(
     get, path = "/metrics/series", tag = "metrics", operation_id = "series",
-    params(parameters::Window, parameters::End, parameters::Filters, parameters::StepParam),
+    params(
+        parameters::Window, parameters::End, parameters::Filters, parameters::StepParam, parameters::ConsistencyParam
+    ),
     responses(
-        (status = 200, description = "The series.", body = SeriesResponse, content_type = "application/json"),
+        (
+            status = 200, description = "The series.", body = SeriesResponse, content_type = "application/json",
+            headers(("Weir-Behind-Ms" = Option<u64>, description = "How far a local answer of a cluster may be behind."))
+        ),
         QueryErrors
     )
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, client: Client, uri: Uri) -> Result<Response, Problem> {
-    let WindowQuery { query, step_secs } =
+    let WindowQuery { query, step_secs, consistency } =
         window_query::parse(uri.query(), AllowedParams::Series, app.engine.config())?;
+    let freshness = Freshness::of(&app, consistency).await?;
     let engine = Arc::clone(&app.engine);
     let json = app.scan_limiter.run(&client, move || json(&engine.series(&query, step_secs)?)).await??;
-    Ok(uncached_json(app.responses.charge_response(json)?))
+    Ok(freshness.mark(uncached_json(app.responses.charge_response(json)?)))
 }
 
 /// The JSON of the series, written point by point, so that only one point and the text are in memory.

@@ -8,6 +8,7 @@
 use crate::client::Client;
 use crate::http::app::App;
 use crate::http::client_permits::ClientPermit;
+use crate::http::consistency::Freshness;
 use crate::http::live_streams::{StreamEvent, Topic};
 use crate::http::metrics;
 use crate::http::openapi_errors::QueryErrors;
@@ -42,11 +43,12 @@ const HEARTBEAT: Bytes = Bytes::from_static(b": busy\n\n");
 /// The metrics of a window about once per second.
 ///
 /// The response is a stream of server-sent events. It starts with `retry: 2000`. Then each event named `metrics` has
-/// the response of `/metrics` as its data. If a result is late, a comment is sent instead. The stream ends when the
+/// the response of `/metrics` as its data. If a result is late, or a
+/// node of a cluster is not up to date, a comment is sent instead. The stream ends when the
 /// tokens change. It also ends when the server shuts down, after an event named `draining`.
 #[utoipa::path(
     get, path = "/metrics/stream", tag = "metrics", operation_id = "stream",
-    params(parameters::Window, parameters::Filters, parameters::GroupBy),
+    params(parameters::Window, parameters::Filters, parameters::GroupBy, parameters::ConsistencyParam),
     responses(
         (
             status = 200, description = "The stream of events.", body = String, content_type = "text/event-stream",
@@ -189,6 +191,7 @@ impl Publisher {
 
     /// Computes a result, as a server-sent event.
     async fn result(&self) -> Result<Bytes, Problem> {
+        Freshness::of_stream(&self.app).await?;
         let json = {
             let _slot = self.app.streams.slot(&self.query).await?;
             metrics::json(&self.app, &Client::default(), self.query.clone()).await?

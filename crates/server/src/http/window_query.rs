@@ -1,11 +1,13 @@
 //! The parameters of `/metrics`, `/metrics/series` and `/metrics/stream`.
 
+use crate::http::consistency::consistency_named;
 use crate::http::problem::Problem;
 use crate::http::query::{Parameter, parameters};
 use crate::limits;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 use weir::{EngineConfig, Filter, Query, parse_ms, second_of};
+use weir_api::Consistency;
 
 /// The parameters that a resource supports in addition to `window` and the filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub(crate) struct WindowQuery {
     pub(crate) query: Query,
     /// The step of a series in seconds. It divides the window, and is 1 unless given.
     pub(crate) step_secs: u32,
+    /// How fresh the answer is to be, if the request says it. A stream is always fresh, or says that it is not.
+    pub(crate) consistency: Option<Consistency>,
 }
 
 /// Parses a query string.
@@ -37,7 +41,8 @@ pub(crate) fn parse(
     allowed: AllowedParams,
     config: &EngineConfig,
 ) -> Result<WindowQuery, Problem> {
-    let [mut window, mut end, mut step, mut group_by] = ["window", "end", "step", "group_by"].map(SingleValue::named);
+    let [mut window, mut end, mut step, mut group_by, mut consistency] =
+        ["window", "end", "step", "group_by", "consistency"].map(SingleValue::named);
     let mut filter = Filter::default();
     for parameter in parameters(query) {
         match &*parameter.name {
@@ -45,6 +50,7 @@ pub(crate) fn parse(
             b"end" if allowed != AllowedParams::Stream => end.set(parameter)?,
             b"step" if allowed == AllowedParams::Series => step.set(parameter)?,
             b"group_by" if allowed != AllowedParams::Series => group_by.set(parameter)?,
+            b"consistency" => consistency.set(parameter)?,
             b"type" => _ = filter.types.get_or_insert_default().insert(filter_value("type", parameter)?),
             name => {
                 let attribute = config.attributes.iter().position(|attribute| attribute.as_bytes() == name);
@@ -55,10 +61,11 @@ pub(crate) fn parse(
         }
     }
     let group_by = group_by.value.map_or(Ok(Vec::new()), |names| attributes(&names, &config.attributes))?;
+    let consistency = consistency.value.map(|name| consistency_named(&name)).transpose()?;
     let end_secs = end.value.map(|end| end_secs(&end)).transpose()?;
     let window_secs = window_secs(window.value.as_deref(), config.retention_secs)?;
     let step_secs = step.value.map_or(Ok(1), |step| step_secs(&step, window_secs))?;
-    Ok(WindowQuery { query: Query { window_secs, end_secs, filter, group_by }, step_secs })
+    Ok(WindowQuery { query: Query { window_secs, end_secs, filter, group_by }, step_secs, consistency })
 }
 
 /// A parameter that may be given only once.

@@ -12,6 +12,8 @@ pub(crate) struct LogDurations {
     pub(crate) apply: Histogram,
     /// From the append of a frame to its place.
     pub(crate) append: Histogram,
+    /// From the question of a read to the answer that this node is up to date.
+    pub(crate) barrier: Histogram,
     /// A commit of the journal, with its fsync.
     pub(crate) commit: Histogram,
     frame_bytes: AtomicU64,
@@ -24,6 +26,7 @@ impl Default for LogDurations {
             log: histogram(),
             apply: histogram(),
             append: histogram(),
+            barrier: histogram(),
             commit: histogram(),
             frame_bytes: AtomicU64::new(0),
         }

@@ -46,6 +46,10 @@ impl Log for MeasuredLog {
     fn trim(&mut self, before: Place) {
         self.log.trim(before);
     }
+
+    fn is_shared(&self) -> bool {
+        self.log.is_shared()
+    }
 }
 
 /// A reader of a log. Its caller applies an entry before it asks for the next one.
@@ -63,5 +67,13 @@ impl Follow for MeasuredFollow {
         let entry = self.follow.next(patience)?;
         self.returned_at = entry.as_ref().map(|_| Instant::now());
         Ok(entry)
+    }
+
+    fn has_caught_up(&self) -> Option<bool> {
+        self.follow.has_caught_up()
+    }
+
+    fn confirm(&mut self, entry: &Entry) -> Result<(), Lost> {
+        self.follow.confirm(entry)
     }
 }

@@ -3,6 +3,7 @@
 use crate::log::durations::LogDurations;
 use crate::log::event_log::EventLog;
 use crate::log::steady_clock::SteadyClock;
+use crate::log::store::Store;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -113,7 +114,8 @@ pub(crate) fn held_log(dir: &std::path::Path, now_ms: i64) -> (Arc<Engine>, Even
     let engine = Arc::new(Engine::with_secret(config, Arc::clone(&clock), &secret).unwrap());
     let frames = HeldLog { log: Box::new(journal.frames()), handles: handles.clone() };
     let logs: [Box<dyn Log>; 2] = [Box::new(frames), Box::new(journal.reference())];
-    let log = EventLog::start(dir, &engine, journal, logs, clock, Arc::new(LogDurations::default())).unwrap();
+    let store = Store::Journal { dir: dir.to_owned(), journal, clock };
+    let log = EventLog::start(&engine, store, logs, Arc::new(LogDurations::default())).unwrap();
     assert_eq!(engine.now_ms(), now_ms);
     (engine, log, handles)
 }

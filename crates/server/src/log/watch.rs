@@ -1,7 +1,8 @@
 //! Logs how far the replay is, and what happens to the log later.
 
 use crate::limits;
-use crate::log::event_log::{EventLog, LogState};
+use crate::log::event_log::EventLog;
+use crate::log::state::LogState;
 use tokio::time::{Instant, interval};
 
 /// Watches a log for as long as the server runs. Returns one line if the log cannot be replayed: then the engine does
@@ -9,23 +10,30 @@ use tokio::time::{Instant, interval};
 pub(crate) async fn watch(log: &EventLog) -> String {
     let start = Instant::now();
     let (mut polls, mut reported_at) = (interval(limits::LOG_POLL_PERIOD), start);
-    let mut before = None;
+    let (mut before, mut is_replayed) = (None, false);
     loop {
         polls.tick().await;
         let state = log.state();
-        let was_ready = before.as_ref().is_some_and(|before| !matches!(before, LogState::Replaying { .. }));
+        if !is_replayed && log.is_ready() {
+            is_replayed = true;
+            report_replay(log, start);
+        }
         match &state {
             LogState::Replaying { replayed, total } if reported_at.elapsed() >= limits::REPLAY_REPORT_PERIOD => {
                 reported_at = Instant::now();
-                tracing::info!("replaying the journal: {replayed} of {total} frames");
+                tracing::info!("replaying {}: {replayed} of {total} frames", log.name());
             }
-            LogState::Ready if !was_ready => report_replay(log, start),
-            LogState::Ready if before != Some(LogState::Ready) => tracing::info!("the clock is right again"),
-            LogState::Failed(why) if !log.is_ready() => {
-                let dir = log.dir().display();
-                return format!("cannot replay the journal in {dir}: {why}; restore a copy of the directory");
+            LogState::Ready => match &before {
+                Some(LogState::ClockJumped(_) | LogState::ClockOff(_)) => tracing::info!("the clock is right again"),
+                Some(LogState::Unavailable(_)) => tracing::info!("the log is available again"),
+                _ => {}
+            },
+            LogState::Failed(_, why) if !is_replayed => {
+                return format!("cannot replay {}: {why}; {}", log.name(), log.remedy());
             }
-            LogState::Failed(_) | LogState::ClockJumped(_) if !is_same(before.as_ref(), &state) => {
+            LogState::Failed(..) | LogState::ClockJumped(_) | LogState::ClockOff(_) | LogState::Unavailable(_)
+                if !is_same(before.as_ref(), &state) =>
+            {
                 tracing::error!("{}", state.detail());
             }
             _ => {}
@@ -38,7 +46,7 @@ fn report_replay(log: &EventLog, start: Instant) {
     let Some(snapshot) = log.snapshot() else { return };
     let (place, judged_frames) = (snapshot.figures.applied.0, snapshot.figures.judged_in_replay);
     let elapsed_ms = start.elapsed().as_millis() as u64;
-    tracing::info!(place, judged_frames, elapsed_ms, "the journal is replayed");
+    tracing::info!(place, judged_frames, elapsed_ms, "the log is replayed");
 }
 
 /// Whether two states are the same but for the size of a jump.

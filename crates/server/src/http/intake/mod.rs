@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use weir::{Change, Generation, Outcome, Preconditions, Reservation, Rows};
+use weir::{Change, Engine, Generation, Outcome, Preconditions, Reservation, Rows};
 use weir_log::{ChangeSubmission, NotChanged, Submission, Ticket};
 
 /// The way to the engine.
 pub(super) enum Intake {
     /// The thread of a request calls the engine.
     Direct,
-    /// There is no way yet: the journal is opened.
-    Opening,
+    /// There is no way yet: the log is opened, which is this work.
+    Opening(&'static str),
     /// The log calls the engine, in the order of its entries.
     Logged(Box<EventLog>),
 }
@@ -31,15 +31,20 @@ impl Intake {
     /// The log, if there is one.
     pub(super) fn log(&self) -> Option<&EventLog> {
         match self {
-            Self::Direct | Self::Opening => None,
+            Self::Direct | Self::Opening(_) => None,
             Self::Logged(log) => Some(log),
         }
+    }
+
+    /// The time, by the clock by which requests are received. In a cluster the time of the engine is log time.
+    pub(super) fn now_ms(&self, engine: &Engine) -> i64 {
+        self.log().map_or_else(|| engine.now_ms(), EventLog::now_ms)
     }
 
     /// Watches the log, if there is one. Returns one line if the log cannot be replayed.
     pub(super) async fn watch(&self) -> String {
         match self {
-            Self::Direct | Self::Opening => pending().await,
+            Self::Direct | Self::Opening(_) => pending().await,
             Self::Logged(log) => log::watch(log).await,
         }
     }
@@ -60,7 +65,7 @@ impl Intake {
     pub(super) fn check_ready(&self) -> Result<(), Problem> {
         match self {
             Self::Direct => Ok(()),
-            Self::Opening => Err(Problem::NotReady("opening: the journal is read and checked".to_owned())),
+            Self::Opening(work) => Err(Problem::NotReady(format!("opening: {work}"))),
             Self::Logged(log) => not_ready(&log.state()).map_or(Ok(()), Err),
         }
     }
@@ -77,12 +82,12 @@ fn not_ready(state: &LogState) -> Option<Problem> {
 /// Checks, before a request is read, that the log would take it.
 ///
 /// # Errors
-/// The log has failed, or the clock has jumped.
+/// The log has failed, or the clock is wrong. A log that does not answer may do so in time.
 pub(super) fn check_takes_entries(log: &EventLog) -> Result<(), Problem> {
     match log.state() {
-        LogState::Ready => Ok(()),
-        LogState::Failed(_) => Err(Problem::LogUnavailable),
-        LogState::ClockJumped(_) | LogState::Stopped => Err(Problem::Overloaded(Overload::Log)),
+        LogState::Ready | LogState::Unavailable(_) => Ok(()),
+        LogState::Failed(..) => Err(Problem::LogUnavailable),
+        LogState::ClockJumped(_) | LogState::ClockOff(_) | LogState::Stopped => Err(Problem::Overloaded(Overload::Log)),
         LogState::Replaying { replayed, total } => Err(Problem::Replaying { replayed, total }),
     }
 }

@@ -126,7 +126,7 @@ async fn while_the_log_is_replayed_only_the_process_answers_for_itself() {
         (status, &answer["code"], &answer["replayed"], &answer["total"]),
         (503, &"not_ready".into(), &0.into(), &0.into())
     );
-    assert_eq!(answer["detail"], "replaying: 0 of 0 frames of the journal are replayed");
+    assert_eq!(answer["detail"], "replaying: 0 of 0 frames of the log are replayed");
 
     held.handles.reads.open();
     held.handles.appends.open();

@@ -4,6 +4,7 @@ use crate::limits;
 use crate::log::durations::LogDurations;
 use crate::log::event_log::EventLog;
 use crate::log::steady_clock::SteadyClock;
+use crate::log::store::Store;
 use crate::settings::JournalSettings;
 use std::error::Error;
 use std::fmt;
@@ -39,7 +40,7 @@ impl Error for ClockBehind {}
 ///
 /// # Errors
 /// One line that says what is wrong with the settings, the journal or the clock. What the journal has stays in it.
-pub(crate) fn open(
+pub(crate) fn open_journal(
     config: EngineConfig,
     settings: &JournalSettings,
 ) -> Result<(Arc<Engine>, EventLog), Box<dyn Error + Send + Sync>> {
@@ -69,7 +70,7 @@ pub(crate) fn open(
     let secret = Secret::from_bytes(journal.meta().secret);
     let engine = Arc::new(Engine::with_secret(config, Arc::clone(&clock), &secret)?);
     let logs: [Box<dyn Log>; 2] = [Box::new(journal.frames()), Box::new(journal.reference())];
-    let log = EventLog::start(dir, &engine, journal, logs, clock, durations)?;
+    let log = EventLog::start(&engine, Store::Journal { dir: dir.clone(), journal, clock }, logs, durations)?;
     Ok((engine, log))
 }
 
@@ -132,12 +133,12 @@ mod tests {
         for _ in 0..2 {
             let mut config = EngineConfig::default();
             config.event_types.push("other".to_owned());
-            let error = open(config, &settings(dir.path())).err().unwrap();
+            let error = open_journal(config, &settings(dir.path())).err().unwrap();
             let behind = error.downcast_ref::<ClockBehind>().unwrap();
             assert!((1..=3_600).contains(&behind.behind_secs), "{behind}");
         }
         let settings = JournalSettings { ignore_clock: true, ..settings(dir.path()) };
-        let (engine, log) = open(EngineConfig::default(), &settings).unwrap();
+        let (engine, log) = open_journal(EngineConfig::default(), &settings).unwrap();
         wait_until_ready(&log);
         assert!(engine.now_ms() >= ahead_ms, "the server uses the time of the journal");
         assert_eq!(engine.metrics(300).stats.events, 1);
@@ -147,7 +148,7 @@ mod tests {
     async fn a_clock_that_is_a_little_behind_is_taken() {
         let dir = tempfile::tempdir().unwrap();
         journal_with_an_event_at(dir.path(), SystemClock.now_ms() + limits::CLOCK_JUMP_MS_MAX).await;
-        let (_, log) = open(EngineConfig::default(), &settings(dir.path())).unwrap();
+        let (_, log) = open_journal(EngineConfig::default(), &settings(dir.path())).unwrap();
         wait_until_ready(&log);
     }
 
@@ -156,7 +157,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut config = EngineConfig::default();
         config.dedup_horizon = Some(Horizon::Unbounded);
-        let error = open(config, &settings(&dir.path().join("journal"))).err().unwrap().to_string();
+        let error = open_journal(config, &settings(&dir.path().join("journal"))).err().unwrap().to_string();
         assert!(error.contains("a journal needs a dedup horizon that ends"), "{error}");
         assert!(!dir.path().join("journal").exists());
     }
