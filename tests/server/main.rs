@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod browser;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod commands;
 mod common;
 mod grafana;

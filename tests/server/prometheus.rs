@@ -27,7 +27,7 @@ fn busy_server() -> Server {
 fn all_names() -> BTreeSet<String> {
     let scratch = Scratch::new();
     let running = Running::serve(&["--journal", &scratch.path("journal")]);
-    running.stderr.line_with("the journal is replayed");
+    running.stderr.line_with("the log is replayed");
     let ts = weir::format_ms(weir::Clock::now_ms(&weir::SystemClock));
     let mut connection = Raw::connect(running.address);
     connection.send(post_request(event("a").ts(ts)));

@@ -7,6 +7,7 @@ mod process;
 mod proxy;
 mod raw;
 mod reply;
+pub(crate) mod requests;
 mod samples;
 mod script;
 mod server;

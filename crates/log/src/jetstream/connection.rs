@@ -5,7 +5,7 @@ use super::url::ClusterUrl;
 use crate::limits::{
     INLINE_BYTES_MAX, MESSAGE_OVERHEAD_BYTES, NATS_PING_MS, NATS_REQUEST_MS_MAX, NATS_VERSION_MIN, RECONNECT_MS,
 };
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,7 +55,12 @@ impl Connection {
         let addresses: Result<Vec<_>, _> = addresses.collect();
         let addresses = addresses.map_err(|error| ClusterError::Setting(one_line(error)))?;
         let client = self.options().await?.connect(addresses).await;
-        let client = client.map_err(|error| ClusterError::Connection { servers, why: one_line(error) })?;
+        let client = client.map_err(|error| match error.kind() {
+            ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                ClusterError::Login { servers, why: one_line(error) }
+            }
+            _ => ClusterError::Connection { servers, why: one_line(error) },
+        })?;
         check(&client)?;
         Ok(client)
     }

@@ -9,11 +9,18 @@ use std::fmt;
 pub enum ClusterError {
     /// A setting is not valid.
     Setting(String),
-    /// No server of the cluster can be reached, or the server refuses the connection.
+    /// No server of the cluster can be reached.
     Connection {
         /// The servers that were tried.
         servers: String,
         /// The error of the last attempt.
+        why: String,
+    },
+    /// The servers do not know this node.
+    Login {
+        /// The servers that were tried.
+        servers: String,
+        /// Their answer.
         why: String,
     },
     /// The server is too old.
@@ -82,7 +89,10 @@ impl fmt::Display for ClusterError {
         match self {
             Self::Setting(text) => f.write_str(text),
             Self::Connection { servers, why } => {
-                write!(f, "cannot connect to {servers}: {why}; check the addresses, the credentials and the servers")
+                write!(f, "cannot connect to {servers}: {why}; check the addresses and the servers")
+            }
+            Self::Login { servers, why } => {
+                write!(f, "{servers} refuse the login: {why}; check the user, the password, the token or the credentials")
             }
             Self::OldServer { found } => {
                 let (major, minor, patch) = NATS_VERSION_MIN;

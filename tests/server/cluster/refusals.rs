@@ -1,0 +1,62 @@
+//! Starts that are refused, in one line.
+
+use super::{Cluster, nats::Nats};
+use crate::common::requests::{now_ms, post, total_events};
+use crate::common::{Scratch, event, failure, run, weir};
+
+/// The one line of a start that is refused.
+fn refusal(args: &[&str]) -> String {
+    let output = run(weir(&[&["serve", "--listen", "127.0.0.1:0"], args].concat()).env("WEIR_LOG", "error"));
+    failure(&output).to_owned()
+}
+
+#[test]
+fn a_start_that_does_not_fit_the_cluster_is_refused_and_changes_nothing() {
+    let Some(cluster) = Cluster::start(1) else { return };
+    let args = cluster.args();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let refusal = |more: &[&str]| refusal(&[&args, more].concat());
+    // An empty account looks like this, and so does a wrong one.
+    let line = refusal(&[]);
+    assert!(line.contains("has no stream WEIR") && line.contains("--cluster-init"), "{line}");
+    let node = cluster.node("n1", &[]);
+    assert_eq!(post(&node, event("a").at_ms(now_ms())).tally(), [1, 0, 0]);
+    for (more, named) in [
+        (&["--retention", "60"][..], "retention is 1800 in the stream and 60 now"),
+        (&["--attributes", "plan"], "attributes is plan,region in the stream and plan now"),
+        (&["--dedup-horizon", "unbounded"], "--dedup-horizon unbounded cannot be used with --cluster"),
+        (&["--journal", "d"], "'--journal <DIR>'"),
+        (&["--cluster-max", "1MiB"], "cluster-max must be 67108864 to"),
+    ] {
+        let line = refusal(more);
+        assert!(line.contains(named), "{more:?}: {line}");
+    }
+    let scratch = Scratch::new();
+    let (url, secret) = (cluster.nats.url(), scratch.file("secret", "5f".repeat(32)));
+    let with_secret = |file: &str, more: &[&str]| {
+        let args = ["--cluster", &url, "--cluster-secret-file", file];
+        self::refusal(&[&args, more].concat())
+    };
+    let line = with_secret(&secret, &["--cluster-unsafe-r1"]);
+    assert!(line.contains("the secret is another one"), "{line}");
+    let line = with_secret(&cluster.scratch.path("secret"), &[]);
+    assert!(line.contains("replicas is 1 in the stream and must be at least 3"), "{line}");
+    let line = with_secret(&scratch.file("short", "5f"), &["--cluster-unsafe-r1"]);
+    assert!(line.contains("must have 64 hexadecimal digits"), "{line}");
+    assert_eq!(total_events(&node), 1);
+}
+
+#[test]
+fn a_node_proves_who_it_is_to_the_servers() {
+    let Some(nats) = Nats::start(1, "authorization { user: weir, password: \"a pass\" }") else { return };
+    let scratch = Scratch::new();
+    let (url, secret) = (nats.url(), scratch.file("secret", "5e".repeat(32)));
+    let password = scratch.file("password", "a pass\n");
+    let base = ["--cluster", &url, "--cluster-secret-file", &secret, "--cluster-init", "--cluster-unsafe-r1"];
+    let login = ["--cluster-max", "64MiB", "--cluster-user", "weir", "--cluster-password-file", &password];
+    let node = crate::common::Running::serve(&[&base[..], &login].concat());
+    crate::common::requests::readiness(&node, 200);
+    assert_eq!(post(&node, event("a").at_ms(now_ms())).tally(), [1, 0, 0]);
+    let line = refusal(&[&base[..], &["--cluster-user", "weir", "--cluster-password-file", &secret]].concat());
+    assert!(line.contains("authorization") && !line.contains("5e5e"), "{line}");
+}
