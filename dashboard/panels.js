@@ -2,6 +2,7 @@
 
 import { byId, element, holdsSelection, setText } from "./dom.js";
 import { ago, clock, count, date, latency, rate } from "./format.js";
+import { describeCluster } from "./cluster.js";
 import { describeJournal } from "./journal.js";
 
 // These two verdicts are shown separately. All other verdicts are rejections.
@@ -58,8 +59,8 @@ export function showRejects({ rejected, total }) {
   );
 }
 
-// Shows the version, start time and memory of the process, and its journal, from an answer of GET /status.
-export function showProcess({ version, started_at, resident_bytes, journal }, nowMs) {
+// Shows the version, start time and memory of the process, and its log, from an answer of GET /status.
+export function showProcess({ version, started_at, resident_bytes, journal, cluster }, nowMs) {
   const startedMs = Date.parse(started_at ?? "");
   const facts = [
     version && `weir ${version}`,
@@ -67,8 +68,8 @@ export function showProcess({ version, started_at, resident_bytes, journal }, no
     resident_bytes && `${count(resident_bytes / 2 ** 20)} MiB of memory`,
   ];
   setText(byId("process"), facts.filter(Boolean).join(" · "));
-  const described = describeJournal(journal);
-  byId("journal").hidden = described === null;
-  byId("journal").classList.toggle("problem", described?.isRefusing ?? false);
-  setText(byId("journal"), described?.text ?? "");
+  const described = describeJournal(journal) ?? describeCluster(cluster);
+  byId("log").hidden = described === null;
+  byId("log").classList.toggle("problem", described?.isRefusing ?? false);
+  setText(byId("log"), described?.text ?? "");
 }

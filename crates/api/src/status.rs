@@ -178,3 +178,20 @@ impl JournalState {
         }
     }
 }
+
+impl ClusterState {
+    /// The state as it is in `state`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replaying => "replaying",
+            Self::Ready => "ready",
+            Self::LogUnavailable => "log_unavailable",
+            Self::ClockOff => "clock_off",
+            Self::LogWentBack => "log_went_back",
+            Self::OutcomesDiffer => "outcomes_differ",
+            Self::LogFailed => "log_failed",
+            Self::Draining => "draining",
+        }
+    }
+}

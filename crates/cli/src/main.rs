@@ -8,6 +8,7 @@ use std::time::Duration;
 mod allocator;
 mod args;
 mod client;
+mod cluster;
 mod demo;
 #[cfg(test)]
 mod documentation_tests;
@@ -55,6 +56,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::JournalInspect(options) => journal::inspect(&options),
         Command::JournalVerify(options) => journal::verify(&options),
         Command::JournalMigrate(options) => journal::migrate(&options),
+        Command::ClusterStatus(options) => cluster::status(&options),
         Command::Completions(shell) => Ok(output::print(args::completions(shell))?),
         Command::Man(None) => Ok(output::print(args::man_page()?)?),
         Command::Man(Some(directory)) => {

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use std::io::{self, IsTerminal};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{Directive, LevelFilter};
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -12,6 +12,13 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// The client of NATS logs each of many attempts to connect. The server itself logs whether its cluster is available.
+const NATS: &str = "async_nats";
+
+fn quiet(target: &str) -> Directive {
+    format!("{target}=off").parse().expect("a target and a level are a directive")
 }
 
 /// Writes the log of the process to stderr, at the level of `WEIR_LOG` (`info` by default).
@@ -25,6 +32,7 @@ pub(crate) fn init(format: LogFormat) -> Result<(), String> {
     }
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&directives);
     let filter = filter.map_err(|error| format!("WEIR_LOG={directives:?} is not a log filter: {error}"))?;
+    let filter = if directives.contains(NATS) { filter } else { filter.add_directive(quiet(NATS)) };
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // An error of the log must not end the process. To report the error on a closed stderr would end it.
     let logs = logs.log_internal_errors(false);

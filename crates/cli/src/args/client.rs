@@ -13,15 +13,48 @@ pub(super) struct ServerArgs {
     #[arg(long, env = "WEIR_URL", value_name = "URL", default_value = "http://127.0.0.1:3000")]
     url: BaseUrl,
 
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+/// Which certificates a client trusts, as typed.
+#[derive(Debug, Args)]
+struct TrustArgs {
     /// For https: trust the CA certificates in this PEM file instead of the system CA store.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
 
+impl TrustArgs {
+    fn trust(&self) -> Trust {
+        self.ca.clone().map_or(Trust::System, Trust::File)
+    }
+}
+
 impl ServerArgs {
     /// The configuration of a client that sends this token.
     pub(super) fn client(self, role: Role, token: Option<Token>) -> ClientConfig {
-        ClientConfig { url: self.url, role, token, trust: self.ca.map_or(Trust::System, Trust::File) }
+        ClientConfig { trust: self.trust.trust(), url: self.url, role, token }
+    }
+}
+
+/// How a client proves who it is, as typed.
+#[derive(Debug, Args)]
+struct TokenArgs {
+    /// A file with the token for the server, instead of the variable below.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl TokenArgs {
+    fn token(
+        &self,
+        role: Role,
+        variable: impl Fn(&str) -> Result<Option<String>, String>,
+    ) -> Result<Option<Token>, String> {
+        let Some(path) = &self.token_file else { return token_of(role, variable) };
+        let token = TokenSources::first_of_file(path)?;
+        Ok(Some(Token::first_of(&token).map_err(|error| format!("{}: {error}", path.display()))?))
     }
 }
 
@@ -31,9 +64,8 @@ pub(super) struct ClientArgs {
     #[command(flatten)]
     server: ServerArgs,
 
-    /// A file with the token for the server, instead of the variable below.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    token: TokenArgs,
 }
 
 impl ClientArgs {
@@ -46,14 +78,35 @@ impl ClientArgs {
         role: Role,
         variable: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<ClientConfig, String> {
-        let token = match &self.token_file {
-            Some(path) => {
-                let token = TokenSources::first_of_file(path)?;
-                Some(Token::first_of(&token).map_err(|error| format!("{}: {error}", path.display()))?)
-            }
-            None => token_of(role, variable)?,
-        };
+        let token = self.token.token(role, variable)?;
         Ok(self.server.client(role, token))
+    }
+}
+
+/// The same for clients of several servers, as typed.
+#[derive(Debug, Args)]
+pub(super) struct AccessArgs {
+    #[command(flatten)]
+    trust: TrustArgs,
+
+    #[command(flatten)]
+    token: TokenArgs,
+}
+
+impl AccessArgs {
+    /// The configuration of a client for each URL.
+    ///
+    /// # Errors
+    /// As [`ClientArgs::validate`].
+    pub(super) fn clients(
+        self,
+        urls: Vec<BaseUrl>,
+        role: Role,
+        variable: impl Fn(&str) -> Result<Option<String>, String>,
+    ) -> Result<Vec<ClientConfig>, String> {
+        let (token, trust) = (self.token.token(role, variable)?, self.trust.trust());
+        let client = |url| ClientConfig { url, role, token: token.clone(), trust: trust.clone() };
+        Ok(urls.into_iter().map(client).collect())
     }
 }
 
@@ -69,8 +122,8 @@ mod tests {
     use super::*;
 
     fn args() -> ClientArgs {
-        let server = ServerArgs { url: "http://weir.example".parse().unwrap(), ca: None };
-        ClientArgs { server, token_file: None }
+        let server = ServerArgs { url: "http://weir.example".parse().unwrap(), trust: TrustArgs { ca: None } };
+        ClientArgs { server, token: TokenArgs { token_file: None } }
     }
 
     #[test]
@@ -83,7 +136,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("token");
         std::fs::write(&path, "# rotated\nfiled\nold\n").unwrap();
-        let file = || ClientArgs { token_file: Some(path.clone()), ..args() };
+        let file = || ClientArgs { token: TokenArgs { token_file: Some(path.clone()) }, ..args() };
         assert_eq!(token(file(), Role::Admin), Ok(Some(Token::first_of("filed").unwrap())));
         std::fs::write(&path, "two words\n").unwrap();
         assert!(token(file(), Role::Admin).unwrap_err().ends_with(": not a valid token"));

@@ -1,5 +1,6 @@
 //! The table of commands.
 
+use crate::args::cluster::{self, ClusterArgs};
 use crate::args::demo::{self, DemoArgs};
 use crate::args::environment::{variable, without_empty_variables};
 use crate::args::error::ArgsError;
@@ -13,6 +14,7 @@ use crate::args::top::{self, TopArgs};
 use crate::client::health::HealthOptions;
 use crate::client::reference::{PutOptions, ShowOptions};
 use crate::client::send::SendOptions;
+use crate::cluster::StatusOptions;
 use crate::demo::DemoSettings;
 use crate::journal::{InspectOptions, MigrateOptions};
 use crate::serve::ServeSettings;
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     JournalVerify(InspectOptions),
     /// Carry a journal over to other settings.
     JournalMigrate(MigrateOptions),
+    /// Show how far each node of a cluster is.
+    ClusterStatus(StatusOptions),
     /// Print the completions of a shell.
     Completions(Shell),
     /// Write the manual pages to a directory, or print the page of `weir`.
@@ -108,6 +112,9 @@ enum CommandArgs {
     /// Show, check or migrate the journal of a server that is stopped.
     #[command(subcommand, arg_required_else_help = false, after_help = journal::AFTER_HELP)]
     Journal(JournalArgs),
+    /// Show how far each node of a cluster is.
+    #[command(subcommand, arg_required_else_help = false, after_help = cluster::AFTER_HELP)]
+    Cluster(ClusterArgs),
     /// Print the completions of a shell.
     #[command(after_help = COMPLETIONS_AFTER_HELP)]
     Completions {
@@ -150,6 +157,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         CommandArgs::Journal(JournalArgs::Inspect(args)) => Ok(Command::JournalInspect(args.validate())),
         CommandArgs::Journal(JournalArgs::Verify(args)) => Ok(Command::JournalVerify(args.validate())),
         CommandArgs::Journal(JournalArgs::Migrate(args)) => Ok(Command::JournalMigrate(args.validate())),
+        CommandArgs::Cluster(ClusterArgs::Status(args)) => args.validate(variable).map(Command::ClusterStatus),
         CommandArgs::Completions { shell } => Ok(Command::Completions(shell)),
         CommandArgs::Man { out } => Ok(Command::Man(out)),
     };
@@ -185,7 +193,7 @@ mod tests {
     #[test]
     fn each_command_has_its_settings() {
         type IsCommand = fn(&Command) -> bool;
-        let commands: [(&[&str], IsCommand); 13] = [
+        let commands: [(&[&str], IsCommand); 14] = [
             (&["serve"], |command| matches!(command, Command::Serve(_))),
             (&["load"], |command| matches!(command, Command::Load(_))),
             (&["send", "-"], |command| matches!(command, Command::Send(_))),
@@ -197,6 +205,7 @@ mod tests {
             (&["journal", "inspect", "d"], |command| matches!(command, Command::JournalInspect(_))),
             (&["journal", "verify", "d", "--json"], |command| matches!(command, Command::JournalVerify(_))),
             (&["journal", "migrate", "d", "--retention", "9"], |command| matches!(command, Command::JournalMigrate(_))),
+            (&["cluster", "status"], |command| matches!(command, Command::ClusterStatus(_))),
             (&["completions", "zsh"], |command| *command == Command::Completions(Shell::Zsh)),
             (&["man", "--out", "x"], |command| *command == Command::Man(Some("x".into()))),
         ];

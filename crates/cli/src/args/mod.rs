@@ -3,6 +3,7 @@
 //! `command` is the table of all commands. Each command with options has a file of its own.
 
 mod client;
+mod cluster;
 mod command;
 mod demo;
 mod environment;

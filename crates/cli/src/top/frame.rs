@@ -4,7 +4,7 @@ use crate::client::EscapeControl;
 use crate::top::live_metrics::{Breakdown, LiveMetrics, breakdowns, unknown_share};
 use std::fmt;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
-use weir_api::{JournalState, JournalStatus, MetricsResponse};
+use weir_api::{ClusterState, ClusterStatus, JournalState, JournalStatus, MetricsResponse};
 
 /// The style of a part of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +37,11 @@ pub(super) fn draw(
     columns: usize,
     rows: usize,
 ) -> Vec<StyledLine> {
-    let LiveMetrics { window, last_minute, journal: journal_status } = metrics;
+    let LiveMetrics { window, last_minute, journal: journal_status, cluster: cluster_status } = metrics;
     let mut lines = draw_head(title, note, columns);
     lines.push(state(window));
     lines.extend(journal_status.as_ref().map(journal));
+    lines.extend(cluster_status.as_ref().map(cluster));
     lines.push(StyledLine::default());
     lines.push(totals(window));
     if !last_minute.is_empty() {
@@ -82,6 +83,14 @@ fn journal(status: &JournalStatus) -> StyledLine {
     let state = EscapeControl(state);
     let text = format!("journal {state}  {} bytes, {percent:.1} % of its limit  place {place}", grouped(*live_bytes));
     StyledLine(vec![(style, text)])
+}
+
+/// The node that answers, and how far it is. In every state but `ready`, it refuses events.
+fn cluster(status: &ClusterStatus) -> StyledLine {
+    let ClusterStatus { node, state, place, applied_place, age_ms, .. } = status;
+    let style = if state == ClusterState::Ready.as_str() { Style::Dim } else { Style::Warning };
+    let (node, state) = (EscapeControl(node), EscapeControl(state));
+    StyledLine(vec![(style, format!("node {node}  {state}  place {applied_place} of {place}, {age_ms} ms old"))])
 }
 
 fn totals(metrics: &MetricsResponse) -> StyledLine {
@@ -220,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_frame_shows_all_metrics() {
-        let metrics = LiveMetrics { window: metrics(), last_minute: vec![0, 1, 4, 8], journal: None };
+        let metrics = LiveMetrics { window: metrics(), last_minute: vec![0, 1, 4, 8], journal: None, cluster: None };
         let expected = "\
 weir  http://weir.example
 window 300 s  generation 7  as of 2025-10-08T12:34:56.789Z
@@ -253,7 +262,7 @@ region
                 "lag_ms":0}}"#
             );
             let status = serde_json::from_str(&json.replace("\\u{1b}", "\\u001b")).unwrap();
-            let metrics = LiveMetrics { window: metrics(), last_minute: vec![], journal: Some(status) };
+            let metrics = LiveMetrics { window: metrics(), last_minute: vec![], journal: Some(status), cluster: None };
             let line = draw("t", &metrics, None, 80, 40).swap_remove(2);
             assert_eq!(line.0[0].0, style, "{line}");
             let text = line.to_string();
@@ -263,8 +272,25 @@ region
     }
 
     #[test]
+    fn the_node_of_a_cluster_is_a_line_that_warns_if_events_are_refused() {
+        for (name, style) in [("ready", Style::Dim), ("clock_off", Style::Warning)] {
+            let json = format!(
+                r#"{{"node":"n\u001b1","state":"{name}","detail":"","is_connected":true,"place":340,"applied_place":338,
+                "age_ms":120,"clock_offset_ms":null,"generation":0,"bytes":1,"max_bytes":null,"replay_done_ratio":1.0,
+                "waiting_rows":0,"waiting_reads":0,"lag_ms":0,"resent":0,"reader_restarts":0}}"#
+            );
+            let cluster = Some(serde_json::from_str(&json).unwrap());
+            let metrics = LiveMetrics { window: metrics(), last_minute: vec![], journal: None, cluster };
+            let line = draw("t", &metrics, None, 80, 40).swap_remove(2);
+            let text = line.to_string();
+            assert!(text.contains(&format!("{name}  place 338 of 340, 120 ms old")), "{text}");
+            assert!(line.0[0].0 == style && !text.contains('\u{1b}'), "{text}");
+        }
+    }
+
+    #[test]
     fn a_low_terminal_shows_fewer_values_and_a_narrow_terminal_shows_shorter_lines() {
-        let metrics = LiveMetrics { window: metrics(), last_minute: vec![7; 60], journal: None };
+        let metrics = LiveMetrics { window: metrics(), last_minute: vec![7; 60], journal: None, cluster: None };
         let whole = text(&metrics, None, 80, usize::MAX);
         assert!(whole.len() > 16, "{whole:?}");
         let low = text(&metrics, Some("a note"), 80, 10);
@@ -295,7 +321,7 @@ region
     fn control_codes_of_a_server_are_escaped() {
         let json = r#"{"window_sec":1,"events_per_sec":0,"unique_users":0,"unknown":0,"by_plan":{"\u001b[2J":1},
             "by_type":{},"total_events":1,"generation":0,"as_of":"\u001b[2J"}"#;
-        let metrics = LiveMetrics { window: serde_json::from_str(json).unwrap(), last_minute: vec![], journal: None };
+        let metrics = LiveMetrics { window: serde_json::from_str(json).unwrap(), last_minute: vec![], journal: None, cluster: None };
         assert!(!text(&metrics, None, 80, 40).concat().contains('\u{1b}'));
     }
 }

@@ -1,8 +1,8 @@
 //! The metrics that `weir top` shows.
 
-use weir_api::{Counts, JournalStatus, MetricsResponse};
+use weir_api::{ClusterStatus, Counts, JournalStatus, MetricsResponse};
 
-/// The metrics of the window, the last minute second by second, and the journal.
+/// The metrics of the window, the last minute second by second, and the log.
 #[derive(Debug)]
 pub(super) struct LiveMetrics {
     pub(super) window: MetricsResponse,
@@ -10,6 +10,8 @@ pub(super) struct LiveMetrics {
     pub(super) last_minute: Vec<u64>,
     /// The journal of the server. None without a journal.
     pub(super) journal: Option<JournalStatus>,
+    /// The node of a cluster that answers. None without a cluster.
+    pub(super) cluster: Option<ClusterStatus>,
 }
 
 /// The events of a window by type, or by an attribute of the user.

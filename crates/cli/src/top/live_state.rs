@@ -51,11 +51,11 @@ mod tests {
     fn a_temporary_error_leaves_the_last_metrics_and_a_note() {
         let mut state = LiveState::new("t");
         let no_response = || RequestError::NoResponse { url: "http://x".into(), reason: "gone".into() };
-        state.update(Ok(LiveMetrics { window: metrics(), last_minute: vec![], journal: None })).unwrap();
+        state.update(Ok(LiveMetrics { window: metrics(), last_minute: vec![], journal: None, cluster: None })).unwrap();
         state.update(Err(no_response())).unwrap();
         assert!(state.metrics.is_some());
         assert_eq!(state.note.as_deref(), Some("retrying: no response from http://x: gone"));
-        state.update(Ok(LiveMetrics { window: metrics(), last_minute: vec![], journal: None })).unwrap();
+        state.update(Ok(LiveMetrics { window: metrics(), last_minute: vec![], journal: None, cluster: None })).unwrap();
         assert!(state.note.is_none());
         let invalid = RequestError::InvalidResponse { url: "http://x".into(), reason: "no JSON".into() };
         assert!(state.update(Err(invalid)).is_err());

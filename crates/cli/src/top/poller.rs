@@ -54,9 +54,10 @@ impl Poller {
             Err(RequestError::Rejected(response)) if matches!(response.status, 400 | 404) => vec![],
             Err(error) => return Err(error),
         };
-        // A server without this resource has no journal. The next poll notices a server that is gone.
-        let journal = self.get::<StatusResponse>("/status").ok().and_then(|status| status.journal);
-        Ok(LiveMetrics { window, last_minute, journal })
+        // A server without this resource has no log. The next poll notices a server that is gone.
+        let status = self.get::<StatusResponse>("/status").ok();
+        let (journal, cluster) = status.map_or((None, None), |status| (status.journal, status.cluster));
+        Ok(LiveMetrics { window, last_minute, journal, cluster })
     }
 
     /// Polls once per second, until the receiver is dropped.

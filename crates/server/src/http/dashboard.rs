@@ -36,13 +36,14 @@ macro_rules! module {
     };
 }
 
-static FILES: [File; 20] = [
+static FILES: [File; 21] = [
     file!("/", "index.html", "text/html; charset=utf-8"),
     file!("/dashboard/style.css", "style.css", "text/css; charset=utf-8"),
     file!("/dashboard/icon.svg", "icon.svg", "image/svg+xml"),
     module!("api.js"),
     module!("breakdown.js"),
     module!("chart.js"),
+    module!("cluster.js"),
     module!("connection.js"),
     module!("controls.js"),
     module!("dom.js"),
