@@ -3,6 +3,7 @@
 # restart, what was acknowledged before must be true. Prints the seed of the load; WEIR_SEED repeats it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export PYTHONPATH=ci
 cargo build --release --locked -p weir-cli
 binary=${CARGO_TARGET_DIR:-target}/release/weir
 scratch=$(mktemp -d)

@@ -228,7 +228,7 @@ def main():
 
     while True:
         round_number += 1
-        with Weir(options.binary, options.journal, ARGS) as weir:
+        with Weir(options.binary, ["--journal", options.journal, *ARGS]) as weir:
             if 0 < kills < options.kills and rng.random() < 0.1:
                 # A kill while the server opens its journal and replays it.
                 time.sleep(rng.uniform(0, 0.3))

@@ -71,7 +71,7 @@ def main():
     end = write_events(events, options.events)
     write_table(table)
     journal = f"{options.directory}/journal"
-    with Weir(options.binary, journal, ARGS) as weir:
+    with Weir(options.binary, ["--journal", journal, *ARGS]) as weir:
         weir.wait_until_ready()
         half = run(options.binary, weir, "reference", "put", table)
         begun = time.monotonic()
@@ -83,7 +83,7 @@ def main():
         weir.kill()
     if not sent.startswith(f"{options.events} accepted, 0 duplicates, 0 rejected"):
         sys.exit(f"not all events were accepted: {sent}")
-    with Weir(options.binary, journal, ARGS) as weir:
+    with Weir(options.binary, ["--journal", journal, *ARGS]) as weir:
         secs = weir.wait_until_ready()
         after = answers(weir, end)
         for path, answer in before.items():

@@ -23,8 +23,10 @@ fn busy_server() -> Server {
     server
 }
 
-/// The names of all metrics: those of a busy server, and those of a server with a journal.
-fn all_names() -> BTreeSet<String> {
+/// The names of all metrics: those of a busy server, of a server with a journal, and of a node of a cluster. None on a
+/// machine without a NATS server.
+fn all_names() -> Option<BTreeSet<String>> {
+    let of_node = names_of_a_node()?;
     let scratch = Scratch::new();
     let running = Running::serve(&["--journal", &scratch.path("journal")]);
     running.stderr.line_with("the log is replayed");
@@ -33,7 +35,18 @@ fn all_names() -> BTreeSet<String> {
     connection.send(post_request(event("a").ts(ts)));
     assert_eq!(connection.reply().tally(), [1, 0, 0]);
     let of_journal = Samples::of(&connection.get("/metrics/prometheus")).names();
-    Samples::of(&busy_server().get("/metrics/prometheus")).names().into_iter().chain(of_journal).collect()
+    let of_server = Samples::of(&busy_server().get("/metrics/prometheus")).names();
+    Some(of_server.into_iter().chain(of_journal).chain(of_node).collect())
+}
+
+#[cfg(feature = "cluster")]
+fn names_of_a_node() -> Option<BTreeSet<String>> {
+    Some(crate::cluster::metrics_of_a_node()?.names())
+}
+
+#[cfg(not(feature = "cluster"))]
+fn names_of_a_node() -> Option<BTreeSet<String>> {
+    None
 }
 
 /// The names of metrics in a text.
@@ -54,7 +67,7 @@ fn strings(value: &Value) -> Vec<&str> {
 
 #[test]
 fn every_metric_of_the_alerts_and_the_dashboard_exists() {
-    let names = all_names();
+    let Some(names) = all_names() else { return };
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
     for text in strings(&dashboard).into_iter().chain([ALERTS]) {
         for name in mentioned(text) {
@@ -67,7 +80,7 @@ fn every_metric_of_the_alerts_and_the_dashboard_exists() {
 #[test]
 fn the_documentation_lists_every_metric() {
     let manual = include_str!("../../docs/operations.md");
-    for name in all_names() {
+    for name in all_names().into_iter().flatten() {
         let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
         assert!(manual.contains(&format!("| `{family}")), "{family}");
     }

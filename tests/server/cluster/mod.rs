@@ -7,8 +7,8 @@ mod faults;
 mod nats;
 mod refusals;
 
-use crate::common::requests::{get, readiness};
-use crate::common::{Reply, Running, Scratch, problem, wait_for};
+use crate::common::requests::{get, now_ms, post, readiness, samples};
+use crate::common::{Reply, Running, Samples, Scratch, event, problem, wait_for};
 use nats::Nats;
 
 /// The nodes of a test.
@@ -89,4 +89,12 @@ fn until_taken(mut send: impl FnMut() -> Reply) -> Reply {
         let is_refused = reply.status == 503 && ["log_unavailable", "overloaded"].contains(&&*reply.problem().1);
         (!is_refused).then_some(reply)
     })
+}
+
+/// The metrics of a node that has taken an event; none if this machine has no NATS server.
+pub(crate) fn metrics_of_a_node() -> Option<Samples> {
+    let cluster = Cluster::start(1)?;
+    let node = cluster.node("n1", &[]);
+    assert_eq!(post(&node, event("a").at_ms(now_ms())).tally(), [1, 0, 0]);
+    Some(samples(&node))
 }

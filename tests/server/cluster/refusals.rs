@@ -1,8 +1,8 @@
 //! Starts that are refused, in one line.
 
 use super::{Cluster, nats::Nats};
-use crate::common::requests::{now_ms, post, total_events};
-use crate::common::{Scratch, event, failure, run, weir};
+use crate::common::requests::{get, now_ms, post, put, readiness, total_events};
+use crate::common::{Running, Scratch, event, failure, repository, run, table, user, weir};
 
 /// The one line of a start that is refused.
 fn refusal(args: &[&str]) -> String {
@@ -54,9 +54,32 @@ fn a_node_proves_who_it_is_to_the_servers() {
     let password = scratch.file("password", "a pass\n");
     let base = ["--cluster", &url, "--cluster-secret-file", &secret, "--cluster-init", "--cluster-unsafe-r1"];
     let login = ["--cluster-max", "64MiB", "--cluster-user", "weir", "--cluster-password-file", &password];
-    let node = crate::common::Running::serve(&[&base[..], &login].concat());
-    crate::common::requests::readiness(&node, 200);
+    let node = Running::serve(&[&base[..], &login].concat());
+    readiness(&node, 200);
     assert_eq!(post(&node, event("a").at_ms(now_ms())).tally(), [1, 0, 0]);
     let line = refusal(&[&base[..], &["--cluster-user", "weir", "--cluster-password-file", &secret]].concat());
     assert!(line.contains("authorization") && !line.contains("5e5e"), "{line}");
+}
+
+#[test]
+fn the_documented_permissions_are_enough() {
+    let permissions = std::fs::read_to_string(repository("deploy/cluster/permissions.conf")).unwrap();
+    let Some(nats) = Nats::start(1, &permissions.replace("$WEIR_NATS_PASSWORD", "secret")) else { return };
+    let scratch = Scratch::new();
+    let (url, secret) = (nats.url(), scratch.file("secret", "5e".repeat(32)));
+    let password = scratch.file("password", "secret");
+    let args = ["--cluster", &url, "--cluster-secret-file", &secret, "--cluster-init", "--cluster-unsafe-r1"];
+    let login = ["--cluster-max", "64MiB", "--cluster-user", "weir", "--cluster-password-file", &password];
+    let node = Running::serve(&[&args[..], &login].concat());
+    readiness(&node, 200);
+    assert_eq!(post(&node, event("a").at_ms(now_ms())).tally(), [1, 0, 0]);
+    // A table that is too large for a message.
+    let large = table((0..20_000).map(|id| user(&format!("u-{id}"), "pro", "eu")), weir::format_ms(now_ms()));
+    assert_eq!(put(&node, large).status, 200);
+    let other = Running::serve(&[&args[..], &login].concat());
+    readiness(&other, 200);
+    assert_eq!((total_events(&other), get(&other, "/reference/users").json()["users"].as_u64()), (1, Some(20_000)));
+    let refused = nats.log(0);
+    let refused: Vec<_> = refused.lines().filter(|line| line.contains("Violation")).collect();
+    assert!(refused.is_empty(), "{refused:?}");
 }

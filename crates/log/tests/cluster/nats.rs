@@ -86,8 +86,7 @@ impl Nats {
                 return;
             }
             let ended = server.child.as_mut().unwrap().try_wait().unwrap();
-            let log = || fs::read_to_string(server.config.with_extension("log")).unwrap();
-            assert!(ended.is_none(), "nats-server has ended: {}", log());
+            assert!(ended.is_none(), "nats-server has ended: {}", self.log(index));
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -121,6 +120,11 @@ impl Nats {
 
     fn store(&self, index: usize) -> PathBuf {
         self.dir.path().join(format!("n{index}"))
+    }
+
+    /// What a server has logged.
+    pub(crate) fn log(&self, index: usize) -> String {
+        fs::read_to_string(self.servers[index].config.with_extension("log")).unwrap()
     }
 
     /// The index of a server by its name.

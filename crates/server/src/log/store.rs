@@ -1,5 +1,7 @@
 //! Where the entries of a log are: in the journal of this machine, or on the servers of a cluster.
 
+#[cfg(feature = "cluster")]
+use crate::log::is_old;
 use crate::log::state::{Fault, LogState};
 use crate::log::steady_clock::SteadyClock;
 use std::path::PathBuf;
@@ -30,6 +32,17 @@ pub(crate) enum StoreStatus {
     Journal(journal::Status),
     #[cfg(feature = "cluster")]
     Cluster(jetstream::Status),
+}
+
+impl StoreStatus {
+    /// The newest place of the frames.
+    pub(crate) fn place(&self) -> u64 {
+        match self {
+            Self::Journal(journal) => journal.frames.last.0,
+            #[cfg(feature = "cluster")]
+            Self::Cluster(cluster) => cluster.frames.last,
+        }
+    }
 }
 
 impl Store {
@@ -106,14 +119,7 @@ impl Store {
                 (_, jump_ms) => LogState::ClockJumped(jump_ms),
             },
             #[cfg(feature = "cluster")]
-            Self::Cluster { cluster, .. } => match (went_back(&cluster.status()), figures) {
-                (Some(why), _) => LogState::Failed(Fault::WentBack, why),
-                (_, Figures { is_clock_off: true, clock_offset_ms, .. }) => {
-                    LogState::ClockOff(clock_offset_ms.unwrap_or_default())
-                }
-                _ if crate::log::is_old(age_ms) => LogState::Unavailable(age_ms),
-                _ => LogState::Ready,
-            },
+            Self::Cluster { cluster, .. } => cluster_state(went_back(&cluster.status()), figures, age_ms),
         }
     }
 
@@ -130,4 +136,45 @@ impl Store {
 #[cfg(feature = "cluster")]
 fn went_back(status: &jetstream::Status) -> Option<String> {
     status.frames.went_back.clone().or_else(|| status.reference.went_back.clone())
+}
+
+/// The state of a node after its replay.
+#[cfg(feature = "cluster")]
+fn cluster_state(went_back: Option<String>, figures: &Figures, age_ms: i64) -> LogState {
+    match went_back {
+        Some(why) => LogState::Failed(Fault::WentBack, why),
+        None if figures.is_clock_off => LogState::ClockOff(figures.clock_offset_ms.unwrap_or_default()),
+        None if is_old(age_ms) => LogState::Unavailable(age_ms),
+        None => LogState::Ready,
+    }
+}
+
+#[cfg(all(test, feature = "cluster"))]
+mod tests {
+    use super::*;
+    use weir_log::Place;
+
+    #[test]
+    fn a_node_is_ready_if_its_clock_is_right_and_the_log_is_recent_and_has_not_gone_back() {
+        let figures = Figures {
+            applied: Place(7),
+            waiting_batches: 0,
+            waiting_rows: 0,
+            lag_ms: 0,
+            void_frames: 0,
+            judgements_compared: 0,
+            judged_in_replay: 0,
+            waiting_barriers: 0,
+            clock_offset_ms: Some(-2_500),
+            is_clock_off: false,
+        };
+        assert_eq!(cluster_state(None, &figures, 2_000), LogState::Ready);
+        let old = cluster_state(None, &figures, 2_001);
+        assert_eq!(old.detail().split(" ms old").next(), Some("log_unavailable: the newest entry of the cluster is 2001"));
+        let off = Figures { is_clock_off: true, ..figures };
+        let detail = cluster_state(None, &off, 9_000).detail();
+        assert!(detail.starts_with("clock_off: the clock of the cluster is -2500 ms ahead"), "{detail}");
+        let detail = cluster_state(Some("it is gone".to_owned()), &off, 0).detail();
+        assert!(detail.starts_with("log_went_back: ") && detail.ends_with("the cause: it is gone"), "{detail}");
+    }
 }

@@ -41,12 +41,7 @@ impl LogMetrics {
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let LogSnapshot { figures, store, replay_done_ratio, .. } = &self.snapshot;
-        let place = match store {
-            StoreStatus::Journal(journal) => journal.frames.last.0,
-            #[cfg(feature = "cluster")]
-            StoreStatus::Cluster(cluster) => cluster.frames.last,
-        };
-        writer.gauge("weir_log_place", "Newest place in the log of batches.", place as f64)?;
+        writer.gauge("weir_log_place", "Newest place in the log of batches.", store.place() as f64)?;
         writer.gauge("weir_log_applied_place", "Newest place that is applied.", figures.applied.0 as f64)?;
         let help = "Time that the oldest frame without its application has been on its way.";
         writer.gauge("weir_log_lag_seconds", help, figures.lag_ms as f64 / 1e3)?;

@@ -144,7 +144,7 @@ async fn an_answer_is_given_after_the_events_are_visible() {
     assert_eq!(tally(held.post("a").await).await, [0, 1, 0]);
     let snapshot = held.app.intake.log().unwrap().snapshot().unwrap();
     assert_eq!(
-        (snapshot.figures.waiting_rows, snapshot.figures.applied, snapshot.journal.frames.last.0),
+        (snapshot.figures.waiting_rows, snapshot.figures.applied, snapshot.store.place()),
         (0, weir_log::Place(2), 2)
     );
 }

@@ -1,4 +1,4 @@
-"""A weir process with a journal, and requests to it. Only the standard library."""
+"""A weir process, and requests to it. Only the standard library."""
 
 import collections
 import http.client
@@ -15,8 +15,8 @@ READY_SECS = 120
 class Weir:
     """A running `weir serve`. It is ended by its process id, also if the check fails."""
 
-    def __init__(self, binary, journal, args=()):
-        command = [binary, "serve", "--listen", "127.0.0.1:0", "--journal", journal, *args]
+    def __init__(self, binary, args, listen="127.0.0.1:0"):
+        command = [binary, "serve", "--listen", listen, *args]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.log = collections.deque(maxlen=100)
         self.address = None
