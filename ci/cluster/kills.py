@@ -95,8 +95,16 @@ class Nodes:
         self.processes[index] = Weir(self.binary, args, self.addresses[index])
 
     def wait_until_ready(self):
-        for process in self.processes:
-            process.wait_until_ready()
+        for index in range(3):
+            try:
+                self.processes[index].wait_until_ready()
+            except (AssertionError, *LOST):
+                # A node that was frozen for long ends, and its supervisor starts it again.
+                if self.processes[index].process.wait(timeout=30) != 1 or "log_failed" not in self.processes[index].log[-1]:
+                    raise
+                print(f"node n{index} starts again: {self.processes[index].log[-1]}")
+                self.launch(index)
+                self.processes[index].wait_until_ready()
 
     def __enter__(self):
         return self
@@ -315,6 +323,7 @@ def run(options, rng, directory):
         while tables.pending is not None:
             tables.step(rng.choice(nodes.addresses))
         settle(nodes.addresses, model, rng)
+        nodes.wait_until_ready()
         model.errors and sys.exit(model.errors[0])
         check(nodes.addresses, model, tables)
         reader.done > 0 and tables.generation > 0 or sys.exit("nothing was read or changed")

@@ -1,8 +1,8 @@
 //! Nodes and NATS servers that end, and come back.
 
 use super::{Cluster, counted, until_taken};
-use crate::common::requests::{end, get, now_ms, post, put, readiness};
-use crate::common::{Raw, array, event, get_request, problem};
+use crate::common::requests::{end, get, now_ms, post, put, readiness, samples};
+use crate::common::{Raw, array, event, eventually, get_request, problem};
 use serde_json::json;
 use weir::format_ms;
 
@@ -81,4 +81,57 @@ fn without_a_quorum_nothing_is_answered_as_if_it_were_sure_and_it_comes_back_by_
     assert_eq!(get(&node, "/metrics").problem(), problem(503, "log_unavailable"));
     let (code, log) = end(node, "TERM");
     assert!(code == Some(0), "{log}");
+}
+
+#[test]
+fn a_node_that_is_too_far_behind_ends_and_has_everything_after_its_next_start() {
+    let Some(mut cluster) = Cluster::start(1) else { return };
+    let [frozen, other] = ["n1", "n2"].map(|name| cluster.node(name, &[]));
+    let now_ms = now_ms();
+    let table = |plan: &str, ts_ms: i64| {
+        json!({"user_metadata": {"u": {"plan": plan, "region": "eu"}}, "ts": format_ms(ts_ms)}).to_string()
+    };
+    // A copy of the table follows each change.
+    let has_entries = |cluster: &Cluster, entries: u64| {
+        let info = cluster.ask_nats("$JS.API.STREAM.INFO.WEIR_REFERENCE", "");
+        info.contains(&format!(r#""last_seq":{entries},"#))
+    };
+    assert_eq!(put(&other, table("free", now_ms)).status, 200);
+    assert_eq!(get(&frozen, "/reference/users").header("etag"), "\"1\"");
+    eventually("the first copy of the table", || has_entries(&cluster, 2));
+    frozen.signal("STOP");
+    // The connection of the node ends, and so does its reader.
+    cluster.nats.kill(0);
+    cluster.nats.launch(0);
+    assert_eq!(until_taken(|| put(&other, table("pro", now_ms + 1))).status, 200);
+    eventually("the second copy of the table", || has_entries(&cluster, 4));
+    // What is before the copy is not needed any more.
+    let purged = cluster.ask_nats("$JS.API.STREAM.PURGE.WEIR_REFERENCE", r#"{"keep":1}"#);
+    assert!(purged.contains(r#""success":true"#), "{purged}");
+    frozen.signal("CONT");
+    let (code, log) = frozen.end();
+    assert_eq!(code, Some(1), "{log}");
+    let line = log.lines().last().unwrap();
+    assert!(line.starts_with("weir: log_failed: start this node again; the cause: place "), "{log}");
+    let again = cluster.node("n1", &[]);
+    assert_eq!((get(&again, "/reference/users").header("etag"), counted(&again)), ("\"2\"", 0));
+}
+
+#[test]
+fn a_node_whose_log_was_replaced_takes_nothing_more_and_still_has_what_it_knows() {
+    let Some(cluster) = Cluster::start(1) else { return };
+    let node = cluster.node("n1", &[]);
+    assert_eq!(post(&node, event("a").at_ms(now_ms())).tally(), [1, 0, 0]);
+    let deleted = cluster.ask_nats("$JS.API.STREAM.DELETE.WEIR", "");
+    assert!(deleted.contains(r#""success":true"#), "{deleted}");
+    let _other = cluster.start_node("n2", &[]);
+    eventually("the node notices it", || {
+        let detail = readiness(&node, 503).json()["detail"].as_str().unwrap().to_owned();
+        detail.starts_with("log_went_back: ") && detail.contains("was deleted and created again")
+    });
+    assert_eq!(post(&node, event("b").at_ms(now_ms())).problem(), problem(503, "log_unavailable"));
+    assert_eq!(get(&node, "/metrics").problem(), problem(503, "log_unavailable"));
+    assert_eq!(get(&node, "/metrics?consistency=local").json()["total_events"], 1);
+    assert_eq!(get(&node, "/status").json()["cluster"]["state"], "log_went_back");
+    assert_eq!(samples(&node).get("weir_cluster_failed"), 1.0);
 }

@@ -8,8 +8,10 @@ mod nats;
 mod refusals;
 
 use crate::common::requests::{get, now_ms, post, readiness, samples};
-use crate::common::{Reply, Running, Samples, Scratch, event, problem, wait_for};
+use crate::common::{DEADLINE, Reply, Running, Samples, Scratch, event, problem, wait_for};
 use nats::Nats;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 
 /// The nodes of a test.
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
@@ -58,6 +60,17 @@ impl Cluster {
         let nodes: Vec<_> = NODES.iter().map(|name| self.start_node(name, &[])).collect();
         nodes.iter().for_each(|node| drop(readiness(node, 200)));
         nodes
+    }
+
+    /// Sends a request of an operator to the first NATS server, and returns the answer (the NATS client protocol).
+    fn ask_nats(&self, subject: &str, body: &str) -> String {
+        let mut stream = BufReader::new(TcpStream::connect(&self.nats.addresses()[0]).unwrap());
+        stream.get_mut().set_read_timeout(Some(DEADLINE)).unwrap();
+        let request = format!("CONNECT {{}}\r\nSUB answer 1\r\nPUB {subject} answer {}\r\n{body}\r\n", body.len());
+        stream.get_mut().write_all(request.as_bytes()).unwrap();
+        let mut lines = stream.lines().map(Result::unwrap);
+        lines.find(|line| line.starts_with("MSG answer")).unwrap();
+        lines.next().unwrap()
     }
 
     /// Takes the quorum away: kills two of three servers.

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use weir::Engine;
 
 /// Monitors the clock, the queueing delay of the runtime, the resident memory and the log, until it is dropped. Returns
-/// only if the log cannot be replayed.
+/// only if the log cannot be read.
 pub(crate) async fn monitor(app: Arc<App>) -> io::Error {
     let probed = Arc::clone(&app);
     // Dropping the set aborts its task.

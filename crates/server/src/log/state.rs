@@ -48,6 +48,17 @@ impl Fault {
         }
     }
 
+    /// Whether the process ends. A new one starts again by what the log has.
+    pub(super) const fn ends_process(self) -> bool {
+        match self {
+            // Queries go on.
+            Self::Journal => false,
+            // This process may be the only one that still has what is lost.
+            Self::WentBack => false,
+            Self::OutcomesDiffer | Self::Cluster => true,
+        }
+    }
+
     /// What the operator does next.
     const fn advice(self) -> &'static str {
         match self {
@@ -56,8 +67,8 @@ impl Fault {
                 "the NATS servers have lost entries that were acknowledged; compare the nodes before a restart of this \
                  one, because it still has them"
             }
-            Self::OutcomesDiffer => "restart this node: it starts again by what the log has recorded",
-            Self::Cluster => "restart this node",
+            Self::OutcomesDiffer => "start this node again: it goes on by what the log has recorded",
+            Self::Cluster => "start this node again",
         }
     }
 }

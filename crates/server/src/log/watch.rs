@@ -5,8 +5,8 @@ use crate::log::event_log::EventLog;
 use crate::log::state::LogState;
 use tokio::time::{Instant, interval};
 
-/// Watches a log for as long as the server runs. Returns one line if the log cannot be replayed: then the engine does
-/// not have what the log has, and must not answer.
+/// Watches a log for as long as the server runs. Returns one line if the log cannot be replayed, or if a node of a
+/// cluster has lost it: then the engine does not have what the log has, and must not answer.
 pub(crate) async fn watch(log: &EventLog) -> String {
     let start = Instant::now();
     let (mut polls, mut reported_at) = (interval(limits::LOG_POLL_PERIOD), start);
@@ -31,6 +31,7 @@ pub(crate) async fn watch(log: &EventLog) -> String {
             LogState::Failed(_, why) if !is_replayed => {
                 return format!("cannot replay {}: {why}; {}", log.name(), log.remedy());
             }
+            LogState::Failed(fault, _) if fault.ends_process() => return state.detail(),
             LogState::Failed(..) | LogState::ClockJumped(_) | LogState::ClockOff(_) | LogState::Unavailable(_)
                 if !is_same(before.as_ref(), &state) =>
             {

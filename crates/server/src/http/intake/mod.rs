@@ -41,7 +41,7 @@ impl Intake {
         self.log().map_or_else(|| engine.now_ms(), EventLog::now_ms)
     }
 
-    /// Watches the log, if there is one. Returns one line if the log cannot be replayed.
+    /// Watches the log, if there is one. Returns one line if the log cannot be read.
     pub(super) async fn watch(&self) -> String {
         match self {
             Self::Direct | Self::Opening(_) => pending().await,
