@@ -7,18 +7,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// Words that have a meaning in a query or in a response. They cannot name an attribute.
-const RESERVED: [&str; 10] = [
-    "type",
-    "user_id",
-    "window",
-    "end",
-    "step",
-    "group_by",
-    "consistency",
-    "events",
-    "unique_users",
-    "unknown",
-];
+const RESERVED: [&str; 10] =
+    ["type", "user_id", "window", "end", "step", "group_by", "consistency", "events", "unique_users", "unknown"];
 
 impl EngineConfig {
     /// Checks that an engine can be built with these settings.

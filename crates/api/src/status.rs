@@ -111,6 +111,12 @@ pub struct ClusterStatus {
     /// entry of the node.
     #[schema(required)]
     pub clock_offset_ms: Option<i64>,
+    /// The other nodes that this node has heard in the last seconds.
+    pub peers: usize,
+    /// Whether one of them has no capacity for more events. Then no node takes events, because each one keeps all.
+    pub is_peer_full: bool,
+    /// Frames about which this node disagrees with what the log has recorded. Above 0, one node is wrong.
+    pub disputed: u64,
     /// The number of the reference table in force on this node.
     pub generation: u64,
     /// The bytes of the batches in the log.

@@ -33,6 +33,6 @@ pub use serve::{Reloader, Server};
 pub use settings::{ClusterLogin, ClusterSettings};
 pub use settings::{JournalSettings, LogSettings, Settings, TlsFiles};
 pub use tokens::{TokenSources, Tokens};
-pub use weir_log::journal::{Difference as JournalDifference, JournalError};
 #[cfg(feature = "cluster")]
 pub use weir_log::jetstream::{ClusterError, ClusterUrl};
+pub use weir_log::journal::{Difference as JournalDifference, JournalError};

@@ -45,7 +45,12 @@ mod tests {
     use weir::EngineConfig;
 
     fn placeholder() -> Result<App, ConfigError> {
-        App::opening(EngineConfig::default(), HttpConfig::default(), Tokens::default(), "the journal is read and checked")
+        App::opening(
+            EngineConfig::default(),
+            HttpConfig::default(),
+            Tokens::default(),
+            "the journal is read and checked",
+        )
     }
 
     async fn get(listener: &TcpListener, path: &str) -> String {

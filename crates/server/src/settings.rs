@@ -48,6 +48,8 @@ pub struct ClusterSettings {
     pub max_bytes: u64,
     /// The file with the secret of the cluster: 64 hexadecimal digits, the same on all nodes.
     pub secret_file: PathBuf,
+    /// The monitoring ports of the NATS servers, `http://HOST:PORT`. They say whether a server syncs each entry.
+    pub monitors: Vec<String>,
     /// How the node proves who it is to the NATS servers.
     pub login: ClusterLogin,
     /// A PEM file with the certificates of the authorities that the node trusts; without one, those of the system.

@@ -8,7 +8,7 @@ use weir::format_ms;
 
 const PATCH: &[&str] = &["content-type: application/merge-patch+json"];
 
-fn table(users: Value, ts_ms: i64) -> String {
+fn table(users: &Value, ts_ms: i64) -> String {
     json!({"user_metadata": users, "ts": format_ms(ts_ms)}).to_string()
 }
 
@@ -60,14 +60,14 @@ fn every_node_has_the_table_that_any_node_has_changed() {
     let nodes = cluster.nodes();
     let now_ms = now_ms();
     assert_eq!(get(&nodes[2], "/reference/users").header("etag"), "\"0\"");
-    let first = put(&nodes[0], table(json!({"u": user("free"), "v": user("pro")}), now_ms));
+    let first = put(&nodes[0], table(&json!({"u": user("free"), "v": user("pro")}), now_ms));
     assert_eq!((first.status, first.header("etag")), (200, "\"1\""), "{first:?}");
     for node in &nodes {
         let summary = get(node, "/reference/users");
         assert_eq!((summary.header("etag"), &summary.json()["users"]), ("\"1\"", &json!(2)));
     }
     assert_eq!(post(&nodes[1], event("a").user("u").at_ms(now_ms)).tally(), [1, 0, 0]);
-    let patch = table(json!({"u": user("pro")}), now_ms + 1);
+    let patch = table(&json!({"u": user("pro")}), now_ms + 1);
     assert_eq!(request(&nodes[2], "PATCH", "/reference/users", PATCH, &*patch).json()["generation"], 2);
     for node in &nodes {
         let metrics = get(node, "/metrics").json();
@@ -75,9 +75,9 @@ fn every_node_has_the_table_that_any_node_has_changed() {
         assert_eq!(get(node, "/reference/users/u").json()["plan"], "pro");
         assert_eq!(request(node, "GET", "/reference/users", &["if-none-match: \"2\""], "").status, 304);
     }
-    let stale = put(&nodes[0], table(json!({}), now_ms));
+    let stale = put(&nodes[0], table(&json!({}), now_ms));
     assert_eq!((stale.problem(), &stale.json()["current_generation"]), (problem(409, "stale_reference"), &json!(2)));
-    let next = table(json!({}), now_ms + 2);
+    let next = table(&json!({}), now_ms + 2);
     let mismatch = request(&nodes[1], "PUT", "/reference/users", &["if-match: \"1\""], &*next);
     assert_eq!(mismatch.problem(), problem(412, "generation_mismatch"));
     // Of two changes at once, one wins, and all nodes know which.

@@ -13,7 +13,13 @@ pub(super) struct ClusterArgs {
     /// Be a node of a cluster, whose log is on these NATS servers with JetStream: nats://HOST:PORT,…[/STREAM], or tls://
     /// for connections with TLS. Then accepted events and the reference table survive the loss of a server and of all
     /// nodes, and every node gives the same answers [default: no cluster; default stream: WEIR].
-    #[arg(long, env = "WEIR_CLUSTER", value_name = "URL", conflicts_with = "journal", requires = "cluster_secret_file")]
+    #[arg(
+        long,
+        env = "WEIR_CLUSTER",
+        value_name = "URL",
+        conflicts_with = "journal",
+        requires = "cluster_secret_file"
+    )]
     cluster: Option<ClusterUrl>,
 
     /// A file with the secret of the cluster: 64 hexadecimal digits, the same on all nodes. Make it once with: openssl
@@ -58,6 +64,11 @@ pub(super) struct ClusterArgs {
     #[arg(long, env = "WEIR_CLUSTER_CA", value_name = "FILE", requires = "cluster")]
     cluster_ca: Option<PathBuf>,
 
+    /// The monitoring ports of the NATS servers, http://HOST:PORT, separated by commas. The start is refused if a server
+    /// says there that it does not sync each entry before it answers [default: none, and a warning].
+    #[arg(long, env = "WEIR_CLUSTER_MONITOR", value_name = "URL,…", value_delimiter = ',', requires = "cluster")]
+    cluster_monitor: Vec<String>,
+
     /// For development: streams with one copy are good enough. A single NATS server can lose what was acknowledged.
     #[arg(long, env = "WEIR_CLUSTER_UNSAFE_R1", requires = "cluster", value_parser = BoolishValueParser::new())]
     cluster_unsafe_r1: bool,
@@ -86,6 +97,7 @@ impl ClusterArgs {
             may_have_one_replica: self.cluster_unsafe_r1,
             max_bytes,
             secret_file,
+            monitors: self.cluster_monitor.clone(),
             login: self.login(),
             ca_file: self.cluster_ca.clone(),
         }))
@@ -132,17 +144,20 @@ mod tests {
             may_have_one_replica: false,
             max_bytes: limits::CLUSTER_BYTES_DEFAULT,
             secret_file: "s".into(),
+            monitors: vec![],
             login: ClusterLogin::None,
             ca_file: None,
         };
         assert_eq!(cluster(&[]), Ok(default.clone()));
         let args = ["--cluster-init", "--cluster-unsafe-r1", "--cluster-max", "64MiB", "--cluster-node", "n1"];
-        let given = cluster(&[&args[..], &["--cluster-ca", "ca.pem"]].concat()).unwrap();
+        let more = ["--cluster-ca", "ca.pem", "--cluster-monitor", "http://a:8222,http://b:8222"];
+        let given = cluster(&[&args[..], &more].concat()).unwrap();
         let expected = ClusterSettings {
             node: Some("n1".to_owned()),
             may_create: true,
             may_have_one_replica: true,
             max_bytes: 64 << 20,
+            monitors: vec!["http://a:8222".to_owned(), "http://b:8222".to_owned()],
             ca_file: Some("ca.pem".into()),
             ..default
         };

@@ -44,27 +44,26 @@ impl NodeReport {
     }
 
     /// The cells of its row.
-    fn cells(&self) -> [String; 8] {
+    fn cells(&self) -> [String; COLUMNS] {
         let none = || "-".to_owned();
-        let version = self.version.clone().unwrap_or_else(none);
-        let Some(cluster) = &self.cluster else {
-            return [none(), self.url.clone(), "no answer".to_owned(), none(), none(), none(), none(), version];
-        };
-        let ClusterStatus { node, state, place, applied_place, age_ms, clock_offset_ms, generation, .. } = cluster;
-        [
-            node.clone(),
-            self.url.clone(),
-            state.clone(),
-            format!("{applied_place} of {place}"),
-            format!("{age_ms} ms"),
-            clock_offset_ms.map_or_else(none, |ms| format!("{ms:+} ms")),
-            generation.to_string(),
-            version,
-        ]
+        let mut cells = HEADER.map(|_| none());
+        cells[1] = self.url.clone();
+        cells[2] = self.cluster.as_ref().map_or_else(|| "no answer".to_owned(), |cluster| cluster.state.clone());
+        cells[COLUMNS - 1] = self.version.clone().unwrap_or_else(none);
+        let Some(cluster) = &self.cluster else { return cells };
+        cells[0] = cluster.node.clone();
+        cells[3] = format!("{} of {}", cluster.applied_place, cluster.place);
+        cells[4] = format!("{} ms", cluster.age_ms);
+        cells[5] = cluster.clock_offset_ms.map_or_else(none, |ms| format!("{ms:+} ms"));
+        cells[6] = cluster.peers.to_string();
+        cells[7] = cluster.generation.to_string();
+        cells
     }
 }
 
-const HEADER: [&str; 8] = ["node", "url", "state", "applied", "age", "clock", "table", "version"];
+const COLUMNS: usize = HEADER.len();
+
+const HEADER: [&str; 9] = ["node", "url", "state", "applied", "age", "clock", "peers", "table", "version"];
 
 impl ClusterReport {
     pub(super) fn new(nodes: Vec<NodeReport>) -> Self {
@@ -78,9 +77,23 @@ impl ClusterReport {
         if failed == 0 { Ok(()) } else { Err(format!("{failed} of {} nodes do not take events", self.nodes.len())) }
     }
 
+    /// What concerns the nodes together.
+    fn notes(&self) -> impl Iterator<Item = String> {
+        let nodes = || self.nodes.iter().filter_map(|node| node.cluster.as_ref());
+        let (known, asked) = (nodes().map(|node| node.peers + 1).max().unwrap_or_default(), self.nodes.len());
+        let unknown = (known > asked).then(|| format!("the nodes have heard of {known} nodes, and {asked} were asked"));
+        let full = nodes().any(|node| node.is_peer_full);
+        let full = full.then(|| "a node has no capacity for more events, so no node takes events".to_owned());
+        let disputed: u64 = nodes().map(|node| node.disputed).sum();
+        let disputed =
+            (disputed > 0).then(|| format!("nodes disagree about {disputed} frames; report it, with their logs"));
+        [unknown, full, disputed].into_iter().flatten()
+    }
+
     /// What the log holds, as the node knows it that is furthest.
     fn log(&self) -> Option<String> {
-        let furthest = self.nodes.iter().filter_map(|node| node.cluster.as_ref()).max_by_key(|cluster| cluster.place)?;
+        let furthest =
+            self.nodes.iter().filter_map(|node| node.cluster.as_ref()).max_by_key(|cluster| cluster.place)?;
         let ClusterStatus { place, bytes, max_bytes, .. } = furthest;
         let of_limit = max_bytes.map_or_else(String::new, |max_bytes| {
             format!(", {:.1} % of its limit", 100.0 * *bytes as f64 / max_bytes.max(1) as f64)
@@ -107,6 +120,7 @@ impl fmt::Display for ClusterReport {
         if let Some(log) = self.log() {
             writeln!(f, "{log}")?;
         }
+        self.notes().try_for_each(|note| writeln!(f, "note: {note}"))?;
         for NodeReport { url, problem, .. } in &self.nodes {
             if let Some(problem) = problem {
                 writeln!(f, "{}: {}", EscapeControl(url), EscapeControl(problem))?;
@@ -124,7 +138,7 @@ mod tests {
         let json = format!(
             r#"{{"version":"0.1.0","started_at":"","resident_bytes":null,"verdicts":{{}},"ingest_latency":[],
             "journal":null,"cluster":{{"node":"{node}","state":"{state}","detail":"{state}: why","is_connected":true,
-            "place":340,"applied_place":338,"age_ms":120,"clock_offset_ms":-7,"generation":2,"bytes":1310720,
+            "place":340,"applied_place":338,"age_ms":120,"clock_offset_ms":-7,"peers":2,"is_peer_full":false,"disputed":0,"generation":2,"bytes":1310720,
             "max_bytes":2621440,"replay_done_ratio":1.0,"waiting_rows":0,"waiting_reads":0,"lag_ms":0,"resent":0,
             "reader_restarts":0}}}}"#
         );
@@ -140,10 +154,11 @@ mod tests {
     fn nodes_that_are_ready_are_rows_of_a_table() {
         let report = report(vec![Ok(answer("n1", "ready")), Ok(answer("node-2", "ready"))]);
         let expected = "\
-node    url        state  applied     age     clock  table  version
-n1      http://h0  ready  338 of 340  120 ms  -7 ms  2      0.1.0
-node-2  http://h1  ready  338 of 340  120 ms  -7 ms  2      0.1.0
+node    url        state  applied     age     clock  peers  table  version
+n1      http://h0  ready  338 of 340  120 ms  -7 ms  2      2      0.1.0
+node-2  http://h1  ready  338 of 340  120 ms  -7 ms  2      2      0.1.0
 log: place 340, 1310720 bytes, 50.0 % of its limit
+note: the nodes have heard of 3 nodes, and 2 were asked
 ";
         assert_eq!(report.to_string(), expected);
         assert_eq!(report.check(), Ok(()));

@@ -1,7 +1,7 @@
 //! `weir cluster status`: asks each node how far it is.
 
-use crate::cluster::report::{ClusterReport, NodeReport};
 use crate::client::{Client, ClientConfig};
+use crate::cluster::report::{ClusterReport, NodeReport};
 use crate::limits;
 use crate::output;
 use std::error::Error;

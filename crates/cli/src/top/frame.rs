@@ -276,7 +276,7 @@ region
         for (name, style) in [("ready", Style::Dim), ("clock_off", Style::Warning)] {
             let json = format!(
                 r#"{{"node":"n\u001b1","state":"{name}","detail":"","is_connected":true,"place":340,"applied_place":338,
-                "age_ms":120,"clock_offset_ms":null,"generation":0,"bytes":1,"max_bytes":null,"replay_done_ratio":1.0,
+                "age_ms":120,"clock_offset_ms":null,"peers":2,"is_peer_full":false,"disputed":0,"generation":0,"bytes":1,"max_bytes":null,"replay_done_ratio":1.0,
                 "waiting_rows":0,"waiting_reads":0,"lag_ms":0,"resent":0,"reader_restarts":0}}"#
             );
             let cluster = Some(serde_json::from_str(&json).unwrap());
@@ -321,7 +321,12 @@ region
     fn control_codes_of_a_server_are_escaped() {
         let json = r#"{"window_sec":1,"events_per_sec":0,"unique_users":0,"unknown":0,"by_plan":{"\u001b[2J":1},
             "by_type":{},"total_events":1,"generation":0,"as_of":"\u001b[2J"}"#;
-        let metrics = LiveMetrics { window: serde_json::from_str(json).unwrap(), last_minute: vec![], journal: None, cluster: None };
+        let metrics = LiveMetrics {
+            window: serde_json::from_str(json).unwrap(),
+            last_minute: vec![],
+            journal: None,
+            cluster: None,
+        };
         assert!(!text(&metrics, None, 80, 40).concat().contains('\u{1b}'));
     }
 }

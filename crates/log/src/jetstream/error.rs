@@ -92,7 +92,10 @@ impl fmt::Display for ClusterError {
                 write!(f, "cannot connect to {servers}: {why}; check the addresses and the servers")
             }
             Self::Login { servers, why } => {
-                write!(f, "{servers} refuse the login: {why}; check the user, the password, the token or the credentials")
+                write!(
+                    f,
+                    "{servers} refuse the login: {why}; check the user, the password, the token or the credentials"
+                )
             }
             Self::OldServer { found } => {
                 let (major, minor, patch) = NATS_VERSION_MIN;

@@ -13,7 +13,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy
 use async_nats::jetstream::{Context, ErrorCode};
 use siphasher::sip128::{Hasher128, SipHasher24};
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::hash::Hasher;
 use std::time::Duration;
 
@@ -123,15 +123,20 @@ pub(super) async fn open(
     let mut found = find(context, &name).await?;
     if found.is_none() && may_create {
         // Another node may have created it in the meantime, with this configuration or with another one.
-        let created = context.create_stream(&config).await;
+        let created = context.create_stream(&config).await.err();
         found = find(context, &name).await?;
-        if let (None, Err(error)) = (&found, created) {
-            return Err(ClusterError::request(format!("create the stream {name}"), error));
+        if found.is_none() {
+            return Err(ClusterError::request(format!("create the stream {name}"), not_created(created)));
         }
     }
     let info = found.ok_or(ClusterError::Missing { stream: name })?;
     check(&info.config, &config, wanted)?;
     Ok(info)
+}
+
+/// Why a stream is not there after its creation. Another server may not know it yet.
+fn not_created(error: Option<impl Display>) -> String {
+    error.map_or_else(|| "the servers do not all know it yet".to_owned(), |error| error.to_string())
 }
 
 async fn find(context: &Context, name: &str) -> Result<Option<Info>, ClusterError> {
@@ -154,10 +159,10 @@ pub(super) async fn open_bodies(
     let (bucket, stream) = (config.bucket.clone(), format!("OBJ_{}", config.bucket));
     let mut found = find(context, &stream).await?;
     if found.is_none() && may_create {
-        let created = context.create_object_store(config).await;
+        let created = context.create_object_store(config).await.err();
         found = find(context, &stream).await?;
-        if let (None, Err(error)) = (&found, created) {
-            return Err(ClusterError::request(format!("create the object store {bucket}"), error));
+        if found.is_none() {
+            return Err(ClusterError::request(format!("create the object store {bucket}"), not_created(created)));
         }
     }
     let info = found.ok_or(ClusterError::Missing { stream: stream.clone() })?;

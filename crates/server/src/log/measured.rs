@@ -3,7 +3,7 @@
 use crate::log::durations::LogDurations;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use weir_log::{Entry, Follow, Log, Lost, Place, Placed};
+use weir_log::{Allowed, Entry, Follow, Log, Lost, Place, Placed};
 
 /// A log of frames with its durations.
 pub(super) struct MeasuredLog {
@@ -50,6 +50,10 @@ impl Log for MeasuredLog {
     fn is_shared(&self) -> bool {
         self.log.is_shared()
     }
+
+    fn allowed(&self) -> Allowed {
+        self.log.allowed()
+    }
 }
 
 /// A reader of a log. Its caller applies an entry before it asks for the next one.
@@ -75,5 +79,13 @@ impl Follow for MeasuredFollow {
 
     fn confirm(&mut self, entry: &Entry) -> Result<(), Lost> {
         self.follow.confirm(entry)
+    }
+
+    fn read_again(&mut self, place: Place) -> Result<Arc<[u8]>, Lost> {
+        self.follow.read_again(place)
+    }
+
+    fn log_went_back(&mut self, why: &str) {
+        self.follow.log_went_back(why);
     }
 }

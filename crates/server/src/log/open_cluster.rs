@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use weir::{Engine, EngineConfig, ManualClock, Secret};
 use weir_log::Log;
 use weir_log::fingerprint::fingerprint;
-use weir_log::jetstream::{Cluster, ClusterError, Connection, Credentials, Settings};
+use weir_log::jetstream::{Cluster, ClusterError, Connection, Credentials, Settings, Syncs, syncs_always};
 
 /// Connects to the cluster, makes an engine with the secret of the cluster, and starts the replay. While no server
 /// answers, it tries again for [`limits::CLUSTER_OPEN_TIMEOUT`].
@@ -29,9 +29,11 @@ pub(crate) async fn open_cluster(
     if config.horizon_secs().is_none() {
         return Err("a cluster needs a dedup horizon that ends; with an unbounded one, its log would never end".into());
     }
+    let monitors = settings.monitors.clone();
     let (url, node) = (settings.url.to_string(), settings.node.clone().unwrap_or_else(process::host_name));
     let settings = log_settings(&config, &settings)?;
     let secret = Secret::from_bytes(settings.secret);
+    check_syncs(monitors).await?;
     let cluster = connect(&settings).await?;
     tracing::info!(node, "opened the cluster {url}");
     // The table of ids may take long to allocate.
@@ -81,5 +83,22 @@ async fn connect(settings: &Settings) -> Result<Cluster, ClusterError> {
         }
         reported = Some(error);
         sleep(limits::CLUSTER_OPEN_PERIOD).await;
+    }
+}
+
+/// Checks that the servers sync each entry before they answer. A server that does not say so may be the one that is
+/// down.
+async fn check_syncs(monitors: Vec<String>) -> Result<(), Box<dyn Error + Send + Sync>> {
+    match spawn_blocking(move || syncs_always(&monitors)).await? {
+        Ok(Syncs::Always) => Ok(()),
+        Ok(Syncs::Unknown) => {
+            tracing::warn!("cannot see whether the NATS servers sync each entry: no monitoring port is given");
+            Ok(())
+        }
+        Err(error) if error.is_transient() => {
+            tracing::warn!("cannot see whether all NATS servers sync each entry: {error}");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
     }
 }

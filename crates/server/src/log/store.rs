@@ -6,9 +6,9 @@ use crate::log::state::{Fault, LogState};
 use crate::log::steady_clock::SteadyClock;
 use std::path::PathBuf;
 use std::sync::Arc;
-use weir_log::journal::{self, Journal, JournalError};
 #[cfg(feature = "cluster")]
 use weir_log::jetstream::{self, Cluster};
+use weir_log::journal::{self, Journal, JournalError};
 use weir_log::{Figures, Lost};
 
 /// Where the entries of a log are.
@@ -167,10 +167,18 @@ mod tests {
             waiting_barriers: 0,
             clock_offset_ms: Some(-2_500),
             is_clock_off: false,
+            judgements_disputed: 0,
+            suspect_frames: 0,
+            peers: 2,
+            version_read_by_all: 1,
+            is_peer_full: false,
         };
         assert_eq!(cluster_state(None, &figures, 2_000), LogState::Ready);
         let old = cluster_state(None, &figures, 2_001);
-        assert_eq!(old.detail().split(" ms old").next(), Some("log_unavailable: the newest entry of the cluster is 2001"));
+        assert_eq!(
+            old.detail().split(" ms old").next(),
+            Some("log_unavailable: the newest entry of the cluster is 2001")
+        );
         let off = Figures { is_clock_off: true, ..figures };
         let detail = cluster_state(None, &off, 9_000).detail();
         assert!(detail.starts_with("clock_off: the clock of the cluster is -2500 ms ahead"), "{detail}");

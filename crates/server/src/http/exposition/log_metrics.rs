@@ -100,6 +100,13 @@ impl LogMetrics {
         writer.counter("weir_log_resent", "Entries that were sent more than once.", both(|of| of.resent))?;
         let help = "New consumers after silence, a gap or a failure.";
         writer.counter("weir_log_reader_restarts", help, both(|of| of.reader_restarts))?;
+        writer.gauge("weir_log_peers", "Other nodes that were heard in the last seconds.", figures.peers as f64)?;
+        let help = "Frames that the log has recorded otherwise than this node has judged them.";
+        writer.counter("weir_log_disputed", help, figures.judgements_disputed)?;
+        let help = "Frames whose authors have read another log than this node.";
+        writer.counter("weir_log_suspect", help, figures.suspect_frames)?;
+        let help = "1 if another node has no capacity for more events, else 0.";
+        writer.gauge("weir_cluster_peer_full", help, u8::from(figures.is_peer_full).into())?;
         writer.gauge("weir_cluster_bytes", "Bytes of the batches in the log of the cluster.", frames.bytes as f64)?;
         if let Some(max_bytes) = frames.max_bytes {
             writer.gauge("weir_cluster_limit_bytes", "Limit of the bytes of the batches.", max_bytes as f64)?;
