@@ -1,7 +1,7 @@
 """Posts to three nodes of a cluster while nodes and NATS servers are killed and frozen, and then compares every count.
 
 The clients know three URLs and nothing else. A third of the ids come from a pool that all clients share, each time with another
-user. While the load runs: no id is told as accepted twice, no read misses an event that was acknowledged before it, and neither
+user. While the load runs: no id gets the verdict success twice, no read misses an event that was acknowledged before it, and neither
 `as_of` nor the generation goes back from node to node. After each fault, batches without an answer are sent again. At the end
 each id that was ever sent is counted once: in its second, under its type and under the plan of its user.
 """
@@ -63,7 +63,7 @@ class Model:
             for event, result in zip(events, results):
                 if result["status"] == "success":
                     if event["event_id"] in self.accepted:
-                        self.errors.append(f"{event['event_id']} was told as accepted twice")
+                        self.errors.append(f"{event['event_id']} got the verdict success twice")
                     self.accepted.add(event["event_id"])
                 elif result["code"] == "overloaded":
                     self.unknown.append([event])
@@ -315,7 +315,7 @@ def run(options, rng, directory):
             settle(nodes.addresses, model, rng)
             model.errors and sys.exit(f"after {fault.__name__}: {model.errors[0]}")
             told = len(model.accepted)
-            print(f"{number + 1} {fault.__name__}: {told} events told, {time.monotonic() - begun:.0f} s", flush=True)
+            print(f"{number + 1} {fault.__name__}: {told} events acknowledged, {time.monotonic() - begun:.0f} s", flush=True)
         time.sleep(2)
         for worker in workers:
             worker.stopping = True
@@ -328,7 +328,7 @@ def run(options, rng, directory):
         check(nodes.addresses, model, tables)
         reader.done > 0 and tables.generation > 0 or sys.exit("nothing was read or changed")
         print(
-            f"{options.faults} faults: each of {len(model.sent)} ids is counted once on all nodes, 0 were told twice; "
+            f"{options.faults} faults: each of {len(model.sent)} ids is counted once on all nodes, 0 were accepted twice; "
             f"0 of {reader.done} reads were stale; {tables.generation} tables"
         )
 

@@ -2,7 +2,7 @@
 
 use super::{Cluster, counted};
 use crate::common::requests::{end, get, now_ms, post, put, request, samples};
-use crate::common::{Raw, array, event, get_request, problem};
+use crate::common::{Raw, array, event, failure, get_request, problem, run, success, weir};
 use serde_json::{Value, json};
 use weir::format_ms;
 
@@ -124,6 +124,16 @@ fn a_node_says_which_one_it_is_and_local_answers_say_how_far_they_are_behind() {
         stream.send(get_request("/metrics/stream?window=60"));
         stream.skip_to("event: metrics");
     }
+    let urls = [node.url(), local.url()];
+    let status = |more: &[&str]| weir(&[&["cluster", "status", "--url", &urls[0], "--url", &urls[1]], more].concat());
+    let output = run(&mut status(&[]));
+    let rows: Vec<_> = success(&output).lines().map(|row| row.split_whitespace().collect::<Vec<_>>()).collect();
+    assert_eq!([rows[1][0], rows[1][2], rows[2][0], rows[2][2]], ["left", "ready", "right", "ready"], "{rows:?}");
     let (code, log) = end(node, "TERM");
     assert!(code == Some(0) && log.contains("stopped the cluster nats://"), "{log}");
+    let output = run(&mut status(&["--json"]));
+    assert_eq!(failure(&output), "1 of 2 nodes do not take events");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["ok"], &report["nodes"][1]["cluster"]["node"]), (&json!(false), &json!("right")));
+    assert!(report["nodes"][0]["problem"].as_str().unwrap().contains("connection refused"), "{report}");
 }

@@ -283,7 +283,7 @@ fn the_description_has_the_configured_attributes_and_types() {
     assert!(!text.contains("{attribute}") && !text.contains("{event_type}") && !text.contains("by_plan"));
     let parameters = description["paths"]["/metrics"]["get"]["parameters"].as_array().unwrap();
     let names: Vec<_> = parameters.iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["window", "end", "type", "tier", "group_by"]);
+    assert_eq!(names, ["window", "end", "type", "tier", "group_by", "consistency"]);
     assert_eq!(parameters[0]["schema"]["maximum"], 60);
     server.put_users(&[], table([r#""u-1":{"tier":"gold"}"#], NOON));
     for (path, target) in [
@@ -328,6 +328,7 @@ fn every_parameter_is_described_and_a_list_is_written_as_the_server_reads_it() {
         "type" => &["click", "view"],
         "group_by" => &["plan", "region"],
         "plan" => &["free", "pro"],
+        "consistency" => &["local"],
         _ => &["us", "eu"],
     };
     let query: Vec<_> = parameters.iter().map(|of| written(of, values_of(of["name"].as_str().unwrap()))).collect();

@@ -21,8 +21,8 @@ Examples:
   weir cluster status --url https://n1.example --ca ca.pem --json
 
 A row for each node: its state, the place of the log up to which it has applied all entries, the age of the newest of \
-them, how far the clock of the log is ahead of the clock of the node, the other nodes that it has heard, the generation \
-of its reference table, and its version. A node that takes no events has a line below the table that says why.
+them, how far the clock of the log is ahead of the clock of the node, the other nodes that it has heard, the \
+generation of its reference table, and its version. A node that takes no events has a line below the table that says why.
 
 Environment:
   WEIR_URL         the URLs of the nodes, separated by commas

@@ -10,8 +10,8 @@ use weir_server::{ClusterLogin, ClusterSettings, ClusterUrl, limits};
 /// The arguments as typed.
 #[derive(Debug, Args)]
 pub(super) struct ClusterArgs {
-    /// Be a node of a cluster, whose log is on these NATS servers with JetStream: nats://HOST:PORT,…[/STREAM], or tls://
-    /// for connections with TLS. Then accepted events and the reference table survive the loss of a server and of all
+    /// Be a node of a cluster, whose log is on these NATS servers with JetStream: nats://HOST:PORT,…[/STREAM], or
+    /// tls:// for connections with TLS. Then accepted events and the reference table survive the loss of a server and of all
     /// nodes, and every node gives the same answers [default: no cluster; default stream: WEIR].
     #[arg(
         long,
@@ -64,8 +64,8 @@ pub(super) struct ClusterArgs {
     #[arg(long, env = "WEIR_CLUSTER_CA", value_name = "FILE", requires = "cluster")]
     cluster_ca: Option<PathBuf>,
 
-    /// The monitoring ports of the NATS servers, http://HOST:PORT, separated by commas. The start is refused if a server
-    /// says there that it does not sync each entry before it answers [default: none, and a warning].
+    /// The monitoring ports of the NATS servers, http://HOST:PORT, separated by commas. The start is refused if a
+    /// server says there that it does not sync each entry before it answers [default: none, and a warning].
     #[arg(long, env = "WEIR_CLUSTER_MONITOR", value_name = "URL,…", value_delimiter = ',', requires = "cluster")]
     cluster_monitor: Vec<String>,
 

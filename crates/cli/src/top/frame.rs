@@ -276,7 +276,8 @@ region
         for (name, style) in [("ready", Style::Dim), ("clock_off", Style::Warning)] {
             let json = format!(
                 r#"{{"node":"n\u001b1","state":"{name}","detail":"","is_connected":true,"place":340,"applied_place":338,
-                "age_ms":120,"clock_offset_ms":null,"peers":2,"is_peer_full":false,"disputed":0,"generation":0,"bytes":1,"max_bytes":null,"replay_done_ratio":1.0,
+                "age_ms":120,"clock_offset_ms":null,"peers":2,"is_peer_full":false,"disputed":0,
+                "generation":0,"bytes":1,"max_bytes":null,"replay_done_ratio":1.0,
                 "waiting_rows":0,"waiting_reads":0,"lag_ms":0,"resent":0,"reader_restarts":0}}"#
             );
             let cluster = Some(serde_json::from_str(&json).unwrap());

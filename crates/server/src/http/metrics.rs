@@ -27,7 +27,9 @@ use weir_api::{Breakdowns, GroupCounts, GroupValues, MetricsResponse, parameters
     responses(
         (
             status = 200, description = "The metrics.",
-            headers(("Weir-Behind-Ms" = Option<u64>, description = "How far a local answer of a cluster may be behind.")),
+            headers(
+                ("Weir-Behind-Ms" = Option<u64>, description = "How far a local answer of a cluster may be behind.")
+            ),
             content(
                 (MetricsResponse = "application/json"),
                 (String = "application/openmetrics-text; version=1.0.0; charset=utf-8"),

@@ -150,7 +150,9 @@ pub(super) async fn show(
     responses(
         (
             status = 200, description = "The user.", body = UserResponse, content_type = "application/json",
-            headers(("Weir-Behind-Ms" = Option<u64>, description = "How far a local answer of a cluster may be behind."))
+            headers(
+                ("Weir-Behind-Ms" = Option<u64>, description = "How far a local answer of a cluster may be behind.")
+            )
         ),
         UserErrors
     )

@@ -25,7 +25,9 @@ use weir_api::{Breakdowns, SeriesPoint, SeriesResponse, parameters};
     responses(
         (
             status = 200, description = "The series.", body = SeriesResponse, content_type = "application/json",
-            headers(("Weir-Behind-Ms" = Option<u64>, description = "How far a local answer of a cluster may be behind."))
+            headers(
+                ("Weir-Behind-Ms" = Option<u64>, description = "How far a local answer of a cluster may be behind.")
+            )
         ),
         QueryErrors
     )
