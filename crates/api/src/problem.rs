@@ -157,9 +157,9 @@ codes! {
     /// The server has no capacity for the request now. No part of the request was applied.
     Overloaded = "overloaded", 503, "Overloaded";
     /// The log of the server did not answer in time, or it has failed. Some of the request may have been applied. Send
-    /// it again: the answer shows what was.
+    /// it again: the answer shows what was. To a read, a node of a cluster says so that it may not be up to date.
     LogUnavailable = "log_unavailable", 503, "Log unavailable";
-    /// The server should get no new traffic. While it replays its journal, it answers most requests with this code.
+    /// The server should get no new traffic. While it replays its log, it answers most requests with this code.
     NotReady = "not_ready", 503, "Not ready";
 }
 

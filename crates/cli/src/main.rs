@@ -57,6 +57,8 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::JournalVerify(options) => journal::verify(&options),
         Command::JournalMigrate(options) => journal::migrate(&options),
         Command::ClusterStatus(options) => cluster::status(&options),
+        #[cfg(feature = "cluster")]
+        Command::ClusterAllow(options) => cluster::allow(options),
         Command::Completions(shell) => Ok(output::print(args::completions(shell))?),
         Command::Man(None) => Ok(output::print(args::man_page()?)?),
         Command::Man(Some(directory)) => {

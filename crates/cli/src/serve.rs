@@ -65,7 +65,7 @@ pub(crate) async fn serve_with_ready(
 }
 
 /// Names the options that an error is about, and the command that helps. The server knows neither.
-fn name_the_options(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error> {
+pub(crate) fn name_the_options(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error> {
     if let Some(error) = error.downcast_ref::<ConfigError>() {
         return error.display_as(&option_name(error.field())).into();
     }

@@ -27,6 +27,8 @@ pub use http::parsers as internals;
 pub use edge::{Endpoint, Tls, TlsError, serve as serve_app};
 pub use http::{Allowed, AllowedHost, AllowedHosts, App, CorsOrigins, HttpConfig, Origin};
 pub use log::ClockBehind;
+#[cfg(feature = "cluster")]
+pub use log::{ClusterPermission, allow_in_cluster};
 pub use min_rate::Timeouts;
 pub use serve::{Reloader, Server};
 #[cfg(feature = "cluster")]

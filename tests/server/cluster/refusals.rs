@@ -1,8 +1,8 @@
 //! Starts that are refused, in one line.
 
-use super::{Cluster, nats::Nats};
-use crate::common::requests::{get, now_ms, post, put, readiness, total_events};
-use crate::common::{Running, Scratch, event, failure, repository, run, table, user, weir};
+use super::{Cluster, nats::Nats, until_taken};
+use crate::common::requests::{end, get, now_ms, post, put, readiness, total_events};
+use crate::common::{Running, Scratch, event, failure, problem, repository, run, success, table, user, weir};
 
 /// The one line of a start that is refused.
 fn refusal(args: &[&str]) -> String {
@@ -82,4 +82,27 @@ fn the_documented_permissions_are_enough() {
     let refused = nats.log(0);
     let refused: Vec<_> = refused.lines().filter(|line| line.contains("Violation")).collect();
     assert!(refused.is_empty(), "{refused:?}");
+}
+
+#[test]
+fn an_event_type_is_appended_when_an_operator_allows_it() {
+    let Some(cluster) = Cluster::start(1) else { return };
+    let old = cluster.node("n1", &[]);
+    let refund = || event("a").kind("refund").at_ms(now_ms());
+    assert_eq!(post(&old, refund()).tally(), [0, 0, 1]);
+    let types = ["--event-types", "click,view,purchase,refund"];
+    let new = cluster.node("n1", &types);
+    assert_eq!(post(&new, refund()).problem(), problem(503, "overloaded"), "the old node would stop at it");
+    end(old, "TERM");
+    let args = cluster.args();
+    let args: Vec<&str> = ["cluster", "allow-event-types"].into_iter().chain(args.iter().map(String::as_str)).collect();
+    let wrong = run(&mut weir(&[&args[..], &["--event-types", "click,refund"]].concat()));
+    assert!(failure(&wrong).contains("event-types is click,view,purchase in the stream"), "{wrong:?}");
+    let output = run(&mut weir(&[&args[..], &types].concat()));
+    assert!(success(&output).starts_with("allowed: "), "{output:?}");
+    assert_eq!(until_taken(|| post(&new, refund())).tally(), [1, 0, 0]);
+    let mut frames = args;
+    frames[1] = "allow-frames";
+    assert!(success(&run(&mut weir(&[&frames[..], &types].concat()))).starts_with("allowed: "));
+    assert_eq!(failure(&run(&mut weir(&["cluster", "allow-frames"]))).split(';').next(), Some("no cluster is named"));
 }

@@ -1,6 +1,8 @@
 //! The arguments of `weir cluster`.
 
 use crate::args::client::AccessArgs;
+#[cfg(feature = "cluster")]
+use crate::args::serve::ServeArgs;
 use crate::client::BaseUrl;
 use crate::cluster::StatusOptions;
 use clap::{Args, Subcommand};
@@ -13,7 +15,7 @@ Examples:
 
 Exit codes:
   0  the command succeeded
-  1  a node does not take events; the line on stderr says how many";
+  1  a node does not take events, or something cannot be allowed; the line on stderr says why";
 
 const STATUS_AFTER_HELP: &str = "\
 Examples:
@@ -32,12 +34,46 @@ Exit codes:
   0  each node takes events
   1  a node does not answer, or takes no events";
 
+#[cfg(feature = "cluster")]
+const ALLOW_EVENT_TYPES_AFTER_HELP: &str = "\
+Examples:
+  weir cluster allow-event-types --cluster nats://n1:4222,n2:4222,n3:4222 --cluster-secret-file secret --event-types \
+click,view,purchase,refund
+
+The options are those of weir serve on a node. New event types stand after the present ones. First restart all nodes with \
+the new types; until they are allowed, events of these types are overloaded. A node without the new types would stop at \
+the first such event.
+
+Exit codes:
+  0  the types are allowed; the nodes follow within 20 seconds
+  1  the types do not begin with the present ones, or the NATS servers do not answer";
+
+#[cfg(feature = "cluster")]
+const ALLOW_FRAMES_AFTER_HELP: &str = "\
+Examples:
+  weir cluster allow-frames --cluster nats://n1:4222,n2:4222,n3:4222 --cluster-secret-file secret
+
+The options are those of weir serve on a node. After an upgrade, the nodes go on writing frames that the version before \
+reads. Run this when all nodes have the new version. Then no older node can be started.
+
+Exit codes:
+  0  the frames are allowed; the nodes follow within 20 seconds
+  1  the NATS servers do not answer, or the settings do not fit the cluster";
+
 /// The subcommands of `weir cluster`.
 #[derive(Debug, Subcommand)]
 pub(super) enum ClusterArgs {
     /// Show how far each node of a cluster is.
     #[command(after_help = STATUS_AFTER_HELP)]
     Status(StatusArgs),
+    /// Let the nodes take the configured event types, once all nodes know them.
+    #[cfg(feature = "cluster")]
+    #[command(after_help = ALLOW_EVENT_TYPES_AFTER_HELP)]
+    AllowEventTypes(ServeArgs),
+    /// Let the nodes write the newest frames, once all nodes have this version.
+    #[cfg(feature = "cluster")]
+    #[command(after_help = ALLOW_FRAMES_AFTER_HELP)]
+    AllowFrames(ServeArgs),
 }
 
 /// The arguments of `weir cluster status`, as typed.

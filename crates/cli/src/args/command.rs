@@ -14,6 +14,8 @@ use crate::args::top::{self, TopArgs};
 use crate::client::health::HealthOptions;
 use crate::client::reference::{PutOptions, ShowOptions};
 use crate::client::send::SendOptions;
+#[cfg(feature = "cluster")]
+use crate::cluster::AllowOptions;
 use crate::cluster::StatusOptions;
 use crate::demo::DemoSettings;
 use crate::journal::{InspectOptions, MigrateOptions};
@@ -23,6 +25,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
 use std::path::PathBuf;
+#[cfg(feature = "cluster")]
+use weir_server::ClusterPermission;
 
 /// A command, with its validated settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +55,9 @@ pub(crate) enum Command {
     JournalMigrate(MigrateOptions),
     /// Show how far each node of a cluster is.
     ClusterStatus(StatusOptions),
+    /// Allow the nodes of a cluster to write more.
+    #[cfg(feature = "cluster")]
+    ClusterAllow(AllowOptions),
     /// Print the completions of a shell.
     Completions(Shell),
     /// Write the manual pages to a directory, or print the page of `weir`.
@@ -112,7 +119,7 @@ enum CommandArgs {
     /// Show, check or migrate the journal of a server that is stopped.
     #[command(subcommand, arg_required_else_help = false, after_help = journal::AFTER_HELP)]
     Journal(JournalArgs),
-    /// Show how far each node of a cluster is.
+    /// Show how far each node of a cluster is, and allow its nodes to write more.
     #[command(subcommand, arg_required_else_help = false, after_help = cluster::AFTER_HELP)]
     Cluster(ClusterArgs),
     /// Print the completions of a shell.
@@ -158,10 +165,19 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         CommandArgs::Journal(JournalArgs::Verify(args)) => Ok(Command::JournalVerify(args.validate())),
         CommandArgs::Journal(JournalArgs::Migrate(args)) => Ok(Command::JournalMigrate(args.validate())),
         CommandArgs::Cluster(ClusterArgs::Status(args)) => args.validate(variable).map(Command::ClusterStatus),
+        #[cfg(feature = "cluster")]
+        CommandArgs::Cluster(ClusterArgs::AllowEventTypes(args)) => allow(args, ClusterPermission::EventTypes),
+        #[cfg(feature = "cluster")]
+        CommandArgs::Cluster(ClusterArgs::AllowFrames(args)) => allow(args, ClusterPermission::Frames),
         CommandArgs::Completions { shell } => Ok(Command::Completions(shell)),
         CommandArgs::Man { out } => Ok(Command::Man(out)),
     };
     command.map_err(ArgsError::Invalid)
+}
+
+#[cfg(feature = "cluster")]
+fn allow(args: ServeArgs, permission: ClusterPermission) -> Result<Command, String> {
+    Ok(Command::ClusterAllow(AllowOptions { settings: args.validate(variable)?, permission }))
 }
 
 #[cfg(test)]

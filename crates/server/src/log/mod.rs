@@ -24,6 +24,8 @@ mod watch;
 pub(crate) use event_log::{EventLog, LogSnapshot};
 #[cfg(feature = "cluster")]
 pub(crate) use open_cluster::open_cluster;
+#[cfg(feature = "cluster")]
+pub use open_cluster::{ClusterPermission, allow_in_cluster};
 pub use open_journal::ClockBehind;
 pub(crate) use open_journal::open_journal;
 pub(crate) use state::LogState;

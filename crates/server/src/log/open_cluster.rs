@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use weir::{Engine, EngineConfig, ManualClock, Secret};
 use weir_log::Log;
 use weir_log::fingerprint::fingerprint;
+use weir_log::frame::FRAME_VERSION;
 use weir_log::jetstream::{Cluster, ClusterError, Connection, Credentials, Settings, Syncs, syncs_always};
 
 /// Connects to the cluster, makes an engine with the secret of the cluster, and starts the replay. While no server
@@ -46,6 +47,33 @@ pub(crate) async fn open_cluster(
         Ok((engine, log))
     })
     .await?
+}
+
+/// What an operator allows the nodes of a cluster to write, once all nodes can read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterPermission {
+    /// Events of all configured types, which begin with the present ones.
+    EventTypes,
+    /// The newest version of frames.
+    Frames,
+}
+
+/// Allows the nodes of a cluster to write more. The settings are those of a node.
+///
+/// # Errors
+/// One line that says what does not fit the cluster, or that the servers do not answer.
+pub async fn allow_in_cluster(
+    config: EngineConfig,
+    settings: ClusterSettings,
+    permission: ClusterPermission,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let settings = log_settings(&config, &ClusterSettings { may_create: false, ..settings })?;
+    let cluster = Cluster::open(&settings).await?;
+    match permission {
+        ClusterPermission::EventTypes => cluster.allow_event_types(&config.event_types).await?,
+        ClusterPermission::Frames => cluster.allow_frame_version(FRAME_VERSION).await?,
+    }
+    Ok(())
 }
 
 /// The settings of the log, with the secrets from their files.
