@@ -7,6 +7,8 @@
 //! edge (accept, TLS, timeouts, framing) -> http (one file for each resource) -> weir (the engine)
 //! ```
 
+#![cfg_attr(not(feature = "cluster"), allow(dead_code, reason = "states and figures that only a cluster has"))]
+
 mod client;
 mod edge;
 mod histogram;

@@ -55,9 +55,8 @@ fn status(app: &App) -> StatusResponse {
 
 /// The store of a log: a journal or a cluster.
 fn store(app: &App) -> (Option<JournalStatus>, Option<ClusterStatus>) {
-    let Some((log, snapshot)) = app.intake.log().and_then(|log| Some((log, log.snapshot()?))) else {
-        return (None, None);
-    };
+    let Some(log) = app.intake.log() else { return (None, None) };
+    let Some(snapshot) = log.snapshot() else { return (None, None) };
     match &snapshot.store {
         StoreStatus::Journal(status) => (Some(journal(&snapshot, status)), None),
         #[cfg(feature = "cluster")]
