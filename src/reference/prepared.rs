@@ -1,9 +1,9 @@
 //! Generations that are made and not in force yet.
 
 use super::generation::Generation;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// Successive generations, each made from the one before it. The first is a successor of the generation in force.
 #[derive(Default)]

@@ -1,7 +1,8 @@
 //! Whether this node has judged like the others, in a log of several nodes.
 //!
 //! The record of a frame is the word of one node. If it differs from the judgement of this node, one of both is wrong.
-//! A second node decides: if it agrees with the log, this node is wrong, and it stops. Otherwise the record is an alarm.
+//! A second node decides: if it agrees with the log, this node is wrong, and it stops. Otherwise the record is an
+//! alarm.
 
 use crate::chain::{Chain, judgement_link, next_value};
 use crate::frame::Judgement;

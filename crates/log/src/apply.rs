@@ -143,8 +143,8 @@ impl Applier {
         }
     }
 
-    /// A void frame may have a reading ahead of log time. A copy that lands later is void because it is a copy, and only
-    /// a reader of the first landing knows that. So the first landing stays until the reading is behind log time.
+    /// A void frame may have a reading ahead of log time. A copy that lands later is void because it is a copy, and
+    /// only a reader of the first landing knows that. So the first landing stays until the reading is behind log time.
     fn mark_void(&mut self, entry: &Entry, frame: &Frame<'_>) {
         if let (Some(mark), Some(logged_at_ms)) = (self.marks.back_mut(), entry.logged_at_ms) {
             // A copy of a frame that is further ahead would be void for that.

@@ -338,8 +338,8 @@ impl Order {
         self.jobs.get_mut(&ticket).map(|job| job.reservation.split(rows)).unwrap_or_default()
     }
 
-    /// The first landing of a frame of this process was applied, with these outcomes of its parts. Up to it, the log has
-    /// put the generation `table` in force.
+    /// The first landing of a frame of this process was applied, with these outcomes of its parts. Up to it, the log
+    /// has put the generation `table` in force.
     pub(crate) fn applied(
         &mut self,
         number: u64,

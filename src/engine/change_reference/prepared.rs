@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 impl Engine {
     /// [`apply_change`](Self::apply_change), but the new generation is not in force before
-    /// [`publish_prepared`](Self::publish_prepared). The next change is judged against it all the same. One thread makes
-    /// the changes and publishes them.
+    /// [`publish_prepared`](Self::publish_prepared). The next change is judged against it all the same. One thread
+    /// makes the changes and publishes them.
     ///
     /// # Errors
     /// When the change is refused, but never as overloaded.

@@ -24,7 +24,8 @@ Examples:
 
 A row for each node: its state, the place of the log up to which it has applied all entries, the age of the newest of \
 them, how far the clock of the log is ahead of the clock of the node, the other nodes that it has heard, the \
-generation of its reference table, and its version. A node that takes no events has a line below the table that says why.
+generation of its reference table, and its version. A node that takes no events has a line below the table that says \
+why.
 
 Environment:
   WEIR_URL         the URLs of the nodes, separated by commas
@@ -40,9 +41,9 @@ Examples:
   weir cluster allow-event-types --cluster nats://n1:4222,n2:4222,n3:4222 --cluster-secret-file secret --event-types \
 click,view,purchase,refund
 
-The options are those of weir serve on a node. New event types stand after the present ones. First restart all nodes with \
-the new types; until they are allowed, events of these types are overloaded. A node without the new types would stop at \
-the first such event.
+The options are those of weir serve on a node. New event types stand after the present ones. First restart all nodes \
+with the new types; until they are allowed, events of these types are overloaded. A node without the new types would \
+stop at the first such event.
 
 Exit codes:
   0  the types are allowed; the nodes follow within 20 seconds
@@ -53,8 +54,8 @@ const ALLOW_FRAMES_AFTER_HELP: &str = "\
 Examples:
   weir cluster allow-frames --cluster nats://n1:4222,n2:4222,n3:4222 --cluster-secret-file secret
 
-The options are those of weir serve on a node. After an upgrade, the nodes go on writing frames that the version before \
-reads. Run this when all nodes have the new version. Then no older node can be started.
+The options are those of weir serve on a node. After an upgrade, the nodes go on writing frames that the version \
+before reads. Run this when all nodes have the new version. Then no older node can be started.
 
 Exit codes:
   0  the frames are allowed; the nodes follow within 20 seconds

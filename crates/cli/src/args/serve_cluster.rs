@@ -11,8 +11,8 @@ use weir_server::{ClusterLogin, ClusterSettings, ClusterUrl, limits};
 #[derive(Debug, Args)]
 pub(super) struct ClusterArgs {
     /// Be a node of a cluster, whose log is on these NATS servers with JetStream: nats://HOST:PORT,…[/STREAM], or
-    /// tls:// for connections with TLS. Then accepted events and the reference table survive the loss of a server and of all
-    /// nodes, and every node gives the same answers [default: no cluster; default stream: WEIR].
+    /// tls:// for connections with TLS. Then accepted events and the reference table survive the loss of a server and
+    /// of all nodes, and every node gives the same answers [default: no cluster; default stream: WEIR].
     #[arg(
         long,
         env = "WEIR_CLUSTER",

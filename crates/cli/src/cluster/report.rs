@@ -138,7 +138,8 @@ mod tests {
         let json = format!(
             r#"{{"version":"0.1.0","started_at":"","resident_bytes":null,"verdicts":{{}},"ingest_latency":[],
             "journal":null,"cluster":{{"node":"{node}","state":"{state}","detail":"{state}: why","is_connected":true,
-            "place":340,"applied_place":338,"age_ms":120,"clock_offset_ms":-7,"peers":2,"is_peer_full":false,"disputed":0,
+            "place":340,"applied_place":338,"age_ms":120,"clock_offset_ms":-7,"peers":2,"is_peer_full":false,
+            "disputed":0,
             "generation":2,"bytes":1310720,
             "max_bytes":2621440,"replay_done_ratio":1.0,"waiting_rows":0,"waiting_reads":0,"lag_ms":0,"resent":0,
             "reader_restarts":0}}}}"#

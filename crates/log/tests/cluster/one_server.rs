@@ -229,7 +229,8 @@ fn pretend(version: &'static str) -> String {
         let (mut stream, _) = listener.accept().unwrap();
         let lines = BufReader::new(stream.try_clone().unwrap()).lines();
         let info = format!(
-            r#"INFO {{"server_id":"N","server_name":"n","version":"{version}","proto":1,"host":"127.0.0.1","port":1,"headers":true,"jetstream":true,"max_payload":1048576}}"#
+            r#"INFO {{"server_id":"N","server_name":"n","version":"{version}","proto":1,{}}}"#,
+            r#""host":"127.0.0.1","port":1,"headers":true,"jetstream":true,"max_payload":1048576"#
         );
         write!(stream, "{info}\r\n").unwrap();
         for line in lines.map_while(Result::ok).filter(|line| line == "PING") {

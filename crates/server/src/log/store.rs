@@ -168,6 +168,7 @@ mod tests {
             clock_offset_ms: Some(-2_500),
             is_clock_off: false,
             judgements_disputed: 0,
+            differing_frames: 0,
             suspect_frames: 0,
             peers: 2,
             version_read_by_all: 1,

@@ -1,5 +1,6 @@
-//! A log of several nodes on servers that are simulated: delays, lost acknowledgements, copies of an entry that land late
-//! or out of order, a quorum that is lost, a clock that steps, a stream that is full, and messages of other programs.
+//! A log of several nodes on servers that are simulated: delays, lost acknowledgements, copies of an entry that land
+//! late or out of order, a quorum that is lost, a clock that steps, a stream that is full, and messages of other
+//! programs.
 
 use super::super::sim_log::Random;
 use crate::frame::FRAME_VERSION;
