@@ -27,7 +27,7 @@ ONCE_CALL             3sys4sync4once5futex.*4call
 BARRIER_WAIT          4sync7barrier.*4wait
 SCOPE_LEAVE           6thread6scoped.*29decrement_num_running_threads
 EOF
-cc -O2 -c ci/tsan_sync.c -o target/tsan/sync.o "${defines[@]}"
+cc -O2 -fexceptions -c ci/tsan_sync.c -o target/tsan/sync.o "${defines[@]}"
 
 export TSAN_OPTIONS="suppressions=$PWD/ci/tsan.supp print_suppressions=1 history_size=4"
 source ci/sanitize.sh

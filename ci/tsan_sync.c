@@ -10,8 +10,6 @@
 
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
-void __tsan_ignore_thread_begin(void);
-void __tsan_ignore_thread_end(void);
 
 #define PASTE(a, b) a##b
 #define WRAP(symbol) PASTE(__wrap_, symbol)
@@ -52,12 +50,27 @@ bool WRAP(BARRIER_WAIT)(void *barrier) {
     return is_leader;
 }
 
-/* A Once publishes its value inside the function, where no release can be added. So this call is not watched. */
-void REAL(ONCE_CALL)(void *, bool, void *, void *);
-void WRAP(ONCE_CALL)(void *once, bool ignore_poisoning, void *closure, void *vtable) {
-    __tsan_ignore_thread_begin();
-    REAL(ONCE_CALL)(once, ignore_poisoning, closure, vtable);
-    __tsan_ignore_thread_end();
+/* The thread that runs the closure of a Once releases what it did until the end of the closure. A thread that finds the
+ * closure run acquires it, by a load that is inlined. So the real function gets another closure, which runs the closure
+ * and then releases. Its vtable has the drop, the size and the alignment of the closure, and two functions that call it,
+ * of which a Once uses the second. */
+enum { VTABLE_WORDS = 5, CALL = 4 };
+struct watched {
+    void *closure, **vtable, *once;
+};
+static void call_and_release(struct watched *watched, void *state) {
+    void (*call)(void *, void *) = (void (*)(void *, void *))watched->vtable[CALL];
+    call(watched->closure, state);
+    __tsan_release(watched->once);
+}
+void REAL(ONCE_CALL)(void *, bool, void *, void **);
+void WRAP(ONCE_CALL)(void *once, bool ignore_poisoning, void *closure, void **vtable) {
+    struct watched watched = {closure, vtable, once};
+    void *watching[VTABLE_WORDS];
+    for (int word = 0; word < VTABLE_WORDS; word++) watching[word] = vtable[word];
+    watching[CALL] = (void *)call_and_release;
+    REAL(ONCE_CALL)(once, ignore_poisoning, &watched, watching);
+    __tsan_acquire(once);
 }
 
 /* The end of a scope acquires the count of its threads, which is one of the two words at the start of its data. */
