@@ -9,7 +9,9 @@
 //!
 //! Each prints one line of JSON.
 
-use std::ops::Range;
+#[path = "../template.rs"]
+mod template;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,16 +20,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mimalloc::MiMalloc;
-use weir::{Clock as _, Engine, EngineConfig, Format, Maintenance, Secret, SystemClock, format_ms};
+use template::{BATCH, Template, config};
+use weir::{Clock as _, Engine, Format, Maintenance, Secret, SystemClock};
 use weir_log::fingerprint::fingerprint;
 use weir_log::journal::{Journal, Settings};
 use weir_log::{Logged, Progress, Submission, Uptime};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
-
-/// Events in each batch.
-const BATCH: u64 = 1_000;
 
 /// Batches that have no answer yet. A server has about as many requests in flight.
 const IN_FLIGHT: usize = 16;
@@ -51,13 +51,6 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
-}
-
-/// The default settings, but for the types, whose names are equally long.
-fn config() -> EngineConfig {
-    let mut config = EngineConfig::default();
-    config.event_types = ["click", "views", "other"].map(str::to_owned).into();
-    config
 }
 
 fn number(text: &str) -> u64 {
@@ -192,43 +185,25 @@ impl Node {
 /// Makes bodies of new events of now, and hands each to `post`. Returns the number of events. A body is a copy of the
 /// last one with other ids, so that making it takes little of the measured time.
 fn batches(mut more: impl FnMut() -> bool, mut post: impl FnMut(Vec<u8>, i64)) -> u64 {
-    let (mut events, mut now_ms) = (0, 0);
-    let (mut body, mut line_bytes) = (Vec::new(), 0);
+    let (mut events, mut now_ms) = (0, SystemClock.now_ms());
+    let mut template = template_at(now_ms);
     let first = u64::from(std::process::id()) << 40;
     while more() {
         if SystemClock.now_ms() > now_ms + 1_000 {
             now_ms = SystemClock.now_ms();
-            body = body_at(now_ms);
-            line_bytes = body.len() / BATCH as usize;
+            template = template_at(now_ms);
         }
-        for (line, id) in body.chunks_exact_mut(line_bytes).zip(first + events..) {
-            put_hex(&mut line[ID], id);
-        }
-        post(body.clone(), SystemClock.now_ms());
+        template.set_ids(first + events);
+        post(template.body(), SystemClock.now_ms());
         events += BATCH;
     }
     events
 }
 
-/// Where the digits of an id are in a line.
-const ID: Range<usize> = 13..29;
-
-/// A batch of events with equally long lines.
-fn body_at(now_ms: i64) -> Vec<u8> {
-    let ts = format_ms(now_ms);
-    let line = |event: u64| {
-        let kind = ["click", "views", "other"][(event % 3) as usize];
-        let (id, user) = ("0".repeat(ID.len()), event * 7_919 % USERS);
-        format!("{{\"event_id\":\"{id}\",\"user_id\":\"u{user:04}\",\"type\":\"{kind}\",\"ts\":\"{ts}\"}}\n")
-    };
-    (0..BATCH).map(line).collect::<String>().into_bytes()
-}
-
-fn put_hex(digits: &mut [u8], mut number: u64) {
-    for digit in digits.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(number & 15) as usize];
-        number >>= 4;
-    }
+fn template_at(now_ms: i64) -> Template {
+    let mut template = Template::new("0000000000000000", "u0000", now_ms);
+    template.set_users(|line| line * 7_919 % USERS);
+    template
 }
 
 /// The resident memory by its name in Linux: `VmRSS` now, or `VmHWM`, the largest so far.
