@@ -133,7 +133,7 @@ impl Outcome {
     }
 
     /// The indices of the accepted rows, in ascending order.
-    pub(crate) fn accepted_rows(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn accepted_rows(&self) -> impl Iterator<Item = usize> + Clone {
         let mut refused = self.refused.iter().map(|(row, _)| *row as usize).peekable();
         (0..self.rows).filter(move |row| refused.next_if_eq(row).is_none())
     }

@@ -1,11 +1,12 @@
 //! Ingest: from the bytes of a body to records in the window.
 
+use super::by_partition::ByPartition;
 use super::{Engine, Stage};
 use crate::clock::second_of;
 use crate::dedup::Claim;
 use crate::error::Overloaded;
 use crate::event::{Batch, DecodeError, Decoder, Format, Tally, Verdict};
-use crate::key::{EventKey, UserKey};
+use crate::key::EventKey;
 use crate::window::Appended;
 use crate::{json, sync};
 use std::cell::{Cell, RefCell};
@@ -24,8 +25,8 @@ pub(super) struct Columns {
     /// The keys of the pending rows, and the results of their claims.
     pub(super) keys: Vec<EventKey>,
     pub(super) claims: Vec<Claim>,
-    /// The partitions, seconds and records of the accepted rows.
-    pub(super) events: Vec<(usize, i64, u128)>,
+    /// The events of the accepted rows.
+    pub(super) events: ByPartition,
 }
 
 impl Engine {
@@ -139,23 +140,20 @@ impl Engine {
     /// Publishes the events of the rows.
     fn append(&self, batch: &Batch, columns: &mut Columns) {
         let Columns { rows, events, .. } = columns;
-        let partitions = self.partitions.len();
-        events.clear();
-        events.extend(rows.iter().map(|row| {
-            let record = batch.records[*row];
-            (UserKey::partition_of_record(record, partitions), second_of(batch.ts_ms[*row]), record)
-        }));
+        events.set(self.partitions.len(), rows.iter().map(|row| (second_of(batch.ts_ms[*row]), batch.records[*row])));
         self.publish(events);
     }
 
-    /// Publishes events, which it sorts: one append for each second and partition.
-    pub(super) fn publish(&self, events: &mut [(usize, i64, u128)]) {
-        events.sort_by_key(|(partition, second, _)| (*partition, *second));
-        for of_partition in events.chunk_by(|a, b| a.0 == b.0) {
-            let mut appends = self.partitions[of_partition[0].0].window.begin_appends();
-            for of_second in of_partition.chunk_by(|a, b| a.1 == b.1) {
-                let records = of_second.iter().map(|(.., record)| *record).collect();
-                if appends.append(of_second[0].1, records) == Appended::Expired {
+    /// Publishes events: one append for each second and partition.
+    pub(super) fn publish(&self, events: &mut ByPartition) {
+        for (partition, events) in self.partitions.iter().zip(events.of_partitions()) {
+            if events.is_empty() {
+                continue;
+            }
+            let mut appends = partition.window.begin_appends();
+            for of_second in events.chunk_by(|(a, _), (b, _)| a == b) {
+                let records = of_second.iter().map(|(_, record)| *record).collect();
+                if appends.append(of_second[0].0, records) == Appended::Expired {
                     self.backlog.release(of_second.len());
                 }
             }

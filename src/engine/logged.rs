@@ -1,11 +1,11 @@
 //! Ingest in two halves, with a log between them: first the batch gets its place in the log, then its ids are claimed.
 
+use super::by_partition::ByPartition;
 use super::ingest::COLUMNS;
 use super::{Engine, Stage};
 use crate::clock::second_of;
 use crate::error::Overloaded;
 use crate::event::Batch;
-use crate::key::UserKey;
 use crate::permits::Permits;
 use crate::rows::{Outcome, Rows};
 use crate::sync::Ordering;
@@ -146,16 +146,11 @@ impl Engine {
     fn publish_rows(
         &self,
         rows: &Rows,
-        of_rows: impl Iterator<Item = usize>,
+        of_rows: impl Iterator<Item = usize> + Clone,
         reserved: Reservation,
-        events: &mut Vec<(usize, i64, u128)>,
+        events: &mut ByPartition,
     ) {
-        let partitions = self.partitions.len();
-        events.clear();
-        events.extend(of_rows.map(|row| {
-            let record = rows.records[row];
-            (UserKey::partition_of_record(record, partitions), rows.seconds[row], record)
-        }));
+        events.set(self.partitions.len(), of_rows.map(|row| (rows.seconds[row], rows.records[row])));
         let (count, reserved) = (events.len(), reserved.into_events());
         // Counted before they are published, because a fold may release them at once.
         self.backlog.add(count.saturating_sub(reserved));

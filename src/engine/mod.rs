@@ -1,5 +1,6 @@
 //! The engine: ingest, queries and housekeeping, each a list of stages.
 
+mod by_partition;
 mod change_reference;
 mod cut;
 mod ingest;
