@@ -152,8 +152,8 @@ impl<'p, T, S> Stepper<'p, T, S> {
     pub(crate) fn advance(&mut self, value: T) -> Option<T> {
         let before = self.replace_previous(Some(value));
         self.is_settled = false;
-        // Release: pairs with the first load of `pin`. A thread that finds this step sees its value; a thread that finds
-        // an earlier step uses the value of that step, and the next step waits for it.
+        // Release: pairs with the first load of `pin`. A thread that finds this step sees its value; a thread that
+        // finds an earlier step uses the value of that step, and the next step waits for it.
         self.phases.current.step.store(self.step() + 1, Ordering::Release);
         before
     }
