@@ -141,6 +141,10 @@ pub const SPARSE_COUNTER_BYTES_MAX: usize = 96;
 /// - a new counter in the totals of the second and one in its last-seen users, [`SPARSE_COUNTER_BYTES_MAX`] each.
 pub const UNFOLDED_EVENT_BYTES_MAX: usize = 512;
 
+/// The bytes of unescaped event ids that the fast path of the decoder holds for a batch. A batch with more takes the
+/// general path.
+pub const UNESCAPED_ID_BYTES_MAX: usize = 1 << 20;
+
 /// Peak memory for each byte of the body while a reference table is parsed. A node of the tape has 24 bytes, may
 /// represent two bytes of the body, and is in a list that doubles. Measured were 36 with short numbers, and 20 to 30
 /// with short users.

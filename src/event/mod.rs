@@ -7,6 +7,7 @@ mod fast;
 mod kinds;
 mod schema;
 mod timestamp;
+mod unescaped_ids;
 mod validate;
 
 pub use batch::{Batch, Fault, Field, Tally, Verdict};

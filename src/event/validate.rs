@@ -3,6 +3,7 @@
 use super::batch::{Batch, Fault, Field, Span, Verdict};
 use super::schema::Schema;
 use super::timestamp::Timestamps;
+use super::unescaped_ids::UnescapedIds;
 use crate::key::HashKeys;
 use crate::limits::ID_BYTES;
 
@@ -57,8 +58,16 @@ impl<'t> Fields<'t> {
         repeated.map_or(Ok(()), |field| Err(Fault::Repeated(field)))
     }
 
+    /// The string of a field, if the field's last value is one.
+    pub(super) fn last_string(&mut self, field: Field) -> Option<&mut &'t [u8]> {
+        match &mut self.values[field as usize] {
+            Value::String(string) => Some(string),
+            _ => None,
+        }
+    }
+
     #[inline(always)]
-    fn event_id(&self) -> Result<&'t [u8], Fault> {
+    pub(super) fn event_id(&self) -> Result<&'t [u8], Fault> {
         if self.is_repeated[Field::EventId as usize] {
             Err(Fault::Repeated(Field::EventId))
         } else {
@@ -90,11 +99,13 @@ pub(super) struct RowBuilder<'s> {
     timestamps: Timestamps,
     /// The address of the batch's text. Every id is a part of that text.
     text_address: usize,
+    /// Ids that are to be written to the text.
+    pub(super) unescaped_ids: UnescapedIds,
 }
 
 impl<'s> RowBuilder<'s> {
     pub(super) fn new(schema: &'s Schema, keys: &'s HashKeys, text_address: usize) -> Self {
-        Self { schema, keys, timestamps: Timestamps::default(), text_address }
+        Self { schema, keys, timestamps: Timestamps::default(), text_address, unescaped_ids: UnescapedIds::default() }
     }
 
     /// Adds the row of the event that has these members.
@@ -103,16 +114,19 @@ impl<'s> RowBuilder<'s> {
     /// in the order of [`Field`], a value that is missing, not a string, empty, too long or unknown; last, a `ts` that
     /// is not a date-time.
     pub(super) fn push(&mut self, fields: &Fields<'_>, batch: &mut Batch) {
+        let id = fields.event_id().map_or(Span::default(), |id| self.span(id));
+        self.push_with_id(fields, id, batch);
+    }
+
+    /// [`push`](Self::push) for an event whose valid, unrepeated id is at `id`. If it has none, `id` is empty.
+    pub(super) fn push_with_id(&mut self, fields: &Fields<'_>, id: Span, batch: &mut Batch) {
         match self.validate(fields) {
             Ok(event) => {
                 let (event_key, user_key) =
                     (self.keys.event_of_bytes(event.event_id), self.keys.user_of_bytes(event.user_id));
-                batch.push_event(self.span(event.event_id), event_key, user_key, event.kind, event.ts_ms);
+                batch.push_event(id, event_key, user_key, event.kind, event.ts_ms);
             }
-            Err(verdict) => {
-                let id = fields.event_id().map_or(Span::default(), |id| self.span(id));
-                batch.push_failed(id, verdict);
-            }
+            Err(verdict) => batch.push_failed(id, verdict),
         }
     }
 

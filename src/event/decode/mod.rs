@@ -54,7 +54,7 @@ impl Decoder {
     /// # Errors
     /// The body.
     pub(crate) fn try_decode_fast(
-        body: Vec<u8>,
+        mut body: Vec<u8>,
         format: Format,
         schema: &Schema,
         keys: &HashKeys,
@@ -69,6 +69,7 @@ impl Decoder {
         if !is_decoded {
             return Err(body);
         }
+        rows.unescaped_ids.write(&mut body);
         batch.text = body;
         Ok(batch)
     }
@@ -87,6 +88,7 @@ impl Decoder {
             Format::Json => self.json(&mut body, use_fast_path, rows),
             Format::Ndjson => self.ndjson(&mut body, use_fast_path, rows),
         }?;
+        rows.unescaped_ids.write(&mut body);
         batch.text = body;
         Ok(batch)
     }
@@ -97,6 +99,7 @@ impl Decoder {
         if use_fast_path && fast::read_json(body, rows, &mut batch) {
             return Ok(batch);
         }
+        rows.unescaped_ids.clear();
         let schema = rows.schema;
         let parsed = json::parse(body, &mut self.scratch, |nodes| match nodes {
             [Node::Array { len, .. }, elements @ ..] => {

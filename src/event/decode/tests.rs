@@ -376,6 +376,8 @@ fn a_body_of_the_usual_shape_is_decoded_and_any_other_body_is_returned() {
     assert_eq!(rows(&decode_fast(3, &lines, Format::Ndjson).unwrap()), rows(&ndjson(&lines)));
     assert_eq!(rows(&decode_fast(3, &ndjson_body, Format::Ndjson).unwrap()), rows(&ndjson(&ndjson_body)));
     let escaped = GOOD.replace("e-1", "e\\u002d1");
+    assert_eq!(rows(&decode_fast(1, &escaped, Format::Json).unwrap()), rows(&json(GOOD)));
+    let escaped = GOOD.replace("event_id", "event\\u005fid");
     for (max, format, body) in [
         (9, Format::Json, json_body.as_bytes()),
         (9, Format::Json, escaped.as_bytes()),

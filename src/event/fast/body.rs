@@ -11,7 +11,7 @@ use crate::event::validate::RowBuilder;
 /// Returns false if the body has anything that the fast path does not know. The content of the batch is then
 /// meaningless.
 pub(in crate::event) fn read_json(text: &[u8], rows: &mut RowBuilder<'_>, batch: &mut Batch) -> bool {
-    let mut shape = None;
+    let mut shape = EventShape::default();
     let events = EventReader::new(text, &mut shape, rows, batch);
     run_simd(JsonTask(events)).is_some()
 }
@@ -19,7 +19,7 @@ pub(in crate::event) fn read_json(text: &[u8], rows: &mut RowBuilder<'_>, batch:
 /// Reads the lines of an NDJSON body.
 #[derive(Default)]
 pub(in crate::event) struct LineReader {
-    shape: Option<EventShape>,
+    shape: EventShape,
 }
 
 impl LineReader {

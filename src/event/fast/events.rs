@@ -1,33 +1,38 @@
 //! A sequence of events, read into the rows of a batch.
 
-use super::shape::{EventShape, ShapeLearner};
+use super::escape::unescape;
+use super::shape::{EventShape, Strings};
 use super::simd::{LANES, Simd, SimdTask};
 use super::siphash_x4;
 use super::token_reader::TokenReader;
-use crate::event::batch::Batch;
+use crate::event::batch::{Batch, Field, Span};
 use crate::event::validate::{Fields, ParsedEvent, RowBuilder};
 use crate::key::{EventKey, UserKey};
+use crate::limits::UNESCAPED_ID_BYTES_MAX;
+use std::mem;
 
 /// Reads events from a text and adds their rows to a batch. With `IS_NDJSON`, an event is all of its line.
 pub(super) struct EventReader<'a, 't, 's, const IS_NDJSON: bool> {
     text: &'t [u8],
-    /// The shape of the last event that was read token by token; `None` if that event has no shape.
-    shape: &'a mut Option<EventShape>,
+    /// The shape of the last event that was read token by token.
+    shape: &'a mut EventShape,
     rows: &'a mut RowBuilder<'s>,
     batch: &'a mut Batch,
     /// Valid events without rows so far. They wait here so that the ids of four events are hashed together.
     pending: [ParsedEvent<'t>; LANES],
     pending_len: usize,
+    /// The unescaped strings of an event.
+    buffers: [Vec<u8>; 4],
 }
 
 impl<'a, 't, 's, const IS_NDJSON: bool> EventReader<'a, 't, 's, IS_NDJSON> {
     pub(super) fn new(
         text: &'t [u8],
-        shape: &'a mut Option<EventShape>,
+        shape: &'a mut EventShape,
         rows: &'a mut RowBuilder<'s>,
         batch: &'a mut Batch,
     ) -> Self {
-        Self { text, shape, rows, batch, pending: Default::default(), pending_len: 0 }
+        Self { text, shape, rows, batch, pending: Default::default(), pending_len: 0, buffers: Default::default() }
     }
 
     #[inline(always)]
@@ -42,14 +47,15 @@ impl<'a, 't, 's, const IS_NDJSON: bool> EventReader<'a, 't, 's, IS_NDJSON> {
         if self.batch.len() + self.pending_len == self.rows.schema.batch_events_max {
             return None;
         }
-        let mut values = [&[][..]; 4];
-        if let Some(shape) = &*self.shape
-            && let Some(end) = shape.read(simd, self.text, tokens.at, &mut values)
-        {
+        let mut strings = Strings::default();
+        if let Some(end) = self.shape.read(simd, self.text, tokens.at, &mut strings) {
             tokens.at = end;
             self.end_event(tokens)?;
-            if !self.push_strings(simd, &values) {
-                self.push_fields(simd, &Fields::from_strings(values));
+            if strings.escaped != 0 {
+                return self.push_escaped(simd, &Fields::from_strings(strings.values), strings.escaped);
+            }
+            if !self.push_strings(simd, &strings.values) {
+                self.push_fields(simd, &Fields::from_strings(strings.values));
             }
             return Some(());
         }
@@ -83,6 +89,16 @@ impl<'a, 't, 's, const IS_NDJSON: bool> EventReader<'a, 't, 's, IS_NDJSON> {
         self.rows.push(fields, self.batch);
     }
 
+    /// Adds an event with escapes in the strings of these fields.
+    #[inline(always)]
+    fn push_escaped<S: Simd>(&mut self, simd: S, fields: &Fields<'t>, escaped: u8) -> Option<()> {
+        self.flush(simd);
+        let mut buffers = mem::take(&mut self.buffers);
+        let pushed = push_unescaped(fields, escaped, &mut buffers, self.rows, self.batch);
+        self.buffers = buffers;
+        pushed
+    }
+
     /// Adds the rows of the pending events.
     #[inline(always)]
     pub(super) fn flush<S: Simd>(&mut self, simd: S) {
@@ -104,6 +120,41 @@ impl<'a, 't, 's, const IS_NDJSON: bool> EventReader<'a, 't, 's, IS_NDJSON> {
     }
 }
 
+/// Adds the row of an event with escapes in the strings of the `escaped` fields. `None` if the batch has too many ids
+/// with escapes.
+fn push_unescaped(
+    fields: &Fields<'_>,
+    escaped: u8,
+    buffers: &mut [Vec<u8>; 4],
+    rows: &mut RowBuilder<'_>,
+    batch: &mut Batch,
+) -> Option<()> {
+    if rows.unescaped_ids.bytes() > UNESCAPED_ID_BYTES_MAX {
+        return None;
+    }
+    let (mut unescaped, mut escaped_id) = (*fields, None);
+    for (field, buffer) in Field::ALL.into_iter().zip(buffers) {
+        let is_escaped = escaped >> field as u8 & 1 == 1;
+        let Some(string) = unescaped.last_string(field).filter(|_| is_escaped) else { continue };
+        if field == Field::EventId {
+            escaped_id = Some(rows.span(string));
+        }
+        buffer.clear();
+        unescape(string, buffer);
+        *string = buffer;
+    }
+    let Some(Span { start, len }) = escaped_id else {
+        rows.push(&unescaped, batch);
+        return Some(());
+    };
+    let id = unescaped.event_id().unwrap_or_default();
+    let has_span = len > 0 && !id.is_empty();
+    let id_span = if has_span { Span { start, len: id.len() as u32 } } else { Span::default() };
+    rows.unescaped_ids.push(id_span, id);
+    rows.push_with_id(&unescaped, id_span, batch);
+    Some(())
+}
+
 /// Adds the event at `at` token by token, because it does not have the shape of the event before. Returns the position
 /// of the next byte after it that is not white space.
 struct Fallback<'e, 'a, 't, 's, const IS_NDJSON: bool> {
@@ -118,17 +169,26 @@ impl<const IS_NDJSON: bool> SimdTask for Fallback<'_, '_, '_, '_, IS_NDJSON> {
     fn run<S: Simd>(self, simd: S) -> Option<usize> {
         let Self { events, at } = self;
         let mut tokens = events.tokens(simd, at);
-        let (mut fields, mut learner) = (Fields::default(), ShapeLearner::new(at));
-        tokens.event(&mut fields, &mut learner)?;
+        let mut fields = Fields::default();
+        events.shape.begin(at);
+        let escaped = tokens.event(&mut fields, events.shape)?;
         let strings = fields.strings();
-        let shape = if strings.is_some() { learner.shape(tokens.at) } else { None };
+        events.shape.end(tokens.at, strings.is_some());
         if events.batch.is_empty() && events.pending_len == 0 {
             let events_estimate = (events.text.len() - at) / (tokens.at - at) + 1;
             events.batch.reserve(events_estimate.min(events.rows.schema.batch_events_max));
         }
         events.end_event(&mut tokens)?;
-        *events.shape = shape;
-        if !strings.is_some_and(|strings| events.push_strings(simd, &strings)) {
+        if escaped != 0 {
+            events.push_escaped(simd, &fields, escaped)?;
+            return Some(tokens.at);
+        }
+        // A closure would be a function of its own, which is not compiled for the vector unit.
+        let is_pushed = match &strings {
+            Some(strings) => events.push_strings(simd, strings),
+            None => false,
+        };
+        if !is_pushed {
             events.push_fields(simd, &fields);
         }
         Some(tokens.at)

@@ -98,6 +98,10 @@ fn usual_events_take_the_fast_path_in_any_shape() {
         GOOD.replace("\"u-1\"", "null"),
         GOOD.replace("user_id", "type"),
         "{}".to_owned(),
+        with(r#""a":"\n\u0041\ud83d\ude00\\""#),
+        GOOD.replace("e-1", r#"e\/1\u00e9\"\\"#),
+        GOOD.replace("view", r"vi\u0065w"),
+        GOOD.replace("2025", r"20\u00325"),
     ] {
         assert!(is_fast(&event, Format::Json), "{event}");
         assert!(is_fast(&format!("[{event},{event} ,{event}]\n"), Format::Json), "{event}");
@@ -108,14 +112,16 @@ fn usual_events_take_the_fast_path_in_any_shape() {
 }
 
 #[test]
-fn escapes_and_values_that_are_not_objects_are_left_to_the_general_path() {
+fn escaped_names_and_values_that_are_not_objects_are_left_to_the_general_path() {
     for event in [
         "[]",
         "null",
         "x",
         "",
-        r#"{"a":"\n"}"#,
         r#"{"\u0061":1}"#,
+        r#"{"a":"\ud83d"}"#,
+        r#"{"a":"\x"}"#,
+        r#"{"a":"\u12"}"#,
         r#"{"a":01}"#,
         r#"{"a":tru}"#,
         r#"{"a":[1}"#,
@@ -141,6 +147,45 @@ fn a_shape_hides_no_fault_between_the_values() {
     for event in ["\"ts\":null", "\"ts\":[]", "\"ts\":\"\"", "\"type\":1", "\"x\":1"].map(with) {
         assert_both_agree(format!("[{event},{event},{event},{GOOD},{GOOD}]").as_bytes());
         assert_both_agree(format!("{event}\n{event}\n{event}\n{GOOD}\n{GOOD}\n").as_bytes());
+    }
+}
+
+/// The second and the third event are compared with the shape of the first.
+#[test]
+fn values_of_other_members_differ_and_broken_ones_are_found() {
+    let good = ["1", "-20.5e+3", "true", "null", r#""""#, r#""a\n\"b""#, r#""\ud83d\ude00""#];
+    let broken = ["01", "1.", "-", "tru", "truex", "1 2", r#""a"#, r#""\x""#, r#""\ud83d""#, "\"\t\"", "", "{}", "[1]"];
+    let event = |value: &str| GOOD.replace(",\"type\"", &format!(r#","o":{{"a":[{value},7],"b":{value}}},"type""#));
+    for first in good {
+        for second in good.into_iter().chain(broken) {
+            let events = [first, second, first].map(event);
+            assert_both_agree(format!("[{}]", events.join(",")).as_bytes());
+            assert_both_agree(events.join("\n").as_bytes());
+        }
+    }
+}
+
+#[test]
+fn a_shape_has_a_bounded_number_of_values_and_bytes() {
+    for (members, space) in [(11, 1), (12, 1), (13, 1), (1, 250), (1, 257), (40, 40)] {
+        let others: String = (0..members).map(|n| format!("\"m{n}\":{}{n},", " ".repeat(space))).collect();
+        let event = GOOD.replace('{', &format!("{{{others}"));
+        assert!(is_fast(&format!("[{event},{event}]"), Format::Json));
+        assert_both_agree(format!("[{event},{event},{}]", event.replace("e-1", "e-2")).as_bytes());
+    }
+}
+
+#[test]
+fn a_batch_with_too_many_escaped_ids_takes_the_general_path() {
+    let ids_max = crate::limits::UNESCAPED_ID_BYTES_MAX / 250;
+    for (ids, is_expected) in [(ids_max / 2, true), (2 * ids_max, false)] {
+        let event = |n| GOOD.replace("e-1", &format!("\\u0065{n:0249}"));
+        let body = format!("[{}]", (0..ids).map(event).collect::<Vec<_>>().join(","));
+        let decoded = |use_fast_path| decode(use_fast_path, body.as_bytes(), Format::Json, 1 << 20).unwrap();
+        assert_eq!(decoded(true), decoded(false));
+        let (schema, keys) = (schema(1 << 20), keys());
+        let mut rows = RowBuilder::new(&schema, &keys, body.as_ptr().addr());
+        assert_eq!(read_json(body.as_bytes(), &mut rows, &mut Batch::default()), is_expected);
     }
 }
 

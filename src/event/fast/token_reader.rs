@@ -1,8 +1,8 @@
 //! One event, token by token, in any shape.
 
-use super::shape::ShapeLearner;
+use super::leaf::{leaf_len, string_len};
+use super::shape::EventShape;
 use super::simd::Simd;
-use super::string_end::StringEnd;
 use crate::event::batch::Field;
 use crate::event::validate::{Fields, Value};
 
@@ -10,7 +10,7 @@ use crate::event::validate::{Fields, Value};
 /// below [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX).
 const NESTED_MAX: u32 = u64::BITS;
 
-/// Reads JSON without escapes, and reads each byte once.
+/// Reads JSON without escapes in names, and reads each byte once.
 ///
 /// With `IS_NDJSON`, a line feed ends the text; otherwise it is white space. `None` as a result means that the fast
 /// path does not know this text, valid or not.
@@ -23,46 +23,61 @@ pub(super) struct TokenReader<'t, S, const IS_NDJSON: bool> {
 }
 
 impl<'t, S: Simd, const IS_NDJSON: bool> TokenReader<'t, S, IS_NDJSON> {
-    /// Reads an object, and collects the values of its known members and the shape of the event.
+    /// Reads an object, and collects the values of its known members and the shape of the event. A string with escapes
+    /// is collected as it stands in the text. Returns the bit of each field that has such a string.
     #[inline(always)]
-    pub(super) fn event(&mut self, fields: &mut Fields<'t>, learner: &mut ShapeLearner) -> Option<()> {
+    pub(super) fn event(&mut self, fields: &mut Fields<'t>, shape: &mut EventShape) -> Option<u8> {
+        let mut escaped = 0;
         self.expect(b'{')?;
         self.skip_space();
         if self.accept(b'}') {
-            return Some(());
+            return Some(escaped);
         }
         loop {
             let name = self.name()?;
-            let start = self.at;
-            let value = self.value()?;
-            if let Some(field) = Field::from_name(name) {
-                fields.set(field, value);
-                if let Value::String(string) = value {
-                    learner.add(field, start + 1, start + 1 + string.len());
+            match Field::from_name(name) {
+                None => self.value(shape)?,
+                Some(field) if self.peek()? == b'"' => {
+                    let start = self.at + 1;
+                    let (string, has_escapes) = self.string()?;
+                    escaped |= u8::from(has_escapes) << field as u8;
+                    fields.set(field, Value::String(string));
+                    shape.add_field(field, start, start + string.len());
+                }
+                Some(field) => {
+                    self.value(shape)?;
+                    fields.set(field, Value::NotAString);
                 }
             }
             self.skip_space();
             match self.next()? {
                 b',' => self.skip_space(),
-                b'}' => return Some(()),
+                b'}' => return Some(escaped),
                 _ => return None,
             }
         }
     }
 
-    /// Reads a whole value of any type.
+    /// Reads a whole value of any type that is not the string of a field.
     #[inline(always)]
-    fn value(&mut self) -> Option<Value<'t>> {
+    fn value(&mut self, shape: &mut EventShape) -> Option<()> {
         match self.peek()? {
-            b'"' => return self.string().map(Value::String),
-            b'{' | b'[' => self.nested()?,
-            _ => self.scalar()?,
+            b'{' | b'[' => self.nested(shape),
+            _ => self.other(shape),
         }
-        Some(Value::NotAString)
+    }
+
+    /// Reads a string, a number or a literal that is not the string of a field.
+    #[inline(always)]
+    fn other(&mut self, shape: &mut EventShape) -> Option<()> {
+        let start = self.at;
+        self.at += leaf_len(self.simd, &self.text[start..])?;
+        shape.add_other(start, self.at);
+        Some(())
     }
 
     /// Reads an object or an array with all of its content.
-    fn nested(&mut self) -> Option<()> {
+    fn nested(&mut self, shape: &mut EventShape) -> Option<()> {
         // The open containers, the innermost one in the lowest bit: 1 for an object, 0 for an array.
         let (mut open, mut depth) = (0_u64, 0);
         loop {
@@ -82,8 +97,7 @@ impl<'t, S: Simd, const IS_NDJSON: bool> TokenReader<'t, S, IS_NDJSON> {
                         continue;
                     }
                 }
-                b'"' => drop(self.string()?),
-                _ => self.scalar()?,
+                _ => self.other(shape)?,
             }
             loop {
                 self.skip_space();
@@ -111,61 +125,24 @@ impl<'t, S: Simd, const IS_NDJSON: bool> TokenReader<'t, S, IS_NDJSON> {
     /// Reads the name and the colon of a member, up to its value.
     #[inline(always)]
     fn name(&mut self) -> Option<&'t [u8]> {
-        let name = self.string()?;
+        let (name, has_escapes) = self.string()?;
+        if has_escapes {
+            return None;
+        }
         self.skip_space();
         self.expect(b':')?;
         self.skip_space();
         Some(name)
     }
 
+    /// Reads a string. Returns it as it stands in the text, and whether it has escapes.
     #[inline(always)]
-    fn string(&mut self) -> Option<&'t [u8]> {
+    fn string(&mut self) -> Option<(&'t [u8], bool)> {
         self.expect(b'"')?;
         let rest = &self.text[self.at..];
-        let string = &rest[..StringEnd::UNKNOWN.find(self.simd, rest)?];
-        self.at += string.len();
-        self.expect(b'"')?;
-        Some(string)
-    }
-
-    /// Reads a number or a literal.
-    fn scalar(&mut self) -> Option<()> {
-        match self.peek()? {
-            b't' => self.word(b"true"),
-            b'f' => self.word(b"false"),
-            b'n' => self.word(b"null"),
-            _ => self.number(),
-        }
-    }
-
-    fn word(&mut self, word: &[u8]) -> Option<()> {
-        let is_next = self.text[self.at..].starts_with(word);
-        self.at += word.len();
-        is_next.then_some(())
-    }
-
-    fn number(&mut self) -> Option<()> {
-        self.accept(b'-');
-        if !self.accept(b'0') {
-            self.digits()?;
-        }
-        if self.accept(b'.') {
-            self.digits()?;
-        }
-        if self.accept(b'e') || self.accept(b'E') {
-            let _has_sign = self.accept(b'+') || self.accept(b'-');
-            self.digits()?;
-        }
-        Some(())
-    }
-
-    /// Reads one or more digits.
-    fn digits(&mut self) -> Option<()> {
-        let start = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        (self.at > start).then_some(())
+        let (len, has_escapes) = string_len(self.simd, rest)?;
+        self.at += len + 1;
+        Some((&rest[..len], has_escapes))
     }
 
     #[inline(always)]
