@@ -172,25 +172,24 @@ impl<const IS_NDJSON: bool> SimdTask for Fallback<'_, '_, '_, '_, IS_NDJSON> {
         let mut fields = Fields::default();
         events.shape.begin(at);
         let escaped = tokens.event(&mut fields, events.shape)?;
-        let strings = fields.strings();
-        events.shape.end(tokens.at, strings.is_some());
+        let (strings, end) = (fields.strings(), tokens.at);
         if events.batch.is_empty() && events.pending_len == 0 {
             let events_estimate = (events.text.len() - at) / (tokens.at - at) + 1;
             events.batch.reserve(events_estimate.min(events.rows.schema.batch_events_max));
         }
         events.end_event(&mut tokens)?;
-        if escaped != 0 {
-            events.push_escaped(simd, &fields, escaped)?;
-            return Some(tokens.at);
-        }
         // A closure would be a function of its own, which is not compiled for the vector unit.
         let is_pushed = match &strings {
-            Some(strings) => events.push_strings(simd, strings),
-            None => false,
+            Some(strings) if escaped == 0 => events.push_strings(simd, strings),
+            _ => false,
         };
-        if !is_pushed {
+        if escaped != 0 {
+            events.push_escaped(simd, &fields, escaped)?;
+        } else if !is_pushed {
             events.push_fields(simd, &fields);
         }
+        // Only now: the general path may change the text of an event that is left to it.
+        events.shape.end(end, strings.is_some());
         Some(tokens.at)
     }
 }
