@@ -25,7 +25,7 @@ pub(crate) use published::{PublishedGeneration, UserGroups};
 
 use crate::json::Node;
 use crate::key::HashKeys;
-use generation::Candidate;
+pub(crate) use generation::Candidate;
 use parse::TableReader;
 use prepared::PreparedGenerations;
 use publication::Publication;

@@ -1,6 +1,7 @@
 //! Changes of the reference table that have their place in a log.
 
-use super::{Admission, Engine, parse_bytes_max};
+use super::successors::{Request, Successors, parse_bytes_max};
+use super::{Admission, Engine};
 use crate::json::{self, Node};
 use crate::reference::{Change, Generation, Preconditions, ReferenceCopy, ReferenceError};
 use std::sync::Arc;
@@ -35,7 +36,8 @@ impl Engine {
         preconditions: &Preconditions,
         received_at_ms: i64,
     ) -> Result<Arc<Generation>, ReferenceError> {
-        self.change_with(Admission::Logged, change, body, preconditions, received_at_ms)
+        let request = Request { admission: Admission::Logged, change, preconditions, received_at_ms };
+        Successors::read(self, request, body, |successors| self.publish_next(|base| successors.of(base)))
     }
 
     /// Puts a copied generation in force, with its number and its times. A copy that is not newer than the generation
@@ -44,14 +46,8 @@ impl Engine {
     /// # Errors
     /// The copy is not a table with the configured attributes.
     pub fn restore_reference(&self, copy: &ReferenceCopy) -> Result<(), ReferenceError> {
-        let mut base = self.reference.published();
-        while let Some(restored) = self.reference.restored(base.generation(), copy)? {
-            match self.publish_generation(&base, restored) {
-                Ok(_) => break,
-                Err(newer) => base = newer,
-            }
-        }
-        Ok(())
+        let restored = |base: &Generation| Ok(self.reference.restored(base, copy)?.map(|restored| (restored, ())));
+        self.publish_next::<_, ReferenceError>(restored).map(drop)
     }
 
     /// A copy of the generation in force; none before the first table. O(users).

@@ -2,17 +2,17 @@
 
 mod logged;
 mod prepared;
+mod successors;
 #[cfg(test)]
 mod tests;
 
 use super::Engine;
 use super::partition::Partition;
 use crate::error::Overloaded;
-use crate::json::{self, Node};
-use crate::limits;
 use crate::memory::Reservation;
 use crate::reference::{Change, Generation, Preconditions, PublishedGeneration, ReferenceError, UserGroups};
 use std::sync::Arc;
+use successors::{Request, Successors};
 
 /// Users whose keys are copied under one hold of the timeline's lock.
 const KEYS_SLICE: usize = 1 << 16;
@@ -23,11 +23,6 @@ enum Admission {
     Checked,
     /// The change has its place in a log, and every engine that follows the log has to make it.
     Logged,
-}
-
-/// The most memory that parsing a body takes.
-fn parse_bytes_max(body_bytes: usize) -> usize {
-    body_bytes.saturating_mul(limits::REFERENCE_BYTES_PER_BODY_BYTE)
 }
 
 impl Engine {
@@ -42,20 +37,8 @@ impl Engine {
         preconditions: &Preconditions,
         received_at_ms: i64,
     ) -> Result<Arc<Generation>, ReferenceError> {
-        self.change_with(Admission::Checked, change, body, preconditions, received_at_ms)
-    }
-
-    fn change_with(
-        &self,
-        admission: Admission,
-        change: Change,
-        mut body: Vec<u8>,
-        preconditions: &Preconditions,
-        received_at_ms: i64,
-    ) -> Result<Arc<Generation>, ReferenceError> {
-        let _parse_reservation = self.reserve(admission, parse_bytes_max(body.len()))?;
-        let publish = |nodes: &[Node<'_>]| self.publish_change(admission, change, nodes, preconditions, received_at_ms);
-        json::with_nodes(&mut body, &mut json::Scratch::default(), publish).map_err(ReferenceError::Malformed)?
+        let request = Request { admission: Admission::Checked, change, preconditions, received_at_ms };
+        Successors::read(self, request, body, |successors| self.publish_next(|base| successors.of(base)))
     }
 
     fn reserve(&self, admission: Admission, bytes: usize) -> Result<Reservation<'_>, Overloaded> {
@@ -65,31 +48,18 @@ impl Engine {
         }
     }
 
-    /// Makes a generation of the body and publishes it. When another change was published meanwhile, it starts again
-    /// from that one.
-    fn publish_change(
+    /// Publishes the generation that `successor_of` makes of the one in force. When another one was published meanwhile,
+    /// it makes one of that. If there is none to make, the generation in force is the result. The second part of what
+    /// `successor_of` returns is kept until the generation is published.
+    fn publish_next<T, E>(
         &self,
-        admission: Admission,
-        change: Change,
-        body: &[Node<'_>],
-        preconditions: &Preconditions,
-        received_at_ms: i64,
-    ) -> Result<Arc<Generation>, ReferenceError> {
-        // A whole table does not depend on the one in force, so it is read once; a patch is read against each base.
-        let whole_table = match change {
-            Change::Replace => Some(self.reference.read_table(body, &self.keys)?),
-            Change::Merge => None,
-        };
+        successor_of: impl Fn(&Generation) -> Result<Option<(Arc<Generation>, T)>, E>,
+    ) -> Result<Arc<Generation>, E> {
         let mut base = self.reference.published();
         loop {
-            let table_bytes = self.table_bytes_max(change, base.generation());
-            let _table_reservation = self.reserve(admission, table_bytes)?;
-            let candidate = match &whole_table {
-                Some(table) => table.clone(),
-                None => self.reference.read_patch(body, base.generation(), &self.keys)?,
+            let Some((successor, _kept)) = successor_of(base.generation())? else {
+                return Ok(Arc::clone(base.generation()));
             };
-            let successor = self.reference.successor(base.generation(), candidate, preconditions, received_at_ms)?;
-            let Some(successor) = successor else { return Ok(Arc::clone(base.generation())) };
             match self.publish_generation(&base, successor) {
                 Ok(generation) => return Ok(generation),
                 Err(newer) => base = newer,

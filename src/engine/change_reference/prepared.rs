@@ -1,8 +1,9 @@
 //! Changes of the reference table that come into force later than they are made: when a log says so.
 
-use super::{Admission, Engine, parse_bytes_max};
-use crate::json::{self, Node};
+use super::successors::{Request, Successors};
+use super::{Admission, Engine};
 use crate::reference::{Change, Generation, Preconditions, ReferenceError};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 impl Engine {
@@ -15,37 +16,25 @@ impl Engine {
     pub fn prepare_change(
         &self,
         change: Change,
-        mut body: Vec<u8>,
+        body: Vec<u8>,
         preconditions: &Preconditions,
         received_at_ms: i64,
     ) -> Result<Arc<Generation>, ReferenceError> {
-        let _parse_reservation = self.reserve(Admission::Logged, parse_bytes_max(body.len()))?;
-        let prepare = |nodes: &[Node<'_>]| {
+        let request = Request { admission: Admission::Logged, change, preconditions, received_at_ms };
+        Successors::read(self, request, body, |successors| {
             let base = self.newest_reference();
-            let _table_reservation = self.reserve(Admission::Logged, self.table_bytes_max(change, &base))?;
-            let candidate = match change {
-                Change::Replace => self.reference.read_table(nodes, &self.keys)?,
-                Change::Merge => self.reference.read_patch(nodes, &base, &self.keys)?,
-            };
-            let successor = self.reference.successor(&base, candidate, preconditions, received_at_ms)?;
-            let Some(successor) = successor else { return Ok(base) };
+            let Some((successor, _reservation)) = successors.of(&base)? else { return Ok(base) };
             self.reference.prepared().push(Arc::clone(&successor));
             self.refresh_usage();
             Ok(successor)
-        };
-        json::with_nodes(&mut body, &mut json::Scratch::default(), prepare).map_err(ReferenceError::Malformed)?
+        })
     }
 
     /// Puts the newest prepared generation up to `number` in force, if there is one.
     pub fn publish_prepared(&self, number: u64) {
         let Some(generation) = self.reference.prepared().take_up_to(number) else { return };
-        let mut base = self.reference.published();
-        while base.generation().number() < generation.number() {
-            match self.publish_generation(&base, Arc::clone(&generation)) {
-                Ok(_) => break,
-                Err(newer) => base = newer,
-            }
-        }
+        let newer = |base: &Generation| base.number() < generation.number();
+        let Ok(_) = self.publish_next::<_, Infallible>(|base| Ok(newer(base).then(|| (Arc::clone(&generation), ()))));
     }
 
     /// The newest generation: the newest prepared one, or the one in force.

@@ -242,12 +242,11 @@ fn a_refused_or_unchanged_table_has_no_successor() {
     let engine = engine();
     let current = put(&engine, 5, &ada("pro")).unwrap();
     for (ms, plan, is_retry) in [(5, "pro", true), (5, "free", false), (4, "pro", false)] {
-        let mut body = body(ms, &ada(plan));
-        let read = |nodes: &[Node<'_>]| engine.reference.read_table(nodes, &engine.keys).unwrap();
-        let candidate = json::with_nodes(&mut body, &mut json::Scratch::default(), read).unwrap();
-        let successor = engine.reference.successor(&current, candidate, &Preconditions::default(), DAY_MS);
+        let (admission, preconditions) = (Admission::Checked, &Preconditions::default());
+        let request = Request { admission, change: Change::Replace, preconditions, received_at_ms: DAY_MS };
+        let has_none = |successors: &Successors<'_>| Ok(successors.of(&current)?.is_none());
         assert_eq!(
-            successor.map(|successor| successor.is_none()),
+            Successors::read(&engine, request, body(ms, &ada(plan)), has_none),
             is_retry.then_some(true).ok_or(stale(5, 1)),
             "{plan}"
         );

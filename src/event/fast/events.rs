@@ -178,15 +178,10 @@ impl<const IS_NDJSON: bool> SimdTask for Fallback<'_, '_, '_, '_, IS_NDJSON> {
             events.batch.reserve(events_estimate.min(events.rows.schema.batch_events_max));
         }
         events.end_event(&mut tokens)?;
-        // A closure would be a function of its own, which is not compiled for the vector unit.
-        let is_pushed = match &strings {
-            Some(strings) if escaped == 0 => events.push_strings(simd, strings),
-            _ => false,
-        };
-        if escaped != 0 {
-            events.push_escaped(simd, &fields, escaped)?;
-        } else if !is_pushed {
-            events.push_fields(simd, &fields);
+        match strings {
+            _ if escaped != 0 => events.push_escaped(simd, &fields, escaped)?,
+            Some(strings) if events.push_strings(simd, &strings) => {}
+            _ => events.push_fields(simd, &fields),
         }
         // Only now: the general path may change the text of an event that is left to it.
         events.shape.end(end, strings.is_some());
