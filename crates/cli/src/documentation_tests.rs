@@ -163,7 +163,7 @@ fn documented_limits() -> impl IntoIterator<Item = Row> {
         "--max-memory": ENCODER_BYTES;
         "": ALLOWED_MAX;
         "": REJECTS_KEPT, REJECTS_OF_BATCH_MAX;
-        "": QUEUED_PER_PERMIT, QUERIES_QUEUED_PER_PERMIT;
+        "": BATCHES_QUEUED_PER_PERMIT, QUEUED_PER_PERMIT, QUERIES_QUEUED_PER_PERMIT;
         "": QUEUE_TIMEOUT;
         "": QUEUE_DELAY_MAX;
         "": BACKLOG_EVENTS_DEFAULT;

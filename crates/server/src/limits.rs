@@ -155,6 +155,9 @@ pub const CONCURRENT_REFERENCE_CHANGES: usize = 2;
 /// rejected at once.
 pub const QUEUED_PER_PERMIT: usize = 16;
 
+/// The same for batches that a runtime worker does not ingest itself. The memory budget for bodies bounds their bytes.
+pub const BATCHES_QUEUED_PER_PERMIT: usize = 1_024;
+
 /// The same for queries that scan. All clients behind one proxy share one part of the queue.
 pub const SCANS_QUEUED_PER_PERMIT: usize = 128;
 
@@ -171,8 +174,9 @@ pub const PEER_POLL_PERIOD: Duration = Duration::from_millis(250);
 pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The default queueing delay above which the adaptive limit admits fewer batches. The delay is how long a ready task
-/// waits for a worker of the runtime.
-pub const QUEUE_DELAY_MAX: Duration = Duration::from_millis(20);
+/// waits for a worker of the runtime, and then for a turn as a batch does. Producers accept such a delay, and no closed
+/// loop of some hundred connections reaches it.
+pub const QUEUE_DELAY_MAX: Duration = Duration::from_millis(250);
 
 /// How often the queueing delay is measured.
 pub const QUEUE_PROBE_PERIOD: Duration = Duration::from_millis(5);

@@ -1,5 +1,5 @@
-//! An adaptive limit of the batches in flight. It follows the queueing delay of the runtime: how long a ready task
-//! waits for a worker.
+//! An adaptive limit of the batches in flight. It follows the queueing delay of batches: how long a ready task waits for
+//! a worker of the runtime, and then for its turn.
 //!
 //! A queue that never empties is the sign of overload, whatever the load consists of (RFC 8289, Controlled Delay Active
 //! Queue Management). While requests arrive faster than they complete, each request waits longer than the one before.
@@ -7,6 +7,7 @@
 //! read, which costs a fraction of ingesting them. A single long delay is not a queue: the operating system may have
 //! given the time to other processes.
 
+use crate::http::ingest_turns::IngestTurns;
 use crate::http::problem::{Overload, Problem};
 use crate::limits;
 use std::convert::Infallible;
@@ -58,15 +59,16 @@ impl AdaptiveLimit {
         }
     }
 
-    /// Measures the queueing delay every few milliseconds, and adapts the limit to it. A measurement is a timer and
-    /// then one pass through the run queue. It must run in a spawned task, because the main task does not run on a
-    /// worker.
-    pub(super) async fn probe(&self) -> Infallible {
+    /// Measures the queueing delay every few milliseconds, and adapts the limit to it. A measurement is a timer, then
+    /// one pass through the run queue, then a turn. It must run in a spawned task, because the main task does not run
+    /// on a worker.
+    pub(super) async fn probe(&self, turns: &IngestTurns) -> Infallible {
         let mut late = LateProbes::default();
         loop {
             let due = Instant::now() + limits::QUEUE_PROBE_PERIOD;
             sleep(limits::QUEUE_PROBE_PERIOD).await;
             pass_through_run_queue().await;
+            turns.take(1).await;
             self.on_probe(due.elapsed(), &mut late);
         }
     }
@@ -186,7 +188,7 @@ mod tests {
     async fn a_delayed_probe_lowers_the_limit() {
         let limit = Arc::new(AdaptiveLimit::new(Duration::ZERO));
         let probed = Arc::clone(&limit);
-        let probe = tokio::spawn(async move { probed.probe().await });
+        let probe = tokio::spawn(async move { probed.probe(&IngestTurns::new(1)).await });
         while limit.limit.load(Ordering::Relaxed) == UNLIMITED {
             // Let the probe run. Then block the worker until the probe is due again.
             tokio::task::yield_now().await;

@@ -13,9 +13,11 @@ use crate::http::problem::Problem;
 use crate::http::response::{IN_MEMORY, json_response};
 use crate::limits;
 use crate::log::EventLog;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
+use hyper::body::Body as _;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::panic::resume_unwind;
@@ -73,13 +75,28 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
     app.intake.log().map_or(Ok(()), intake::check_takes_entries)?;
     let in_flight = app.adaptive_limit.try_acquire()?;
     let preference = ReturnPreference::of(&head.headers);
-    let BufferedBody { bytes: encoded, permit } = body::read(&app, body).await?;
+    let BufferedBody { bytes: encoded, permit } = read_body(&app, body).await?;
     let received_at_ms = app.now_ms();
     let request = BatchRequest { coding, format, preference, received_at_ms, permit };
     match app.intake.log() {
         None => ingest_directly(&app, request, encoded).await,
         Some(log) => ingest_logged(&app, log, request, encoded, in_flight).await,
     }
+}
+
+/// Reads a body to its end, when the batch has a turn. A large body takes none: another thread ingests it.
+async fn read_body(app: &App, body: Body) -> Result<BufferedBody, Problem> {
+    let is_small = |bytes: u64| bytes <= limits::INLINE_USUAL_BODY_BYTES as u64;
+    let turn = match body.size_hint().exact() {
+        Some(bytes) if is_small(bytes) => Some(app.ingest_turns.take(bytes as usize).await),
+        _ => None,
+    };
+    let buffered = body::read(app, body).await?;
+    let bytes = buffered.bytes.len();
+    if is_small(bytes as u64) && !turn.is_some_and(|turn| app.ingest_turns.is_current(turn)) {
+        app.ingest_turns.take(bytes).await;
+    }
+    Ok(buffered)
 }
 
 /// Ingests a batch on the thread that decodes it.

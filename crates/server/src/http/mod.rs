@@ -23,6 +23,7 @@ mod exposition;
 mod header;
 mod health;
 mod hosts;
+mod ingest_turns;
 mod intake;
 mod live_streams;
 mod media_type;

@@ -13,10 +13,11 @@ use weir::Engine;
 /// Monitors the clock, the queueing delay of the runtime, the resident memory and the log, until it is dropped. Returns
 /// only if the log cannot be read.
 pub(crate) async fn monitor(app: Arc<App>) -> io::Error {
-    let probed = Arc::clone(&app);
-    // Dropping the set aborts its task.
-    let mut probe = JoinSet::new();
-    probe.spawn(async move { probed.adaptive_limit.probe().await });
+    // Dropping the set aborts its tasks.
+    let mut tasks = JoinSet::new();
+    let (probed, turning) = (Arc::clone(&app), Arc::clone(&app));
+    tasks.spawn(async move { probed.adaptive_limit.probe(&probed.ingest_turns).await });
+    tasks.spawn(async move { turning.ingest_turns.end_passes().await });
     tokio::select! {
         never = health::watch_clock(&app) => match never {},
         never = report_resident_memory(&app.engine) => match never {},

@@ -1,0 +1,223 @@
+//! Turns of the batches that the workers of the runtime ingest themselves.
+//!
+//! A worker runs its ready tasks one after the other. If many batches are ready, a health check or a query would wait
+//! behind all of them. So a batch takes a turn before its body is read. The turns of one pass are bounded in bytes. A
+//! pass ends when the tasks that were ready have run. So other requests wait for the batches of one pass at most, and
+//! batches wait in order of arrival. Their bodies wait in the socket. They are read and decoded right after each other,
+//! while they are in the cache.
+
+use crate::limits;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::task::yield_now;
+
+/// The bytes of bodies that may be ingested in the current pass, and the batches that wait for one of the next passes.
+/// The counters order no other memory, so every access is Relaxed.
+#[derive(Debug)]
+pub(super) struct IngestTurns {
+    /// The bytes that are left of this pass. Its queue is in order of arrival.
+    free_bytes: Semaphore,
+    /// The bytes that were taken from this pass.
+    used_bytes: AtomicUsize,
+    /// The number of passes that have ended.
+    passes: AtomicU64,
+    /// The number of batches that wait.
+    waiting: AtomicUsize,
+    /// Wakes the task that ends passes.
+    needs_pass: Notify,
+    pass_bytes: usize,
+}
+
+/// The permission to ingest a batch in one pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    pass: u64,
+}
+
+/// A batch that waits, until this is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl IngestTurns {
+    /// Turns for this number of workers. Each can ingest one batch of the largest size in a pass.
+    pub(super) fn new(workers: usize) -> Self {
+        let pass_bytes = limits::INLINE_USUAL_BODY_BYTES * workers;
+        Self {
+            free_bytes: Semaphore::new(pass_bytes),
+            used_bytes: AtomicUsize::new(0),
+            passes: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            needs_pass: Notify::new(),
+            pass_bytes,
+        }
+    }
+
+    /// Waits for a turn for a body of `bytes`, in order of arrival.
+    pub(super) async fn take(&self, bytes: usize) -> Turn {
+        let bytes = bytes.min(limits::INLINE_USUAL_BODY_BYTES);
+        let permits = bytes as u32;
+        let permit = match self.free_bytes.try_acquire_many(permits) {
+            Ok(permit) => permit,
+            Err(_) => self.wait(permits).await,
+        };
+        permit.forget();
+        // The semaphore has given the bytes before they are counted here. So no more bytes are given back than were
+        // taken.
+        let used_bytes = self.used_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        // Early, so that an idle server ends the pass before a batch has to wait for it.
+        if used_bytes > self.pass_bytes / 2 {
+            self.needs_pass.notify_one();
+        }
+        Turn { pass: self.passes.load(Ordering::Relaxed) }
+    }
+
+    async fn wait(&self, permits: u32) -> SemaphorePermit<'_> {
+        let _waiting = Waiting::new(&self.waiting);
+        // After the count: the task that this wakes ends passes until nobody waits.
+        self.needs_pass.notify_one();
+        self.free_bytes.acquire_many(permits).await.expect("the semaphore is never closed")
+    }
+
+    /// Whether the batch may still use its turn. A body that arrives slowly outlives its turn.
+    pub(super) fn is_current(&self, turn: Turn) -> bool {
+        // A batch that waited is woken at the end of a pass, and runs in the next one.
+        self.passes.load(Ordering::Relaxed) - turn.pass <= 1
+    }
+
+    /// Ends passes, until it is dropped. It must run in a spawned task, because the main task does not run on a worker.
+    pub(super) async fn end_passes(&self) -> Infallible {
+        loop {
+            self.needs_pass.notified().await;
+            // The runtime continues this task after the tasks that are ready now, and after it has looked for new input.
+            yield_now().await;
+            self.end_pass();
+            if self.waiting.load(Ordering::Relaxed) > 0 {
+                self.needs_pass.notify_one();
+            }
+        }
+    }
+
+    fn end_pass(&self) {
+        self.passes.fetch_add(1, Ordering::Relaxed);
+        self.free_bytes.add_permits(self.used_bytes.swap(0, Ordering::Relaxed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+    use tokio::task::JoinSet;
+
+    const LARGEST: usize = limits::INLINE_USUAL_BODY_BYTES;
+
+    /// Lets all ready tasks run.
+    async fn settle() {
+        for _ in 0..10 {
+            yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn batches_of_one_pass_are_bounded_and_the_others_wait_in_order() {
+        let turns = Arc::new(IngestTurns::new(1));
+        let order = Arc::new(Mutex::new(vec![]));
+        let mut tasks = JoinSet::new();
+        for (name, bytes) in [LARGEST / 2, LARGEST / 2, LARGEST, 1, 1].into_iter().enumerate() {
+            let (turns, order) = (Arc::clone(&turns), Arc::clone(&order));
+            tasks.spawn(async move {
+                let turn = turns.take(bytes).await;
+                order.lock().unwrap().push((name, turn.pass));
+            });
+        }
+        settle().await;
+        assert_eq!(*order.lock().unwrap(), [(0, 0), (1, 0)], "nobody overtakes the batch that waits");
+        turns.end_pass();
+        settle().await;
+        assert_eq!(order.lock().unwrap()[2..], [(2, 1)]);
+        turns.end_pass();
+        settle().await;
+        assert_eq!(order.lock().unwrap()[3..], [(3, 2), (4, 2)]);
+    }
+
+    #[tokio::test]
+    async fn passes_end_until_nobody_waits() {
+        let turns = Arc::new(IngestTurns::new(1));
+        let (ending, waiting) = (Arc::clone(&turns), Arc::clone(&turns));
+        let ending = tokio::spawn(async move { ending.end_passes().await });
+        // A batch of another worker has its bytes, and has not counted them yet.
+        let uncounted = turns.free_bytes.try_acquire_many(LARGEST as u32 / 4).unwrap();
+        let waiting = tokio::spawn(async move { waiting.take(LARGEST).await });
+        settle().await;
+        assert!(!waiting.is_finished());
+        uncounted.forget();
+        turns.used_bytes.fetch_add(LARGEST / 4, Ordering::Relaxed);
+        waiting.await.unwrap();
+        settle().await;
+        assert_eq!(turns.free_bytes.available_permits(), LARGEST, "every byte is given back once");
+        ending.abort();
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_gives_up_takes_nothing() {
+        let turns = IngestTurns::new(1);
+        turns.take(LARGEST).await;
+        let mut waiting = Box::pin(turns.take(LARGEST));
+        let is_pending = std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending()));
+        assert!(is_pending.await);
+        drop(waiting);
+        assert_eq!(turns.waiting.load(Ordering::Relaxed), 0);
+        turns.end_pass();
+        assert_eq!(turns.free_bytes.available_permits(), LARGEST);
+    }
+
+    #[tokio::test]
+    async fn a_turn_lasts_for_its_pass_and_the_next_one() {
+        let turns = IngestTurns::new(1);
+        let turn = turns.take(1).await;
+        for is_current in [true, true, false] {
+            assert_eq!(turns.is_current(turn), is_current);
+            turns.end_pass();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn ready_tasks_run_between_the_batches_of_two_passes() {
+        let turns = Arc::new(IngestTurns::new(1));
+        let log = Arc::new(Mutex::new(vec![]));
+        let (ending, logged) = (Arc::clone(&turns), Arc::clone(&log));
+        let done = tokio::spawn(async move {
+            let passes = Arc::clone(&ending);
+            tokio::spawn(async move { passes.end_passes().await });
+            let mut tasks = JoinSet::new();
+            for _ in 0..8 {
+                let (turns, log) = (Arc::clone(&ending), Arc::clone(&logged));
+                tasks.spawn(async move {
+                    turns.take(LARGEST).await;
+                    log.lock().unwrap().push("batch");
+                });
+            }
+            let log = Arc::clone(&logged);
+            tasks.spawn(async move { log.lock().unwrap().push("query") });
+            // The task that was spawned last would run first.
+            tasks.spawn(std::future::ready(()));
+            while tasks.join_next().await.is_some() {}
+        });
+        done.await.unwrap();
+        let before = log.lock().unwrap().iter().take_while(|entry| **entry == "batch").count();
+        assert!(before <= 1, "{before} batches were ingested before the query");
+    }
+}
