@@ -5,7 +5,7 @@ use super::{Engine, Stage};
 use crate::clock::second_of;
 use crate::dedup::Claim;
 use crate::error::Overloaded;
-use crate::event::{Batch, DecodeError, Decoder, Format, Tally, Verdict};
+use crate::event::{self, Batch, DecodeError, Decoder, Format, Tally, Verdict};
 use crate::key::EventKey;
 use crate::window::Appended;
 use crate::{json, sync};
@@ -47,6 +47,19 @@ impl Engine {
     pub fn try_decode_fast(&self, body: Vec<u8>, format: Format) -> Result<Batch, Vec<u8>> {
         let decode = || Decoder::try_decode_fast(body, format, &self.schema, &self.keys);
         self.stages.timed_if(Stage::Decode, Result::is_ok, decode)
+    }
+
+    /// Refuses a body of which the number of events alone would make [`decode`](Self::decode) take much memory. `decode`
+    /// refuses it too; this is for a caller that reserves [`decode_memory_bytes_max`](Self::decode_memory_bytes_max) first.
+    /// O(bytes), in little memory. The body stays as it is.
+    ///
+    /// # Errors
+    /// The error of `decode`.
+    pub fn check_event_count(&self, body: &mut [u8], format: Format) -> Result<(), DecodeError> {
+        match format {
+            Format::Json => event::check_event_count(body, &self.schema),
+            Format::Ndjson => Ok(()),
+        }
     }
 
     /// The most memory that [`decode`](Self::decode) needs in addition to the body and the batch; O(bytes). With

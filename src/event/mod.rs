@@ -11,8 +11,8 @@ mod unescaped_ids;
 mod validate;
 
 pub use batch::{Batch, Fault, Field, Tally, Verdict};
-pub(crate) use decode::Decoder;
 pub use decode::Format;
+pub(crate) use decode::{Decoder, check_event_count};
 pub use error::DecodeError;
 pub(crate) use schema::Schema;
 pub use timestamp::{format_ms, parse_ms};

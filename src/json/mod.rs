@@ -14,5 +14,5 @@ mod strict;
 mod tests;
 
 pub use malformed::Malformed;
-pub(crate) use parse::{Scratch, extent, parse, scratch_bytes, with_nodes};
+pub(crate) use parse::{Scratch, extent, has_more_elements, parse, scratch_bytes, with_nodes};
 pub(crate) use simd_json::{Node, StaticNode};

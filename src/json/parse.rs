@@ -7,6 +7,9 @@ use simd_json::{Buffers, Node, Tape};
 use std::mem;
 use std::ops::Range;
 
+/// A text with fewer bytes for each of its commas has many short values. A node of the tape takes 16 bytes.
+const BYTES_PER_COMMA_MIN: usize = 32;
+
 /// Buffers that are reused from one document to the next.
 pub(crate) struct Scratch {
     buffers: Buffers,
@@ -78,6 +81,19 @@ pub(crate) fn parse<R>(
     let result = strict::fill(text, &mut tape.0, &mut scratch.strings).map(|()| read(&tape.0));
     scratch.retire(tape, text_bytes);
     result
+}
+
+/// Whether `text` is an array of more than `max` elements that are so short that its tape would be several times as large
+/// as the text. O(bytes), in little memory; the text stays as it is. False if the tape is not so large.
+///
+/// # Errors
+/// [`Malformed`], as of [`parse`], if a text with such a tape is malformed before so many elements are complete.
+pub(crate) fn has_more_elements(text: &mut [u8], max: usize) -> Result<bool, Malformed> {
+    let commas = memchr::memchr_iter(b',', text).count();
+    if commas < max || text.len() / BYTES_PER_COMMA_MIN >= commas {
+        return Ok(false);
+    }
+    strict::has_more_elements(text, max)
 }
 
 /// The peak memory of parsing a text, without the text itself. O(bytes).

@@ -1,4 +1,5 @@
-//! A strict scanner for RFC 8259: reports the byte where a text is malformed, and reads numbers of any size.
+//! A strict scanner for RFC 8259: reports the byte where a text is malformed, reads numbers of any size, and counts
+//! elements without a tape.
 //!
 //! This is the slow path. It has one loop and a bounded stack instead of recursion, and it reads every byte a constant
 //! number of times.
@@ -17,9 +18,9 @@ pub(super) fn fill<'t>(
 ) -> Result<(), Broken> {
     tape.clear();
     strings.clear();
-    let mut scanner = Scanner { text, at: 0, tape, strings, open: Vec::new() };
+    let mut scanner = Scanner::new(text, Some(Output { tape, strings }), usize::MAX);
     if let Err(malformed) = scanner.document() {
-        return Err(Broken { malformed, elements: scanner.elements() });
+        return Err(Broken { malformed, elements: scanner.elements });
     }
     // The tape can borrow from the text only now, after the last write.
     let text: &'t [u8] = text;
@@ -33,24 +34,58 @@ pub(super) fn fill<'t>(
     Ok(())
 }
 
-struct Scanner<'s, 'n> {
-    text: &'s mut [u8],
-    /// The next byte to read. All bytes before it are the beginning of some valid document.
-    at: usize,
+/// Whether `text` is an array of which more than `max` elements are complete. It reads no further than these, leaves the
+/// text as it is, and allocates nothing but a stack.
+///
+/// # Errors
+/// [`Malformed`], before so many elements are complete.
+pub(crate) fn has_more_elements(text: &mut [u8], max: usize) -> Result<bool, Malformed> {
+    let mut scanner = Scanner::new(text, None, max);
+    let read = scanner.document();
+    if scanner.elements > max { Ok(true) } else { read.map(|()| false) }
+}
+
+/// What a scanner writes.
+struct Output<'s, 'n> {
     /// The nodes so far. Their strings are still empty.
     tape: &'s mut Vec<Node<'n>>,
     /// The position of each string of the tape in the unescaped text.
     strings: &'s mut Vec<Range<usize>>,
-    /// The indices of the objects and arrays that are not closed yet, outermost first.
-    open: Vec<usize>,
 }
 
-impl Scanner<'_, '_> {
+/// An object or an array that is not closed yet.
+struct Open {
+    is_object: bool,
+    /// Its complete members or elements.
+    len: usize,
+    /// Its index on the tape.
+    node: usize,
+}
+
+struct Scanner<'s, 'n> {
+    text: &'s mut [u8],
+    /// The next byte to read. All bytes before it are the beginning of some valid document.
+    at: usize,
+    /// None: the text is only checked, and nothing is written.
+    output: Option<Output<'s, 'n>>,
+    /// Outermost first.
+    open: Vec<Open>,
+    /// The complete elements of the top-level array; 0 if the top-level value is not an array.
+    elements: usize,
+    /// The scanner stops when there are more.
+    elements_max: usize,
+}
+
+impl<'s, 'n> Scanner<'s, 'n> {
+    fn new(text: &'s mut [u8], output: Option<Output<'s, 'n>>, elements_max: usize) -> Self {
+        Self { text, at: 0, output, open: Vec::new(), elements: 0, elements_max }
+    }
+
     fn document(&mut self) -> Result<(), Malformed> {
         self.skip_space();
         loop {
             let is_open = self.value()?;
-            if !is_open && !self.separator()? {
+            if !is_open && !self.separator()? || self.elements > self.elements_max {
                 return Ok(());
             }
         }
@@ -60,8 +95,8 @@ impl Scanner<'_, '_> {
     /// latter.
     fn value(&mut self) -> Result<bool, Malformed> {
         match self.peek() {
-            Some(b'{') => return self.open(Node::Object { len: 0, count: 0 }),
-            Some(b'[') => return self.open(Node::Array { len: 0, count: 0 }),
+            Some(b'{') => return self.open(true),
+            Some(b'[') => return self.open(false),
             Some(b'"') => self.string()?,
             Some(b't') => self.literal(b"true", StaticNode::Bool(true))?,
             Some(b'f') => self.literal(b"false", StaticNode::Bool(false))?,
@@ -74,12 +109,13 @@ impl Scanner<'_, '_> {
 
     /// Reads from the end of a value to the start of the next one. Returns false at the end of the document.
     fn separator(&mut self) -> Result<bool, Malformed> {
-        while let Some(&container) = self.open.last() {
-            if let Node::Object { len, .. } | Node::Array { len, .. } = &mut self.tape[container] {
-                *len += 1;
+        while let Some(container) = self.open.last_mut() {
+            container.len += 1;
+            let (is_object, len) = (container.is_object, container.len);
+            if self.open.len() == 1 && !is_object {
+                self.elements = len;
             }
             self.skip_space();
-            let is_object = matches!(self.tape[container], Node::Object { .. });
             match self.peek() {
                 Some(b',') => {
                     self.at += 1;
@@ -100,13 +136,13 @@ impl Scanner<'_, '_> {
 
     /// Reads the opening of a container up to its first value, or a whole empty container. Returns whether it stays
     /// open.
-    fn open(&mut self, container: Node<'static>) -> Result<bool, Malformed> {
+    fn open(&mut self, is_object: bool) -> Result<bool, Malformed> {
         if self.open.len() == JSON_DEPTH_MAX {
             return self.fail();
         }
-        let is_object = matches!(container, Node::Object { .. });
-        self.open.push(self.tape.len());
-        self.tape.push(container);
+        let node = self.output.as_ref().map_or(0, |output| output.tape.len());
+        self.open.push(Open { is_object, len: 0, node });
+        self.push(container_node(is_object, 0, 0));
         self.at += 1;
         self.skip_space();
         if self.peek() == Some(if is_object { b'}' } else { b']' }) {
@@ -122,10 +158,16 @@ impl Scanner<'_, '_> {
     /// Reads a closing bracket.
     fn close(&mut self) {
         self.at += 1;
-        let container = self.open.pop().expect("only an open bracket is closed");
-        let nodes = self.tape.len() - container - 1;
-        if let Node::Object { count, .. } | Node::Array { count, .. } = &mut self.tape[container] {
-            *count = nodes;
+        let Open { is_object, len, node } = self.open.pop().expect("only an open bracket is closed");
+        if let Some(output) = &mut self.output {
+            let count = output.tape.len() - node - 1;
+            output.tape[node] = container_node(is_object, len, count);
+        }
+    }
+
+    fn push(&mut self, node: Node<'static>) {
+        if let Some(output) = &mut self.output {
+            output.tape.push(node);
         }
     }
 
@@ -142,7 +184,7 @@ impl Scanner<'_, '_> {
         for &byte in word {
             self.expect(byte)?;
         }
-        self.tape.push(Node::Static(value));
+        self.push(Node::Static(value));
         Ok(())
     }
 
@@ -159,9 +201,11 @@ impl Scanner<'_, '_> {
             self.accept(b"+-");
             self.digits()?;
         }
-        let digits = str::from_utf8(&self.text[start..self.at]).expect("a number is ASCII");
-        let nearest = digits.parse().expect("Rust reads every JSON number");
-        self.tape.push(Node::Static(StaticNode::F64(nearest)));
+        if let Some(output) = &mut self.output {
+            let digits = str::from_utf8(&self.text[start..self.at]).expect("a number is ASCII");
+            let nearest = digits.parse().expect("Rust reads every JSON number");
+            output.tape.push(Node::Static(StaticNode::F64(nearest)));
+        }
         Ok(())
     }
 
@@ -181,20 +225,27 @@ impl Scanner<'_, '_> {
         let mut end = start;
         loop {
             let run = self.run()?;
-            self.text.copy_within(run.clone(), end);
+            if self.output.is_some() {
+                self.text.copy_within(run.clone(), end);
+            }
             end += run.len();
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     let character = self.escape()?;
-                    end += character.encode_utf8(&mut self.text[end..]).len();
+                    if self.output.is_some() {
+                        character.encode_utf8(&mut self.text[end..]);
+                    }
+                    end += character.len_utf8();
                 }
                 _ => return self.fail(),
             }
         }
         self.at += 1;
-        self.strings.push(start..end);
-        self.tape.push(Node::String(""));
+        if let Some(output) = &mut self.output {
+            output.strings.push(start..end);
+            output.tape.push(Node::String(""));
+        }
         Ok(())
     }
 
@@ -285,12 +336,8 @@ impl Scanner<'_, '_> {
     fn fail<T>(&self) -> Result<T, Malformed> {
         Err(Malformed { offset: self.at })
     }
+}
 
-    /// The number of complete elements of the top-level array so far.
-    fn elements(&self) -> usize {
-        match self.tape.first() {
-            Some(Node::Array { len, .. }) => *len,
-            _ => 0,
-        }
-    }
+fn container_node(is_object: bool, len: usize, count: usize) -> Node<'static> {
+    if is_object { Node::Object { len, count } } else { Node::Array { len, count } }
 }

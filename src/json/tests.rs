@@ -66,10 +66,25 @@ fn depth(tape: &[Item]) -> usize {
     deepest
 }
 
+/// The scanner counts the same elements without a tape, and leaves the text as it is.
+fn assert_counts_agree(text: &[u8], scanned: &Result<(Vec<Item>, bool), Broken>) {
+    for max in 0..3 {
+        let expected = match scanned {
+            Ok((tape, _)) => Ok(matches!(tape[0], Item::Array(len, _) if len > max)),
+            Err(broken) if broken.elements > max => Ok(true),
+            Err(broken) => Err(broken.malformed),
+        };
+        let mut counted = text.to_vec();
+        assert_eq!(strict::has_more_elements(&mut counted, max), expected, "{max}");
+        assert_eq!(counted, text);
+    }
+}
+
 /// The parser, simd-json, the scanner and serde_json agree about `text`, as far as each of them can read it.
 fn assert_all_agree(text: &[u8]) {
     let (simd, scanner, parsed) = (by_simd(text), by_scanner(text), by_parser(text));
     let serde = serde_json::from_slice::<serde_json::Value>(text);
+    assert_counts_agree(text, &scanner);
     match (&simd, &scanner) {
         (Some(simd), Ok((scanner, _))) => assert_eq!(simd, scanner),
         (None, Ok((_, has_huge))) => assert!(has_huge, "simd-json refuses a text that the scanner accepts"),

@@ -101,6 +101,7 @@ impl Decoder {
         }
         rows.unescaped_ids.clear();
         let schema = rows.schema;
+        check_event_count(body, schema)?;
         let parsed = json::parse(body, &mut self.scratch, |nodes| match nodes {
             [Node::Array { len, .. }, elements @ ..] => {
                 schema.check_event_count(*len)?;
@@ -157,6 +158,19 @@ impl Decoder {
             batch.push_failed(Span::default(), Verdict::MalformedJson { offset });
         }
         Ok(())
+    }
+}
+
+/// Refuses a JSON body of many short events before it is parsed, because its tape would be large.
+///
+/// # Errors
+/// The body has too many events, or is malformed.
+pub(crate) fn check_event_count(body: &mut [u8], schema: &Schema) -> Result<(), DecodeError> {
+    let max = schema.batch_events_max;
+    match json::has_more_elements(body, max) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(DecodeError::TooManyEvents { max }),
+        Err(malformed) => Err(DecodeError::Malformed(malformed)),
     }
 }
 

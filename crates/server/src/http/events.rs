@@ -181,7 +181,8 @@ impl BatchRequest {
         let decoded = self.coding.decode(encoded, max_bytes)?;
         let batch = match app.engine.try_decode_fast(decoded, self.format) {
             Ok(batch) => batch,
-            Err(decoded) => {
+            Err(mut decoded) => {
+                app.engine.check_event_count(&mut decoded, self.format)?;
                 self.permit.grow(app.engine.decode_memory_bytes_max(&decoded, self.format))?;
                 app.engine.decode(decoded, self.format)?
             }
