@@ -1,8 +1,10 @@
 //! Each stage alone, and the whole ingest. Times are per batch, and `thrpt` is events per second.
 
+mod bodies;
+
+use bodies::{BATCH, START_MS, body, shapes};
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -13,36 +15,11 @@ use weir::{
     Change, DedupBackend, Engine, EngineConfig, Filter, Format, ManualClock, Preconditions, Query, format_ms, second_of,
 };
 
-const START_MS: i64 = 1_760_000_000_000;
-const BATCH: u64 = 1_000;
 /// The most ids in the dedup table. After each `LIVE_IDS` ids, the clock moves by more than a horizon.
 const LIVE_IDS: u64 = 2_000_000;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Returns a body with one batch of events of about 120 bytes: ids from `first`, `users` users, and `now_ms` as
-/// timestamp.
-fn body(format: Format, first: u64, users: u64, now_ms: i64) -> Vec<u8> {
-    let (open, separator, close) = match format {
-        Format::Ndjson => ("", "\n", ""),
-        _ => ("[", ",", "]"),
-    };
-    let ts = format_ms(now_ms);
-    let mut body = String::from(open);
-    for id in first..first + BATCH {
-        let user = id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-        let kind = ["click", "view", "purchase"][(id % 3) as usize];
-        let separator = if id == first { "" } else { separator };
-        let _ = write!(
-            body,
-            r#"{separator}{{"event_id":"evt-{id:024}","user_id":"user-{:08}","type":"{kind}","ts":"{ts}"}}"#,
-            user % users
-        );
-    }
-    body.push_str(close);
-    body.into()
-}
 
 fn engine() -> (Engine, Arc<ManualClock>) {
     engine_with(DedupBackend::Lines)
@@ -78,39 +55,11 @@ impl Stream {
     }
 }
 
-/// Rewrites the text of each event, to give the same events another layout.
-fn rewritten(body: &[u8], rewrite: impl Fn(usize, &str) -> String) -> Vec<u8> {
-    let events = str::from_utf8(body).expect("a generated body is UTF-8").split_inclusive('}');
-    events.enumerate().map(|(index, event)| rewrite(index, event)).collect::<String>().into()
-}
-
-/// Changes the order of the members from event to event.
-fn shuffled(body: &[u8]) -> Vec<u8> {
-    rewritten(body, |index, event| {
-        let Some((before, members)) = event.trim_end_matches('}').split_once('{') else { return event.to_owned() };
-        let mut members: Vec<_> = members.split(',').collect();
-        members.rotate_left(index * 7 % 4);
-        members.swap(0, index * 5 % 3);
-        format!("{before}{{{}}}", members.join(","))
-    })
-}
-
 fn decode(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode");
     let mut decode = Decode::new(&["click", "view", "purchase"], BATCH as usize);
     for format in [Format::Json, Format::Ndjson] {
-        let usual = body(format, 0, 100_000, START_MS);
-        let bodies = [
-            ("spaced", rewritten(&usual, |_, event| event.replace("\":\"", "\": \"").replace(",\"", ", \""))),
-            ("shuffled", shuffled(&usual)),
-            (
-                "other members",
-                rewritten(&usual, |n, event| event.replace('{', &format!(r#"{{"n":{n},"o":{{"a":[]}},"#))),
-            ),
-            ("escapes", rewritten(&usual, |_, event| event.replace("evt-", "evt\\u002d"))),
-            ("usual", usual),
-        ];
-        for (shape, body) in bodies {
+        for (shape, body) in shapes(format) {
             let name = |path: &str| BenchmarkId::new(format!("{format:?}, {shape}").to_lowercase(), path);
             group.throughput(Throughput::ElementsAndBytes { elements: BATCH, bytes: body.len() as u64 });
             group.bench_function(name("as in the engine"), |b| {

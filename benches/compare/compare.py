@@ -37,16 +37,16 @@ def main():
     start = time.monotonic()
     os.sched_setaffinity(0, {CLIENT_CORE})
     if options.quick:
-        limit_secs, rounds, seconds, batches = 110, 2, 0.25, (1, 100, 1_000, 10_000)
+        limit_secs, pairs_max, seconds, batches = 110, 1, 0.25, (1, 100, 1_000, 10_000)
         stored = {"ids": 2_000_000, "events": 200_000}
         query_settings = queries.Settings(seconds=0.3, rounds=1, events=100_000)
     else:
-        limit_secs, rounds, seconds, batches = 570, 5, 0.7, ingest.BATCHES
+        limit_secs, pairs_max, seconds, batches = 1_800, 12, 0.7, ingest.BATCHES
         stored = {"ids": 30_000_000, "events": 3_000_000}
         query_settings = queries.Settings(seconds=5, rounds=3, events=1_000_000)
     # If a step hangs, the alarm ends the run and all its processes.
     signal.alarm(2 * limit_secs)
-    ingest_results = ingest.run(rounds, seconds, batches, limit_secs / 2) if options.only in (None, "ingest") else None
+    ingest_results = ingest.run(pairs_max, seconds, batches, limit_secs / 2) if options.only in (None, "ingest") else None
     query_results = queries.run(query_settings) if options.only in (None, "queries") else None
     memory_results = memory.run(**stored) if options.only in (None, "memory") else None
     print(report.write(ingest_results, query_results, memory_results))

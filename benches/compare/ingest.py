@@ -6,17 +6,21 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from statistics import median
+from math import sqrt
+from statistics import median, quantiles
 
 from load import send
+from machine import back_memory
 from processes import SERVER_CORE, attempt, cpu_ns, output, rss_bytes
 from redis_client import Client
-from systems import CLICKHOUSE, PYTHON, ROWS, missing, serving
+from systems import CEILING_ROW, CLICKHOUSE, DEFAULT_ROW, FIXED_ROW, FULL_ROW, NODE_ROW, PYTHON, ROWS, Row, missing, serving
 
 BATCHES = (1, 10, 100, 1_000, 10_000)
 # Memory is reported for this batch size, and the ratios refer to it.
 TYPICAL_BATCH = 1_000
 USERS = 100_000
+# The fewest pairs of rounds from which a ratio can be known well enough.
+PAIRS_MIN = 3
 # The length of the warm-up, relative to the measurement. It is long enough for Node's compiler to optimise the code.
 WARM_UP_RATIO = 0.5
 
@@ -31,6 +35,44 @@ class Memory:
 
     def bytes_per_id(self):
         return (self.after_bytes - self.before_bytes) / self.ids
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio of two rows at one batch size."""
+
+    row: Row
+    reference: Row
+    batch: int
+
+
+# The run goes on until these ratios are known well enough.
+KEY_RATIOS = [
+    *(Ratio(DEFAULT_ROW, CEILING_ROW, batch) for batch in (1_000, 1, 100, 10_000)),
+    Ratio(DEFAULT_ROW, NODE_ROW, TYPICAL_BATCH),
+    Ratio(DEFAULT_ROW, FIXED_ROW, TYPICAL_BATCH),
+    Ratio(FULL_ROW, DEFAULT_ROW, TYPICAL_BATCH),
+]
+# The interquartile range of a ratio that is known well enough, relative to its median.
+SPREAD_MAX = 0.1
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found for a ratio: one value for each pair of rounds."""
+
+    values: list
+
+    def median(self):
+        return median(self.values)
+
+    def spread(self):
+        """Returns the interquartile range relative to the median."""
+        low, _, high = quantiles(self.values, n=4, method="inclusive")
+        return (high - low) / self.median()
+
+    def is_settled(self):
+        return len(self.values) >= PAIRS_MIN and self.spread() <= SPREAD_MAX
 
 
 @dataclass
@@ -53,37 +95,69 @@ class Results:
 
     def ratio(self, row, batch, reference_row, reference_batch):
         """Returns the median of the ratios within each round. A slow moment of the machine changes it least."""
-        rates, references = self.rates.get((row, batch), {}), self.rates.get((reference_row, reference_batch), {})
-        ratios = [rate / references[index] for index, rate in rates.items() if index in references]
-        return median(ratios) if ratios else None
+        ratios = by_round(self.rates, (row, batch), (reference_row, reference_batch))
+        return median(ratios.values()) if ratios else None
+
+    def key_ratios(self):
+        """Returns what was found for each key ratio: by throughput, and by CPU time."""
+        found = {}
+        for ratio in KEY_RATIOS:
+            row, reference = (ratio.row, ratio.batch), (ratio.reference, ratio.batch)
+            by_rate = of_pairs(by_round(self.rates, row, reference))
+            by_cpu = of_pairs(by_round(self.cpu_ns, reference, row))
+            if len(by_rate) > 1:
+                found[ratio] = (Found(by_rate), Found(by_cpu))
+        return found
+
+    def is_settled(self):
+        return all(by_rate.is_settled() for by_rate, _ in self.key_ratios().values())
 
 
-def run(rounds, seconds, batches, limit_secs):
-    """Runs `rounds` rounds. After `limit_secs`, it starts no further round."""
+def by_round(values, key, reference):
+    """Returns value / reference value by round, for the rounds that have both."""
+    references = values.get(reference, {})
+    return {index: value / references[index] for index, value in values.get(key, {}).items() if index in references}
+
+
+def of_pairs(ratios):
+    """Returns the geometric mean for each pair of rounds. The second round of a pair has the reverse order (ABBA)."""
+    firsts = [index for index in ratios if index % 2 == 0 and index + 1 in ratios]
+    return [sqrt(ratios[index] * ratios[index + 1]) for index in firsts]
+
+
+def run(pairs_max, seconds, batches, limit_secs):
+    """Runs pairs of rounds until all key ratios are known well enough, for at most `limit_secs` and `pairs_max` pairs."""
     results = Results(seconds, batches)
     deadline = time.monotonic() + limit_secs
+    back_memory()
     for row in ROWS:
         if reason := missing(row.system):
             results.skipped[row] = reason
             print(f"skipped: {row.name}: {reason}", file=sys.stderr)
     rows = [row for row in ROWS if row not in results.skipped]
-    for round_index in range(rounds):
-        if time.monotonic() > deadline:
-            print(f"reached the time limit after {round_index} of {rounds} rounds", file=sys.stderr)
+    pair_secs = 0
+    for pair in range(pairs_max):
+        start = time.monotonic()
+        if start + pair_secs > deadline or (pair >= PAIRS_MIN and results.is_settled()):
             break
-        results.rounds += 1
-        # Every second round runs in reverse order, so that a drift of the machine favours no row.
-        order = rows if round_index % 2 == 0 else rows[::-1]
-        for batch in batches:
-            for row in order:
-                if row.system != "clickhouse":
-                    with attempt(results.failed, f"{row.name}, batches of {batch}"):
-                        measure(results, row, batch, round_index)
-        for row in order:
-            if row.system == "clickhouse":
-                with attempt(results.failed, row.name):
-                    measure_clickhouse(results, row, round_index)
+        # The second round of a pair runs in reverse order, so that a drift of the machine favours no row.
+        for round_index, order in ((2 * pair, rows), (2 * pair + 1, rows[::-1])):
+            run_round(results, order, round_index)
+        pair_secs = time.monotonic() - start
     return results
+
+
+def run_round(results, order, round_index):
+    results.rounds += 1
+    for batch in results.batches:
+        for row in order:
+            if row.system != "clickhouse":
+                with attempt(results.failed, f"{row.name}, batches of {batch}"):
+                    measure(results, row, batch, round_index)
+    for row in order:
+        if row.system == "clickhouse":
+            with attempt(results.failed, row.name):
+                measure_clickhouse(results, row, round_index)
 
 
 def measure(results, row, batch, round_index):

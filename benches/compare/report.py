@@ -4,11 +4,11 @@ from statistics import median
 
 import chart
 import machine
-from ingest import TYPICAL_BATCH, USERS, WARM_UP_RATIO
+from ingest import PAIRS_MIN, SPREAD_MAX, TYPICAL_BATCH, USERS, WARM_UP_RATIO
 from load import CONNECTIONS
 from queries import COMMON_WINDOW_SECS, INTERFERENCE_USERS, INTERFERENCE_WINDOW_SECS, POPULATIONS, QUERIES_PER_SEC
 from queries import INTERFERENCE_RATES, WINDOWS_SECS
-from systems import CEILING_ROW, FIXED_ROW, GROWING_ROW, OUT, ROWS, versions
+from systems import CEILING_ROW, DEFAULT_ROW, OUT, ROWS, versions
 
 SYSTEM_NAMES = {"weir": "weir", "node": "Node, Express", "clickhouse": "ClickHouse (chDB)"}
 
@@ -52,8 +52,6 @@ def notes(skipped, failed):
 
 
 def ingest_section(results):
-    measured = {row for row, _ in results.rates}
-    reference = FIXED_ROW if FIXED_ROW in measured else GROWING_ROW
     header = ["", *(f"{batch:,}" for batch in results.batches)]
 
     def line(row, cell):
@@ -77,13 +75,16 @@ def ingest_section(results):
 
     return [
         "## Ingest, by events per request",
-        f"{results.rounds} interleaved rounds of {results.seconds:g} s, after a warm-up of "
+        f"{results.rounds} rounds, each in the reverse order of the one before. A measurement takes {results.seconds:g} s, after a warm-up of "
         f"{results.seconds * WARM_UP_RATIO:g} s. Each measurement has a fresh server and {CONNECTIONS} connections (Redis: "
         f"{CONNECTIONS} calls in flight; ClickHouse: inserts in its own process, all batch sizes at the end of a round). "
         "Ratios are medians of the ratios within each round.",
+        f"Key ratios. Each value is the mean of two rounds in opposite orders (ABBA). A ratio is known well if the interquartile "
+        f"range of at least {PAIRS_MIN} values is at most {SPREAD_MAX:.0%} of the median.",
+        key_ratios(results),
         *notes(((row.name, reason) for row, reason in results.skipped.items()), results.failed),
-        f"Ratio to “{reference.name}” at {TYPICAL_BATCH:,} events per request:",
-        ratio_to(reference, TYPICAL_BATCH),
+        f"Ratio to “{DEFAULT_ROW.name}” at {TYPICAL_BATCH:,} events per request:",
+        ratio_to(DEFAULT_ROW, TYPICAL_BATCH),
         "Ratio to the ceiling at the same batch size:",
         ratio_to(CEILING_ROW),
         "Events per second, median (minimum–maximum):",
@@ -100,6 +101,17 @@ def ingest_section(results):
             [memory(row, results.memory[row]) for row in ROWS if row in results.memory and row is not CEILING_ROW],
         ),
     ]
+
+
+def key_ratios(results):
+    header = ["", "events per request", "throughput", "spread", "pairs", "known well", "CPU time", "spread"]
+    rows = []
+    for ratio, (by_rate, by_cpu) in results.key_ratios().items():
+        known = "yes" if by_rate.is_settled() else "no"
+        columns = [f"{by_rate.median():.3f}", f"{by_rate.spread():.1%}", len(by_rate.values), known]
+        columns += [f"{by_cpu.median():.3f}", f"{by_cpu.spread():.1%}"]
+        rows.append([f"{ratio.row.name} / {ratio.reference.name}", f"{ratio.batch:,}", *columns])
+    return table(header, rows)
 
 
 def memory(row, rounds):

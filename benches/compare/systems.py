@@ -40,17 +40,17 @@ class Row:
 
 
 ROWS = [
-    Row("ceiling: axum, body discarded", "ceiling"),
-    Row("weir, fixed capacity, minimal replies", "weir-fixed"),
-    Row("weir, fixed capacity, full replies", "weir-fixed", minimal=False),
     Row("weir, minimal replies", "weir"),
     Row("weir, full replies", "weir", minimal=False),
+    Row("weir, fixed capacity, minimal replies", "weir-fixed"),
+    Row("weir, fixed capacity, full replies", "weir-fixed", minimal=False),
+    Row("ceiling: axum, body discarded", "ceiling"),
     Row("Node, Express, minimal replies", "node"),
     Row("Node, Express, full replies", "node", minimal=False),
     Row("Redis, one Lua script per batch", "redis"),
     Row("ClickHouse (chDB), Memory table", "clickhouse"),
 ]
-CEILING_ROW, FIXED_ROW, GROWING_ROW = ROWS[0], ROWS[1], ROWS[3]
+DEFAULT_ROW, FULL_ROW, FIXED_ROW, _, CEILING_ROW, NODE_ROW = ROWS[:6]
 
 
 def missing(system):
