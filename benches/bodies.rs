@@ -32,13 +32,16 @@ pub(crate) fn body(format: Format, first: u64, users: u64, now_ms: i64) -> Vec<u
 }
 
 /// The usual shape and others: the same events in another layout, or with other members.
-pub(crate) fn shapes(format: Format) -> [(&'static str, Vec<u8>); 5] {
+pub(crate) fn shapes(format: Format) -> [(&'static str, Vec<u8>); 8] {
     let usual = body(format, 0, 100_000, START_MS);
     [
         ("spaced", rewritten(&usual, |_, event| event.replace("\":\"", "\": \"").replace(",\"", ", \""))),
         ("shuffled", shuffled(&usual)),
         ("other members", rewritten(&usual, |n, event| event.replace('{', &format!(r#"{{"n":{n},"o":{{"a":[]}},"#)))),
         ("escapes", rewritten(&usual, |_, event| event.replace("evt-", "evt\\u002d"))),
+        ("whole seconds", rewritten(&usual, |_, event| event.replace(".000Z", "Z"))),
+        ("microseconds and offset", rewritten(&usual, |_, event| event.replace(".000Z", ".000123+00:00"))),
+        ("seconds apart", rewritten(&usual, |n, event| event.replace(":20.000Z", &format!(":{:02}.000Z", n * 7 % 60)))),
         ("usual", usual),
     ]
 }
