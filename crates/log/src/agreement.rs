@@ -97,8 +97,5 @@ impl Agreement {
 }
 
 fn outvoted(place: Place) -> Lost {
-    Lost(format!(
-        "the frame at place {} was judged differently here than by two other nodes; start this node again",
-        place.0
-    ))
+    Lost::judged_differently(place, "by two other nodes; start this node again")
 }

@@ -1,7 +1,7 @@
 //! What the threads of a log share: batches come in, frames go out, and applied frames answer the batches.
 
 use crate::agreement::Agreement;
-use crate::answers::{Answers, BarrierAsker, NotLogged};
+use crate::answers::{Answers, BarrierAsker};
 use crate::applied::{Applied, Tip};
 use crate::clock_offset::ClockOffset;
 use crate::figures::{Counts, Figures};
@@ -46,7 +46,8 @@ struct State {
     /// Whether the other nodes judge like this one; none if there are no other nodes.
     agreement: Option<Agreement>,
     peers: Peers,
-    allowed: Allowed,
+    /// The version of the frames that all nodes read.
+    frame_version: u8,
     /// Whether the engine has no room for more events.
     has_no_room: bool,
     tip: Tip,
@@ -85,7 +86,7 @@ impl Desk {
             outcomes: Outcomes::new(is_shared.then_some(node)),
             agreement: is_shared.then(Agreement::new),
             peers: Peers::default(),
-            allowed: Allowed { frame_version: 1, event_types: usize::MAX },
+            frame_version: 1,
             has_no_room: false,
             tip,
             applied: Place(0),
@@ -120,21 +121,14 @@ impl Desk {
     /// Takes a batch, which is answered exactly once. Returns its ticket.
     pub(crate) fn submit(&self, submission: Submission) -> u64 {
         let now_ms = self.clock.now_ms();
-        self.update(|state, answers| {
-            let mut submission = submission;
-            if state.has_type_to_come(&submission.rows) {
-                // A batch without rows takes the next ticket.
-                let refused = std::mem::replace(&mut submission.asker, Box::new(drop));
-                answers.push(refused, Err(NotLogged::Overloaded));
-                submission.rows = weir::Rows::default();
-            }
-            state.order.submit(submission, now_ms, answers)
-        })
+        self.update(|state, answers| state.order.submit(submission, now_ms, answers))
     }
 
     /// What the nodes of the log may write by now.
     pub(crate) fn set_allowed(&self, allowed: Allowed) {
-        self.lock().allowed = allowed;
+        let mut state = self.lock();
+        state.frame_version = allowed.frame_version;
+        state.order.set_event_types(allowed.event_types);
     }
 
     /// Says whether the engine has no room for more events.
@@ -360,15 +354,9 @@ impl Desk {
 }
 
 impl State {
-    /// Whether a row has an event type that not all nodes know yet.
-    fn has_type_to_come(&self, rows: &weir::Rows) -> bool {
-        let known = self.allowed.event_types;
-        known < *weir::limits::EVENT_TYPES.end() && (0..rows.len()).any(|row| usize::from(rows.row(row).1[0]) >= known)
-    }
-
     /// What this process says of itself to the other nodes; none if they may not understand it.
     fn peer_head(&self) -> Option<PeerHead> {
-        let agreement = self.agreement.as_ref().filter(|_| self.allowed.frame_version >= 2)?;
+        let agreement = self.agreement.as_ref().filter(|_| self.frame_version >= 2)?;
         let (judgements, has_no_room) = (agreement.hash(), self.has_no_room);
         Some(PeerHead { judgements, reads_version: FRAME_VERSION, has_no_room })
     }
@@ -382,10 +370,7 @@ impl State {
             match (&mut self.agreement, compared) {
                 (_, Recorded::Same) | (None, Recorded::Again) => {}
                 (None, Recorded::Different) => {
-                    let place = place.0;
-                    let text =
-                        format!("the frame at place {place} was judged differently here than the log has recorded");
-                    return Err(Lost(text));
+                    return Err(Lost::judged_differently(*place, "the log has recorded"));
                 }
                 (Some(agreement), Recorded::Again) => agreement.recorded_again(*place, recorded, head.node)?,
                 (Some(agreement), Recorded::Different) => {

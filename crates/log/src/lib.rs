@@ -59,7 +59,7 @@ pub use figures::Figures;
 pub use logged::{Logged, Ticket};
 pub use order::Submission;
 pub use reference::{ChangeAnswer, ChangeAsker, ChangeSubmission, NotChanged};
-pub use topic::{Allowed, Entry, Follow, Log, Lost, NotPlaced, Place, Placed};
+pub use topic::{Allowed, Entry, Follow, Log, Lost, LostKind, NotPlaced, Place, Placed};
 pub use uptime::Uptime;
 
 #[cfg(test)]

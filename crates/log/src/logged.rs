@@ -125,7 +125,7 @@ impl Drop for Logged {
         self.desk.close();
         let is_done = self.desk.wait_until_done(Duration::from_millis(STOP_MS_MAX));
         if !is_done {
-            self.desk.fail(Lost("the log did not answer before the end of the process".to_owned()));
+            self.desk.fail(Lost::log("the log did not answer before the end of the process"));
         }
         for thread in self.threads.drain(..) {
             // A thread that waits for a log that does not answer is left alone.

@@ -85,6 +85,8 @@ pub(crate) struct Order {
     barriers: Barriers,
     /// Whether no batch is taken for now.
     is_refusing: bool,
+    /// The number of event types that all nodes know.
+    event_types: usize,
     jobs: BTreeMap<u64, Job>,
     /// The batches that have rows outside of frames.
     queue: VecDeque<u64>,
@@ -106,6 +108,7 @@ impl Order {
             is_shared,
             barriers: Barriers::default(),
             is_refusing: false,
+            event_types: usize::MAX,
             jobs: BTreeMap::new(),
             queue: VecDeque::new(),
             flights: BTreeMap::new(),
@@ -124,7 +127,7 @@ impl Order {
         self.last_ticket += 1;
         if rows.is_empty() {
             answers.push(asker, Ok(Outcome::default()));
-        } else if !self.has_room(rows.len(), now_ms) {
+        } else if !self.has_room(rows.len(), now_ms) || self.has_type_to_come(&rows) {
             answers.push(asker, Err(NotLogged::Overloaded));
         } else {
             self.rows += rows.len();
@@ -152,6 +155,12 @@ impl Order {
         !self.is_closed && !self.is_refusing && !self.is_stalled(now_ms) && has_room
     }
 
+    /// Whether a row has an event type that not all nodes know yet.
+    fn has_type_to_come(&self, rows: &Rows) -> bool {
+        let known = self.event_types;
+        known < *weir::limits::EVENT_TYPES.end() && (0..rows.len()).any(|row| usize::from(rows.row(row).1[0]) >= known)
+    }
+
     /// Whether a frame waits too long for its place.
     fn is_stalled(&self, now_ms: i64) -> bool {
         let oldest = self.flights.values().find(|flight| !flight.is_placed);
@@ -175,6 +184,11 @@ impl Order {
     /// Says whether batches are refused for now.
     pub(crate) fn set_refusing(&mut self, is_refusing: bool) {
         self.is_refusing = is_refusing;
+    }
+
+    /// Says how many event types all nodes know, counted from the first one.
+    pub(crate) fn set_event_types(&mut self, event_types: usize) {
+        self.event_types = event_types;
     }
 
     /// How long no frame is due unless something happens, in milliseconds.

@@ -47,7 +47,7 @@ impl Reader {
             return Ok(()); // a follower may repeat entries after an interruption
         }
         if self.last > Place(0) && entry.place.0 != self.last.0 + 1 {
-            return Err(Lost(format!("the log skips from place {} to {}", self.last.0, entry.place.0)));
+            return Err(Lost::log(format!("the log skips from place {} to {}", self.last.0, entry.place.0)));
         }
         self.last = entry.place;
         let Some(replay) = &mut self.replay else { return self.apply(&entry, None) };

@@ -33,7 +33,7 @@ impl Replay {
         self.held_bytes += entry.bytes.len();
         self.held.push_back(entry);
         if self.held_bytes > REPLAY_HELD_BYTES_MAX && !self.recorded.contains_key(&oldest) {
-            return Err(Lost(format!("the log has not recorded what became of the frame at place {}", oldest.0)));
+            return Err(Lost::log(format!("the log has not recorded what became of the frame at place {}", oldest.0)));
         }
         Ok(())
     }

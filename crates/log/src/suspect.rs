@@ -44,7 +44,7 @@ impl Suspects {
 
 fn went_back(follow: &mut dyn Follow, text: String) -> Lost {
     follow.log_went_back(&text);
-    Lost(text)
+    Lost::log(text)
 }
 
 /// The newest place up to `named` that is another entry in the log than this node has read. A log that has lost its end

@@ -38,9 +38,37 @@ pub enum NotPlaced {
 /// Called once for each append: with the place when the entry can no longer be lost, or with why it has none.
 pub type Placed = Box<dyn FnOnce(Result<Place, NotPlaced>) + Send>;
 
-/// The reader of a log cannot go on: the log failed, or what it reads is not what was written.
+/// The reader of a log cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost(pub String);
+pub struct Lost {
+    /// What is wrong.
+    pub kind: LostKind,
+    /// The cause, for people.
+    pub why: String,
+}
+
+/// What is wrong when the reader of a log cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LostKind {
+    /// The log failed, or what it reads is not what was written.
+    Log,
+    /// This process has judged a frame otherwise than the log has recorded.
+    JudgedDifferently,
+}
+
+impl Lost {
+    /// The log failed, or what it reads is not what was written.
+    #[must_use]
+    pub fn log(why: impl Into<String>) -> Self {
+        Self { kind: LostKind::Log, why: why.into() }
+    }
+
+    /// The frame at a place was judged differently here than by `others`.
+    pub(crate) fn judged_differently(place: Place, others: &str) -> Self {
+        let why = format!("the frame at place {} was judged differently here than {others}", place.0);
+        Self { kind: LostKind::JudgedDifferently, why }
+    }
+}
 
 /// Entries in one order that all readers agree on. No entry whose place is known is ever lost.
 pub trait Log: Send {
@@ -102,7 +130,7 @@ pub trait Follow: Send {
     /// # Errors
     /// The entry is not the same each time, or the log cannot be read again.
     fn confirm(&mut self, entry: &Entry) -> Result<(), Lost> {
-        Err(Lost(format!("place {} was not written by weir", entry.place.0)))
+        Err(Lost::log(format!("place {} was not written by weir", entry.place.0)))
     }
 
     /// Reads the entry at a place again, in the log as it is now. This may take some seconds.
@@ -110,7 +138,7 @@ pub trait Follow: Send {
     /// # Errors
     /// The log cannot be read again, or it has no entry there.
     fn read_again(&mut self, place: Place) -> Result<Arc<[u8]>, Lost> {
-        Err(Lost(format!("place {} cannot be read again", place.0)))
+        Err(Lost::log(format!("place {} cannot be read again", place.0)))
     }
 
     /// The log is no longer what this reader has read, and this is how it was found out.

@@ -74,7 +74,7 @@ impl Walk {
         }
         if let Some(Suspect { named: Place(named), .. }) = suspect.filter(|_| !entry.is_of_shared_log()) {
             let at = entry.place.0;
-            return Err(Lost(format!(
+            return Err(Lost::log(format!(
                 "the frame at place {at} follows another log: it names another chain at {named}"
             )));
         }
@@ -106,7 +106,7 @@ fn check_record(place: Place, frame: &Frame<'_>, recorded: Option<&Judgement>) -
     let rows: usize = frame.parts.iter().map(Part::len).sum();
     match recorded {
         Some(Judgement::Refused(refused)) if refused.last().is_some_and(|(row, _)| *row as usize >= rows) => {
-            Err(Lost(format!("the frame at place {} has a record of rows that it does not have", place.0)))
+            Err(Lost::log(format!("the frame at place {} has a record of rows that it does not have", place.0)))
         }
         _ => Ok(()),
     }
@@ -123,5 +123,5 @@ pub(crate) fn decode(entry: &Entry, rules: RowRules) -> Result<Frame<'_>, Lost> 
         return Ok(Frame::foreign(&entry.bytes));
     }
     Frame::decode(&entry.bytes, rules)
-        .map_err(|error| Lost(format!("place {} has no frame: {}", entry.place.0, error.0)))
+        .map_err(|error| Lost::log(format!("place {} has no frame: {}", entry.place.0, error.0)))
 }

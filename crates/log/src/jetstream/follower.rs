@@ -82,7 +82,7 @@ impl Follow for Follower {
                 Ok(Fetched::Lost(lost)) => return Err(lost),
                 Err(mpsc::RecvTimeoutError::Timeout) => return Ok(None),
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(Lost("the reader of the log has ended".to_owned()));
+                    return Err(Lost::log("the reader of the log has ended"));
                 }
             }
         }
@@ -96,11 +96,11 @@ impl Follow for Follower {
         let (reads, name, place) = (confirm(&self.shared, entry), &self.shared.name, entry.place.0);
         self.runtime
             .block_on(reads)
-            .map_err(|why| Lost(format!("place {place} of the stream {name} was not written by weir, and {why}")))
+            .map_err(|why| Lost::log(format!("place {place} of the stream {name} was not written by weir, and {why}")))
     }
 
     fn read_again(&mut self, place: Place) -> Result<Arc<[u8]>, Lost> {
-        self.runtime.block_on(self.shared.read_again(place.0)).map(|bytes| Arc::from(&*bytes)).map_err(Lost)
+        self.runtime.block_on(self.shared.read_again(place.0)).map(|bytes| Arc::from(&*bytes)).map_err(Lost::log)
     }
 
     fn log_went_back(&mut self, why: &str) {
@@ -163,7 +163,7 @@ impl Fetcher {
                 Stop::Fault(lost) => {
                     self.faults += 1;
                     if self.faults >= FAULTS_BELIEVED {
-                        self.shared.note_went_back(lost.0.clone());
+                        self.shared.note_went_back(lost.why.clone());
                         break lost;
                     }
                 }
@@ -193,19 +193,19 @@ impl Fetcher {
     async fn look_at_the_log(&mut self) -> Result<(), Stop> {
         let info = self.shared.info().await.map_err(|_| Stop::Again)?;
         if let Some(why) = self.shared.went_back() {
-            return Err(Stop::Lost(Lost(why)));
+            return Err(Stop::Lost(Lost::log(why)));
         }
         let (first, last) = (info.state.first_sequence, info.state.last_sequence);
         let name = &self.shared.name;
         if last < self.last {
             let read = self.last;
-            return Err(Stop::Fault(Lost(format!("the stream {name} ends at place {last}, but {read} was read"))));
+            return Err(Stop::Fault(Lost::log(format!("the stream {name} ends at place {last}, but {read} was read"))));
         }
         if first > self.last + 1 {
             if self.has_begun {
                 let next = self.last + 1;
                 let text = format!("place {next} of the stream {name} was removed before it was read");
-                return Err(Stop::Lost(Lost(text)));
+                return Err(Stop::Lost(Lost::log(text)));
             }
             self.last = first - 1;
         }
@@ -250,7 +250,7 @@ impl Fetcher {
         }
         if place > next {
             let text = format!("the stream {} skips from place {} to {place}", self.shared.name, self.last);
-            return Err(Stop::Fault(Lost(text)));
+            return Err(Stop::Fault(Lost::log(text)));
         }
         let logged_at_ms = i64::try_from(info.published.unix_timestamp_nanos() / 1_000_000).ok();
         let entry = Entry { place: Place(place), bytes: self.bytes(place, &message.payload).await?, logged_at_ms };
@@ -259,7 +259,7 @@ impl Fetcher {
         let memory = Arc::clone(&self.memory).acquire_many_owned(cost).await;
         let memory = memory.map_err(|_| Stop::Again)?;
         if let Some(why) = self.shared.note_read(place, entry.bytes.len()) {
-            return Err(Stop::Lost(Lost(why)));
+            return Err(Stop::Lost(Lost::log(why)));
         }
         (self.last, self.has_begun, self.faults) = (place, true, 0);
         if self.sender.send(Fetched::Entry(entry, memory)).is_err() {
@@ -280,7 +280,7 @@ impl Fetcher {
             Err(NotRead::Missing(why)) => why,
         };
         sleep(Duration::from_millis(BODY_RETRY_MS)).await;
-        Err(Stop::Fault(Lost(format!("place {place} of the stream {} cannot be read: {why}", self.shared.name))))
+        Err(Stop::Fault(Lost::log(format!("place {place} of the stream {} cannot be read: {why}", self.shared.name))))
     }
 
     /// In a stream with heartbeats, silence means that the consumer is broken. In another one, the log is asked.

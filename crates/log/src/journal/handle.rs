@@ -97,6 +97,6 @@ impl Follower {
     }
 
     fn lost(&self, why: &str) -> Lost {
-        Lost(format!("place {} of the journal {why}", self.next.0))
+        Lost::log(format!("place {} of the journal {why}", self.next.0))
     }
 }

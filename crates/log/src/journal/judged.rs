@@ -34,7 +34,7 @@ pub(super) fn for_each_frame(
     let walk = Walk::new(RowRules::new(config));
     let mut visitor = Visitor { journal, walk, replay: Replay::default(), visit };
     for entry in journal.entries(Topic::Frames) {
-        visitor.replay.read(entry?, visitor.walk.rules()).map_err(|lost| journal.damaged(lost.0))?;
+        visitor.replay.read(entry?, visitor.walk.rules()).map_err(|lost| journal.damaged(lost.why))?;
         visitor.visit_held(false)?;
     }
     visitor.visit_held(true)
@@ -50,7 +50,7 @@ struct Visitor<'a, V> {
 impl<V: FnMut(&Judged<'_>) -> Result<(), JournalError>> Visitor<'_, V> {
     fn visit_held(&mut self, is_end: bool) -> Result<(), JournalError> {
         while let Some((entry, judgement)) = self.replay.next(is_end) {
-            let judged = self.judged(&entry, judgement).map_err(|lost| self.journal.damaged(lost.0))?;
+            let judged = self.judged(&entry, judgement).map_err(|lost| self.journal.damaged(lost.why))?;
             (self.visit)(&judged)?;
         }
         Ok(())

@@ -86,7 +86,7 @@ pub(super) fn table(journal: &ReadOnlyJournal, config: &EngineConfig) -> Result<
     let table = reference::table(config, &Secret::from_bytes(journal.meta().secret), entries);
     table.map_err(|fault| match fault {
         Fault::Read(error) => error,
-        Fault::Lost(lost) => journal.damaged(lost.0),
+        Fault::Lost(lost) => journal.damaged(lost.why),
     })
 }
 

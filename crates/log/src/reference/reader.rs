@@ -256,7 +256,7 @@ impl ReferenceReader {
         let before = std::mem::replace(&mut self.applied, entry.place);
         if !is_next {
             if before > Place(0) {
-                return Err(Lost(format!("the reference log skips from {} to {}", before.0, entry.place.0)));
+                return Err(Lost::log(format!("the reference log skips from {} to {}", before.0, entry.place.0)));
             }
             self.held = Some(Held { first: entry.place, changes: VecDeque::new(), bytes: 0 });
         }
@@ -300,7 +300,7 @@ impl ReferenceReader {
     }
 
     fn apply_base(&mut self, place: Place, base: &Base) -> Result<(), Lost> {
-        let invalid = |error| Lost(format!("place {} of the reference log: {error}", place.0));
+        let invalid = |error| Lost::log(format!("place {} of the reference log: {error}", place.0));
         // A live reader has made all changes that the base stands for.
         if !self.is_live {
             self.engine.restore_reference(&base.copy).map_err(invalid)?;
@@ -343,9 +343,10 @@ fn is_foreign(entry: &Entry) -> bool {
 }
 
 fn no_base() -> Lost {
-    Lost("the reference log has neither its beginning nor a copy of the table".to_owned())
+    Lost::log("the reference log has neither its beginning nor a copy of the table")
 }
 
 fn decode_at(place: Place, bytes: &[u8]) -> Result<ReferenceEntry<'_>, Lost> {
-    decode(bytes).map_err(|error| Lost(format!("place {} of the reference log has no entry of it: {error}", place.0)))
+    decode(bytes)
+        .map_err(|error| Lost::log(format!("place {} of the reference log has no entry of it: {error}", place.0)))
 }

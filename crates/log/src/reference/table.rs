@@ -21,7 +21,8 @@ pub(crate) fn table<E: From<Lost>>(
     let mut config = config.clone();
     (config.retention_secs, config.partitions) = (1, 1);
     (config.dedup, config.dedup_capacity, config.dedup_horizon) = (DedupBackend::Scc, None, None);
-    let engine = Engine::with_secret(config, ManualClock::new(0), secret).map_err(|error| Lost(error.to_string()))?;
+    let engine =
+        Engine::with_secret(config, ManualClock::new(0), secret).map_err(|error| Lost::log(error.to_string()))?;
     let engine = Arc::new(engine);
     let mut reader = ReferenceReader::new(0, Arc::clone(&engine), Box::new(ReadElsewhere));
     for entry in entries {

@@ -407,7 +407,7 @@ fn foreign_bytes_are_void_in_a_log_of_several_nodes_and_an_error_in_a_log_of_one
     newer.extend_from_slice(&crc.to_le_bytes());
     let entry = Entry { place: Place(5), bytes: newer.into(), logged_at_ms: Some(NOW_MS) };
     let lost = node.reader.read(entry).unwrap_err();
-    assert!(lost.0.contains("its version is unknown"), "{lost:?}");
+    assert!(lost.why.contains("its version is unknown"), "{lost:?}");
 
     let mut node = Node::new();
     let entry = Entry { place: Place(1), bytes: Arc::from(*b"hello"), logged_at_ms: None };

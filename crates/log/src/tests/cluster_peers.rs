@@ -8,7 +8,7 @@ use crate::desk::Work;
 use crate::frame::{FRAME_VERSION, Frame, FrameBuilder, Head, Judgement, PeerHead, RowRules};
 use crate::limits::{HEARTBEAT_MS, PEER_ROOM_MS, SUSPECT_AGAIN_MS};
 use crate::suspect::Suspects;
-use crate::topic::{Allowed, Entry, Follow, Lost, Place};
+use crate::topic::{Allowed, Entry, Follow, Lost, LostKind, Place};
 use std::sync::Arc;
 use std::time::Duration;
 use weir::{Clock, EngineConfig, Refusal, Rows};
@@ -178,7 +178,8 @@ fn a_node_stops_when_a_second_node_agrees_with_the_log() {
     let mut node = with_a_dispute();
     let second = frame(&node, THIRD, 3, peer(hash_of(duplicate())));
     let lost = read(&mut node, second.finish()).unwrap_err();
-    assert!(lost.0.contains("place 2 was judged differently here than by two other nodes"), "{lost:?}");
+    assert_eq!(lost.kind, LostKind::JudgedDifferently);
+    assert!(lost.why.contains("place 2 was judged differently here than by two other nodes"), "{lost:?}");
 
     let mut node = with_a_dispute();
     let mut again = frame(&node, OTHER, 2, peer(0));
@@ -206,7 +207,7 @@ impl Follow for Changed {
 
     fn read_again(&mut self, place: Place) -> Result<Arc<[u8]>, Lost> {
         self.reads += 1;
-        self.entries.get(place.0 as usize - 1).cloned().ok_or_else(|| Lost("not there".to_owned()))
+        self.entries.get(place.0 as usize - 1).cloned().ok_or_else(|| Lost::log("not there"))
     }
 
     fn log_went_back(&mut self, why: &str) {
@@ -257,8 +258,8 @@ fn a_log_that_has_changed_stops_the_node() {
         read(&mut node, other).unwrap();
         let suspect = node.reader.take_suspect().unwrap();
         let lost = Suspects::default().check(suspect, &node.reader, &mut log).unwrap_err();
-        assert!(lost.0.contains(&format!("place {} of the log has changed", changed + 1)), "{lost:?}");
-        assert_eq!(log.went_back, Some(lost.0));
+        assert!(lost.why.contains(&format!("place {} of the log has changed", changed + 1)), "{lost:?}");
+        assert_eq!(log.went_back, Some(lost.why));
     }
 }
 
@@ -270,8 +271,9 @@ fn a_frame_that_follows_a_later_place_than_its_own_shows_that_the_log_went_back(
         read(&mut node, other).unwrap();
         let suspect = node.reader.take_suspect().unwrap();
         let lost = Suspects::default().check(suspect, &node.reader, &mut log).unwrap_err();
-        assert!(lost.0.contains("which the log has lost"), "{lost:?}");
-        assert_eq!((log.went_back, log.reads), (Some(lost.0), 0));
+        assert!(lost.why.contains("which the log has lost"), "{lost:?}");
+        assert_eq!((lost.kind, log.reads), (LostKind::Log, 0));
+        assert_eq!(log.went_back, Some(lost.why));
     }
 }
 

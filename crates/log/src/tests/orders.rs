@@ -357,7 +357,7 @@ fn a_failed_log_answers_all_and_takes_no_more() {
     let a = table.submit(0..1);
     let _work = table.frame().unwrap();
     let b = table.submit(1..2);
-    let lost = Lost("gone".to_owned());
+    let lost = Lost::log("gone");
     table.desk.fail(lost.clone());
     assert_eq!(table.answers(), [(a, Err(NotLogged::Unavailable)), (b, Err(NotLogged::Overloaded))]);
     assert_eq!(table.desk.progress(), Progress::Failed(lost));
@@ -380,7 +380,7 @@ fn a_reader_stops_at_a_log_that_is_not_the_one_it_has_read() {
         table.submit(0..1);
         let work = table.frame().unwrap();
         table.place_and_apply(&work);
-        table.apply_bytes(bytes).err().map(|lost| lost.0)
+        table.apply_bytes(bytes).err().map(|lost| lost.why)
     };
     let all_accepted = Judgement::Refused(vec![]);
     assert_eq!(stopped(frame(1, 0, 0, &[all_accepted])), None);
@@ -395,7 +395,7 @@ fn a_reader_stops_at_a_log_that_is_not_the_one_it_has_read() {
     table.places = 4;
     table.apply_bytes(frame(1, 0, 0, &[])).unwrap();
     table.places = 7;
-    let skips = Lost("the log skips from place 5 to 8".to_owned());
+    let skips = Lost::log("the log skips from place 5 to 8");
     assert_eq!(table.apply_bytes(frame(2, 0, 0, &[])), Err(skips));
 }
 

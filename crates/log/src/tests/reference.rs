@@ -233,8 +233,8 @@ fn a_reader_stops_at_a_gap_and_at_foreign_bytes() {
         loop {
             match reader.read(Duration::ZERO) {
                 Ok(true) => {}
-                Ok(false) => break reader.end_of_log().err().map(|lost| lost.0),
-                Err(Lost(why)) => break Some(why),
+                Ok(false) => break reader.end_of_log().err().map(|lost| lost.why),
+                Err(lost) => break Some(lost.why),
             }
         }
     };
@@ -313,7 +313,7 @@ fn changes_that_a_later_base_stands_for_need_no_memory() {
     let base = |as_of: usize| entry_of(Place(as_of as u64), copy.clone());
     let with_base = |as_of| [entries(), vec![entry(copies + 2, base(as_of))]].concat();
     assert_eq!(read(with_base(copies + 1)), Ok(1));
-    let missing = Lost("the reference log has neither its beginning nor a copy of the table".to_owned());
+    let missing = Lost::log("the reference log has neither its beginning nor a copy of the table");
     assert_eq!(read(with_base(1)), Err(missing.clone()), "the base stands for none of them, and some are forgotten");
     assert_eq!(read(entries()), Err(missing));
 }

@@ -241,7 +241,7 @@ struct Broken;
 
 impl Follow for Broken {
     fn next(&mut self, _: Duration) -> Result<Option<Entry>, Lost> {
-        Err(Lost("the disk is gone".to_owned()))
+        Err(Lost::log("the disk is gone"))
     }
 }
 
@@ -274,7 +274,7 @@ fn a_log_that_cannot_be_read_takes_nothing_and_says_why() {
         while !matches!(logged.progress(), Progress::Failed(_)) {
             thread::yield_now();
         }
-        assert_eq!(logged.progress(), Progress::Failed(Lost("the disk is gone".to_owned())));
+        assert_eq!(logged.progress(), Progress::Failed(Lost::log("the disk is gone")));
         assert_eq!(post(&engine, &logged, 0..1), Err(NotLogged::Overloaded));
         let change = put(&engine, &logged, Change::Replace, "{}", engine.now_ms());
         assert_eq!(change.unwrap_err(), NotChanged::NotLogged(NotLogged::Overloaded));

@@ -114,7 +114,7 @@ pub(crate) fn next(reader: &mut dyn Follow) -> Entry {
 
 /// Reads until the log is lost; returns why.
 pub(crate) fn lost(reader: &mut dyn Follow) -> String {
-    until("the log is lost", || reader.next(Duration::from_millis(100)).err()).0
+    until("the log is lost", || reader.next(Duration::from_millis(100)).err()).why
 }
 
 /// The places and the contents of entries.

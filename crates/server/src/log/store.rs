@@ -7,6 +7,8 @@ use crate::log::steady_clock::SteadyClock;
 use std::path::PathBuf;
 use std::sync::Arc;
 #[cfg(feature = "cluster")]
+use weir_log::LostKind;
+#[cfg(feature = "cluster")]
 use weir_log::jetstream::{self, Cluster};
 use weir_log::journal::{self, Journal, JournalError};
 use weir_log::{Figures, Lost};
@@ -96,17 +98,13 @@ impl Store {
     }
 
     /// The state after the log was lost.
-    pub(super) fn failed(&self, Lost(why): Lost) -> LogState {
+    pub(super) fn failed(&self, lost: Lost) -> LogState {
         let fault = match self {
             Self::Journal { .. } => Fault::Journal,
             #[cfg(feature = "cluster")]
-            Self::Cluster { cluster, .. } if went_back(&cluster.status()).is_some() => Fault::WentBack,
-            #[cfg(feature = "cluster")]
-            Self::Cluster { .. } if why.contains("was judged differently") => Fault::OutcomesDiffer,
-            #[cfg(feature = "cluster")]
-            Self::Cluster { .. } => Fault::Cluster,
+            Self::Cluster { cluster, .. } => cluster_fault(went_back(&cluster.status()).is_some(), lost.kind),
         };
-        LogState::Failed(fault, why)
+        LogState::Failed(fault, lost.why)
     }
 
     /// The state after the replay. In a cluster, log time is `age_ms` old.
@@ -138,6 +136,16 @@ fn went_back(status: &jetstream::Status) -> Option<String> {
     status.frames.went_back.clone().or_else(|| status.reference.went_back.clone())
 }
 
+/// The fault of a node that has lost the log.
+#[cfg(feature = "cluster")]
+fn cluster_fault(has_gone_back: bool, kind: LostKind) -> Fault {
+    match kind {
+        _ if has_gone_back => Fault::WentBack,
+        LostKind::JudgedDifferently => Fault::OutcomesDiffer,
+        LostKind::Log => Fault::Cluster,
+    }
+}
+
 /// The state of a node after its replay.
 #[cfg(feature = "cluster")]
 fn cluster_state(went_back: Option<String>, figures: &Figures, age_ms: i64) -> LogState {
@@ -153,6 +161,13 @@ fn cluster_state(went_back: Option<String>, figures: &Figures, age_ms: i64) -> L
 mod tests {
     use super::*;
     use weir_log::Place;
+
+    #[test]
+    fn a_node_that_lost_the_log_says_whether_it_or_the_log_is_at_fault() {
+        assert_eq!(cluster_fault(false, LostKind::JudgedDifferently), Fault::OutcomesDiffer);
+        assert_eq!(cluster_fault(false, LostKind::Log), Fault::Cluster);
+        assert_eq!(cluster_fault(true, LostKind::Log), Fault::WentBack);
+    }
 
     #[test]
     fn a_node_is_ready_if_its_clock_is_right_and_the_log_is_recent_and_has_not_gone_back() {

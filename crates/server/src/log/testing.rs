@@ -90,7 +90,7 @@ impl Follow for HeldFollow {
     fn next(&mut self, patience: Duration) -> Result<Option<Entry>, Lost> {
         self.handles.reads.pass();
         if self.handles.is_broken.load(Ordering::Relaxed) {
-            return Err(Lost("the disk is gone".to_owned()));
+            return Err(Lost::log("the disk is gone"));
         }
         self.follow.next(patience)
     }

@@ -1,7 +1,8 @@
 //! Three nodes over simulated servers, held to an oracle at every answer. A seed decides everything, and there is one
 //! thread and no clock but that of the simulation.
 //!
-//! `WEIR_SEEDS` is the number of seeds. A seed that fails is printed, and `WEIR_SEED` runs it alone.
+//! `WEIR_SEEDS` is the number of seeds, and `WEIR_FIRST_SEED` is the first one. A seed that fails is printed, and
+//! `WEIR_SEED` runs it alone.
 
 mod oracle;
 mod process;
@@ -33,7 +34,10 @@ fn number(name: &str) -> Option<u64> {
 fn nodes_of_a_cluster_tell_the_truth_whatever_happens() {
     let seeds = match number("WEIR_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("WEIR_SEEDS").unwrap_or(SEEDS),
+        None => {
+            let first = number("WEIR_FIRST_SEED").unwrap_or(0);
+            first..first + number("WEIR_SEEDS").unwrap_or(SEEDS)
+        }
     };
     let mut all = Counts::default();
     for seed in seeds.clone() {
@@ -46,7 +50,7 @@ fn nodes_of_a_cluster_tell_the_truth_whatever_happens() {
         all.unknown += counts.unknown;
         all.trimmed += counts.trimmed;
     }
-    println!("{} seeds: {all:?}", seeds.end - seeds.start);
+    println!("{} seeds from {}: {all:?}", seeds.end - seeds.start, seeds.start);
     if seeds.end - seeds.start >= SEEDS {
         // The histories reach what they are for.
         let least = [all.accepted, all.refused, all.queries, all.changes, all.unknown, all.trimmed].into_iter().min();

@@ -47,7 +47,7 @@ pub(super) enum Stopped {
 
 impl From<Lost> for Stopped {
     fn from(lost: Lost) -> Self {
-        if lost.0 == OVERTAKEN { Self::Overtaken } else { Self::Lost(lost) }
+        if lost.why == OVERTAKEN { Self::Overtaken } else { Self::Lost(lost) }
     }
 }
 

@@ -313,7 +313,7 @@ impl Follow for Reader {
     fn next(&mut self, _: Duration) -> Result<Option<Entry>, Lost> {
         let mut state = self.stream.lock();
         if self.next < state.trimmed_before {
-            return Err(Lost(OVERTAKEN.to_owned()));
+            return Err(Lost::log(OVERTAKEN));
         }
         let repeats = state.troubles.repeats;
         let place = if self.next > state.trimmed_before && state.is_now(repeats) { self.next - 1 } else { self.next };
@@ -337,6 +337,6 @@ impl Follow for Reader {
     fn read_again(&mut self, place: Place) -> Result<Arc<[u8]>, Lost> {
         let state = self.stream.lock();
         let stored = state.entries.get(place.0 as usize - 1).filter(|_| place.0 >= state.trimmed_before);
-        stored.map(|stored| Arc::clone(&stored.bytes)).ok_or_else(|| Lost("no such place".to_owned()))
+        stored.map(|stored| Arc::clone(&stored.bytes)).ok_or_else(|| Lost::log("no such place"))
     }
 }

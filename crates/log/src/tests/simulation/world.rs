@@ -286,7 +286,7 @@ impl World {
                 self.crash(index);
                 self.start(index);
             }
-            Err(Stopped::Lost(lost)) => panic!("node {} has stopped: {}", process.id, lost.0),
+            Err(Stopped::Lost(lost)) => panic!("node {} has stopped: {}", process.id, lost.why),
         }
     }
 
