@@ -1,6 +1,7 @@
 //! `weir serve` with a cluster: real NATS servers, and nodes that are processes of their own.
 
 mod answers;
+mod differences;
 mod faults;
 #[path = "../../../crates/log/tests/cluster/nats.rs"]
 #[allow(dead_code, reason = "the tests of the log use more of it")]
@@ -63,11 +64,12 @@ impl Cluster {
     }
 
     /// Sends a request of an operator to the first NATS server, and returns the answer (the NATS client protocol).
-    fn ask_nats(&self, subject: &str, body: &str) -> String {
+    fn ask_nats(&self, subject: &str, body: impl AsRef<[u8]>) -> String {
+        let body = body.as_ref();
         let mut stream = BufReader::new(TcpStream::connect(&self.nats.addresses()[0]).unwrap());
         stream.get_mut().set_read_timeout(Some(DEADLINE)).unwrap();
-        let request = format!("CONNECT {{}}\r\nSUB answer 1\r\nPUB {subject} answer {}\r\n{body}\r\n", body.len());
-        stream.get_mut().write_all(request.as_bytes()).unwrap();
+        let head = format!("CONNECT {{}}\r\nSUB answer 1\r\nPUB {subject} answer {}\r\n", body.len());
+        stream.get_mut().write_all(&[head.as_bytes(), body, b"\r\n"].concat()).unwrap();
         let mut lines = stream.lines().map(Result::unwrap);
         lines.find(|line| line.starts_with("MSG answer")).unwrap();
         lines.next().unwrap()
