@@ -1,16 +1,5 @@
 #!/usr/bin/env bash
 # ci/cluster-kills.sh [FAULTS]: three nodes of a cluster over three NATS servers, 12 faults under load, and every count compared
-# afterwards. Takes about four minutes. Prints the seed of the load; WEIR_SEED repeats it. WEIR_NATS_SERVER names another
-# nats-server than the one of ci/nats.sh, and WEIR_BINARY another weir than a release build.
+# afterwards. Takes about four minutes. ci/cluster/check.sh has the variables.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-export PYTHONPATH=ci
-nats_server=${WEIR_NATS_SERVER:-$(ci/nats.sh)}
-binary=${WEIR_BINARY:-}
-if [ -z "$binary" ]; then
-    cargo build --release --locked -p weir-cli
-    binary=${CARGO_TARGET_DIR:-target}/release/weir
-fi
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-python3 ci/cluster/kills.py "$binary" "$nats_server" "$scratch" --faults "${1:-12}" ${WEIR_SEED:+--seed "$WEIR_SEED"}
+exec "$(dirname "$0")/cluster/check.sh" kills --faults "${1:-12}"

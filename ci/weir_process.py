@@ -3,6 +3,7 @@
 import collections
 import http.client
 import json
+import os
 import re
 import signal
 import subprocess
@@ -15,9 +16,11 @@ READY_SECS = 120
 class Weir:
     """A running `weir serve`. It is ended by its process id, also if the check fails."""
 
-    def __init__(self, binary, args, listen="127.0.0.1:0"):
+    def __init__(self, binary, args, listen="127.0.0.1:0", environment=None):
         command = [binary, "serve", "--listen", listen, *args]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        environment = {**os.environ, **(environment or {})}
+        streams = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen(command, env=environment, **streams)
         self.log = collections.deque(maxlen=100)
         self.address = None
         self.listening = threading.Event()

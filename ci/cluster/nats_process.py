@@ -1,5 +1,6 @@
 """NATS servers on loopback ports, each a process. They are ended by their process ids."""
 
+import json
 import pathlib
 import socket
 import subprocess
@@ -53,6 +54,21 @@ class Nats:
     def kill(self, index):
         self.processes[index].kill()
         self.processes[index].wait()
+
+    def ask(self, subject, body=""):
+        """The answer of a running server to a request of an operator (the NATS client protocol)."""
+        index = next(index for index in range(3) if self.processes[index].poll() is None)
+        with socket.create_connection(("127.0.0.1", self.ports[index]), 5) as connection, connection.makefile("rb") as lines:
+            request = f"CONNECT {{}}\r\nSUB answer 1\r\nPUB {subject} answer {len(body)}\r\n{body}\r\n"
+            connection.sendall(request.encode())
+            next(line for line in lines if line.startswith(b"MSG answer"))
+            return json.loads(next(lines))
+
+    def replicas(self):
+        """The index of the server that leads the log, and whether all copies are up to date."""
+        cluster = self.ask("$JS.API.STREAM.INFO.WEIR").get("cluster", {})
+        leader, others = cluster.get("leader"), cluster.get("replicas", [])
+        return leader and int(leader[1:]), len(others) == 2 and all(other.get("current") for other in others)
 
     def __enter__(self):
         return self
