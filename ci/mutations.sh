@@ -18,7 +18,8 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents --n
 cd "$scratch"
 export CARGO_TARGET_DIR=$root/target/mutations
 
-# A mutant may run forever where the original ends.
+# A build may take long. A mutant may run forever where the original ends.
+cargo build --quiet --release --locked -p "$package" --tests
 tests() { timeout 300 cargo test --quiet --release --locked -p "$package" -- "$@"; }
 
 if ! tests >log 2>&1; then
