@@ -17,7 +17,7 @@ sys.path[:0] = [str(ROOT / "ci"), str(ROOT / "ci" / "cluster"), str(ROOT / "benc
 
 import machine
 from nodes import started
-from processes import FAILURES, Failed, Http, cpu_ns, exit_on_signals
+from processes import FAILURES, Failed, Http, cpu_secs, exit_on_signals
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
 OUT = TARGET / "cluster"
@@ -99,10 +99,10 @@ def throughput(nats, nodes, batch):
     """Accepted events per second of all nodes, and the CPU time of servers, nodes and all of the machine."""
     load = ["--rate", "max", "--batch", batch, "--connections", CONNECTIONS, "--format", "ndjson"]
     weirs = [node.process for node in nodes.processes]
-    cpu_secs = lambda processes: sum(map(cpu_ns, processes)) / 1e9
-    before = cpu_secs(nats.processes), cpu_secs(weirs), busy_secs()
+    spent = lambda: (sum(map(cpu_secs, nats.processes)), sum(map(cpu_secs, weirs)), busy_secs())
+    before = spent()
     reports = loaded(nodes, THROUGHPUT_SECS, load)
-    after = cpu_secs(nats.processes), cpu_secs(weirs), busy_secs()
+    after = spent()
     events = sum(report["events_per_sec"] for report in reports)
     cores = [(late - early) / THROUGHPUT_SECS for early, late in zip(before, after)]
     return events, *cores

@@ -112,6 +112,12 @@ def cpu_ns(process):
     return total
 
 
+def cpu_secs(process):
+    """Returns the CPU time of all threads of a process, also of those that have ended, in steps of 0.01 s."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Http:
     """One keep-alive connection to a local server."""
 

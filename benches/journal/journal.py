@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "benches" / "compare"))
 
 import machine
-from processes import CLIENT_CORE, FAILURES, SERVER_CORE, exit_on_signals, free_port, output, started, wait_for_port
+from processes import CLIENT_CORE, FAILURES, SERVER_CORE, cpu_secs, exit_on_signals, free_port, output, started, wait_for_port
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
 OUT = TARGET / "journal"
@@ -62,12 +62,6 @@ def loaded(flags, load):
         measured = json.loads(Path(report, "report.json").read_text())
         measured["server_cpu_secs"] = cpu_secs(process) - before
         return measured
-
-
-def cpu_secs(process):
-    """The CPU time of all threads of a server."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def over_http(flags):
