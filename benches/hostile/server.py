@@ -5,13 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from client import Client
-from processes import SERVER_CORE, free_port, rss_bytes, started, wait_for_port
+from processes import SERVER_CORE, cpu_secs, free_port, rss_bytes, started, wait_for_port
 
 ROOT = Path(__file__).parent.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
 OUT = TARGET / "hostile"
 WEIR = TARGET / "release" / "weir"
-TICKS_PER_SEC = os.sysconf("SC_CLK_TCK")
 
 
 class Server:
@@ -22,9 +21,7 @@ class Server:
         self.proc = Path(f"/proc/{process.pid}")
 
     def cpu_secs(self):
-        """Returns the CPU time of all threads, including ended threads, in steps of a hundredth of a second."""
-        fields = (self.proc / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_SEC
+        return cpu_secs(self.process)
 
     def rss_bytes(self):
         return rss_bytes(self.process)
