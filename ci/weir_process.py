@@ -24,7 +24,8 @@ class Weir:
         self.log = collections.deque(maxlen=100)
         self.address = None
         self.listening = threading.Event()
-        threading.Thread(target=self._read_log, daemon=True).start()
+        self.reader = threading.Thread(target=self._read_log, daemon=True)
+        self.reader.start()
 
     def _read_log(self):
         for line in self.process.stderr:
@@ -72,6 +73,12 @@ class Weir:
         if status != 200:
             raise AssertionError(f"GET {path}: {status} {body!r}")
         return json.loads(body), headers
+
+    def end(self, secs):
+        """Waits for the end of the process. Returns the exit code, and the last line of the log."""
+        code = self.process.wait(timeout=secs)
+        self.reader.join(secs)
+        return code, self.log[-1] if self.log else ""
 
     def kill(self):
         """Ends the process as a crash does."""

@@ -64,9 +64,10 @@ class Nodes:
                 self.processes[index].wait_until_ready()
             except (AssertionError, *LOST):
                 # A node that was frozen for long ends, and its supervisor starts it again.
-                if self.processes[index].process.wait(timeout=30) != 1 or "log_failed" not in self.processes[index].log[-1]:
-                    raise
-                print(f"node n{index} starts again: {self.processes[index].log[-1]}")
+                code, line = self.processes[index].end(30)
+                if code != 1 or "log_failed" not in line:
+                    raise AssertionError(f"node n{index} ended with {code}:\n" + "\n".join(self.processes[index].log))
+                print(f"node n{index} starts again: {line}")
                 self.launch(index)
                 self.processes[index].wait_until_ready()
 
