@@ -144,7 +144,7 @@ impl Node {
         loop {
             match logged.progress() {
                 Progress::Ready => break,
-                Progress::Failed(lost) => panic!("{}", lost.0),
+                Progress::Failed(lost) => panic!("{}", lost.why),
                 Progress::Replaying { .. } => thread::sleep(Duration::from_millis(1)),
             }
         }

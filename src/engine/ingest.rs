@@ -49,9 +49,10 @@ impl Engine {
         self.stages.timed_if(Stage::Decode, Result::is_ok, decode)
     }
 
-    /// Refuses a body of which the number of events alone would make [`decode`](Self::decode) take much memory. `decode`
-    /// refuses it too; this is for a caller that reserves [`decode_memory_bytes_max`](Self::decode_memory_bytes_max) first.
-    /// O(bytes), in little memory. The body stays as it is.
+    /// Refuses a body of too many short events, for which [`decode`](Self::decode) would take much memory.
+    /// `decode` makes the same check first. It is of use to a caller that reserves
+    /// [`decode_memory_bytes_max`](Self::decode_memory_bytes_max) before. O(bytes), in little memory. The body stays as
+    /// it is.
     ///
     /// # Errors
     /// The error of `decode`.

@@ -117,15 +117,18 @@ fn fixed_in_minute_ms(text: [u8; 8]) -> Option<i64> {
     const ROOM: u64 = u64::from_le_bytes([0x7f, 0x7a, 0x76, 0x7f, 0x76, 0x76, 0x76, 0x7f]);
     const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
     let digits = u64::from_le_bytes(text) ^ u64::from_le_bytes(*b":00.000Z");
-    // A byte of 0x80 or more has its high bit. Below that, the sum has it if the digit is too large, and carries nothing.
-    if (digits | (digits & !HIGH_BITS) + ROOM) & HIGH_BITS != 0 {
+    // A byte of 0x80 or more has its high bit. Below that, the sum has the high bit if the digit is too large. No sum
+    // carries.
+    let sums = (digits & !HIGH_BITS) + ROOM;
+    if (digits | sums) & HIGH_BITS != 0 {
         return None;
     }
     let [_, s1, s2, _, a, b, c, _] = digits.to_le_bytes().map(i64::from);
     Some(s1 * 10_000 + s2 * 1_000 + a * 100 + b * 10 + c)
 }
 
-/// The milliseconds of what follows the minute: the second, an optional fraction, and the offset of local time from UTC.
+/// The milliseconds of what follows the minute: the second, an optional fraction, and the offset of local time from
+/// UTC.
 fn in_minute_ms(text: &[u8]) -> Option<i64> {
     let &[b':', s1, s2, ref rest @ ..] = text else { return None };
     let second = pair_of_digits([s1, s2]).filter(|second| *second <= 60)?;
@@ -322,7 +325,11 @@ mod tests {
         }
 
         #[test]
-        fn jiff_agrees_on_any_byte(text in date_time(3), at in 0..30_usize, byte in prop_oneof![any::<u8>(), 0x2a..0x7b_u8]) {
+        fn jiff_agrees_on_any_byte(
+            text in date_time(3),
+            at in 0..30_usize,
+            byte in prop_oneof![any::<u8>(), 0x2a..0x7b_u8],
+        ) {
             let mut bytes = text.into_bytes();
             for _ in 0..2 {
                 prop_assert_eq!(parse_ms(&bytes), by_jiff(&bytes));

@@ -83,11 +83,11 @@ pub(crate) fn parse<R>(
     result
 }
 
-/// Whether `text` is an array of more than `max` elements that are so short that its tape would be several times as large
-/// as the text. O(bytes), in little memory; the text stays as it is. False if the tape is not so large.
+/// Whether `text` is an array of more than `max` elements, and so dense that its tape would be several times as large
+/// as the text. O(bytes), in little memory; the text stays as it is.
 ///
 /// # Errors
-/// [`Malformed`], as of [`parse`], if a text with such a tape is malformed before so many elements are complete.
+/// [`Malformed`], as of [`parse`], if so dense a text is malformed before more than `max` elements are complete.
 pub(crate) fn has_more_elements(text: &mut [u8], max: usize) -> Result<bool, Malformed> {
     let commas = memchr::memchr_iter(b',', text).count();
     if commas < max || text.len() / BYTES_PER_COMMA_MIN >= commas {

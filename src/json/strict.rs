@@ -34,11 +34,11 @@ pub(super) fn fill<'t>(
     Ok(())
 }
 
-/// Whether `text` is an array of which more than `max` elements are complete. It reads no further than these, leaves the
-/// text as it is, and allocates nothing but a stack.
+/// Whether `text` is an array of which more than `max` elements are complete. It reads no further than these, leaves
+/// the text as it is, and allocates nothing but a stack.
 ///
 /// # Errors
-/// [`Malformed`], before so many elements are complete.
+/// [`Malformed`], before more than `max` elements are complete.
 pub(crate) fn has_more_elements(text: &mut [u8], max: usize) -> Result<bool, Malformed> {
     let mut scanner = Scanner::new(text, None, max);
     let read = scanner.document();

@@ -61,7 +61,7 @@ impl Client {
     }
 
     pub fn fail(&self) {
-        self.desk.fail(Lost("the disk is gone".to_owned()));
+        self.desk.fail(Lost::log("the disk is gone"));
     }
 
     /// The answers, by the number of the batch.

@@ -1,7 +1,7 @@
 //! Changes of the reference table that have their place in a log.
 
-use super::successors::{Request, Successors, parse_bytes_max};
-use super::{Admission, Engine};
+use super::Engine;
+use super::successors::{Admission, Request, Successors, parse_bytes_max};
 use crate::json::{self, Node};
 use crate::reference::{Change, Generation, Preconditions, ReferenceCopy, ReferenceError};
 use std::sync::Arc;

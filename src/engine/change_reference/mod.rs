@@ -12,18 +12,10 @@ use crate::error::Overloaded;
 use crate::memory::Reservation;
 use crate::reference::{Change, Generation, Preconditions, PublishedGeneration, ReferenceError, UserGroups};
 use std::sync::Arc;
-use successors::{Request, Successors};
+use successors::{Admission, Request, Successors};
 
 /// Users whose keys are copied under one hold of the timeline's lock.
 const KEYS_SLICE: usize = 1 << 16;
-
-/// Whether a change is refused if there is not enough memory for it.
-#[derive(Clone, Copy)]
-enum Admission {
-    Checked,
-    /// The change has its place in a log, and every engine that follows the log has to make it.
-    Logged,
-}
 
 impl Engine {
     /// Replaces or patches the reference table. An unchanged one (a safe retry) gives the current generation.
@@ -48,9 +40,9 @@ impl Engine {
         }
     }
 
-    /// Publishes the generation that `successor_of` makes of the one in force. When another one was published meanwhile,
-    /// it makes one of that. If there is none to make, the generation in force is the result. The second part of what
-    /// `successor_of` returns is kept until the generation is published.
+    /// Publishes the generation that `successor_of` makes of the one in force. When another one was published
+    /// meanwhile, it makes one of that. If there is none to make, the generation in force is the result. The second
+    /// part of what `successor_of` returns is kept until the generation is published.
     fn publish_next<T, E>(
         &self,
         successor_of: impl Fn(&Generation) -> Result<Option<(Arc<Generation>, T)>, E>,

@@ -1,7 +1,7 @@
 //! Changes of the reference table that come into force later than they are made: when a log says so.
 
-use super::successors::{Request, Successors};
-use super::{Admission, Engine};
+use super::Engine;
+use super::successors::{Admission, Request, Successors};
 use crate::reference::{Change, Generation, Preconditions, ReferenceError};
 use std::convert::Infallible;
 use std::sync::Arc;

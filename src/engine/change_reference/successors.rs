@@ -1,11 +1,19 @@
 //! The generations that a change makes of others.
 
-use super::{Admission, Engine};
+use crate::engine::Engine;
 use crate::json::{self, Node};
 use crate::limits;
 use crate::memory::Reservation;
 use crate::reference::{Candidate, Change, Generation, Preconditions, ReferenceError};
 use std::sync::Arc;
+
+/// Whether a change is refused if there is not enough memory for it.
+#[derive(Clone, Copy)]
+pub(super) enum Admission {
+    Checked,
+    /// The change has its place in a log, and every engine that follows the log has to make it.
+    Logged,
+}
 
 /// A change without its body.
 pub(super) struct Request<'a> {

@@ -1,5 +1,5 @@
-//! An adaptive limit of the batches in flight. It follows the queueing delay of batches: how long a ready task waits for
-//! a worker of the runtime, and then for its turn.
+//! An adaptive limit of the batches in flight. It follows the queueing delay of batches: how long a ready task waits
+//! for a worker of the runtime, and then for its turn.
 //!
 //! A queue that never empties is the sign of overload, whatever the load consists of (RFC 8289, Controlled Delay Active
 //! Queue Management). While requests arrive faster than they complete, each request waits longer than the one before.

@@ -86,7 +86,7 @@ impl IngestTurns {
 
     async fn wait(&self, permits: u32) -> SemaphorePermit<'_> {
         let _waiting = Waiting::new(&self.waiting);
-        // After the count: the task that this wakes ends passes until nobody waits.
+        // After the count: the task that this wakes ends passes until no batch waits.
         self.needs_pass.notify_one();
         self.free_bytes.acquire_many(permits).await.expect("the semaphore is never closed")
     }
@@ -101,7 +101,7 @@ impl IngestTurns {
     pub(super) async fn end_passes(&self) -> Infallible {
         loop {
             self.needs_pass.notified().await;
-            // The runtime continues this task after the tasks that are ready now, and after it has looked for new input.
+            // The runtime continues this task after the tasks that are ready now, and after a look for new input.
             yield_now().await;
             self.end_pass();
             if self.waiting.load(Ordering::Relaxed) > 0 {
@@ -144,7 +144,7 @@ mod tests {
             });
         }
         settle().await;
-        assert_eq!(*order.lock().unwrap(), [(0, 0), (1, 0)], "nobody overtakes the batch that waits");
+        assert_eq!(*order.lock().unwrap(), [(0, 0), (1, 0)], "no batch overtakes the one that waits");
         turns.end_pass();
         settle().await;
         assert_eq!(order.lock().unwrap()[2..], [(2, 1)]);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn passes_end_until_nobody_waits() {
+    async fn passes_end_until_no_batch_waits() {
         let turns = Arc::new(IngestTurns::new(1));
         let (ending, waiting) = (Arc::clone(&turns), Arc::clone(&turns));
         let ending = tokio::spawn(async move { ending.end_passes().await });
