@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ci/perf.sh [--record]: counts the instructions of each stage for fixed inputs, and fails if a stage needs over a tenth more
-# than ci/perf/instructions.txt says. Takes some minutes. With --record it writes that file; a commit says why it changed.
+# or less than ci/perf/instructions.txt says. Takes some minutes. With --record it writes that file; a commit says why it changed.
 # The counts come from valgrind, so they do not depend on the load of the machine. Valgrind has AVX2 and no AVX-512.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -99,7 +99,7 @@ class Results:
         return median(ratios.values()) if ratios else None
 
     def key_ratios(self):
-        """Returns what was found for each key ratio: by throughput, and by CPU time."""
+        """Returns what was found for each key ratio: by throughput, and by events per CPU time."""
         found = {}
         for ratio in KEY_RATIOS:
             row, reference = (ratio.row, ratio.batch), (ratio.reference, ratio.batch)
@@ -110,7 +110,10 @@ class Results:
         return found
 
     def is_settled(self):
-        return all(by_rate.is_settled() for by_rate, _ in self.key_ratios().values())
+        """Returns whether each key ratio of rows that can be measured is known well enough."""
+        found = self.key_ratios()
+        wanted = [ratio for ratio in KEY_RATIOS if not {ratio.row, ratio.reference} & self.skipped.keys()]
+        return all(ratio in found and found[ratio][0].is_settled() for ratio in wanted)
 
 
 def by_round(values, key, reference):
@@ -138,7 +141,10 @@ def run(pairs_max, seconds, batches, limit_secs):
     pair_secs = 0
     for pair in range(pairs_max):
         start = time.monotonic()
-        if start + pair_secs > deadline or (pair >= PAIRS_MIN and results.is_settled()):
+        if results.is_settled():
+            break
+        if start + pair_secs > deadline:
+            print(f"reached the time limit after {results.rounds} rounds", file=sys.stderr)
             break
         # The second round of a pair runs in reverse order, so that a drift of the machine favours no row.
         for round_index, order in ((2 * pair, rows), (2 * pair + 1, rows[::-1])):

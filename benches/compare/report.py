@@ -104,9 +104,12 @@ def ingest_section(results):
 
 
 def key_ratios(results):
-    header = ["", "events per request", "throughput", "spread", "pairs", "known well", "CPU time", "spread"]
+    found = results.key_ratios()
+    if not found:
+        return "Too few rounds for ratios."
+    header = ["", "events per request", "throughput", "spread", "pairs", "known well", "events per CPU time", "spread"]
     rows = []
-    for ratio, (by_rate, by_cpu) in results.key_ratios().items():
+    for ratio, (by_rate, by_cpu) in found.items():
         known = "yes" if by_rate.is_settled() else "no"
         columns = [f"{by_rate.median():.3f}", f"{by_rate.spread():.1%}", len(by_rate.values), known]
         columns += [f"{by_cpu.median():.3f}", f"{by_cpu.spread():.1%}"]

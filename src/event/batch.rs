@@ -226,6 +226,22 @@ impl Batch {
         self.ids.iter().map(|id| id.len as usize).sum()
     }
 
+    /// The number of events that were invalid at the decode. Meaningful before the batch is ingested. O(events).
+    #[must_use]
+    pub fn invalid(&self) -> usize {
+        self.verdicts.iter().filter(|verdict| **verdict != Verdict::Pending).count()
+    }
+
+    /// The memory of the batch without the body, in bytes.
+    #[must_use]
+    pub fn columns_bytes(&self) -> usize {
+        self.ids.capacity() * size_of::<Span>()
+            + self.verdicts.capacity() * size_of::<Verdict>()
+            + self.event_keys.capacity() * size_of::<EventKey>()
+            + self.records.capacity() * size_of::<u128>()
+            + self.ts_ms.capacity() * size_of::<i64>()
+    }
+
     /// The verdict on event `index`.
     #[must_use]
     pub fn verdict(&self, index: usize) -> Verdict {

@@ -85,6 +85,9 @@ pub const INLINE_BODY_BYTES: usize = 16 << 10;
 /// thread would cost more than it saves.
 pub const INLINE_USUAL_BODY_BYTES: usize = 256 << 10;
 
+/// The largest body, in bytes, that does not wait for other batches. It takes about as long as any small request.
+pub const UNPACED_BODY_BYTES: usize = 4 << 10;
+
 /// The most events of a body that a runtime worker ingests itself. An event takes at most about a microsecond, its part
 /// of the response included.
 pub const INLINE_EVENTS: usize = 4_096;
@@ -155,8 +158,9 @@ pub const CONCURRENT_REFERENCE_CHANGES: usize = 2;
 /// rejected at once.
 pub const QUEUED_PER_PERMIT: usize = 16;
 
-/// The same for batches that a runtime worker does not ingest itself. The memory budget for bodies bounds their bytes.
-pub const BATCHES_QUEUED_PER_PERMIT: usize = 1_024;
+/// The same for batches that a runtime worker does not ingest itself. Their bodies, and the batches that are decoded
+/// already, are charged to the memory budget for bodies.
+pub const BATCHES_QUEUED_PER_PERMIT: usize = 128;
 
 /// The same for queries that scan. All clients behind one proxy share one part of the queue.
 pub const SCANS_QUEUED_PER_PERMIT: usize = 128;
@@ -174,8 +178,8 @@ pub const PEER_POLL_PERIOD: Duration = Duration::from_millis(250);
 pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The default queueing delay above which the adaptive limit admits fewer batches. The delay is how long a ready task
-/// waits for a worker of the runtime, and then for a turn as a batch does. Producers accept such a delay, and no closed
-/// loop of some hundred connections reaches it.
+/// waits for a worker of the runtime, and then for a pass as a batch does. Producers accept such a delay. A closed loop
+/// of 64 connections with batches of 10,000 events stays below it.
 pub const QUEUE_DELAY_MAX: Duration = Duration::from_millis(250);
 
 /// How often the queueing delay is measured.

@@ -117,6 +117,29 @@ fn a_signal_drains_the_server_and_ends_it_with_success() {
 }
 
 #[test]
+fn a_drain_answers_all_batches_that_wait_for_others() {
+    const BODY_BYTES: usize = 200_000;
+    let running = Running::serve(&[]);
+    // More bodies than the workers ingest before they let other requests run.
+    let count = 4 * std::thread::available_parallelism().unwrap().get();
+    let mut connections: Vec<_> = (0..count).map(|_| Raw::connect(running.address)).collect();
+    for connection in &mut connections {
+        assert!(connection.begin_post(BODY_BYTES));
+    }
+    running.signal("TERM");
+    running.stderr.line_with("draining");
+    for connection in &mut connections {
+        connection.send(format!("[{}]", " ".repeat(BODY_BYTES - 2)));
+    }
+    for connection in &mut connections {
+        assert_eq!(connection.reply().text(), r#"{"results":[],"accepted":0,"duplicates":0,"rejected":0}"#);
+    }
+    let (code, log) = running.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("stopped") && !log.contains("in flight"), "{log}");
+}
+
+#[test]
 fn a_signal_does_not_wait_for_a_tls_handshake() {
     let certificate = Certificate::new();
     let running = Running::serve(&["--tls-cert", &certificate.path, "--tls-key", &certificate.key_path]);

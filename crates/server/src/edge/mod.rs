@@ -33,6 +33,7 @@ use timeout_io::TimeoutIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 /// The socket that a server listens on, and its TLS configuration.
@@ -60,6 +61,9 @@ pub async fn serve(app: Arc<App>, endpoint: impl Into<Endpoint>, shutdown: impl 
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = listener.local_addr()?;
     tracing::info!("listening on {scheme}://{address}");
+    // Dropping the set aborts its task. Batches need it until all connections are drained.
+    let mut pacing = JoinSet::new();
+    pacing.spawn(http::pace_batches(Arc::clone(&app)));
     let connections = serve_until(&app, &listener, tls, shutdown).await?;
     drop(listener);
     tracing::info!("draining");

@@ -1,5 +1,5 @@
 //! An adaptive limit of the batches in flight. It follows the queueing delay of batches: how long a ready task waits
-//! for a worker of the runtime, and then for its turn.
+//! for a worker of the runtime, and then for a pass.
 //!
 //! A queue that never empties is the sign of overload, whatever the load consists of (RFC 8289, Controlled Delay Active
 //! Queue Management). While requests arrive faster than they complete, each request waits longer than the one before.
@@ -7,13 +7,13 @@
 //! read, which costs a fraction of ingesting them. A single long delay is not a queue: the operating system may have
 //! given the time to other processes.
 
-use crate::http::ingest_turns::IngestTurns;
+use crate::http::ingest_pacer::IngestPacer;
 use crate::http::problem::{Overload, Problem};
+use crate::http::run_queue::pass_through_run_queue;
 use crate::limits;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 /// Counts the batches in flight, from their admission to the response. The counters order no other memory, so every
@@ -60,15 +60,15 @@ impl AdaptiveLimit {
     }
 
     /// Measures the queueing delay every few milliseconds, and adapts the limit to it. A measurement is a timer, then
-    /// one pass through the run queue, then a turn. It must run in a spawned task, because the main task does not run
-    /// on a worker.
-    pub(super) async fn probe(&self, turns: &IngestTurns) -> Infallible {
+    /// one run through the queue of ready tasks, then a wait for a pass of the batches. It must run in a
+    /// spawned task, because the main task does not run on a worker.
+    pub(super) async fn probe(&self, pacer: &IngestPacer) -> Infallible {
         let mut late = LateProbes::default();
         loop {
             let due = Instant::now() + limits::QUEUE_PROBE_PERIOD;
             sleep(limits::QUEUE_PROBE_PERIOD).await;
             pass_through_run_queue().await;
-            turns.take(1).await;
+            pacer.acquire(1).await;
             self.on_probe(due.elapsed(), &mut late);
         }
     }
@@ -103,20 +103,10 @@ struct LateProbes {
     shortest_delay: Duration,
 }
 
-/// Waits until the worker has run all tasks that are ready now. A worker runs the task that was woken last first
-/// (tokio's LIFO slot). So two tasks are spawned: the second takes the slot, and the first goes to the end of the
-/// queue.
-async fn pass_through_run_queue() {
-    let mut tasks = JoinSet::new();
-    tasks.spawn(std::future::ready(()));
-    tasks.spawn(std::future::ready(()));
-    while tasks.join_next().await.is_some() {}
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     const MAX_WAIT: Duration = Duration::from_millis(25);
     const LATE: Duration = Duration::from_millis(100);
@@ -170,25 +160,11 @@ mod tests {
         }
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_probe_runs_after_all_ready_tasks() {
-        let probe = async {
-            let seen = Arc::new(Mutex::new(0));
-            for _ in 0..3 {
-                let seen = Arc::clone(&seen);
-                tokio::spawn(async move { *seen.lock().unwrap() += 1 });
-            }
-            pass_through_run_queue().await;
-            *seen.lock().unwrap()
-        };
-        assert_eq!(tokio::spawn(probe).await.unwrap(), 3);
-    }
-
     #[tokio::test]
     async fn a_delayed_probe_lowers_the_limit() {
         let limit = Arc::new(AdaptiveLimit::new(Duration::ZERO));
         let probed = Arc::clone(&limit);
-        let probe = tokio::spawn(async move { probed.probe(&IngestTurns::new(1)).await });
+        let probe = tokio::spawn(async move { probed.probe(&IngestPacer::new(1)).await });
         while limit.limit.load(Ordering::Relaxed) == UNLIMITED {
             // Let the probe run. Then block the worker until the probe is due again.
             tokio::task::yield_now().await;

@@ -4,7 +4,7 @@ use crate::http::adaptive_limit::AdaptiveLimit;
 use crate::http::body_memory::BodyMemory;
 use crate::http::concurrency_limiter::ConcurrencyLimiter;
 use crate::http::config::HttpConfig;
-use crate::http::ingest_turns::IngestTurns;
+use crate::http::ingest_pacer::IngestPacer;
 use crate::http::intake::Intake;
 use crate::http::live_streams::LiveStreams;
 use crate::http::problem::Overload;
@@ -30,10 +30,10 @@ pub struct App {
     pub(super) server_metrics: Arc<ServerMetrics>,
     /// One permit for each connection that may be open.
     pub(crate) connection_permits: Arc<Semaphore>,
-    /// Bounds the batches in flight by the time that a batch waits for its turn.
+    /// Bounds the batches in flight by the time that a batch waits.
     pub(super) adaptive_limit: AdaptiveLimit,
-    /// The order of the batches that the workers of the runtime ingest themselves.
-    pub(super) ingest_turns: IngestTurns,
+    /// The pace of the batches that the workers of the runtime ingest themselves.
+    pub(super) ingest_pacer: IngestPacer,
     /// The memory budget of request bodies, and of the responses to batches.
     pub(super) bodies: BodyMemory,
     /// The memory budget of the responses to queries.
@@ -89,7 +89,7 @@ impl App {
             server_metrics,
             connection_permits: Arc::new(Semaphore::new(config.max_connections)),
             adaptive_limit: AdaptiveLimit::new(config.max_queue_delay),
-            ingest_turns: IngestTurns::new(cores),
+            ingest_pacer: IngestPacer::new(cores),
             bodies: BodyMemory::new(config.max_bodies_bytes),
             responses: BodyMemory::new(config.max_responses_bytes()),
             ingest_limiter: ConcurrencyLimiter::new(cores, limits::BATCHES_QUEUED_PER_PERMIT),

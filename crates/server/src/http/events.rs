@@ -75,8 +75,7 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
     app.intake.log().map_or(Ok(()), intake::check_takes_entries)?;
     let in_flight = app.adaptive_limit.try_acquire()?;
     let preference = ReturnPreference::of(&head.headers);
-    let BufferedBody { bytes: encoded, permit } = read_body(&app, body).await?;
-    let received_at_ms = app.now_ms();
+    let (BufferedBody { bytes: encoded, permit }, received_at_ms) = read_body(&app, body, coding).await?;
     let request = BatchRequest { coding, format, preference, received_at_ms, permit };
     match app.intake.log() {
         None => ingest_directly(&app, request, encoded).await,
@@ -84,19 +83,26 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, request: Request) -> Res
     }
 }
 
-/// Reads a body to its end, when the batch has a turn. A large body takes none: another thread ingests it.
-async fn read_body(app: &App, body: Body) -> Result<BufferedBody, Problem> {
-    let is_small = |bytes: u64| bytes <= limits::INLINE_USUAL_BODY_BYTES as u64;
-    let turn = match body.size_hint().exact() {
-        Some(bytes) if is_small(bytes) => Some(app.ingest_turns.take(bytes as usize).await),
+/// Reads a body to its end, and the clock directly after it. Returns when the batch may be ingested.
+///
+/// A body that a worker is likely to ingest itself waits for a pass before it is read; or after that, if its length was
+/// not announced, or if it arrived slowly.
+async fn read_body(app: &App, body: Body, coding: ContentEncoding) -> Result<(BufferedBody, i64), Problem> {
+    let is_paced = |bytes: u64| {
+        let paced = limits::UNPACED_BODY_BYTES + 1..=limits::INLINE_USUAL_BODY_BYTES;
+        coding == ContentEncoding::Identity && usize::try_from(bytes).is_ok_and(|bytes| paced.contains(&bytes))
+    };
+    let pass = match body.size_hint().exact() {
+        Some(bytes) if is_paced(bytes) => Some(app.ingest_pacer.acquire(bytes as usize).await),
         _ => None,
     };
     let buffered = body::read(app, body).await?;
+    let received_at_ms = app.now_ms();
     let bytes = buffered.bytes.len();
-    if is_small(bytes as u64) && !turn.is_some_and(|turn| app.ingest_turns.is_current(turn)) {
-        app.ingest_turns.take(bytes).await;
+    if is_paced(bytes as u64) && !pass.is_some_and(|pass| app.ingest_pacer.is_current(pass)) {
+        app.ingest_pacer.acquire(bytes).await;
     }
-    Ok(buffered)
+    Ok((buffered, received_at_ms))
 }
 
 /// Ingests a batch on the thread that decodes it.
@@ -191,18 +197,31 @@ impl BatchRequest {
         Ok(batch)
     }
 
-    /// Decodes a body on a runtime worker if that takes only microseconds, and returns any other body.
-    fn decode_inline(&self, app: &App, encoded: Vec<u8>) -> Result<Result<Batch, Vec<u8>>, DecodeError> {
-        if self.coding == ContentEncoding::Identity && !app.engine.is_backlogged() {
-            return decode_inline(&app.engine, encoded, self.format);
+    /// Decodes a body on a runtime worker if that takes only microseconds, and returns any other body. A batch that has
+    /// to wait for another thread is charged to the body memory budget.
+    fn decode_inline(&mut self, app: &App, encoded: Vec<u8>) -> Result<Result<Batch, Vec<u8>>, Problem> {
+        if self.coding != ContentEncoding::Identity || app.engine.is_backlogged() {
+            return Ok(Err(encoded));
         }
-        Ok(Err(encoded))
+        let decoded = decode_inline(&app.engine, encoded, self.format)?;
+        if let Ok(batch) = &decoded
+            && batch.len() > limits::INLINE_EVENTS
+        {
+            self.permit.grow(batch.columns_bytes())?;
+        }
+        Ok(decoded)
+    }
+
+    /// Acquires the memory for the response to a decoded batch, as if its valid events were accepted.
+    fn acquire_response(&mut self, batch: &Batch) -> Result<(), Problem> {
+        let rejected = batch.invalid();
+        self.permit.grow(response_bytes(batch, batch.len() - rejected, rejected, self.preference))
     }
 
     /// Does the first half of a logged ingest. The memory for the response is acquired first, so that an ingested batch
     /// always gets its response.
     fn prepare(mut self, app: &App, mut batch: Batch) -> Result<PreparedBatch, Problem> {
-        self.permit.grow(response_bytes(&batch, batch.len(), 0, self.preference))?;
+        self.acquire_response(&batch)?;
         let (rows, reservation) = app.engine.prepare(&mut batch, self.received_at_ms)?;
         Ok(PreparedBatch { request: self, batch, rows, reservation })
     }
@@ -215,7 +234,7 @@ impl BatchRequest {
         mut batch: Batch,
         ingest: impl FnOnce(&Engine, &mut Batch, i64) -> Result<Tally, Overloaded>,
     ) -> Result<Response, Problem> {
-        self.permit.grow(response_bytes(&batch, batch.len(), 0, self.preference))?;
+        self.acquire_response(&batch)?;
         let tally = ingest(&app.engine, &mut batch, self.received_at_ms)?;
         Ok(self.answer(app, batch, tally))
     }
@@ -371,6 +390,32 @@ mod tests {
             assert_eq!(is_ready, is_inline, "{} bytes", body.len());
         }
         drop(holders);
+    }
+
+    #[tokio::test]
+    async fn a_decoded_batch_that_waits_is_charged() {
+        let (app, _, holders) = app_without_permits().await;
+        let free_bytes = app.bodies.free_bytes();
+        let body = format!("[{}]", vec!["{}"; limits::INLINE_EVENTS + 1].join(","));
+        let body_bytes = body.len();
+        let request = Request::post("/events").header("prefer", "return=minimal").body(body.into()).unwrap();
+        let mut response = Box::pin(ingest(State(Arc::clone(&app)), request));
+        assert!(poll_fn(|cx| Poll::Ready(response.as_mut().poll(cx).is_pending())).await);
+        let row_bytes = (free_bytes - app.bodies.free_bytes() - body_bytes) / (limits::INLINE_EVENTS + 1);
+        assert!((64..=256).contains(&row_bytes), "{row_bytes}");
+        drop(holders);
+        assert!(text(response.await).await.ends_with(r#""rejected":4097}"#));
+    }
+
+    #[test]
+    fn the_estimate_of_a_response_counts_events_that_are_invalid_already() {
+        let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
+        let mut batch = engine.decode(format!("[{EVENT},7,8,{{}}]").into(), Format::Json).unwrap();
+        assert_eq!(batch.invalid(), 3);
+        let estimate = response_bytes(&batch, 1, 3, ReturnPreference::Minimal);
+        let tally = engine.ingest(&mut batch, 0).unwrap();
+        let json = response_json(&batch, tally, ReturnPreference::Minimal);
+        assert!((json.len()..2 * json.len()).contains(&estimate), "{estimate} bytes for {}", json.len());
     }
 
     fn json(body: &str, preference: ReturnPreference) -> String {

@@ -13,16 +13,20 @@ use weir::Engine;
 /// Monitors the clock, the queueing delay of the runtime, the resident memory and the log, until it is dropped. Returns
 /// only if the log cannot be read.
 pub(crate) async fn monitor(app: Arc<App>) -> io::Error {
-    // Dropping the set aborts its tasks.
-    let mut tasks = JoinSet::new();
-    let (probed, turning) = (Arc::clone(&app), Arc::clone(&app));
-    tasks.spawn(async move { probed.adaptive_limit.probe(&probed.ingest_turns).await });
-    tasks.spawn(async move { turning.ingest_turns.end_passes().await });
+    let probed = Arc::clone(&app);
+    // Dropping the set aborts its task.
+    let mut probe = JoinSet::new();
+    probe.spawn(async move { probed.adaptive_limit.probe(&probed.ingest_pacer).await });
     tokio::select! {
         never = health::watch_clock(&app) => match never {},
         never = report_resident_memory(&app.engine) => match never {},
         line = app.intake.watch() => io::Error::other(line),
     }
+}
+
+/// Lets batches go on that wait for the others, until it is dropped. Without it, batches would wait forever.
+pub(crate) async fn pace_batches(app: Arc<App>) -> Infallible {
+    app.ingest_pacer.end_passes().await
 }
 
 /// Reports the resident memory to an engine that has a memory limit.

@@ -1,21 +1,21 @@
-//! Turns of the batches that the workers of the runtime ingest themselves.
+//! The pace of the batches that the workers of the runtime ingest themselves.
 //!
 //! A worker runs its ready tasks one after the other. If many batches are ready, a health check or a query would wait
-//! behind all of them. So a batch takes a turn before its body is read. The turns of one pass are bounded in bytes. A
-//! pass ends when the tasks that were ready have run. So other requests wait for the batches of one pass at most, and
-//! batches wait in order of arrival. Their bodies wait in the socket. They are read and decoded right after each other,
-//! while they are in the cache.
+//! behind all of them. So a batch waits for a pass before its body is read, in order of arrival. A pass is one run
+//! through the queue of ready tasks, and it has a budget in bytes of bodies. So other requests wait for the batches of
+//! a pass or two. The bodies of waiting batches stay in their sockets. They are read and decoded right after each
+//! other, while they are in the cache.
 
+use crate::http::run_queue::pass_through_run_queue;
 use crate::limits;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
-use tokio::task::yield_now;
 
 /// The bytes of bodies that may be ingested in the current pass, and the batches that wait for one of the next passes.
 /// The counters order no other memory, so every access is Relaxed.
 #[derive(Debug)]
-pub(super) struct IngestTurns {
+pub(super) struct IngestPacer {
     /// The bytes that are left of this pass. Its queue is in order of arrival.
     free_bytes: Semaphore,
     /// The bytes that were taken from this pass.
@@ -29,11 +29,9 @@ pub(super) struct IngestTurns {
     pass_bytes: usize,
 }
 
-/// The permission to ingest a batch in one pass.
+/// The pass in which a batch may be ingested.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Turn {
-    pass: u64,
-}
+pub(super) struct Pass(u64);
 
 /// A batch that waits, until this is dropped.
 struct Waiting<'a>(&'a AtomicUsize);
@@ -51,10 +49,10 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl IngestTurns {
-    /// Turns for this number of workers. Each can ingest one batch of the largest size in a pass.
-    pub(super) fn new(workers: usize) -> Self {
-        let pass_bytes = limits::INLINE_USUAL_BODY_BYTES * workers;
+impl IngestPacer {
+    /// A pacer for this number of cores. Each can ingest one batch of the largest size in a pass.
+    pub(super) fn new(cores: usize) -> Self {
+        let pass_bytes = limits::INLINE_USUAL_BODY_BYTES * cores;
         Self {
             free_bytes: Semaphore::new(pass_bytes),
             used_bytes: AtomicUsize::new(0),
@@ -65,8 +63,8 @@ impl IngestTurns {
         }
     }
 
-    /// Waits for a turn for a body of `bytes`, in order of arrival.
-    pub(super) async fn take(&self, bytes: usize) -> Turn {
+    /// Waits until a pass has room for a body of `bytes`, in order of arrival.
+    pub(super) async fn acquire(&self, bytes: usize) -> Pass {
         let bytes = bytes.min(limits::INLINE_USUAL_BODY_BYTES);
         let permits = bytes as u32;
         let permit = match self.free_bytes.try_acquire_many(permits) {
@@ -81,7 +79,7 @@ impl IngestTurns {
         if used_bytes > self.pass_bytes / 2 {
             self.needs_pass.notify_one();
         }
-        Turn { pass: self.passes.load(Ordering::Relaxed) }
+        Pass(self.passes.load(Ordering::Relaxed))
     }
 
     async fn wait(&self, permits: u32) -> SemaphorePermit<'_> {
@@ -91,18 +89,17 @@ impl IngestTurns {
         self.free_bytes.acquire_many(permits).await.expect("the semaphore is never closed")
     }
 
-    /// Whether the batch may still use its turn. A body that arrives slowly outlives its turn.
-    pub(super) fn is_current(&self, turn: Turn) -> bool {
+    /// Whether a batch may still be ingested in its pass. A body that arrives slowly is too late for it.
+    pub(super) fn is_current(&self, pass: Pass) -> bool {
         // A batch that waited is woken at the end of a pass, and runs in the next one.
-        self.passes.load(Ordering::Relaxed) - turn.pass <= 1
+        self.passes.load(Ordering::Relaxed) - pass.0 <= 1
     }
 
     /// Ends passes, until it is dropped. It must run in a spawned task, because the main task does not run on a worker.
     pub(super) async fn end_passes(&self) -> Infallible {
         loop {
             self.needs_pass.notified().await;
-            // The runtime continues this task after the tasks that are ready now, and after a look for new input.
-            yield_now().await;
+            pass_through_run_queue().await;
             self.end_pass();
             if self.waiting.load(Ordering::Relaxed) > 0 {
                 self.needs_pass.notify_one();
@@ -121,6 +118,7 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
     use tokio::task::JoinSet;
+    use tokio::task::yield_now;
 
     const LARGEST: usize = limits::INLINE_USUAL_BODY_BYTES;
 
@@ -133,80 +131,80 @@ mod tests {
 
     #[tokio::test]
     async fn batches_of_one_pass_are_bounded_and_the_others_wait_in_order() {
-        let turns = Arc::new(IngestTurns::new(1));
+        let pacer = Arc::new(IngestPacer::new(1));
         let order = Arc::new(Mutex::new(vec![]));
         let mut tasks = JoinSet::new();
         for (name, bytes) in [LARGEST / 2, LARGEST / 2, LARGEST, 1, 1].into_iter().enumerate() {
-            let (turns, order) = (Arc::clone(&turns), Arc::clone(&order));
+            let (pacer, order) = (Arc::clone(&pacer), Arc::clone(&order));
             tasks.spawn(async move {
-                let turn = turns.take(bytes).await;
-                order.lock().unwrap().push((name, turn.pass));
+                let pass = pacer.acquire(bytes).await;
+                order.lock().unwrap().push((name, pass.0));
             });
         }
         settle().await;
         assert_eq!(*order.lock().unwrap(), [(0, 0), (1, 0)], "no batch overtakes the one that waits");
-        turns.end_pass();
+        pacer.end_pass();
         settle().await;
         assert_eq!(order.lock().unwrap()[2..], [(2, 1)]);
-        turns.end_pass();
+        pacer.end_pass();
         settle().await;
         assert_eq!(order.lock().unwrap()[3..], [(3, 2), (4, 2)]);
     }
 
     #[tokio::test]
     async fn passes_end_until_no_batch_waits() {
-        let turns = Arc::new(IngestTurns::new(1));
-        let (ending, waiting) = (Arc::clone(&turns), Arc::clone(&turns));
+        let pacer = Arc::new(IngestPacer::new(1));
+        let (ending, waiting) = (Arc::clone(&pacer), Arc::clone(&pacer));
         let ending = tokio::spawn(async move { ending.end_passes().await });
         // A batch of another worker has its bytes, and has not counted them yet.
-        let uncounted = turns.free_bytes.try_acquire_many(LARGEST as u32 / 4).unwrap();
-        let waiting = tokio::spawn(async move { waiting.take(LARGEST).await });
+        let uncounted = pacer.free_bytes.try_acquire_many(LARGEST as u32 / 4).unwrap();
+        let waiting = tokio::spawn(async move { waiting.acquire(LARGEST).await });
         settle().await;
         assert!(!waiting.is_finished());
         uncounted.forget();
-        turns.used_bytes.fetch_add(LARGEST / 4, Ordering::Relaxed);
+        pacer.used_bytes.fetch_add(LARGEST / 4, Ordering::Relaxed);
         waiting.await.unwrap();
         settle().await;
-        assert_eq!(turns.free_bytes.available_permits(), LARGEST, "every byte is given back once");
+        assert_eq!(pacer.free_bytes.available_permits(), LARGEST, "every byte is given back once");
         ending.abort();
     }
 
     #[tokio::test]
     async fn a_batch_that_gives_up_takes_nothing() {
-        let turns = IngestTurns::new(1);
-        turns.take(LARGEST).await;
-        let mut waiting = Box::pin(turns.take(LARGEST));
+        let pacer = IngestPacer::new(1);
+        pacer.acquire(LARGEST).await;
+        let mut waiting = Box::pin(pacer.acquire(LARGEST));
         let is_pending = std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending()));
         assert!(is_pending.await);
         drop(waiting);
-        assert_eq!(turns.waiting.load(Ordering::Relaxed), 0);
-        turns.end_pass();
-        assert_eq!(turns.free_bytes.available_permits(), LARGEST);
+        assert_eq!(pacer.waiting.load(Ordering::Relaxed), 0);
+        pacer.end_pass();
+        assert_eq!(pacer.free_bytes.available_permits(), LARGEST);
     }
 
     #[tokio::test]
-    async fn a_turn_lasts_for_its_pass_and_the_next_one() {
-        let turns = IngestTurns::new(1);
-        let turn = turns.take(1).await;
+    async fn a_batch_may_be_ingested_in_its_pass_and_the_next_one() {
+        let pacer = IngestPacer::new(1);
+        let pass = pacer.acquire(1).await;
         for is_current in [true, true, false] {
-            assert_eq!(turns.is_current(turn), is_current);
-            turns.end_pass();
+            assert_eq!(pacer.is_current(pass), is_current);
+            pacer.end_pass();
         }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn ready_tasks_run_between_the_batches_of_two_passes() {
-        let turns = Arc::new(IngestTurns::new(1));
+        let pacer = Arc::new(IngestPacer::new(1));
         let log = Arc::new(Mutex::new(vec![]));
-        let (ending, logged) = (Arc::clone(&turns), Arc::clone(&log));
+        let (ending, logged) = (Arc::clone(&pacer), Arc::clone(&log));
         let done = tokio::spawn(async move {
             let passes = Arc::clone(&ending);
             tokio::spawn(async move { passes.end_passes().await });
             let mut tasks = JoinSet::new();
             for _ in 0..8 {
-                let (turns, log) = (Arc::clone(&ending), Arc::clone(&logged));
+                let (pacer, log) = (Arc::clone(&ending), Arc::clone(&logged));
                 tasks.spawn(async move {
-                    turns.take(LARGEST).await;
+                    pacer.acquire(LARGEST).await;
                     log.lock().unwrap().push("batch");
                 });
             }
