@@ -213,8 +213,8 @@ pub const TOKEN_FILE_BYTES_MAX: u64 = 128 << 10;
 /// How long requests in flight may take to complete after a shutdown signal.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long a batch may wait for the answer of the log. The body is complete then.
-pub const LOG_ANSWER_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// How long a batch may wait for the answer of the log. The body is complete then. Clients are promised 2.5 seconds.
+pub const LOG_ANSWER_TIMEOUT: Duration = Duration::from_millis(2_400);
 
 /// A change of the reference table may wait longer by its size: it is written and parsed at this rate at least, in
 /// bytes per second.
