@@ -12,4 +12,5 @@ if ! command -v valgrind >/dev/null; then
 fi
 cargo build --release --locked -p weir-cli -p weir-benches --bin weir --bin instructions
 bin=${CARGO_TARGET_DIR:-target}/release
+export PYTHONPATH=ci
 exec python3 -B ci/perf/perf.py "$bin/instructions" "$bin/weir" "$@"

@@ -16,8 +16,8 @@ READY_SECS = 120
 class Weir:
     """A running `weir serve`. It is ended by its process id, also if the check fails."""
 
-    def __init__(self, binary, args, listen="127.0.0.1:0", environment=None):
-        command = [binary, "serve", "--listen", listen, *args]
+    def __init__(self, binary, args, listen="127.0.0.1:0", environment=None, wrapper=()):
+        command = [*wrapper, binary, "serve", "--listen", listen, *args]
         environment = {**os.environ, **(environment or {})}
         streams = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(command, env=environment, **streams)

@@ -7,20 +7,21 @@ needs over a tenth less, the record is out of date, and that fails too: otherwis
 """
 
 import argparse
-import http.client
+import contextlib
 import json
 import re
 import signal
 import subprocess
 import sys
-import time
 from datetime import datetime, timezone
 from pathlib import Path
+
+from weir_process import Weir
 
 RECORD = Path(__file__).with_name("instructions.txt")
 CHANGE_MAX = 0.10
 VALGRIND = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-START_SECS = 60
+HEADERS = {"prefer": "return=minimal", "content-type": "application/json"}
 # No stage and no server takes as long, even on a busy machine.
 RUN_SECS = 600
 # Requests by events of each. One run sends them once and another one twice, so that the start of the server does not count.
@@ -50,55 +51,38 @@ def stage_instructions(program):
     return counts
 
 
-class Server:
-    """A server under valgrind, with one worker."""
-
-    def __init__(self, weir):
-        serve = [weir, "serve", "--listen", "127.0.0.1:0", "--workers", "1", "--fold-threads", "1"]
-        self.process = subprocess.Popen([*VALGRIND, *serve], stderr=subprocess.PIPE, text=True)
-        self.log = []
-        for line in self.process.stderr:
-            self.log.append(line)
-            if found := re.search(r"listening on http://127.0.0.1:(\d+)", line):
-                self.connection = http.client.HTTPConnection("127.0.0.1", int(found.group(1)), timeout=START_SECS)
-                return
-        sys.exit("the server did not start:\n" + "".join(self.log))
-
-    def post(self, body):
-        self.connection.request("POST", "/events", body, {"prefer": "return=minimal", "content-type": "application/json"})
-        return json.loads(self.connection.getresponse().read())
-
-    def end(self):
-        """Ends the server and returns its instructions."""
-        self.connection.close()
-        self.process.send_signal(signal.SIGTERM)
-        self.log += self.process.communicate(timeout=RUN_SECS)[1]
-        if self.process.returncode != 0:
-            sys.exit(f"the server ended with {self.process.returncode}:\n{''.join(self.log)[-2_000:]}")
-        return collected("".join(self.log))
-
-
 def request_instructions(weir):
     """Returns the instructions of the whole server for each request, by events of a request."""
     return {f"request of {events:,} events": of_requests(weir, events, number) for events, number in REQUESTS.items()}
 
 
 def of_requests(weir, events, number):
-    totals = []
-    for requests in (number, 2 * number):
-        server = Server(weir)
-        for request in range(requests):
-            tally = server.post(body(range(request * events, (request + 1) * events)))
-            if tally["accepted"] != events:
-                sys.exit(f"not all events were accepted: {tally}")
-        totals.append(server.end())
-    count = (totals[1] - totals[0]) / number
+    once, twice = (server_instructions(weir, events, requests) for requests in (number, 2 * number))
+    count = (twice - once) / number
     print(f"request of {events:,} events: {count:,.0f}", file=sys.stderr)
     return count
 
 
+def server_instructions(binary, events, requests):
+    """Returns the instructions of a server from its start to its end, with these requests on one connection."""
+    with Weir(binary, ["--workers", "1", "--fold-threads", "1"], wrapper=VALGRIND) as weir:
+        weir.wait_until_listening()
+        with contextlib.closing(weir.connect()) as connection:
+            for request in range(requests):
+                ids = range(request * events, (request + 1) * events)
+                _, _, answer = weir.request("POST", "/events", body(ids), HEADERS, connection)
+                if (tally := json.loads(answer))["accepted"] != events:
+                    sys.exit(f"not all events were accepted: {tally}")
+        weir.process.send_signal(signal.SIGTERM)
+        code, _ = weir.end(RUN_SECS)
+        log = "\n".join(weir.log)
+    if code != 0:
+        sys.exit(f"the server ended with {code}:\n{log[-2_000:]}")
+    return collected(log)
+
+
 def body(ids):
-    ts = datetime.fromtimestamp(time.time(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ts = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     events = (
         f'{{"event_id":"evt-{id:024}","user_id":"user-{id * 7_919 % 10_000:08}","type":"click","ts":"{ts}"}}' for id in ids
     )
