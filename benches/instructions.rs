@@ -82,19 +82,15 @@ fn claim(is_new: bool) {
     let batch = |number: u64| -> Vec<_> {
         (number * BATCH..(number + 1) * BATCH).map(|id| keys.event(&id.to_string())).collect()
     };
-    for number in 0..WARM_UP_BATCHES + BATCHES {
-        let keys = batch(number);
-        if number < WARM_UP_BATCHES || !is_new {
-            assert_eq!(claims.claim(&keys, START_MS), keys.len());
-        } else {
-            assert_eq!(measured(|| claims.claim(&keys, START_MS)), keys.len());
-        }
+    let warm_up = (0..WARM_UP_BATCHES).map(batch);
+    let measured_batches: Vec<_> = (WARM_UP_BATCHES..WARM_UP_BATCHES + BATCHES).map(batch).collect();
+    let already_claimed = if is_new { &[] } else { &measured_batches[..] };
+    for keys in warm_up.chain(already_claimed.iter().cloned()) {
+        assert_eq!(claims.claim(&keys, START_MS), keys.len());
     }
-    if !is_new {
-        for number in WARM_UP_BATCHES..WARM_UP_BATCHES + BATCHES {
-            let keys = batch(number);
-            assert_eq!(measured(|| claims.claim(&keys, START_MS)), 0);
-        }
+    let inserted = if is_new { BATCH as usize } else { 0 };
+    for keys in &measured_batches {
+        assert_eq!(measured(|| claims.claim(keys, START_MS)), inserted);
     }
 }
 

@@ -12,18 +12,30 @@ pub(super) struct Kinds {
 impl Kinds {
     pub(super) fn new(names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
         let names: Box<[Box<str>]> = names.into_iter().map(Into::into).collect();
-        Self { digests: names.iter().map(|name| Digest::of(name.as_bytes())).collect(), names }
+        Self { digests: names.iter().map(|name| Digest::new(start_of(name.as_bytes()), name.len())).collect(), names }
     }
 
     /// The kind of the type with this name. O(configured types), a few instructions for each.
     #[inline(always)]
     pub(super) fn find(&self, name: &[u8]) -> Option<u8> {
-        let digest = Digest::of(name);
+        self.find_by_start(start_of(name), name.len(), || Some(name))
+    }
+
+    /// [`find`](Self::find) for a name of `len` bytes that begins with `start`. After the end of a short name, `start`
+    /// has any bytes. `name` is only called for longer names.
+    #[inline(always)]
+    pub(super) fn find_by_start<'n>(
+        &self,
+        start: [u8; 8],
+        len: usize,
+        name: impl Fn() -> Option<&'n [u8]>,
+    ) -> Option<u8> {
+        let digest = Digest::new(start, len);
         let digests = self.digests.iter().enumerate();
         let mut candidates = digests.fold(0_u64, |bits, (kind, other)| bits | u64::from(other.equals(digest)) << kind);
         while candidates != 0 {
             let kind = candidates.trailing_zeros() as usize;
-            if name.len() <= Digest::EXACT_BYTES || self.names[kind].as_bytes() == name {
+            if len <= Digest::EXACT_BYTES || self.names[kind].as_bytes() == name()? {
                 return Some(kind as u8);
             }
             candidates &= candidates - 1;
@@ -32,11 +44,19 @@ impl Kinds {
     }
 }
 
-/// The length of a name and its first and last four bytes, which are all bytes of a name of eight bytes or less.
+/// The first bytes of a name, followed by zeros.
+fn start_of(name: &[u8]) -> [u8; 8] {
+    let mut start = [0; 8];
+    let len = name.len().min(start.len());
+    start[..len].copy_from_slice(&name[..len]);
+    start
+}
+
+/// The length of a name and its first eight bytes, followed by zeros.
 #[derive(Clone, Copy)]
 struct Digest {
     len: usize,
-    ends: u64,
+    start: u64,
 }
 
 impl Digest {
@@ -44,20 +64,17 @@ impl Digest {
     const EXACT_BYTES: usize = 8;
 
     #[inline(always)]
-    fn of(name: &[u8]) -> Self {
-        let ends = match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-            (Some(first), Some(last)) => {
-                u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
-            }
-            _ => name.iter().fold(0, |ends, byte| ends << 8 | u64::from(*byte)),
-        };
-        Self { len: name.len(), ends }
+    fn new(start: [u8; 8], len: usize) -> Self {
+        let unused_bytes = Self::EXACT_BYTES.saturating_sub(len);
+        // Two shifts of half the bits, because one shift may not be by all 64 bits.
+        let mask = u64::MAX >> (unused_bytes * 4) >> (unused_bytes * 4);
+        Self { len, start: u64::from_le_bytes(start) & mask }
     }
 
     #[inline(always)]
     fn equals(self, other: Self) -> bool {
         // `&` instead of `&&`, which would be a branch.
-        (self.len == other.len) & (self.ends == other.ends)
+        (self.len == other.len) & (self.start == other.start)
     }
 }
 

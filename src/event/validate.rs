@@ -96,7 +96,7 @@ impl<'t> Fields<'t> {
 pub(super) struct RowBuilder<'s> {
     pub(super) schema: &'s Schema,
     pub(super) keys: &'s HashKeys,
-    timestamps: Timestamps,
+    pub(super) timestamps: Timestamps,
     /// The address of the batch's text. Every id is a part of that text.
     text_address: usize,
     /// Ids that are to be written to the text.
@@ -137,19 +137,6 @@ impl<'s> RowBuilder<'s> {
         let kind = self.schema.kinds.find(fields.string(Field::Type)?).ok_or(Fault::UnknownType)?;
         let ts_ms = self.timestamps.parse_ms(fields.string(Field::Ts)?).ok_or(Verdict::InvalidTimestamp)?;
         Ok(ParsedEvent { event_id, user_id, kind, ts_ms })
-    }
-
-    /// The event that has each field once, with these strings, if it is valid so far.
-    #[inline(always)]
-    pub(super) fn validate_strings<'t>(
-        &mut self,
-        [event_id, user_id, kind, ts]: &[&'t [u8]; 4],
-    ) -> Option<ParsedEvent<'t>> {
-        if !ID_BYTES.contains(&event_id.len()) || !ID_BYTES.contains(&user_id.len()) {
-            return None;
-        }
-        let (kind, ts_ms) = (self.schema.kinds.find(kind)?, self.timestamps.parse_ms(ts)?);
-        Some(ParsedEvent { event_id, user_id, kind, ts_ms })
     }
 
     /// The position of `id` in the text. A span reaches 4 GiB, far above any body limit; an id beyond that gets an

@@ -1,7 +1,7 @@
 //! Bodies by the fast path: one for each format.
 
 use super::events::EventReader;
-use super::shape::EventShape;
+use super::shapes::Shapes;
 use super::simd::{Simd, SimdTask, run_simd};
 use crate::event::batch::Batch;
 use crate::event::validate::RowBuilder;
@@ -11,15 +11,18 @@ use crate::event::validate::RowBuilder;
 /// Returns false if the body has anything that the fast path does not know. The content of the batch is then
 /// meaningless.
 pub(in crate::event) fn read_json(text: &[u8], rows: &mut RowBuilder<'_>, batch: &mut Batch) -> bool {
-    let mut shape = EventShape::default();
-    let events = EventReader::new(text, &mut shape, rows, batch);
-    run_simd(JsonTask(events)).is_some()
+    read_json_with(&mut Shapes::default(), text, rows, batch)
+}
+
+/// [`read_json`] with shapes that are known already.
+pub(super) fn read_json_with(shapes: &mut Shapes, text: &[u8], rows: &mut RowBuilder<'_>, batch: &mut Batch) -> bool {
+    EventReader::new(text, shapes, rows, batch).is_some_and(|events| run_simd(JsonTask(events)).is_some())
 }
 
 /// Reads the lines of an NDJSON body.
 #[derive(Default)]
 pub(in crate::event) struct LineReader {
-    shape: EventShape,
+    shapes: Shapes,
 }
 
 impl LineReader {
@@ -33,8 +36,8 @@ impl LineReader {
         rows: &mut RowBuilder<'_>,
         batch: &mut Batch,
     ) -> usize {
-        let events = EventReader::new(text, &mut self.shape, rows, batch);
-        run_simd(NdjsonTask { events, start })
+        let events = EventReader::new(text, &mut self.shapes, rows, batch);
+        events.map_or(start, |events| run_simd(NdjsonTask { events, start }))
     }
 }
 
@@ -84,7 +87,7 @@ impl SimdTask for NdjsonTask<'_, '_, '_> {
                 break;
             }
             line = tokens.at;
-            if line == tokens.text.len() {
+            if line == tokens.text.bytes.len() {
                 break;
             }
         }

@@ -1,23 +1,37 @@
 //! Strings with escapes (RFC 8259, section 7).
 
-use super::simd::Simd;
+use super::simd::{Simd, SimdTask};
 use super::string_end::StringEnd;
+use super::text::Text;
 
-/// The length of a string up to its closing quote. `text` begins within the string, and `at` is the position of its
-/// first special byte. `None` if the string has no end, a control character, or an escape that is not valid.
-#[inline(never)]
-pub(super) fn escaped_len<S: Simd>(simd: S, text: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        match text.get(at)? {
-            b'"' => return Some(at),
-            b'\\' => at += escape(&text[at..])?.0,
-            _ => return None,
+/// Finds the closing quote of a string with escapes: `at` is the position of the first one. The result is `None` if
+/// there is no escape at `at`, or if the string has no end, a control character, or an escape that is not valid.
+pub(super) struct EscapedEnd<'t> {
+    pub(super) text: Text<'t>,
+    pub(super) at: usize,
+}
+
+impl SimdTask for EscapedEnd<'_> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Option<usize> {
+        let Self { text, mut at } = self;
+        if *text.bytes.get(at)? != b'\\' {
+            return None;
         }
-        at += StringEnd::UNKNOWN.find(simd, &text[at..])?;
+        loop {
+            match text.bytes.get(at)? {
+                b'"' => return Some(at),
+                b'\\' => at += escape(&text.bytes[at..])?.0,
+                _ => return None,
+            }
+            at = StringEnd::UNKNOWN.find(simd, text, at)?;
+        }
     }
 }
 
-/// Adds a string to `unescaped`, without its escapes. The string is valid, as of [`escaped_len`].
+/// Adds a string to `unescaped`, without its escapes. The string is valid, as of [`EscapedEnd`].
 pub(super) fn unescape(mut string: &[u8], unescaped: &mut Vec<u8>) {
     while let Some(at) = memchr::memchr(b'\\', string) {
         unescaped.extend_from_slice(&string[..at]);

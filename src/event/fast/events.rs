@@ -1,38 +1,38 @@
 //! A sequence of events, read into the rows of a batch.
 
 use super::escape::unescape;
-use super::shape::{EventShape, Strings};
+use super::pending::{Pending, PendingEvent};
+use super::shapes::Shapes;
 use super::simd::{LANES, Simd, SimdTask};
-use super::siphash_x4;
+use super::strings::Strings;
+use super::text::Text;
 use super::token_reader::TokenReader;
 use crate::event::batch::{Batch, Field, Span};
-use crate::event::validate::{Fields, ParsedEvent, RowBuilder};
-use crate::key::{EventKey, UserKey};
-use crate::limits::UNESCAPED_ID_BYTES_MAX;
-use std::mem;
+use crate::event::validate::{Fields, RowBuilder};
+use crate::limits::{ID_BYTES, UNESCAPED_ID_BYTES_MAX};
 
 /// Reads events from a text and adds their rows to a batch. With `IS_NDJSON`, an event is all of its line.
 pub(super) struct EventReader<'a, 't, 's, const IS_NDJSON: bool> {
-    text: &'t [u8],
-    /// The shape of the last event that was read token by token.
-    shape: &'a mut EventShape,
+    /// Shorter than 4 GiB.
+    text: Text<'t>,
+    shapes: &'a mut Shapes,
     rows: &'a mut RowBuilder<'s>,
     batch: &'a mut Batch,
-    /// Valid events without rows so far. They wait here so that the ids of four events are hashed together.
-    pending: [ParsedEvent<'t>; LANES],
-    pending_len: usize,
-    /// The unescaped strings of an event.
-    buffers: [Vec<u8>; 4],
+    pending: Pending,
+    /// The strings of an event without their escapes.
+    unescaped: Vec<u8>,
 }
 
 impl<'a, 't, 's, const IS_NDJSON: bool> EventReader<'a, 't, 's, IS_NDJSON> {
+    /// `None` if the text is too long for the positions of a batch.
     pub(super) fn new(
         text: &'t [u8],
-        shape: &'a mut EventShape,
+        shapes: &'a mut Shapes,
         rows: &'a mut RowBuilder<'s>,
         batch: &'a mut Batch,
-    ) -> Self {
-        Self { text, shape, rows, batch, pending: Default::default(), pending_len: 0, buffers: Default::default() }
+    ) -> Option<Self> {
+        u32::try_from(text.len()).ok()?;
+        Some(Self { text: Text::new(text), shapes, rows, batch, pending: Pending::default(), unescaped: Vec::new() })
     }
 
     #[inline(always)]
@@ -44,20 +44,14 @@ impl<'a, 't, 's, const IS_NDJSON: bool> EventReader<'a, 't, 's, IS_NDJSON> {
     #[inline(always)]
     pub(super) fn push<S: Simd>(&mut self, tokens: &mut TokenReader<'t, S, IS_NDJSON>) -> Option<()> {
         let simd = tokens.simd;
-        if self.batch.len() + self.pending_len == self.rows.schema.batch_events_max {
+        if self.batch.len() + self.pending.len() == self.rows.schema.batch_events_max {
             return None;
         }
         let mut strings = Strings::default();
-        if let Some(end) = self.shape.read(simd, self.text, tokens.at, &mut strings) {
+        if let Some(end) = self.shapes.read(simd, self.text, tokens.at, &mut strings) {
             tokens.at = end;
             self.end_event(tokens)?;
-            if strings.escaped != 0 {
-                return self.push_escaped(simd, &Fields::from_strings(strings.values), strings.escaped);
-            }
-            if !self.push_strings(simd, &strings.values) {
-                self.push_fields(simd, &Fields::from_strings(strings.values));
-            }
-            return Some(());
+            return self.push_strings(simd, &strings);
         }
         let at = tokens.at;
         tokens.at = simd.run(Fallback { events: self, at })?;
@@ -71,75 +65,116 @@ impl<'a, 't, 's, const IS_NDJSON: bool> EventReader<'a, 't, 's, IS_NDJSON> {
         (!IS_NDJSON || matches!(tokens.peek(), None | Some(b'\n'))).then_some(())
     }
 
-    /// Adds an event that has each field once and as a string. Returns false if the event is not valid.
+    /// Adds an event that has each field once and as a string.
     #[inline(always)]
-    fn push_strings<S: Simd>(&mut self, simd: S, strings: &[&'t [u8]; 4]) -> bool {
-        let Some(event) = self.rows.validate_strings(strings) else { return false };
-        self.pending[self.pending_len % LANES] = event;
-        self.pending_len += 1;
-        if self.pending_len == LANES {
+    fn push_strings<S: Simd>(&mut self, simd: S, strings: &Strings) -> Option<()> {
+        // Not directly after the fourth event: the processor would wait until it has stored that event.
+        if self.pending.len() == LANES {
             self.flush(simd);
         }
-        true
+        let is_pending = match strings.escaped {
+            0 => self.push_valid(strings),
+            _ => self.push_valid_unescaped(strings),
+        };
+        if is_pending.is_none() {
+            return self.push_fields(simd, &Fields::from_strings(strings.in_text(self.text)?), strings.escaped);
+        }
+        Some(())
     }
 
+    /// Adds the event with these strings to the pending ones, if it is valid so far.
     #[inline(always)]
-    fn push_fields<S: Simd>(&mut self, simd: S, fields: &Fields<'t>) {
-        self.flush(simd);
-        self.rows.push(fields, self.batch);
+    fn push_valid(&mut self, strings: &Strings) -> Option<()> {
+        let spans = strings.spans();
+        let (kind, ts_ms) = validate(self.rows, [self.text; 4], spans)?;
+        let [event_id, user_id, ..] = spans;
+        let ids = [(self.text, event_id), (self.text, user_id)];
+        self.pending.push(&PendingEvent { ids, id_span: event_id, kind, ts_ms });
+        Some(())
     }
 
-    /// Adds an event with escapes in the strings of these fields.
+    /// The same, if some of the strings have escapes.
+    #[inline(never)]
+    fn push_valid_unescaped(&mut self, strings: &Strings) -> Option<()> {
+        if self.rows.unescaped_ids.bytes() > UNESCAPED_ID_BYTES_MAX {
+            return None;
+        }
+        let has_escapes = |field: Field| strings.escaped >> field as u8 & 1 == 1;
+        let mut spans = strings.spans();
+        self.unescaped.clear();
+        for field in Field::ALL.into_iter().filter(|field| has_escapes(*field)) {
+            let (span, start) = (&mut spans[field as usize], self.unescaped.len());
+            unescape(self.text.part(*span)?, &mut self.unescaped);
+            *span = Span { start: start as u32, len: (self.unescaped.len() - start) as u32 };
+        }
+        let unescaped = Text::new(&self.unescaped);
+        let texts = Field::ALL.map(|field| if has_escapes(field) { unescaped } else { self.text });
+        let (kind, ts_ms) = validate(self.rows, texts, spans)?;
+        let [event_id, user_id, ..] = spans;
+        let id_span = Span { start: strings.span(Field::EventId).start, len: event_id.len };
+        if has_escapes(Field::EventId) {
+            self.rows.unescaped_ids.push(id_span, unescaped.part(event_id)?);
+        }
+        self.pending.push(&PendingEvent { ids: [(texts[0], event_id), (texts[1], user_id)], id_span, kind, ts_ms });
+        Some(())
+    }
+
+    /// Adds an event that has these fields, valid or not. `escaped` has the bit of each field whose string has escapes.
     #[inline(always)]
-    fn push_escaped<S: Simd>(&mut self, simd: S, fields: &Fields<'t>, escaped: u8) -> Option<()> {
+    fn push_fields<S: Simd>(&mut self, simd: S, fields: &Fields<'t>, escaped: u8) -> Option<()> {
         self.flush(simd);
-        let mut buffers = mem::take(&mut self.buffers);
-        let pushed = push_unescaped(fields, escaped, &mut buffers, self.rows, self.batch);
-        self.buffers = buffers;
-        pushed
+        if escaped == 0 {
+            self.rows.push(fields, self.batch);
+            return Some(());
+        }
+        push_unescaped(fields, escaped, self.rows, self.batch)
     }
 
     /// Adds the rows of the pending events.
     #[inline(always)]
     pub(super) fn flush<S: Simd>(&mut self, simd: S) {
-        if self.pending_len == 0 {
-            return;
+        if self.pending.len() > 0 {
+            self.pending.flush(simd, self.rows.keys, self.batch);
         }
-        let (keys, [a, b, c, d]) = (self.rows.keys, &self.pending);
-        let [event_low, event_high] =
-            siphash_x4::hash(simd, keys.event_key(), [a.event_id, b.event_id, c.event_id, d.event_id]);
-        let [user_low, user_high] =
-            siphash_x4::hash(simd, keys.user_key(), [a.user_id, b.user_id, c.user_id, d.user_id]);
-        for (lane, event) in self.pending.iter().enumerate().take(self.pending_len) {
-            let event_key = EventKey([event_low[lane], event_high[lane]]);
-            let user_key = UserKey::of_hash([user_low[lane], user_high[lane]]);
-            let id = self.rows.span(event.event_id);
-            self.batch.push_event(id, event_key, user_key, event.kind, event.ts_ms);
-        }
-        self.pending_len = 0;
     }
+}
+
+/// The kind and the time of an event that has each field once, with these strings in these texts, if it is valid so
+/// far.
+#[inline(always)]
+fn validate(rows: &mut RowBuilder<'_>, texts: [Text<'_>; 4], spans: [Span; 4]) -> Option<(u8, i64)> {
+    let [event_id, user_id, kind, ts] = spans;
+    let is_valid_id = |id: Span| ID_BYTES.contains(&(id.len as usize));
+    if !is_valid_id(event_id) || !is_valid_id(user_id) {
+        return None;
+    }
+    let kind_block = texts[2].padded_block(kind.start as usize);
+    let kind =
+        rows.schema.kinds.find_by_start(*kind_block.first_chunk()?, kind.len as usize, || texts[2].part(kind))?;
+    let ts_block = texts[3].padded_block(ts.start as usize);
+    let ts_ms = match ts_block.get(..ts.len as usize) {
+        // The most common length is known to the compiler here.
+        Some(_) if ts.len == 24 => rows.timestamps.parse_ms(&ts_block[..24]),
+        Some(ts) => rows.timestamps.parse_ms(ts),
+        None => rows.timestamps.parse_ms(texts[3].part(ts)?),
+    };
+    Some((kind, ts_ms?))
 }
 
 /// Adds the row of an event with escapes in the strings of the `escaped` fields. `None` if the batch has too many ids
 /// with escapes.
-fn push_unescaped(
-    fields: &Fields<'_>,
-    escaped: u8,
-    buffers: &mut [Vec<u8>; 4],
-    rows: &mut RowBuilder<'_>,
-    batch: &mut Batch,
-) -> Option<()> {
+fn push_unescaped(fields: &Fields<'_>, escaped: u8, rows: &mut RowBuilder<'_>, batch: &mut Batch) -> Option<()> {
     if rows.unescaped_ids.bytes() > UNESCAPED_ID_BYTES_MAX {
         return None;
     }
+    let mut buffers = <[Vec<u8>; 4]>::default();
     let (mut unescaped, mut escaped_id) = (*fields, None);
-    for (field, buffer) in Field::ALL.into_iter().zip(buffers) {
+    for (field, buffer) in Field::ALL.into_iter().zip(&mut buffers) {
         let is_escaped = escaped >> field as u8 & 1 == 1;
         let Some(string) = unescaped.last_string(field).filter(|_| is_escaped) else { continue };
         if field == Field::EventId {
             escaped_id = Some(rows.span(string));
         }
-        buffer.clear();
         unescape(string, buffer);
         *string = buffer;
     }
@@ -170,21 +205,24 @@ impl<const IS_NDJSON: bool> SimdTask for Fallback<'_, '_, '_, '_, IS_NDJSON> {
         let Self { events, at } = self;
         let mut tokens = events.tokens(simd, at);
         let mut fields = Fields::default();
-        events.shape.begin(at);
-        let escaped = tokens.event(&mut fields, events.shape)?;
+        let shape = events.shapes.next();
+        shape.begin(at);
+        let escaped = tokens.event(&mut fields, shape)?;
         let (strings, end) = (fields.strings(), tokens.at);
-        if events.batch.is_empty() && events.pending_len == 0 {
-            let events_estimate = (events.text.len() - at) / (tokens.at - at) + 1;
+        if events.batch.is_empty() && events.pending.len() == 0 {
+            let events_estimate = (events.text.bytes.len() - at) / (tokens.at - at) + 1;
             events.batch.reserve(events_estimate.min(events.rows.schema.batch_events_max));
         }
         events.end_event(&mut tokens)?;
         match strings {
-            _ if escaped != 0 => events.push_escaped(simd, &fields, escaped)?,
-            Some(strings) if events.push_strings(simd, &strings) => {}
-            _ => events.push_fields(simd, &fields),
+            Some(strings) => {
+                let spans = strings.map(|string| events.rows.span(string));
+                events.push_strings(simd, &Strings::new(spans, escaped))?;
+            }
+            None => events.push_fields(simd, &fields, escaped)?,
         }
         // Only now: the general path may change the text of an event that is left to it.
-        events.shape.end(end, strings.is_some());
+        events.shapes.current()?.end(events.text, end, strings.is_some());
         Some(tokens.at)
     }
 }

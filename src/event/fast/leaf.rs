@@ -1,28 +1,29 @@
 //! Values without other values in them: strings, numbers and literals.
 
-use super::escape::escaped_len;
+use super::escape::EscapedEnd;
 use super::simd::Simd;
 use super::string_end::StringEnd;
+use super::text::Text;
 use std::hint::cold_path;
 
-/// The length of the string, the number or the literal that `text` begins with.
+/// The end of the string, the number or the literal that begins at `start`.
 #[inline(always)]
-pub(super) fn leaf_len<S: Simd>(simd: S, text: &[u8]) -> Option<usize> {
-    match text.first()? {
-        b'"' => string_len(simd, &text[1..]).map(|(len, _)| 1 + len + 1),
-        _ => scalar_len(text),
+pub(super) fn leaf_end<S: Simd>(simd: S, text: Text<'_>, start: usize) -> Option<usize> {
+    match text.bytes.get(start)? {
+        b'"' => string_end(simd, text, start + 1).map(|(end, _)| end + 1),
+        _ => Some(start + scalar_len(&text.bytes[start..])?),
     }
 }
 
-/// The length of a string up to its closing quote, and whether it has escapes. `text` begins after the opening quote.
+/// The position of the closing quote of the string whose first byte is at `start`, and whether the string has escapes.
 #[inline(always)]
-pub(super) fn string_len<S: Simd>(simd: S, text: &[u8]) -> Option<(usize, bool)> {
-    let len = StringEnd::UNKNOWN.find(simd, text)?;
-    if *text.get(len)? == b'"' {
-        return Some((len, false));
+pub(super) fn string_end<S: Simd>(simd: S, text: Text<'_>, start: usize) -> Option<(usize, bool)> {
+    let end = StringEnd::UNKNOWN.find(simd, text, start)?;
+    if *text.bytes.get(end)? == b'"' {
+        return Some((end, false));
     }
     cold_path();
-    Some((escaped_len(simd, text, len)?, true))
+    Some((simd.run(EscapedEnd { text, at: end })?, true))
 }
 
 fn scalar_len(text: &[u8]) -> Option<usize> {

@@ -1,17 +1,18 @@
 //! The shape of an event, and the events that have the same shape.
 
-use super::escape::escaped_len;
-use super::leaf::leaf_len;
-use super::simd::{BLOCK_BYTES, Block, Simd};
+use super::any_order::{AnyOrder, AnyOrderEvent};
+use super::escape::EscapedEnd;
+use super::leaf::leaf_end;
+use super::separator::Separator;
+use super::simd::Simd;
 use super::string_end::StringEnd;
+use super::strings::Strings;
+use super::text::Text;
 use crate::event::batch::Field;
-use std::hint::cold_path;
+use std::cell::OnceCell;
 
 /// The most values of a shape: those of the four fields, and those of other members, nested ones included.
 const VALUES_MAX: usize = 16;
-
-/// The longest text between two values.
-const TEXT_BYTES_MAX: usize = 256;
 
 /// The order of an event's values, and the text around them: names, brackets, commas, white space.
 ///
@@ -24,11 +25,14 @@ pub(super) struct EventShape {
     values: [ShapeValue; VALUES_MAX],
     /// The number of values. While the shape is learned, it may be larger than the array.
     len: usize,
-    /// From the end of the last value to the end of the event. While the shape is learned, its start is that of the
-    /// text that comes next.
-    tail: TextRange,
+    /// From the end of the last value to the end of the event.
+    tail: Separator,
+    /// While the shape is learned: the start of the text that comes next.
+    next_start: usize,
     /// Whether events can be compared with the shape.
     is_known: bool,
+    /// The text of events with the same members in any order, if that is possible. Most bodies never ask for it.
+    any_order: OnceCell<Option<AnyOrder>>,
 }
 
 /// A value in a shape.
@@ -38,24 +42,9 @@ struct ShapeValue {
     field: Option<Field>,
     /// From the end of the value before, or the start of the event, to the value. The quotes of a field's value belong
     /// to the text around it, those of another string to the value.
-    before: TextRange,
+    before: Separator,
     /// The expected end of a field's value.
     end: StringEnd,
-}
-
-/// A part of the text.
-#[derive(Clone, Copy)]
-struct TextRange {
-    start: usize,
-    len: usize,
-}
-
-/// The strings of an event that has each field once, each at the index of its [`Field`].
-#[derive(Clone, Copy, Default)]
-pub(super) struct Strings<'t> {
-    pub(super) values: [&'t [u8]; 4],
-    /// The bit of each field whose string has escapes. Such a string is as it stands in the text.
-    pub(super) escaped: u8,
 }
 
 impl EventShape {
@@ -63,58 +52,114 @@ impl EventShape {
     ///
     /// The values are not returned, because a copy of the whole array would wait for the stores of the single values.
     #[inline(always)]
-    pub(super) fn read<'t, S: Simd>(
-        &self,
-        simd: S,
-        text: &'t [u8],
-        at: usize,
-        strings: &mut Strings<'t>,
-    ) -> Option<usize> {
+    pub(super) fn read<S: Simd>(&self, simd: S, text: Text<'_>, at: usize, strings: &mut Strings) -> Option<usize> {
         if !self.is_known {
             return None;
         }
-        let mut rest = text.get(at..)?;
-        for ShapeValue { field, before, end } in &self.values[..self.len] {
-            let value = before.strip(simd, text, rest)?;
-            let Some(field) = field else {
-                rest = &value[leaf_len(simd, value)?..];
-                continue;
-            };
-            // A value that does not end with a quote fails at the next comparison, whose text begins with a quote.
-            let mut len = end.find(simd, value)?;
-            if value.get(len) == Some(&b'\\') {
-                cold_path();
-                len = escaped_len(simd, value, len)?;
-                strings.escaped |= 1 << *field as u8;
+        let mut reader = ShapeReader { simd, text, at, last_field: None, strings };
+        if self.len == Field::ALL.len() {
+            // Written out, so that the compiler does not make a loop of it.
+            let [a, b, c, d, ..] = &self.values;
+            reader.value(a)?;
+            reader.value(b)?;
+            reader.value(c)?;
+            reader.value(d)?;
+        } else {
+            for value in &self.values[..self.len] {
+                reader.value(value)?;
             }
-            (strings.values[*field as usize], rest) = value.split_at_checked(len)?;
         }
-        Some(text.len() - self.tail.strip(simd, text, rest)?.len())
+        reader.skip(&self.tail)?;
+        Some(reader.at)
+    }
+
+    /// Reads an event that has the members of this shape in any order. `None` if it is another event, or if the shape
+    /// has more members than the fields.
+    #[inline(always)]
+    pub(super) fn read_any_order<S: Simd>(
+        &self,
+        simd: S,
+        text: Text<'_>,
+        at: usize,
+        strings: &mut Strings,
+    ) -> Option<AnyOrderEvent> {
+        let any_order = self.any_order.get_or_init(|| self.any_order(text)).as_ref()?;
+        any_order.read(simd, text, at, &self.tail, strings)
+    }
+
+    fn any_order(&self, text: Text<'_>) -> Option<AnyOrder> {
+        if !self.is_known || self.len != Field::ALL.len() {
+            return None;
+        }
+        let [a, b, c, d, ..] = &self.values;
+        AnyOrder::of(text, [a.member()?, b.member()?, c.member()?, d.member()?])
+    }
+
+    /// Whether events can be compared with this shape.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
     }
 }
 
-impl TextRange {
-    /// Strips this part of `text` from the beginning of `other`; `None` if `other` begins with other bytes.
+impl ShapeValue {
+    /// The field and the text before it.
+    fn member(&self) -> Option<(Field, &Separator)> {
+        Some((self.field?, &self.before))
+    }
+}
+
+/// Reads one event of a known shape.
+struct ShapeReader<'t, 's, S> {
+    simd: S,
+    text: Text<'t>,
+    at: usize,
+    /// The field of the value that was read last.
+    last_field: Option<Field>,
+    strings: &'s mut Strings,
+}
+
+impl<S: Simd> ShapeReader<'_, '_, S> {
     #[inline(always)]
-    fn strip<'t, S: Simd>(self, simd: S, text: &[u8], other: &'t [u8]) -> Option<&'t [u8]> {
-        let block: &Block = text.get(self.start..)?.first_chunk()?;
-        let equal_len = simd.equal_bytes(block, other.first_chunk()?).trailing_ones() as usize;
-        if equal_len >= self.len {
-            return other.get(self.len..);
+    fn value(&mut self, ShapeValue { field, before, end }: &ShapeValue) -> Option<()> {
+        self.skip(before)?;
+        self.last_field = *field;
+        let Some(field) = *field else {
+            self.at = leaf_end(self.simd, self.text, self.at)?;
+            return Some(());
+        };
+        let start = self.at;
+        // A value that does not end with a quote fails at the next separator, which begins with a quote.
+        self.at = end.find(self.simd, self.text, start)?;
+        self.strings.set(field, start, self.at);
+        Some(())
+    }
+
+    /// Moves to the position after a separator.
+    #[inline(always)]
+    fn skip(&mut self, separator: &Separator) -> Option<()> {
+        if let Some(end) = separator.skip(self.simd, self.text, self.at) {
+            self.at = end;
+            return Some(());
         }
-        if equal_len < BLOCK_BYTES {
-            return None;
-        }
-        cold_path();
-        other.strip_prefix(text.get(self.start..self.start + self.len)?)
+        let field = self.last_field?;
+        let end = self.simd.run(EscapedEnd { text: self.text, at: self.at })?;
+        self.strings.extend(field, end);
+        self.at = separator.skip(self.simd, self.text, end)?;
+        Some(())
     }
 }
 
 impl Default for EventShape {
     fn default() -> Self {
-        let text = TextRange { start: 0, len: 0 };
-        let none = ShapeValue { field: None, before: text, end: StringEnd::UNKNOWN };
-        Self { values: [none; VALUES_MAX], len: 0, tail: text, is_known: false }
+        let none = ShapeValue { field: None, before: Separator::EMPTY, end: StringEnd::UNKNOWN };
+        Self {
+            values: [none; VALUES_MAX],
+            len: 0,
+            tail: Separator::EMPTY,
+            next_start: 0,
+            is_known: false,
+            any_order: OnceCell::new(),
+        }
     }
 }
 
@@ -123,42 +168,43 @@ impl EventShape {
     /// Begins to learn the shape of the event that begins at `at`.
     #[inline(always)]
     pub(super) fn begin(&mut self, at: usize) {
-        (self.len, self.tail, self.is_known) = (0, TextRange { start: at, len: 0 }, false);
+        (self.len, self.next_start, self.is_known) = (0, at, false);
+        self.any_order = OnceCell::new();
     }
 
     /// Adds the string of a field, from `start` to `end` within its quotes.
     #[inline(always)]
-    pub(super) fn add_field(&mut self, field: Field, start: usize, end: usize) {
+    pub(super) fn add_field(&mut self, text: Text<'_>, field: Field, start: usize, end: usize) {
         // Types have a few different lengths in random order. A prediction would be wrong too often to save time.
         let expected = if field == Field::Type { StringEnd::UNKNOWN } else { StringEnd::after(end - start) };
-        self.add(Some(field), start, end, expected);
+        self.add(text, Some(field), start, end, expected);
     }
 
     /// Adds another value, from `start` to `end`, its quotes included.
     #[inline(always)]
-    pub(super) fn add_other(&mut self, start: usize, end: usize) {
-        self.add(None, start, end, StringEnd::UNKNOWN);
+    pub(super) fn add_other(&mut self, text: Text<'_>, start: usize, end: usize) {
+        self.add(text, None, start, end, StringEnd::UNKNOWN);
     }
 
     #[inline(always)]
-    fn add(&mut self, field: Option<Field>, start: usize, end: usize, expected: StringEnd) {
-        let before = TextRange { start: self.tail.start, len: start - self.tail.start };
-        // A text that is too long makes the shape as useless as a value too many.
-        let is_short = before.len <= TEXT_BYTES_MAX;
-        if let Some(value) = self.values.get_mut(self.len).filter(|_| is_short) {
+    fn add(&mut self, text: Text<'_>, field: Option<Field>, start: usize, end: usize, expected: StringEnd) {
+        // A separator that is too long makes the shape as useless as a value too many.
+        let before = Separator::of(text, self.next_start, start);
+        if let (Some(value), Some(before)) = (self.values.get_mut(self.len), before) {
             *value = ShapeValue { field, before, end: expected };
             self.len += 1;
         } else {
             self.len = VALUES_MAX + 1;
         }
-        self.tail.start = end;
+        self.next_start = end;
     }
 
     /// Ends with the event that ends at `end`. The shape is known if the event has each field once, as a string, and if
     /// the shape has neither too many values nor too long a text between two values.
     #[inline(always)]
-    pub(super) fn end(&mut self, end: usize, has_all_fields: bool) {
-        self.tail.len = end - self.tail.start;
-        self.is_known = has_all_fields && self.len <= VALUES_MAX && self.tail.len <= TEXT_BYTES_MAX;
+    pub(super) fn end(&mut self, text: Text<'_>, end: usize, has_all_fields: bool) {
+        let tail = Separator::of(text, self.next_start, end);
+        self.is_known = has_all_fields && self.len <= VALUES_MAX && tail.is_some();
+        self.tail = tail.unwrap_or(Separator::EMPTY);
     }
 }

@@ -4,55 +4,31 @@
 //! and Bernstein, "SipHash: a fast short-input PRF", 2012). One hash is a chain of steps, each of which waits for the
 //! step before. Four hashes side by side in a vector take little longer than one.
 
+use super::id_lanes::IdLanes;
 use super::simd::{LANES, Simd, U64x4};
 use crate::key::SipKey;
 
-/// The hash of each id: the low halves, then the high halves.
+/// The hashes of two groups of ids, each with a key of its own. A group's hashes are the low halves, then the high
+/// halves.
+///
+/// The last rounds of both groups go side by side, because a round waits for the round before.
 #[inline(always)]
-pub(super) fn hash<S: Simd>(simd: S, key: SipKey, ids: [&[u8]; LANES]) -> [[u64; LANES]; 2] {
-    let mut state = SipState::new(simd, key);
-    // The four ids are written out, because the compiler does not inline closures over arrays far enough.
-    let [a, b, c, d] = ids;
-    let [a_words, b_words, c_words, d_words] = [words(a), words(b), words(c), words(d)];
-    let lens = [a_words.len(), b_words.len(), c_words.len(), d_words.len()];
-    let (fewest, most) = lens.iter().fold((usize::MAX, 0), |(fewest, most), len| (fewest.min(*len), most.max(*len)));
-    for at in 0..fewest {
-        let word = |words: &[[u8; 8]]| u64::from_le_bytes(words[at]);
-        state = state.absorb(simd.words([word(a_words), word(b_words), word(c_words), word(d_words)]));
-    }
-    for at in fewest..most {
-        // A lane without more words keeps its state until the other lanes are done.
-        let word = |words: &[[u8; 8]]| words.get(at).map_or(0, |word| u64::from_le_bytes(*word));
-        let next = state.absorb(simd.words([word(a_words), word(b_words), word(c_words), word(d_words)]));
-        let mask = |len: usize| if at < len { u64::MAX } else { 0 };
-        let [a, b, c, d] = lens;
-        state = state.select(simd.words([mask(a), mask(b), mask(c), mask(d)]), next);
-    }
-    state = state.absorb(simd.words([last_word(a), last_word(b), last_word(c), last_word(d)]));
-    state.finish(simd)
-}
-
-#[inline(always)]
-fn words(id: &[u8]) -> &[[u8; 8]] {
-    id.as_chunks().0
-}
-
-/// The bytes after the last whole word, and the length in the top byte.
-#[inline(always)]
-fn last_word(id: &[u8]) -> u64 {
-    let rest = match (id.last_chunk::<8>(), id.first_chunk::<4>(), id.last_chunk::<4>()) {
-        // Two shifts, because one shift may not be by all 64 bits.
-        (Some(last), ..) => u64::from_le_bytes(*last) >> 1 >> (63 - id.len() % 8 * 8),
-        // Bytes that are in both halves are equal.
-        (None, Some(first), Some(last)) => word_of(first) | word_of(last) << ((id.len() - 4) * 8),
-        _ => id.iter().rev().fold(0, |rest, byte| rest << 8 | u64::from(*byte)),
-    };
-    rest | (id.len() as u64) << 56
-}
-
-#[inline(always)]
-fn word_of(half: &[u8; 4]) -> u64 {
-    u32::from_le_bytes(*half).into()
+pub(super) fn hash_both<S: Simd>(
+    simd: S,
+    [a_key, b_key]: [SipKey; 2],
+    [a_ids, b_ids]: [&IdLanes; 2],
+) -> [[[u64; LANES]; 2]; 2] {
+    let (a, b) = (SipState::of(simd, a_key, a_ids), SipState::of(simd, b_key, b_ids));
+    let (a, b) = (a.before_low(simd), b.before_low(simd));
+    let (a, b) = (a.round(), b.round());
+    let (a, b) = (a.round(), b.round());
+    let (a, b) = (a.round(), b.round());
+    let (a_low, b_low) = (a.sum(), b.sum());
+    let (a, b) = (a.before_high(simd), b.before_high(simd));
+    let (a, b) = (a.round(), b.round());
+    let (a, b) = (a.round(), b.round());
+    let (a, b) = (a.round(), b.round());
+    [[a_low, a.sum()], [b_low, b.sum()]]
 }
 
 #[derive(Clone, Copy)]
@@ -71,6 +47,48 @@ impl<W: U64x4> SipState<W> {
         ])
     }
 
+    /// The state after all bytes of the ids.
+    ///
+    /// A hash absorbs the whole words of its id, and then a last word: the rest of the id, with the length of the id in
+    /// the top byte.
+    #[inline(always)]
+    fn of<S: Simd<Words = W>>(simd: S, key: SipKey, ids: &IdLanes) -> Self {
+        let splat = |word| simd.words([word; LANES]);
+        let mut state = Self::new(simd, key);
+        let whole_words = ids.lens.map(|len| len / 8);
+        let (fewest, most) = whole_words.iter().fold((u64::MAX, 0), |(min, max), n| (min.min(*n), max.max(*n)));
+        let lens = simd.words(ids.lens);
+        // All bits >> (64 - 8 * (len % 8)), in two steps that work for 0, too.
+        let rest_mask =
+            splat(u64::MAX).shift_right(splat(56).xor(lens.and(splat(7)).rotate::<3>())).shift_right(splat(8));
+        let top_bytes = lens.and(splat(0xff)).rotate::<56>();
+        let mut active = splat(u64::MAX);
+        let mut number = 0;
+        for blocks in &ids.blocks {
+            let [a, b, c, d] = blocks;
+            for word in simd.transpose([a, b, c, d]) {
+                if number < fewest {
+                    state = state.absorb(word);
+                } else {
+                    let last = word.and(rest_mask).xor(top_bytes);
+                    if fewest == most {
+                        return state.absorb(last);
+                    }
+                    // A lane whose last word was absorbed keeps its state until the other lanes are done.
+                    let is_last = simd.words(whole_words).equal(splat(number));
+                    let word = word.xor(word.xor(last).and(is_last));
+                    state = state.select(active, state.absorb(word));
+                    active = active.xor(active.and(is_last));
+                    if number == most {
+                        return state;
+                    }
+                }
+                number += 1;
+            }
+        }
+        state
+    }
+
     #[inline(always)]
     fn absorb(self, word: W) -> Self {
         let Self([v0, v1, v2, v3]) = self;
@@ -86,14 +104,18 @@ impl<W: U64x4> SipState<W> {
         Self([select(v0, n0), select(v1, n1), select(v2, n2), select(v3, n3)])
     }
 
+    /// The state before the three rounds of the low half.
     #[inline(always)]
-    fn finish<S: Simd<Words = W>>(mut self, simd: S) -> [[u64; LANES]; 2] {
-        self.0[2] = self.0[2].xor(simd.words([0xee; LANES]));
-        self = self.round().round().round();
-        let low = self.sum();
-        self.0[1] = self.0[1].xor(simd.words([0xdd; LANES]));
-        self = self.round().round().round();
-        [low, self.sum()]
+    fn before_low<S: Simd<Words = W>>(self, simd: S) -> Self {
+        let Self([v0, v1, v2, v3]) = self;
+        Self([v0, v1, v2.xor(simd.words([0xee; LANES])), v3])
+    }
+
+    /// The state before the three rounds of the high half, after those of the low half.
+    #[inline(always)]
+    fn before_high<S: Simd<Words = W>>(self, simd: S) -> Self {
+        let Self([v0, v1, v2, v3]) = self;
+        Self([v0, v1.xor(simd.words([0xdd; LANES])), v2, v3])
     }
 
     #[inline(always)]
@@ -116,19 +138,20 @@ impl<W: U64x4> SipState<W> {
 #[cfg(test)]
 mod tests {
     use super::super::simd::{SimdTask, run_simd};
+    use super::super::text::Text;
     use super::*;
     use crate::key::{EventKey, HashKeys, UserKey};
     use proptest::prelude::*;
 
-    /// Hashes four ids.
-    struct HashTask<'t>(SipKey, [&'t [u8]; LANES]);
+    /// Hashes the ids of four events.
+    struct HashTask([SipKey; 2], [IdLanes; 2]);
 
-    impl SimdTask for HashTask<'_> {
-        type Output = [[u64; LANES]; 2];
+    impl SimdTask for HashTask {
+        type Output = [[[u64; LANES]; 2]; 2];
 
         #[inline(always)]
         fn run<S: Simd>(self, simd: S) -> Self::Output {
-            hash(simd, self.0, self.1)
+            hash_both(simd, self.0, self.1.each_ref())
         }
     }
 
@@ -146,12 +169,19 @@ mod tests {
             seed in any::<[u8; 32]>(),
         ) {
             let keys = HashKeys::from_seed(&seed);
-            let bytes = [0, 1, 2, 3].map(|lane| ids[lane].as_bytes());
-            let (events, users) = (HashTask(keys.event_key(), bytes), HashTask(keys.user_key(), bytes));
-            let [[event_low, event_high], [user_low, user_high]] = [run_simd(events), run_simd(users)];
+            let text = ids.concat();
+            let mut lanes = [IdLanes::default(), IdLanes::default()];
+            let mut start = 0;
             for (lane, id) in ids.iter().enumerate() {
+                lanes[0].set(lane, Text::new(text.as_bytes()), start, id.len());
+                lanes[1].set([2, 1, 3, 0][lane], Text::new(id.as_bytes()), 0, id.len());
+                start += id.len();
+            }
+            let task = HashTask([keys.event_key(), keys.user_key()], lanes);
+            let [[event_low, event_high], [user_low, user_high]] = run_simd(task);
+            for (lane, (id, user)) in ids.iter().zip([3, 1, 0, 2].map(|lane| &ids[lane])).enumerate() {
                 prop_assert_eq!(EventKey([event_low[lane], event_high[lane]]), keys.event(id));
-                prop_assert_eq!(UserKey::of_hash([user_low[lane], user_high[lane]]), keys.user(id));
+                prop_assert_eq!(UserKey::of_hash([user_low[lane], user_high[lane]]), keys.user(user));
             }
         }
     }

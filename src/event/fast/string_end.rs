@@ -1,6 +1,7 @@
 //! The search for the end of a string.
 
 use super::simd::{BLOCK_BYTES, Simd};
+use super::text::Text;
 use std::hint::cold_path;
 
 /// The expected end of a string.
@@ -10,39 +11,43 @@ use std::hint::cold_path;
 #[derive(Clone, Copy)]
 pub(super) struct StringEnd {
     len: usize,
-    /// The start of the block that contains the end.
-    block_start: usize,
-    /// The bit of the end in its block.
-    bit: u32,
+    /// The bit of the end in the first block of the string; zero if the end is in a later block.
+    first_bit: u32,
+    /// The same for the second block.
+    second_bit: u32,
 }
 
 impl StringEnd {
     /// No expectation.
-    pub(super) const UNKNOWN: Self = Self { len: 0, block_start: 0, bit: 0 };
+    pub(super) const UNKNOWN: Self = Self { len: 0, first_bit: 0, second_bit: 0 };
 
-    /// The string is expected to have `len` bytes.
+    /// The string is expected to have `len` bytes. Without effect for strings of two blocks or more.
     pub(super) fn after(len: usize) -> Self {
-        Self { len, block_start: len / BLOCK_BYTES * BLOCK_BYTES, bit: 1 << (len % BLOCK_BYTES) }
+        let bit_of_block = |number| if len / BLOCK_BYTES == number { 1 << (len % BLOCK_BYTES) } else { 0 };
+        Self { len, first_bit: bit_of_block(0), second_bit: bit_of_block(1) }
     }
 
-    /// The position of the first byte of `text` that a string cannot contain unescaped, if there is one.
+    /// The position of the first byte of `text`, from `start` on, that a string cannot contain unescaped, if there is
+    /// one.
     #[inline(always)]
-    pub(super) fn find<S: Simd>(self, simd: S, text: &[u8]) -> Option<usize> {
-        let (mut rest, mut at) = (text, 0);
-        while let Some((block, after)) = rest.split_first_chunk::<BLOCK_BYTES>() {
+    pub(super) fn find<S: Simd>(self, simd: S, text: Text<'_>, start: usize) -> Option<usize> {
+        let mut expected_bit = self.first_bit;
+        let mut at = start;
+        while let Some(block) = text.block(at) {
             let specials = simd.special_bytes(block);
             if specials != 0 {
-                if at == self.block_start && specials & specials.wrapping_neg() == self.bit {
-                    return Some(self.len);
+                if specials & specials.wrapping_neg() == expected_bit {
+                    return Some(start + self.len);
                 }
                 // Without this hint the compiler merges the two results into one conditional move, which waits for the
                 // vector unit after all.
                 cold_path();
                 return Some(at + specials.trailing_zeros() as usize);
             }
-            (rest, at) = (after, at + BLOCK_BYTES);
+            expected_bit = if at == start { self.second_bit } else { 0 };
+            at += BLOCK_BYTES;
         }
         let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-        Some(at + rest.iter().position(is_special)?)
+        Some(at + text.bytes.get(at..)?.iter().position(is_special)?)
     }
 }

@@ -1,5 +1,7 @@
 //! The fast path against the general path and against serde_json.
 
+use super::body::read_json_with;
+use super::shapes::Shapes;
 use super::{LineReader, read_json};
 use crate::event::validate::RowBuilder;
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema, Verdict};
@@ -165,6 +167,91 @@ fn values_of_other_members_differ_and_broken_ones_are_found() {
     }
 }
 
+/// The number of shapes that a body of these events needs. Both paths agree on the events.
+fn shapes_of(events: &[String]) -> usize {
+    // An event that is too near the end of the text is always read token by token.
+    let body = format!("[{}]{:64}", [events, events, events].concat().join(","), "");
+    assert_both_agree(body.as_bytes());
+    assert_both_agree([events, events].concat().join("\n").as_bytes());
+    let (schema, keys) = (schema(1_000), keys());
+    let mut rows = RowBuilder::new(&schema, &keys, body.as_ptr().addr());
+    let mut shapes = Shapes::default();
+    assert!(read_json_with(&mut shapes, body.as_bytes(), &mut rows, &mut Batch::default()));
+    shapes.len()
+}
+
+/// The members of an event in each of the 24 orders.
+fn orders_of(members: [&str; 4]) -> Vec<String> {
+    let position = |order: usize, place: usize| order / [1, 4, 16, 64][place] % 4;
+    let orders = (0..256).map(|order| [0, 1, 2, 3].map(|place| position(order, place)));
+    let is_order = |order: &[usize; 4]| (0..4).all(|member| order.contains(&member));
+    orders.filter(is_order).map(|order| format!("{{{}}}", order.map(|member| members[member]).join(","))).collect()
+}
+
+#[test]
+fn one_shape_is_enough_for_all_orders_of_the_members() {
+    for space in ["", " ", "\t\t"] {
+        for id in ["e-1", "\\u0065", "an id that is longer than one block of the text \\u00e9"] {
+            let members = [
+                &format!("{space}\"event_id\":{space}\"{id}\""),
+                &format!("{space}\"user_id\":{space}\"u-1\""),
+                &format!("{space}\"type\":{space}\"view\""),
+                &format!("{space}\"ts\":{space}\"2025-10-08T12:34:56.789Z\""),
+            ];
+            let events = orders_of(members.map(String::as_str));
+            assert_eq!(events.len(), 24);
+            assert_eq!(shapes_of(&events), 1, "{}", events[0]);
+        }
+    }
+}
+
+#[test]
+fn an_order_of_members_hides_no_fault() {
+    let members =
+        [r#""event_id":"e-1""#, r#""user_id":"u-1""#, r#""type":"view""#, r#""ts":"2025-10-08T12:34:56.789Z""#];
+    let other = [r#""event_id":"e-2""#, r#""event_id":7"#, r#""event_id":"e"x"#, r#""event_idx":"e-3""#, r#""a":"b""#];
+    for other in other {
+        for place in 0..4 {
+            let mut changed = members;
+            changed[place] = other;
+            for (good, changed) in orders_of(members).into_iter().zip(orders_of(changed)) {
+                assert_both_agree(format!("[{GOOD},{good},{changed},{good},{GOOD}]").as_bytes());
+                assert_both_agree(format!("{GOOD}\n{good}\n{changed}\n{good}\n").as_bytes());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fault_after_a_name_is_found_in_any_order() {
+    for spaces in [0, 1, 20, 22, 30, 40, 70] {
+        let space = " ".repeat(spaces);
+        let member = |(name, value): (&str, &str)| format!("\"{name}\":{space}\"{value}\"");
+        let members = [("event_id", "e-1"), ("user_id", "u-1"), ("type", "view"), ("ts", "2025-10-08T12:34:56.789Z")];
+        let members = members.map(member);
+        let good = orders_of([&members[0], &members[1], &members[2], &members[3]]);
+        for fault in 0..=spaces {
+            for (member, other) in [(2, 13), (3, 5)] {
+                let mut changed = members.clone();
+                let colon = changed[member].find(':').unwrap();
+                changed[member].insert(colon + 1 + fault, 'x');
+                let changed = orders_of([&changed[0], &changed[1], &changed[2], &changed[3]]);
+                let body = format!("[{},{},{},{:64}]", good[0], good[other], changed[other], GOOD);
+                assert_both_agree(body.as_bytes());
+            }
+        }
+    }
+}
+
+#[test]
+fn events_of_a_few_shapes_in_turns_keep_their_shapes() {
+    let kinds = ["", r#""amount":7,"#, r#""page":{"url":"/"},"#, r#""x":1,"y":[2],"#, r#""a":true,"#];
+    let event = |members: &&str| GOOD.replace("\"ts\"", &format!("{members}\"ts\""));
+    for (kinds_len, expected) in [(1, 1), (2, 2), (4, 4), (5, 4)] {
+        assert_eq!(shapes_of(&kinds[..kinds_len].iter().map(event).collect::<Vec<_>>()), expected);
+    }
+}
+
 #[test]
 fn a_shape_has_a_bounded_number_of_values_and_bytes() {
     for (members, space) in [(11, 1), (12, 1), (13, 1), (1, 250), (1, 257), (40, 40)] {
@@ -275,7 +362,7 @@ fn member(name: impl Into<String>, value: impl Strategy<Value = String>) -> impl
     })
 }
 
-/// Six events of one shape. Some of them may lack a member.
+/// Six events with the same members. Some of them may lack a member, and each may have an order of its own.
 fn events() -> impl Strategy<Value = Vec<String>> {
     let known = ["event_id", "user_id", "type", "ts"].map(|field| member(field, value(field)));
     let others = prop::collection::vec(
@@ -294,11 +381,15 @@ fn events() -> impl Strategy<Value = Vec<String>> {
                 members.swap(position, other);
             }
         }
+        let turns = order[6].index(3);
         let event = |i: usize| {
             let member =
                 |Member { name, values, space: [a, b, c, d] }: &Member| format!("{a}\"{name}\"{b}:{c}{}{d}", values[i]);
             let present = members.iter().enumerate().filter(|(position, _)| *position != absent[i]);
-            format!("{{{}}}", present.map(|(_, m)| member(m)).collect::<Vec<_>>().join(","))
+            let mut present: Vec<_> = present.map(|(_, m)| member(m)).collect();
+            let len = present.len().max(1);
+            present.rotate_left(i * turns % len);
+            format!("{{{}}}", present.join(","))
         };
         (0..6).map(event).collect()
     })

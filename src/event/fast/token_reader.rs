@@ -1,8 +1,9 @@
 //! One event, token by token, in any shape.
 
-use super::leaf::{leaf_len, string_len};
+use super::leaf::{leaf_end, string_end};
 use super::shape::EventShape;
 use super::simd::Simd;
+use super::text::Text;
 use crate::event::batch::Field;
 use crate::event::validate::{Fields, Value};
 
@@ -18,7 +19,7 @@ const NESTED_MAX: u32 = u64::BITS;
 pub(super) struct TokenReader<'t, S, const IS_NDJSON: bool> {
     pub(super) simd: S,
     /// Well-formed UTF-8 from `at` on.
-    pub(super) text: &'t [u8],
+    pub(super) text: Text<'t>,
     pub(super) at: usize,
 }
 
@@ -42,7 +43,7 @@ impl<'t, S: Simd, const IS_NDJSON: bool> TokenReader<'t, S, IS_NDJSON> {
                     let (string, has_escapes) = self.string()?;
                     escaped |= u8::from(has_escapes) << field as u8;
                     fields.set(field, Value::String(string));
-                    shape.add_field(field, start, start + string.len());
+                    shape.add_field(self.text, field, start, start + string.len());
                 }
                 Some(field) => {
                     self.value(shape)?;
@@ -71,8 +72,8 @@ impl<'t, S: Simd, const IS_NDJSON: bool> TokenReader<'t, S, IS_NDJSON> {
     #[inline(always)]
     fn other(&mut self, shape: &mut EventShape) -> Option<()> {
         let start = self.at;
-        self.at += leaf_len(self.simd, &self.text[start..])?;
-        shape.add_other(start, self.at);
+        self.at = leaf_end(self.simd, self.text, start)?;
+        shape.add_other(self.text, start, self.at);
         Some(())
     }
 
@@ -139,10 +140,10 @@ impl<'t, S: Simd, const IS_NDJSON: bool> TokenReader<'t, S, IS_NDJSON> {
     #[inline(always)]
     fn string(&mut self) -> Option<(&'t [u8], bool)> {
         self.expect(b'"')?;
-        let rest = &self.text[self.at..];
-        let (len, has_escapes) = string_len(self.simd, rest)?;
-        self.at += len + 1;
-        Some((&rest[..len], has_escapes))
+        let (end, has_escapes) = string_end(self.simd, self.text, self.at)?;
+        let string = self.text.bytes.get(self.at..end)?;
+        self.at = end + 1;
+        Some((string, has_escapes))
     }
 
     #[inline(always)]
@@ -156,7 +157,7 @@ impl<'t, S: Simd, const IS_NDJSON: bool> TokenReader<'t, S, IS_NDJSON> {
 
     #[inline(always)]
     pub(super) fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
+        self.text.bytes.get(self.at).copied()
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Vector units: comparisons of 32 bytes of a body at a time, and arithmetic on four 64-bit words.
 //!
-//! All `unsafe` of the fast path is in `x86_64.rs`: vector loads, and calls of functions that are compiled for AVX2.
+//! All `unsafe` of the vector units is in `x86_64.rs`: vector loads, and calls of functions that are compiled for AVX2.
 
 mod dispatch;
 #[cfg(any(test, not(target_arch = "x86_64")))]

@@ -1,6 +1,6 @@
 //! Eight bytes at a time in a general register, for processors without a known vector unit.
 
-use super::unit::{Block, LANES, Simd};
+use super::unit::{self, BLOCK_BYTES, Block, LANES, Simd};
 
 #[derive(Clone, Copy)]
 pub(super) struct Swar;
@@ -18,6 +18,11 @@ impl Simd for Swar {
     #[inline(always)]
     fn words(self, lanes: [u64; LANES]) -> [u64; LANES] {
         lanes
+    }
+
+    #[inline(always)]
+    fn transpose(self, blocks: [&Block; LANES]) -> [[u64; LANES]; BLOCK_BYTES / 8] {
+        unit::transpose(blocks)
     }
 
     #[inline(always)]

@@ -16,6 +16,9 @@ pub(in crate::event::fast) trait Simd: Copy {
 
     fn words(self, lanes: [u64; LANES]) -> Self::Words;
 
+    /// The words of four blocks: word `i` of all blocks is vector `i` of the result.
+    fn transpose(self, blocks: [&Block; LANES]) -> [Self::Words; BLOCK_BYTES / 8];
+
     /// Runs a task in a function of its own, which is compiled for this unit. For tasks that are too rare to be
     /// inlined.
     #[inline(never)]
@@ -36,6 +39,10 @@ pub(in crate::event::fast) trait U64x4: Copy {
     fn add(self, other: Self) -> Self;
     fn xor(self, other: Self) -> Self;
     fn and(self, other: Self) -> Self;
+    /// The lanes in which both words are equal: all bits of such a word are set, and no bit of the others.
+    fn equal(self, other: Self) -> Self;
+    /// Shifts each word to the right by the bits in `other`, which may be more than 63.
+    fn shift_right(self, other: Self) -> Self;
     /// Rotates each word to the left by 1 to 63 bits.
     fn rotate<const BITS: u32>(self) -> Self;
 }
@@ -62,6 +69,17 @@ impl U64x4 for [u64; LANES] {
     }
 
     #[inline(always)]
+    fn equal(self, other: Self) -> Self {
+        [0, 1, 2, 3].map(|lane| if self[lane] == other[lane] { u64::MAX } else { 0 })
+    }
+
+    #[inline(always)]
+    fn shift_right(self, other: Self) -> Self {
+        [0, 1, 2, 3]
+            .map(|lane| u32::try_from(other[lane]).ok().and_then(|bits| self[lane].checked_shr(bits)).unwrap_or(0))
+    }
+
+    #[inline(always)]
     fn rotate<const BITS: u32>(self) -> Self {
         self.map(|word| word.rotate_left(BITS))
     }
@@ -74,4 +92,11 @@ pub(in crate::event::fast) trait SimdTask {
     /// Runs the task. This function, and all functions between it and the [`Simd`], need `#[inline(always)]`, so that
     /// all of them are compiled for the unit.
     fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// [`Simd::transpose`], word by word.
+#[inline(always)]
+pub(super) fn transpose(blocks: [&Block; LANES]) -> [[u64; LANES]; BLOCK_BYTES / 8] {
+    let word = |at: usize, lane: usize| u64::from_le_bytes(blocks[lane].as_chunks().0[at]);
+    [0, 1, 2, 3].map(|at| [0, 1, 2, 3].map(|lane| word(at, lane)))
 }

@@ -4,12 +4,13 @@
     reason = "vector loads and calls of functions that are compiled for AVX2; each block has its own reason"
 )]
 
-use super::unit::{BLOCK_BYTES, Block, LANES, Simd, SimdTask, U64x4};
+use super::unit::{self, BLOCK_BYTES, Block, LANES, Simd, SimdTask, U64x4};
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
-    _mm256_add_epi64, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
-    _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi64x, _mm256_setr_epi64x, _mm256_sllv_epi64, _mm256_srlv_epi64,
-    _mm256_storeu_si256, _mm256_xor_si256,
+    _mm256_add_epi64, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_cmpeq_epi64, _mm256_loadu_si256, _mm256_min_epu8,
+    _mm256_movemask_epi8, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8, _mm256_set1_epi64x,
+    _mm256_setr_epi64x, _mm256_sllv_epi64, _mm256_srlv_epi64, _mm256_storeu_si256, _mm256_unpackhi_epi64,
+    _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 
 const QUOTE: i8 = b'"' as i8;
@@ -43,6 +44,12 @@ impl Simd for Avx2 {
         Avx2Words(unsafe { words_avx2(lanes) })
     }
 
+    #[inline(always)]
+    fn transpose(self, blocks: [&Block; LANES]) -> [Avx2Words; BLOCK_BYTES / 8] {
+        // SAFETY: as above.
+        unsafe { transpose_avx2(blocks) }.map(Avx2Words)
+    }
+
     fn run<T: SimdTask>(self, task: T) -> T::Output {
         // SAFETY: the only condition is that the processor has the features, and `detect` has checked that.
         unsafe { self.run_with_avx2(task) }
@@ -70,6 +77,22 @@ fn special_bytes_avx2(block: &Block) -> u32 {
     let is_control = _mm256_cmpeq_epi8(bytes, _mm256_min_epu8(bytes, _mm256_set1_epi8(LAST_CONTROL)));
     let is_special = _mm256_or_si256(_mm256_or_si256(is_quote, is_backslash), is_control);
     _mm256_movemask_epi8(is_special).cast_unsigned()
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn transpose_avx2([a, b, c, d]: [&Block; LANES]) -> [__m256i; BLOCK_BYTES / 8] {
+    let [a, b, c, d] = [load_avx2(a), load_avx2(b), load_avx2(c), load_avx2(d)];
+    // Words 0 and 2, then 1 and 3, of the first two blocks, and of the last two.
+    let (ab_even, ab_odd) = (_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+    let (cd_even, cd_odd) = (_mm256_unpacklo_epi64(c, d), _mm256_unpackhi_epi64(c, d));
+    // 0x20 takes the low halves of both, 0x31 the high halves.
+    [
+        _mm256_permute2x128_si256::<0x20>(ab_even, cd_even),
+        _mm256_permute2x128_si256::<0x20>(ab_odd, cd_odd),
+        _mm256_permute2x128_si256::<0x31>(ab_even, cd_even),
+        _mm256_permute2x128_si256::<0x31>(ab_odd, cd_odd),
+    ]
 }
 
 #[inline]
@@ -115,6 +138,18 @@ impl U64x4 for Avx2Words {
     }
 
     #[inline(always)]
+    fn equal(self, other: Self) -> Self {
+        // SAFETY: as above.
+        Self(unsafe { _mm256_cmpeq_epi64(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn shift_right(self, other: Self) -> Self {
+        // SAFETY: as above.
+        Self(unsafe { _mm256_srlv_epi64(self.0, other.0) })
+    }
+
+    #[inline(always)]
     fn rotate<const BITS: u32>(self) -> Self {
         // SAFETY: as above.
         Self(unsafe { rotate_avx2::<BITS>(self.0) })
@@ -155,6 +190,11 @@ impl Simd for Sse2 {
     #[inline(always)]
     fn words(self, lanes: [u64; LANES]) -> [u64; LANES] {
         lanes
+    }
+
+    #[inline(always)]
+    fn transpose(self, blocks: [&Block; LANES]) -> [[u64; LANES]; BLOCK_BYTES / 8] {
+        unit::transpose(blocks)
     }
 
     #[inline(always)]
