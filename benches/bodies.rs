@@ -31,13 +31,18 @@ pub(crate) fn body(format: Format, first: u64, users: u64, now_ms: i64) -> Vec<u
     body.into()
 }
 
+/// The first members of events of four kinds.
+const KINDS_OF_EVENTS: [&str; 4] =
+    ["{", r#"{"page":{"url":"/a"},"#, r#"{"amount":12.5,"currency":"EUR","#, r#"{"x":1,"y":[2,3],"#];
+
 /// The usual shape and others: the same events in another layout, or with other members.
-pub(crate) fn shapes(format: Format) -> [(&'static str, Vec<u8>); 8] {
+pub(crate) fn shapes(format: Format) -> [(&'static str, Vec<u8>); 9] {
     let usual = body(format, 0, 100_000, START_MS);
     [
         ("spaced", rewritten(&usual, |_, event| event.replace("\":\"", "\": \"").replace(",\"", ", \""))),
         ("shuffled", shuffled(&usual)),
         ("other members", rewritten(&usual, |n, event| event.replace('{', &format!(r#"{{"n":{n},"o":{{"a":[]}},"#)))),
+        ("four kinds in turns", rewritten(&usual, |n, event| event.replace('{', KINDS_OF_EVENTS[n % 4]))),
         ("escapes", rewritten(&usual, |_, event| event.replace("evt-", "evt\\u002d"))),
         ("whole seconds", rewritten(&usual, |_, event| event.replace(".000Z", "Z"))),
         ("microseconds and offset", rewritten(&usual, |_, event| event.replace(".000Z", ".000123+00:00"))),

@@ -2,79 +2,97 @@
 //!
 //! The types of a stream come in a random order, so the processor would mispredict such a branch.
 
-/// Maps the name of a type to its kind, which is its index in the configured set.
+/// Slots for each configured name, so that almost every lookup ends at its first slot.
+const SLOTS_PER_NAME: usize = 8;
+
+/// Maps the name of a type to its kind, which is its index in the configured set: a hash table with linear probing.
 pub(super) struct Kinds {
     names: Box<[Box<str>]>,
-    /// The digest of each name.
-    digests: Box<[Digest]>,
+    /// A power of two of them, most of them empty.
+    slots: Box<[Option<Slot>]>,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    digest: Digest,
+    kind: u8,
 }
 
 impl Kinds {
     pub(super) fn new(names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
         let names: Box<[Box<str>]> = names.into_iter().map(Into::into).collect();
-        Self { digests: names.iter().map(|name| Digest::new(start_of(name.as_bytes()), name.len())).collect(), names }
-    }
-
-    /// The kind of the type with this name. O(configured types), a few instructions for each.
-    #[inline(always)]
-    pub(super) fn find(&self, name: &[u8]) -> Option<u8> {
-        self.find_by_start(start_of(name), name.len(), || Some(name))
-    }
-
-    /// [`find`](Self::find) for a name of `len` bytes that begins with `start`. After the end of a short name, `start`
-    /// has any bytes. `name` is only called for longer names.
-    #[inline(always)]
-    pub(super) fn find_by_start<'n>(
-        &self,
-        start: [u8; 8],
-        len: usize,
-        name: impl Fn() -> Option<&'n [u8]>,
-    ) -> Option<u8> {
-        let digest = Digest::new(start, len);
-        let digests = self.digests.iter().enumerate();
-        let mut candidates = digests.fold(0_u64, |bits, (kind, other)| bits | u64::from(other.equals(digest)) << kind);
-        while candidates != 0 {
-            let kind = candidates.trailing_zeros() as usize;
-            if len <= Digest::EXACT_BYTES || self.names[kind].as_bytes() == name()? {
-                return Some(kind as u8);
+        let mut slots = vec![None; (names.len() * SLOTS_PER_NAME).next_power_of_two()];
+        for (kind, name) in names.iter().enumerate() {
+            let digest = Digest::of(name.as_bytes());
+            let mut at = digest.hash() & (slots.len() - 1);
+            while slots[at].is_some() {
+                at = (at + 1) & (slots.len() - 1);
             }
-            candidates &= candidates - 1;
+            slots[at] = Some(Slot { digest, kind: kind as u8 });
         }
-        None
+        Self { names, slots: slots.into() }
+    }
+
+    /// The kind of the type with this name. O(1), and a comparison of the whole name if it has more than 16 bytes.
+    pub(super) fn find(&self, name: &[u8]) -> Option<u8> {
+        self.find_digest(Digest::of(name), || Some(name))
+    }
+
+    /// [`find`](Self::find) for the name with this digest. `name` is only called for names that their digests do not
+    /// tell apart.
+    #[inline(always)]
+    pub(super) fn find_digest<'n>(&self, digest: Digest, name: impl Fn() -> Option<&'n [u8]>) -> Option<u8> {
+        let mut at = digest.hash();
+        loop {
+            let slot = self.slots[at & (self.slots.len() - 1)]?;
+            let is_equal = slot.digest == digest
+                && (digest.len <= Digest::EXACT_BYTES || self.names[usize::from(slot.kind)].as_bytes() == name()?);
+            if is_equal {
+                return Some(slot.kind);
+            }
+            at += 1;
+        }
     }
 }
 
-/// The first bytes of a name, followed by zeros.
-fn start_of(name: &[u8]) -> [u8; 8] {
-    let mut start = [0; 8];
-    let len = name.len().min(start.len());
-    start[..len].copy_from_slice(&name[..len]);
-    start
-}
-
-/// The length of a name and its first eight bytes, followed by zeros.
-#[derive(Clone, Copy)]
-struct Digest {
+/// The length of a name, its first eight bytes and its last eight bytes. Zeros follow a shorter name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Digest {
     len: usize,
-    start: u64,
+    first: u64,
+    last: u64,
 }
 
 impl Digest {
     /// Up to this length, names with equal digests are equal.
-    const EXACT_BYTES: usize = 8;
+    const EXACT_BYTES: usize = 16;
 
+    /// The digest of a name of `len` bytes with these first and last eight bytes. If it is shorter, both begin with it,
+    /// and any bytes follow.
     #[inline(always)]
-    fn new(start: [u8; 8], len: usize) -> Self {
-        let unused_bytes = Self::EXACT_BYTES.saturating_sub(len);
+    pub(super) fn new(first: [u8; 8], last: [u8; 8], len: usize) -> Self {
         // Two shifts of half the bits, because one shift may not be by all 64 bits.
-        let mask = u64::MAX >> (unused_bytes * 4) >> (unused_bytes * 4);
-        Self { len, start: u64::from_le_bytes(start) & mask }
+        let half_bits = 8_usize.saturating_sub(len) * 4;
+        let mask = u64::MAX >> half_bits >> half_bits;
+        Self { len, first: u64::from_le_bytes(first) & mask, last: u64::from_le_bytes(last) & mask }
     }
 
+    fn of(name: &[u8]) -> Self {
+        let mut padded = [0; 8];
+        match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) => Self::new(*first, *last, name.len()),
+            _ => {
+                padded[..name.len()].copy_from_slice(name);
+                Self::new(padded, padded, name.len())
+            }
+        }
+    }
+
+    /// Not keyed: the names in the table are those of the configuration.
     #[inline(always)]
-    fn equals(self, other: Self) -> bool {
-        // `&` instead of `&&`, which would be a branch.
-        (self.len == other.len) & (self.start == other.start)
+    fn hash(self) -> usize {
+        let words = self.first ^ self.last.rotate_left(23) ^ self.len as u64;
+        (words.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
     }
 }
 
@@ -86,12 +104,43 @@ mod tests {
 
     #[test]
     fn names_that_differ_in_one_byte_have_different_kinds() {
-        let names = ["a", "b", "aa", "a\0", "\0a", "abc", "abcd", "abcdefgh", "abcdefghi", "abcd-efgh", "abcd+efgh"];
+        let names = [
+            "a",
+            "b",
+            "aa",
+            "a\0",
+            "\0a",
+            "abc",
+            "abcd",
+            "abcdefgh",
+            "abcdefghi",
+            "abcd-efgh",
+            "abcd+efgh",
+            "sixteen bytes -a",
+            "sixteen bytes +a",
+            "seventeen bytes a",
+            "seventeen_bytes a",
+            "more than-sixteen",
+            "more than a block - of the text",
+            "more than a block + of the text",
+        ];
         let kinds = Kinds::new(names);
         for (kind, name) in names.iter().enumerate() {
             assert_eq!(kinds.find(name.as_bytes()), Some(kind as u8), "{name}");
         }
-        for name in ["", "\0", "A", "ab", "ac", "abcdefg", "abcdefgi", "abcd efgh", "abcd-efg", "abcdxefgh"] {
+        for name in [
+            "",
+            "\0",
+            "A",
+            "ab",
+            "ac",
+            "abcdefg",
+            "abcdefgi",
+            "abcd efgh",
+            "abcd-efg",
+            "abcdxefgh",
+            "seventeen-bytes a",
+        ] {
             assert_eq!(kinds.find(name.as_bytes()), None, "{name}");
         }
     }
@@ -99,8 +148,8 @@ mod tests {
     proptest! {
         #[test]
         fn the_kind_is_the_index_of_the_name(
-            names in prop::collection::btree_set("[ab]{1,12}", 1..=*EVENT_TYPES.end()),
-            name in "[ab]{0,12}",
+            names in prop::collection::btree_set("[ab]{1,20}", 1..=*EVENT_TYPES.end()),
+            name in "[ab]{0,20}",
         ) {
             let index = names.iter().position(|other| *other == name);
             prop_assert_eq!(Kinds::new(names).find(name.as_bytes()).map(usize::from), index);

@@ -11,11 +11,11 @@ use crate::event::batch::Field;
 /// The text of events that have the four fields and nothing else, for any order of the fields.
 ///
 /// The text before a value is cut at the name: `","` and `user_id":"`. Each part was once read as part of a valid
-/// event. Between two members the first part is the same in all of these events, so any name may follow it.
+/// event. Any name may follow a text between two members, and any such text or the end may follow a value.
 pub(super) struct AnyOrder {
     /// From the start of the event to the first name.
     first: Separator,
-    /// From the end of a value to the next name.
+    /// From the end of the first value to the next name.
     between: Separator,
     /// From the start of the name of each field to its value.
     names: [Separator; 4],
@@ -24,8 +24,8 @@ pub(super) struct AnyOrder {
 }
 
 impl AnyOrder {
-    /// From the fields of an event in their order, each with the text before its value. `None` if the text between the
-    /// members is not the same everywhere, or if a part is too long or too near the end of the text.
+    /// From the fields of an event in their order, each with the text before its value. `None` if a part is too long,
+    /// or too near the end of the text.
     pub(super) fn of(text: Text<'_>, members: [(Field, &Separator); 4]) -> Option<Self> {
         // The separator of the first member has three quotes: two of the name, and one of the value. The others begin
         // with the quote of the value before.
@@ -39,20 +39,13 @@ impl AnyOrder {
         };
         let (first, first_name) = cut(members[0].1, 0)?;
         let (between, second_name) = cut(members[1].1, 1)?;
-        let mut names = [first_name, second_name, Separator::EMPTY, Separator::EMPTY];
-        for (name, (_, separator)) in names.iter_mut().zip(members).skip(2) {
-            let (prefix, rest) = cut(separator, 1)?;
-            if text.bytes.get(prefix.range())? != text.bytes.get(between.range())? {
-                return None;
-            }
-            *name = rest;
-        }
+        let (third_name, fourth_name) = (cut(members[2].1, 1)?.1, cut(members[3].1, 1)?.1);
         let order = members.iter().fold(0, |order, (field, _)| next_order(order, *field));
-        let mut by_field = [Separator::EMPTY; 4];
-        for (name, (field, _)) in names.into_iter().zip(members) {
-            by_field[field as usize] = name;
+        let mut names = [Separator::EMPTY; 4];
+        for (name, (field, _)) in [first_name, second_name, third_name, fourth_name].into_iter().zip(members) {
+            names[field as usize] = name;
         }
-        Some(Self { first, between, names: by_field, order })
+        Some(Self { first, between, names, order })
     }
 
     /// The field whose name is at the start of `block`.

@@ -3,11 +3,12 @@
 use super::escape::unescape;
 use super::pending::{Pending, PendingEvent};
 use super::shapes::Shapes;
-use super::simd::{LANES, Simd, SimdTask};
+use super::simd::{BLOCK_BYTES, LANES, Simd, SimdTask};
 use super::strings::Strings;
 use super::text::Text;
 use super::token_reader::TokenReader;
 use crate::event::batch::{Batch, Field, Span};
+use crate::event::kinds::Digest;
 use crate::event::validate::{Fields, RowBuilder};
 use crate::limits::{ID_BYTES, UNESCAPED_ID_BYTES_MAX};
 
@@ -148,10 +149,14 @@ fn validate(rows: &mut RowBuilder<'_>, texts: [Text<'_>; 4], spans: [Span; 4]) -
     if !is_valid_id(event_id) || !is_valid_id(user_id) {
         return None;
     }
-    let kind_block = texts[2].padded_block(kind.start as usize);
-    let kind =
-        rows.schema.kinds.find_by_start(*kind_block.first_chunk()?, kind.len as usize, || texts[2].part(kind))?;
-    let ts_block = texts[3].padded_block(ts.start as usize);
+    let mut padded = [[0; BLOCK_BYTES]; 2];
+    let [kind_padded, ts_padded] = &mut padded;
+    let kind_block = texts[2].block_or_rest(kind.start as usize, kind_padded);
+    let kind_len = kind.len as usize;
+    let kind_last = texts[2].bytes.get(kind.start as usize + kind_len.max(8) - 8..)?;
+    let digest = Digest::new(*kind_block.first_chunk()?, *kind_last.first_chunk()?, kind_len);
+    let kind = rows.schema.kinds.find_digest(digest, || texts[2].part(kind))?;
+    let ts_block = texts[3].block_or_rest(ts.start as usize, ts_padded);
     let ts_ms = match ts_block.get(..ts.len as usize) {
         // The most common length is known to the compiler here.
         Some(_) if ts.len == 24 => rows.timestamps.parse_ms(&ts_block[..24]),

@@ -20,8 +20,8 @@ impl IdLanes {
     /// Sets an id: the part of `text` from `start` on with this length.
     #[inline(always)]
     pub(super) fn set(&mut self, lane: usize, text: Text<'_>, start: usize, len: usize) {
-        for (number, blocks) in self.blocks.iter_mut().enumerate().take(len / BLOCK_BYTES + 1) {
-            blocks[lane] = text.padded_block(start + number * BLOCK_BYTES);
+        for (number, blocks) in self.blocks.iter_mut().enumerate().take(len.div_ceil(BLOCK_BYTES)) {
+            blocks[lane] = *text.block_or_rest(start + number * BLOCK_BYTES, &mut [0; BLOCK_BYTES]);
         }
         self.lens[lane] = len as u64;
     }

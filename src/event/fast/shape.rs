@@ -83,12 +83,15 @@ impl EventShape {
         at: usize,
         strings: &mut Strings,
     ) -> Option<AnyOrderEvent> {
+        if !self.is_known {
+            return None;
+        }
         let any_order = self.any_order.get_or_init(|| self.any_order(text)).as_ref()?;
         any_order.read(simd, text, at, &self.tail, strings)
     }
 
     fn any_order(&self, text: Text<'_>) -> Option<AnyOrder> {
-        if !self.is_known || self.len != Field::ALL.len() {
+        if self.len != Field::ALL.len() {
             return None;
         }
         let [a, b, c, d, ..] = &self.values;

@@ -224,17 +224,17 @@ fn an_order_of_members_hides_no_fault() {
 
 #[test]
 fn a_fault_after_a_name_is_found_in_any_order() {
-    for spaces in [0, 1, 20, 22, 30, 40, 70] {
+    for spaces in [1, 20, 22, 30, 40, 70] {
         let space = " ".repeat(spaces);
         let member = |(name, value): (&str, &str)| format!("\"{name}\":{space}\"{value}\"");
         let members = [("event_id", "e-1"), ("user_id", "u-1"), ("type", "view"), ("ts", "2025-10-08T12:34:56.789Z")];
         let members = members.map(member);
         let good = orders_of([&members[0], &members[1], &members[2], &members[3]]);
-        for fault in 0..=spaces {
+        for fault in 0..spaces {
             for (member, other) in [(2, 13), (3, 5)] {
                 let mut changed = members.clone();
-                let colon = changed[member].find(':').unwrap();
-                changed[member].insert(colon + 1 + fault, 'x');
+                let place = changed[member].find(':').unwrap() + 1 + fault;
+                changed[member].replace_range(place..=place, "x");
                 let changed = orders_of([&changed[0], &changed[1], &changed[2], &changed[3]]);
                 let body = format!("[{},{},{},{:64}]", good[0], good[other], changed[other], GOOD);
                 assert_both_agree(body.as_bytes());

@@ -31,10 +31,19 @@ impl<'t> Text<'t> {
         Some(unsafe { &*start.cast::<Block>() })
     }
 
-    /// The block at `at`; where the text ends earlier, zeros follow.
+    /// The block at `at`. If the text ends earlier, the rest of it is in `padded`, and zeros follow.
     #[inline(always)]
-    pub(super) fn padded_block(self, at: usize) -> Block {
-        self.block(at).map_or_else(|| padded(self.bytes.get(at..).unwrap_or_default()), |block| *block)
+    pub(super) fn block_or_rest<'b>(self, at: usize, padded: &'b mut Block) -> &'b Block
+    where
+        't: 'b,
+    {
+        match self.block(at) {
+            Some(block) => block,
+            None => {
+                pad(self.bytes.get(at..).unwrap_or_default(), padded);
+                padded
+            }
+        }
     }
 
     /// The part of the text at `span`.
@@ -44,11 +53,34 @@ impl<'t> Text<'t> {
     }
 }
 
-/// The first block of `bytes`; where they end earlier, zeros follow.
+/// Writes the first bytes, and zeros where they end.
 #[cold]
-pub(super) fn padded(bytes: &[u8]) -> Block {
-    let mut block = [0; BLOCK_BYTES];
+fn pad(bytes: &[u8], padded: &mut Block) {
     let len = bytes.len().min(BLOCK_BYTES);
-    block[..len].copy_from_slice(&bytes[..len]);
-    block
+    let (start, rest) = padded.split_at_mut(len);
+    start.copy_from_slice(&bytes[..len]);
+    rest.fill(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_has_the_blocks_that_are_whole() {
+        let bytes: Vec<u8> = (0..70).collect();
+        for len in 0..=bytes.len() {
+            let text = Text::new(&bytes[..len]);
+            for at in (0..80).chain([usize::MAX - 1, usize::MAX]) {
+                let expected = bytes[..len].get(at..).and_then(<[u8]>::first_chunk);
+                assert_eq!(text.block(at), expected, "{at} of {len}");
+                let rest = bytes[..len].get(at..).unwrap_or_default();
+                let mut padded = [0xff; BLOCK_BYTES];
+                let block = text.block_or_rest(at, &mut padded);
+                let bytes_left = rest.len().min(BLOCK_BYTES);
+                assert_eq!(block[..bytes_left], rest[..bytes_left]);
+                assert!(block[bytes_left..].iter().all(|byte| *byte == 0));
+            }
+        }
+    }
 }
