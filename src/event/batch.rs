@@ -352,6 +352,7 @@ mod tests {
         let mut batch = Batch::default();
         batch.push_failed(Span::default(), Verdict::InvalidTimestamp);
         batch.judge_skew(1_000_000, 120_000);
+        assert_eq!(batch.invalid(), 1);
         assert_eq!(batch.verdict(0), Verdict::InvalidTimestamp);
         assert_eq!(batch.tally(), Tally { accepted: 0, duplicates: 0, rejected: 1 });
     }

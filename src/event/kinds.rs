@@ -154,5 +154,12 @@ mod tests {
             let index = names.iter().position(|other| *other == name);
             prop_assert_eq!(Kinds::new(names).find(name.as_bytes()).map(usize::from), index);
         }
+
+        #[test]
+        fn bytes_after_a_short_name_change_nothing(name in "[ab]{0,8}", after in any::<[u8; 16]>()) {
+            let text = [name.as_bytes(), &after].concat();
+            let starts = Digest::new(*text.first_chunk().unwrap(), *text.first_chunk().unwrap(), name.len());
+            prop_assert!(starts == Digest::of(name.as_bytes()));
+        }
     }
 }
