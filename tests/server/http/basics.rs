@@ -55,6 +55,31 @@ fn a_wrong_method_is_answered_with_the_allowed_ones() {
 }
 
 #[test]
+fn events_are_found_by_their_exact_path_in_every_form_of_the_target() {
+    let server = Server::start();
+    let address = server.address;
+    let targets = ["/events".to_owned(), "/events?detail=full".to_owned(), format!("http://{address}/events")];
+    let post = |target: &str| format!("POST {target} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 2\r\n\r\n[]");
+    let mut connection = server.connect();
+    for target in targets {
+        connection.send(post(&target));
+        assert_eq!(connection.reply().json()["accepted"], 0, "{target}");
+    }
+    for target in ["/events/", "/%65vents", "//events", "/EVENTS", "/events;a"] {
+        connection.send(post(target));
+        assert_eq!(connection.reply().problem(), problem(404, "not_found"), "{target}");
+    }
+    connection.send(post("http://evil.example/events"));
+    assert_eq!(
+        connection.reply().problem(),
+        problem(403, "forbidden_host"),
+        "the target names the host, not the field"
+    );
+    connection.send(post(&format!("/events?{}", "x".repeat(20_000))));
+    assert_eq!(connection.reply().problem(), problem(414, "uri_too_long"));
+}
+
+#[test]
 fn head_is_answered_like_get_without_the_body() {
     let server = Server::start();
     assert_eq!(server.put_users(&[], table([user("u-1", "pro", "eu")], NOON)).status, 200);

@@ -173,6 +173,10 @@ fn requests_are_counted_by_route_method_and_status() {
     server.head("/metrics");
     server.request("BREW", "/events", &[], None);
     server.post("[]");
+    server.request("POST", "/events?detail=full", &[], Some(b"[]"));
+    server.request("POST", "/events/", &[], Some(b"[]"));
+    server.request("POST", "/%65vents", &[], Some(b"[]"));
+    server.post_with(&[("host", "evil.example")], "[]");
     let samples = scrape(&server);
     let requests = |route: &str, method: &str, status: u16| {
         samples.get(&format!(r#"weir_http_requests_total{{route="{route}",method="{method}",status="{status}"}}"#))
@@ -183,7 +187,8 @@ fn requests_are_counted_by_route_method_and_status() {
     assert!(requests("other", "GET", 404) >= 1.0);
     assert_eq!(requests("/metrics", "HEAD", 200), 1.0);
     assert_eq!(requests("/events", "other", 405), 1.0);
-    assert_eq!(requests("/events", "POST", 200), 1.0);
+    assert_eq!([200, 403].map(|status| requests("/events", "POST", status)), [2.0, 1.0]);
+    assert_eq!(requests("other", "POST", 404), 2.0);
     let duration = |of: &str, route: &str, method: &str| {
         samples.get(&format!(r#"weir_http_request_duration_seconds_{of}route="{route}",method="{method}"}}"#))
     };

@@ -6,7 +6,8 @@
 //! allows request smuggling. So this guard sees the bytes first, and a complete ambiguous head never reaches hyper.
 
 use crate::limits;
-use httparse::{EMPTY_HEADER, Header, Request, Status};
+use httparse::{Header, Request, Status};
+use std::mem::MaybeUninit;
 
 /// Tracks the framing of the requests on one connection, and rejects ambiguous framing.
 #[derive(Debug)]
@@ -219,9 +220,9 @@ fn end_of_head(head: &[u8], bytes: &[u8]) -> Option<usize> {
 
 /// The state after a complete head.
 fn after_head(head: &[u8]) -> Result<FramingState, FramingError> {
-    let mut headers = [EMPTY_HEADER; limits::HEADERS_MAX];
-    let mut request = Request::new(&mut headers);
-    match request.parse(head) {
+    let mut headers = [const { MaybeUninit::uninit() }; limits::HEADERS_MAX];
+    let mut request = Request::new(&mut []);
+    match request.parse_with_uninit_headers(head, &mut headers) {
         Ok(Status::Complete(_)) => Ok(match length(request.version, request.headers)? {
             BodyLength::Bytes(0) => FramingState::Head(Vec::new()),
             BodyLength::Bytes(left) => FramingState::Data { left, is_chunk: false },
@@ -236,7 +237,8 @@ fn after_head(head: &[u8]) -> Result<FramingState, FramingError> {
 fn length(version: Option<u8>, headers: &[Header<'_>]) -> Result<BodyLength, FramingError> {
     let named = |name: &'static str| headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
     // A request that names no host, or several, may be meant for another server (RFC 9112, 3.2).
-    if version == Some(1) && named("host").count() != 1 || named("host").count() > 1 {
+    let hosts = named("host").count();
+    if version == Some(1) && hosts != 1 || hosts > 1 {
         return Err(FramingError::Ambiguous);
     }
     let (mut lengths, mut codings) = (named("content-length"), named("transfer-encoding"));

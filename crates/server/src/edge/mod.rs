@@ -14,17 +14,17 @@ mod tls;
 pub use tls::{Tls, TlsError};
 
 use crate::client::Client;
-use crate::http::{self, App, RequestBody};
+use crate::http::{self, Api, App, RequestBody};
 use crate::limits;
 use crate::min_rate::Timeouts;
-use axum::Router;
+use axum::body::Body;
+use futures_util::FutureExt as _;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use shared_tcp::SharedTcp;
 use std::convert::Infallible;
 use std::io;
@@ -84,11 +84,11 @@ pub(crate) async fn serve_until(
     tls: Option<Arc<Tls>>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<GracefulShutdown> {
-    let router = http::router(Arc::clone(app), listener.local_addr()?);
+    let api = Arc::new(Api::new(Arc::clone(app), listener.local_addr()?));
     let connections = GracefulShutdown::new();
     tokio::select! {
         () = shutdown => {}
-        never = accept(listener, tls, Arc::clone(app), router, &connections) => match never {},
+        never = accept(listener, tls, Arc::clone(app), api, &connections) => match never {},
         error = http::monitor(Arc::clone(app)) => return Err(error),
     }
     app.start_draining();
@@ -106,12 +106,11 @@ async fn accept(
     listener: &TcpListener,
     tls: Option<Arc<Tls>>,
     app: Arc<App>,
-    router: Router,
+    api: Arc<Api>,
     connections: &GracefulShutdown,
 ) -> Infallible {
     let timeouts = app.config().timeouts.clone();
     let permits = Arc::clone(&app.connection_permits);
-    let router = TowerToHyperService::new(router);
     let mut pause = *limits::ACCEPT_PAUSE.start();
     let mut warned_at: Option<Instant> = None;
     loop {
@@ -127,7 +126,7 @@ async fn accept(
                 let _ = stream.set_nodelay(true);
                 let stream = SharedTcp::new(stream);
                 let connection = ConnectionServer {
-                    router: router.clone(),
+                    api: Arc::clone(&api),
                     client: Client::of(stream.watched(), address.ip()),
                     timeouts: timeouts.clone(),
                     watcher: connections.watcher(),
@@ -169,7 +168,7 @@ fn reject(stream: &TcpStream, is_plain: bool, warned_at: &mut Option<Instant>) {
 
 /// The parts that serve one connection.
 struct ConnectionServer {
-    router: TowerToHyperService<Router>,
+    api: Arc<Api>,
     client: Client,
     timeouts: Timeouts,
     watcher: Watcher,
@@ -199,11 +198,9 @@ impl ConnectionServer {
 
     /// Serves a stream to its end, and then releases its permit.
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, permit: OwnedSemaphorePermit) {
-        let (router, client) = (self.router, self.client);
+        let (api, client) = (self.api, self.client);
         let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = RequestBody::of(request);
-            request.extensions_mut().insert(client.clone());
-            router.call(request)
+            api.respond(RequestBody::of(request).map(Body::new), &client).map(Ok::<_, Infallible>)
         });
         let stream = TokioIo::new(TimeoutIo::new(stream, self.timeouts));
         let connection = builder().serve_connection(stream, service);
@@ -220,7 +217,9 @@ fn builder() -> http1::Builder {
     builder.timer(TokioTimer::new());
     // `TimeoutIo` has timeouts for heads and for idle connections. hyper cannot distinguish the two.
     builder.header_read_timeout(None);
-    builder.max_headers(limits::HEADERS_MAX).max_header_size(limits::HEAD_BYTES_MAX);
+    // The most header fields are those of hyper's default. With `max_headers`, hyper allocates memory for that many
+    // fields twice for each request, whatever their number. `RequestFramingGuard` has the same limit.
+    builder.max_header_size(limits::HEAD_BYTES_MAX);
     // An idle connection keeps its buffer at the largest size that it has read.
     builder.max_buf_size(limits::CONNECTION_BUFFER_BYTES_MAX);
     // A client may close its sending side and still read the verdicts, so half-closed connections get their responses.

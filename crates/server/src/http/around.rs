@@ -1,7 +1,7 @@
 //! The work around all resources: checks of the request head, panics, compression and counts.
 //!
-//! It is one middleware. For each request, axum allocates memory for each layer of a router, and copies all the layers
-//! below it.
+//! It is one function, and not a layer for each part: for each request, axum allocates memory for each layer of a router,
+//! and copies all the layers below it.
 
 use crate::http::app::App;
 use crate::http::browser_guard::BrowserGuard;
@@ -10,11 +10,11 @@ use crate::http::hosts::HostPolicy;
 use crate::http::problem::{Overload, Problem};
 use crate::http::{auth, cors};
 use crate::limits;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderName, Method};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
+use futures_util::future::{Either, Ready, ready};
 use std::any::Any;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tower_http::cors::CorsLayer;
 
-/// The parts that the middleware needs.
+/// The parts that the work around a resource needs.
 pub(super) struct Around {
     app: Arc<App>,
     guard: BrowserGuard,
@@ -37,37 +37,62 @@ impl Around {
         Self { guard, cors: app.config.cors_origins.layer(), app }
     }
 
+    /// The app.
+    pub(super) fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Checks a request for a route, passes it on, and counts the response.
+    pub(super) async fn respond<F: Future<Output = Response>>(
+        self: Arc<Self>,
+        request: Request,
+        route: Option<&str>,
+        next: impl FnOnce(Request) -> F + Clone,
+    ) -> Response {
+        let observed = Observed::of(&request);
+        let coding = ResponseCoding::of(&request);
+        let response = AssertUnwindSafe(async { self.check(request, next).await }).catch_unwind().await;
+        let response = coding.apply(&self.app, response.unwrap_or_else(panic_response)).await;
+        observed.count(&self.app, route, &response);
+        response
+    }
+
     /// Checks a request, and passes it on.
-    async fn respond(&self, request: Request, next: Next) -> Response {
+    fn check<F: Future<Output = Response>>(
+        &self,
+        request: Request,
+        next: impl FnOnce(Request) -> F + Clone,
+    ) -> impl Future<Output = Response> {
         if is_target_too_long(&request) {
-            return Problem::UriTooLong.into_response();
+            return Either::Left(refuse(Problem::UriTooLong));
         }
         match &self.cors {
-            None => self.authorize(request, next).await,
-            Some(layer) => cors::allow_origins(layer, request, |request| self.authorize(request, next.clone())).await,
+            None => Either::Left(self.authorize(request, next)),
+            Some(layer) => {
+                let authorize = move |request| self.authorize(request, next.clone());
+                // In a box, like everything that few requests need: the future of each request is moved as a whole.
+                Either::Right(Box::pin(cors::allow_origins(layer, request, authorize)))
+            }
         }
     }
 
     /// Passes a request on if its client may make it, and the server is ready for it.
-    async fn authorize(&self, request: Request, next: Next) -> Response {
-        match auth::check(&self.app, &self.guard, &request) {
-            Ok(()) => match self.app.intake.refuse_before_ready(request.uri().path()) {
-                None => next.run(request).await,
-                Some(not_ready) => not_ready.into_response(),
-            },
-            Err(denied) => denied.into_response(),
+    fn authorize<F: Future<Output = Response>>(
+        &self,
+        request: Request,
+        next: impl FnOnce(Request) -> F,
+    ) -> Either<F, Ready<Response>> {
+        let checked = auth::check(&self.app, &self.guard, &request);
+        match checked.err().or_else(|| self.app.intake.refuse_before_ready(request.uri().path())) {
+            None => Either::Left(next(request)),
+            Some(problem) => refuse(problem),
         }
     }
 }
 
-/// The middleware.
-pub(super) async fn handle(State(around): State<Arc<Around>>, request: Request, next: Next) -> Response {
-    let observed = Observed::of(&request);
-    let coding = ResponseCoding::of(&request);
-    let response = AssertUnwindSafe(around.respond(request, next)).catch_unwind().await;
-    let response = coding.apply(&around.app, response.unwrap_or_else(panic_response)).await;
-    observed.count(&around.app, &response);
-    response
+/// The response to a request that is not passed on.
+fn refuse<F>(problem: Problem) -> Either<F, Ready<Response>> {
+    Either::Right(ready(problem.into_response()))
 }
 
 /// The field of a request whose target was cut at the network edge. The rest of the request is missing.
@@ -76,14 +101,15 @@ pub(crate) static TARGET_CUT: HeaderName = HeaderName::from_static("x-weir-targe
 /// Whether the target of a request is longer than its limit.
 fn is_target_too_long(request: &Request) -> bool {
     let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    target_bytes > limits::TARGET_BYTES_MAX || request.headers().contains_key(&TARGET_CUT)
+    // A request that was cut has only this one field.
+    let is_cut = request.headers().len() == 1 && request.headers().contains_key(&TARGET_CUT);
+    target_bytes > limits::TARGET_BYTES_MAX || is_cut
 }
 
 /// A request that is counted when its response starts.
 struct Observed {
     start: Instant,
     method: Method,
-    route: Option<MatchedPath>,
     /// The path, if requests are logged.
     path: Option<String>,
 }
@@ -93,16 +119,15 @@ impl Observed {
         Self {
             start: Instant::now(),
             method: request.method().clone(),
-            route: request.extensions().get().cloned(),
             path: tracing::enabled!(tracing::Level::DEBUG).then(|| request.uri().path().to_owned()),
         }
     }
 
     /// Counts the request, and logs it.
-    fn count(self, app: &App, response: &Response) {
-        let Self { start, method, route, path } = self;
+    fn count(self, app: &App, route: Option<&str>, response: &Response) {
+        let Self { start, method, path } = self;
         let elapsed = start.elapsed();
-        app.server_metrics.requests.count(route.as_ref().map(MatchedPath::as_str), &method, response.status(), elapsed);
+        app.server_metrics.requests.count(route, &method, response.status(), elapsed);
         if let Some(overload) = response.extensions().get::<Overload>() {
             app.server_metrics.count_overload(*overload);
         }
@@ -126,9 +151,6 @@ mod tests {
     use super::*;
     use crate::http::config::HttpConfig;
     use axum::body::Body;
-    use axum::routing::get;
-    use axum::{Router, middleware};
-    use tower::ServiceExt as _;
     use weir::{Engine, EngineConfig, ManualClock};
 
     #[tokio::test]
@@ -136,10 +158,8 @@ mod tests {
         let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
         let app = Arc::new(App::new(Arc::new(engine), HttpConfig::default()));
         let around = Arc::new(Around::new(Arc::clone(&app), "127.0.0.1:3000".parse().unwrap()));
-        let router = Router::new()
-            .route("/", get(async || -> Response { panic!("broken") }))
-            .layer(middleware::from_fn_with_state(around, handle));
-        let response = router.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let response = around.respond(request, Some("/"), async |_| -> Response { panic!("broken") }).await;
         assert_eq!(response.status(), 500);
         let counted: Vec<_> = app.server_metrics.requests.read().map(|stats| (stats.route, stats.statuses)).collect();
         assert_eq!(counted, [("/", vec![(500, 1)])]);

@@ -60,4 +60,4 @@ pub use cors::CorsOrigins;
 pub use hosts::{AllowedHost, AllowedHosts};
 pub(crate) use monitor::{monitor, pace_batches};
 pub use origin::Origin;
-pub(crate) use router::router;
+pub(crate) use router::Api;

@@ -1,8 +1,9 @@
 //! A server whose log is held up, fails, or has a clock that jumps.
 
+use crate::client::Client;
 use crate::http::app::App;
 use crate::http::config::HttpConfig;
-use crate::http::{events, health, reference, router};
+use crate::http::{Api, events, health, reference};
 use crate::limits;
 use crate::log::testing::{Handles, held_log, wait_until_ready};
 use axum::body::{Body, to_bytes};
@@ -15,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use tempfile::TempDir;
-use tower::ServiceExt as _;
 use weir::{Engine, EngineConfig, ManualClock, format_ms};
 
 const NOW_MS: i64 = 1_760_000_000_123;
@@ -45,9 +45,9 @@ impl Held {
     }
 
     async fn get(&self, path: &str) -> Response {
-        let router = router(Arc::clone(&self.app), "127.0.0.1:3000".parse().unwrap());
+        let api = Api::new(Arc::clone(&self.app), "127.0.0.1:3000".parse().unwrap());
         let request = Request::get(path).header("host", "127.0.0.1:3000").body(Body::empty()).unwrap();
-        router.oneshot(request).await.unwrap()
+        api.respond(request, &Client::default()).await
     }
 
     async fn readiness(&self) -> (u16, Value) {
