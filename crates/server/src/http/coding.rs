@@ -42,6 +42,10 @@ pub(crate) enum DecompressError {
 impl ContentEncoding {
     /// The coding of a request's body. A body that was coded twice is not supported.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Self, UnsupportedEncoding> {
+        // Almost no body is coded.
+        if !headers.contains_key(CONTENT_ENCODING) {
+            return Ok(Self::Identity);
+        }
         if headers.get_all(CONTENT_ENCODING).iter().any(|value| value.to_str().is_err()) {
             return Err(UnsupportedEncoding);
         }

@@ -25,30 +25,45 @@ use tower_http::compression::CompressionLayer;
 
 /// How the response to a request may be compressed.
 pub(super) struct ResponseCoding {
-    /// The coding that the client prefers. None if it prefers the response as it is.
-    coding: Option<&'static str>,
+    /// The `Accept-Encoding` fields of the request. They are parsed only for a large response.
+    first: Option<HeaderValue>,
+    others: Vec<HeaderValue>,
     is_head: bool,
 }
 
 impl ResponseCoding {
     /// The preference of a request.
     pub(super) fn of(request: &Request) -> Self {
-        Self { coding: preferred_coding(request.headers()), is_head: request.method() == Method::HEAD }
+        let mut fields = request.headers().get_all(ACCEPT_ENCODING).iter().cloned();
+        Self { first: fields.next(), others: fields.collect(), is_head: request.method() == Method::HEAD }
     }
 
     /// Compresses a response of more than [`limits::UNCOMPRESSED_BYTES_MAX`] bytes. A response without a known length,
     /// such as a stream of events, is never compressed.
     pub(super) async fn apply(self, app: &App, response: Response) -> Response {
-        let response = mark_varying(response);
-        match self.coding {
+        let is_large = is_large(&response);
+        if !is_large && !self.is_head {
+            return response;
+        }
+        let response = if is_large { mark_varying(response) } else { response };
+        match preferred_coding(self.first.iter().chain(&self.others)) {
             None => response,
             Some(_) if self.is_head => without_length(response),
             Some(coding) => match encoder_permit(app, &response) {
-                Some(permit) => compress(response.map(|body| Body::new(PacedBody::new(body, permit))), coding).await,
+                Some(permit) => {
+                    Box::pin(compress(response.map(|body| Body::new(PacedBody::new(body, permit))), coding)).await
+                }
                 None => response,
             },
         }
     }
+}
+
+/// Whether a response is large enough to be compressed. The response to `HEAD` has the length of the response to `GET`,
+/// and no body.
+fn is_large(response: &Response) -> bool {
+    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    response.body().size_hint().exact().max(length).is_some_and(|bytes| bytes > limits::UNCOMPRESSED_BYTES_MAX)
 }
 
 /// Compresses a response. The layer of tower-http takes a request and calls a service for the response, so here the
@@ -65,8 +80,8 @@ async fn compress(response: Response, coding: &'static str) -> Response {
 
 /// The coding with the greatest weight, and zstd of equal ones, because it is faster. None if the client accepts none,
 /// or prefers the response as it is.
-pub(super) fn preferred_coding(headers: &HeaderMap) -> Option<&'static str> {
-    let [zstd, gzip, any, identity] = weights_of(headers, ["zstd", "gzip", "*", "identity"]);
+pub(super) fn preferred_coding<'a>(accepted: impl IntoIterator<Item = &'a HeaderValue>) -> Option<&'static str> {
+    let [zstd, gzip, any, identity] = weights_of(accepted, ["zstd", "gzip", "*", "identity"]);
     let [zstd, gzip] = [zstd, gzip].map(|weight| weight.or(any).unwrap_or_default());
     let (coding, weight) = if zstd >= gzip { ("zstd", zstd) } else { ("gzip", gzip) };
     (weight > 0 && weight >= identity.unwrap_or_default()).then_some(coding)
@@ -74,9 +89,12 @@ pub(super) fn preferred_coding(headers: &HeaderMap) -> Option<&'static str> {
 
 /// The weights of these codings in thousandths, where the client names them. A member with a malformed weight is
 /// ignored.
-fn weights_of<const N: usize>(headers: &HeaderMap, codings: [&str; N]) -> [Option<u16>; N] {
+fn weights_of<'a, const N: usize>(
+    accepted: impl IntoIterator<Item = &'a HeaderValue>,
+    codings: [&str; N],
+) -> [Option<u16>; N] {
     let mut weights = [None; N];
-    for member in header::members(headers, &ACCEPT_ENCODING) {
+    for member in header::members_of(accepted) {
         let mut parts = header::split(member, b';');
         let name = parts.next().unwrap_or_default();
         let Some(index) = codings.iter().position(|coding| name.eq_ignore_ascii_case(coding)) else { continue };
@@ -89,21 +107,22 @@ fn weights_of<const N: usize>(headers: &HeaderMap, codings: [&str; N]) -> [Optio
     weights
 }
 
-/// Says that the response to another `Accept-Encoding` may differ, if the response is large enough.
+/// Says that the response to another `Accept-Encoding` may differ.
 fn mark_varying(mut response: Response) -> Response {
-    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let is_large = |bytes: u64| bytes > limits::UNCOMPRESSED_BYTES_MAX;
-    let is_known = response.headers().get_all(VARY).iter().any(|field| field == ACCEPT_ENCODING.as_str());
-    if response.body().size_hint().exact().max(length).is_some_and(is_large) && !is_known {
+    if !is_varying(&response) {
         response.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
     }
     response
 }
 
+fn is_varying(response: &Response) -> bool {
+    response.headers().get_all(VARY).iter().any(|field| field == ACCEPT_ENCODING.as_str())
+}
+
 /// Removes the length from a response to `HEAD` if the response to `GET` may be compressed, and have another length
 /// (RFC 9110, 8.6).
 fn without_length(mut response: Response) -> Response {
-    if response.headers().get_all(VARY).iter().any(|field| field == ACCEPT_ENCODING.as_str()) {
+    if is_varying(&response) {
         response.headers_mut().remove(CONTENT_LENGTH);
         *response.body_mut() = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
     }
@@ -124,9 +143,8 @@ mod tests {
     use super::*;
 
     fn preferred(fields: &[&str]) -> Option<&'static str> {
-        let mut headers = HeaderMap::new();
-        fields.iter().for_each(|field| _ = headers.append(ACCEPT_ENCODING, field.parse().unwrap()));
-        preferred_coding(&headers)
+        let fields: Vec<HeaderValue> = fields.iter().map(|field| field.parse().unwrap()).collect();
+        preferred_coding(&fields)
     }
 
     #[test]

@@ -66,6 +66,10 @@ impl SupportedMediaTypes {
         if fields.next().is_some() {
             return None;
         }
+        // Almost every client names the media type alone and in lower case, which needs no parser.
+        if let Some(known) = self.media_types.iter().copied().find(|known| field == known) {
+            return Some(known);
+        }
         let mut parts = header::split(field.to_str().ok()?, b';');
         let given = parts.next()?;
         let utf8 =

@@ -9,7 +9,7 @@ use crate::http::problem::Problem;
 use crate::http::reference;
 use crate::http::window_query::{self, AllowedParams};
 use crate::http::{header, query};
-use axum::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
 use weir::{EngineConfig, Preconditions, Query};
@@ -80,7 +80,7 @@ pub fn preferred(fields: &[HeaderValue]) -> usize {
 /// The content coding of a large response that these fields of `Accept-Encoding` prefer.
 #[must_use]
 pub fn response_coding(fields: &[HeaderValue]) -> Option<&'static str> {
-    compression::preferred_coding(&headers(&ACCEPT_ENCODING, fields))
+    compression::preferred_coding(fields)
 }
 
 /// The preconditions on the reference table's generation that these fields of `If-Match` and `If-None-Match` state.
