@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::EXPECT;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -37,20 +38,34 @@ pub(super) async fn read(app: &App, mut body: AxumBody) -> Result<BufferedBody, 
     let mut bytes = Vec::new();
     let mut permit = app.bodies.permit();
     let grace = app.config.timeouts.transfer;
-    let mut rate = MinRate::from(Instant::now(), grace);
+    // The rate counts from the first wait for the client. Most bodies have arrived with their heads, and need no clock.
+    let mut rate: Option<MinRate> = None;
     loop {
-        let frame = timeout_at(rate.deadline(), body.frame()).await.map_err(|_| Problem::RequestTimeout(grace))?;
+        let frame = match frame_now(&mut body).await {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                let rate = rate.get_or_insert_with(|| MinRate::from(Instant::now(), grace));
+                timeout_at(rate.deadline(), body.frame()).await.map_err(|_| Problem::RequestTimeout(grace))?
+            }
+        };
         let Some(frame) = frame else { return Ok(BufferedBody { bytes, permit }) };
         // A frame without data has trailers, which have no meaning here.
         let Ok(data) = frame.map_err(|_| Problem::BrokenBody)?.into_data() else { continue };
         if data.len() > max_bytes - bytes.len() {
             return Err(Problem::PayloadTooLarge { max_bytes });
         }
-        rate.passed(data.len(), Instant::now());
+        if let Some(rate) = &mut rate {
+            rate.passed(data.len(), Instant::now());
+        }
         permit.grow(data.len())?;
         reserve(&mut bytes, data.len(), announced_bytes);
         bytes.extend_from_slice(&data);
     }
+}
+
+/// The next frame if it is there already.
+async fn frame_now(body: &mut AxumBody) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await
 }
 
 /// Reserves space for the bytes that have arrived. Once a good part of the announced bytes is there, it reserves space

@@ -4,12 +4,13 @@ use crate::http::problem::{Overload, Problem};
 use crate::limits;
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A memory budget in bytes that requests share.
+/// A memory budget in bytes that requests share. No request waits for it, so it is a plain number. The number orders no
+/// other memory, so every access is Relaxed.
 #[derive(Debug)]
 pub(super) struct BodyMemory {
-    free: Arc<Semaphore>,
+    free_bytes: Arc<AtomicUsize>,
     max_bytes: usize,
 }
 
@@ -17,8 +18,15 @@ pub(super) struct BodyMemory {
 /// Dropping the permit releases them.
 #[derive(Debug)]
 pub(super) struct BodyPermit {
-    held: OwnedSemaphorePermit,
+    bytes: usize,
+    free_bytes: Arc<AtomicUsize>,
     max_bytes: usize,
+}
+
+impl Drop for BodyPermit {
+    fn drop(&mut self) {
+        self.shrink_to(0);
+    }
 }
 
 /// Bytes that hold their permit until they are dropped.
@@ -37,13 +45,12 @@ impl AsRef<[u8]> for ChargedBytes {
 impl BodyMemory {
     /// A budget of `max_bytes`.
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(max_bytes.min(Semaphore::MAX_PERMITS))), max_bytes }
+        Self { free_bytes: Arc::new(AtomicUsize::new(max_bytes)), max_bytes }
     }
 
     /// A permit for zero bytes, which can grow.
     pub(super) fn permit(&self) -> BodyPermit {
-        let held = Arc::clone(&self.free).try_acquire_many_owned(0).expect("the semaphore is never closed");
-        BodyPermit { held, max_bytes: self.max_bytes }
+        BodyPermit { bytes: 0, free_bytes: Arc::clone(&self.free_bytes), max_bytes: self.max_bytes }
     }
 
     /// Turns the response to a query into shared bytes, and charges them to the budget. A response of up to
@@ -68,14 +75,14 @@ impl BodyMemory {
 
     #[cfg(test)]
     pub(super) fn free_bytes(&self) -> usize {
-        self.free.available_permits()
+        self.free_bytes.load(Ordering::Relaxed)
     }
 }
 
 impl BodyPermit {
     /// The bytes that the permit holds.
     pub(super) fn bytes(&self) -> usize {
-        self.held.num_permits()
+        self.bytes
     }
 
     /// Acquires `bytes` more.
@@ -84,25 +91,26 @@ impl BodyPermit {
     /// The bytes are not free now, or the request would hold more than the whole budget.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
         let max_bytes = self.max_bytes;
-        if bytes.saturating_add(self.bytes()) > max_bytes {
+        if bytes.saturating_add(self.bytes) > max_bytes {
             return Err(Problem::PayloadTooIntricate { max_bytes });
         }
-        let overloaded = || Problem::Overloaded(Overload::BodyMemory);
-        let permits = u32::try_from(bytes).map_err(|_| overloaded())?;
-        let more = Arc::clone(self.held.semaphore()).try_acquire_many_owned(permits).map_err(|_| overloaded())?;
-        self.held.merge(more);
+        let taken = self.free_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes));
+        taken.map_err(|_| Problem::Overloaded(Overload::BodyMemory))?;
+        self.bytes += bytes;
         Ok(())
     }
 
     /// Releases all but `bytes`.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
-        drop(self.held.split(self.bytes().saturating_sub(bytes)));
+        let released_bytes = self.bytes.saturating_sub(bytes);
+        self.bytes -= released_bytes;
+        self.free_bytes.fetch_add(released_bytes, Ordering::Relaxed);
     }
 
     /// Charges a response to this permit until it is sent. The request has already taken effect, so the response is
     /// sent even if it needs more memory than is free.
     pub(super) fn charge(mut self, bytes: Vec<u8>) -> Bytes {
-        match bytes.capacity().checked_sub(self.bytes()) {
+        match bytes.capacity().checked_sub(self.bytes) {
             None | Some(0) => self.shrink_to(bytes.capacity()),
             Some(more) => _ = self.grow(more),
         }
