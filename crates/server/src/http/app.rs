@@ -15,6 +15,7 @@ use crate::limits;
 use crate::log::EventLog;
 use crate::tokens::{ActiveTokens, Tokens};
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use weir::{ConfigError, Engine, EngineConfig, SystemClock};
 
@@ -89,7 +90,7 @@ impl App {
             server_metrics,
             connection_permits: Arc::new(Semaphore::new(config.max_connections)),
             adaptive_limit: AdaptiveLimit::new(config.max_queue_delay),
-            ingest_pacer: IngestPacer::new(cores),
+            ingest_pacer: IngestPacer::new(runtime_workers().unwrap_or(cores)),
             bodies: BodyMemory::new(config.max_bodies_bytes),
             responses: BodyMemory::new(config.max_responses_bytes()),
             ingest_limiter: ConcurrencyLimiter::new(cores, limits::BATCHES_QUEUED_PER_PERMIT),
@@ -153,5 +154,28 @@ impl App {
 
     pub(super) fn is_draining(&self) -> bool {
         *self.draining.borrow()
+    }
+}
+
+/// The number of workers of the runtime that this is called on. None outside of a runtime.
+fn runtime_workers() -> Option<usize> {
+    Handle::try_current().ok().map(|runtime| runtime.metrics().num_workers())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir::ManualClock;
+
+    #[test]
+    fn a_pass_of_batches_is_bounded_by_the_workers_of_the_runtime() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(3).build().unwrap();
+        let pass_bytes = || {
+            let engine = Arc::new(Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap());
+            App::new(engine, HttpConfig::default()).ingest_pacer.pass_bytes()
+        };
+        assert_eq!(runtime.block_on(async { pass_bytes() }), 3 * limits::INLINE_USUAL_BODY_BYTES);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!(pass_bytes(), cores * limits::INLINE_USUAL_BODY_BYTES, "an app that is made outside of a runtime");
     }
 }

@@ -10,7 +10,7 @@ use crate::http::run_queue::pass_through_run_queue;
 use crate::limits;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit};
 
 /// The bytes of bodies that may be ingested in the current pass, and the batches that wait for one of the next passes.
 /// The counters order no other memory, so every access is Relaxed.
@@ -26,6 +26,8 @@ pub(super) struct IngestPacer {
     waiting: AtomicUsize,
     /// Wakes the task that ends passes.
     needs_pass: Notify,
+    /// The task that ends passes holds it. Each listener of an app has such a task, and one works at a time.
+    ending: Mutex<()>,
     pass_bytes: usize,
 }
 
@@ -49,16 +51,30 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// A pass that ends when this is dropped. So it ends also if its task is aborted: the task has taken the wake-up, and no
+/// other task would get it.
+struct EndingPass<'a>(&'a IngestPacer);
+
+impl Drop for EndingPass<'_> {
+    fn drop(&mut self) {
+        self.0.end_pass();
+        if self.0.waiting.load(Ordering::Relaxed) > 0 {
+            self.0.needs_pass.notify_one();
+        }
+    }
+}
+
 impl IngestPacer {
-    /// A pacer for this number of cores. Each can ingest one batch of the largest size in a pass.
-    pub(super) fn new(cores: usize) -> Self {
-        let pass_bytes = limits::INLINE_USUAL_BODY_BYTES * cores;
+    /// A pacer for this number of runtime workers. Each can ingest one batch of the largest size in a pass.
+    pub(super) fn new(workers: usize) -> Self {
+        let pass_bytes = limits::INLINE_USUAL_BODY_BYTES * workers;
         Self {
             free_bytes: Semaphore::new(pass_bytes),
             used_bytes: AtomicUsize::new(0),
             passes: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             needs_pass: Notify::new(),
+            ending: Mutex::new(()),
             pass_bytes,
         }
     }
@@ -95,16 +111,20 @@ impl IngestPacer {
         self.passes.load(Ordering::Relaxed) - pass.0 <= 1
     }
 
-    /// Ends passes, until it is dropped. It must run in a spawned task, because the main task does not run on a worker.
+    /// Ends passes, until it is dropped. It must run in a spawned task, because the main task does not run on a worker. If
+    /// it runs several times, one after the other ends passes.
     pub(super) async fn end_passes(&self) -> Infallible {
+        let _ending = self.ending.lock().await;
         loop {
             self.needs_pass.notified().await;
+            let _pass = EndingPass(self);
             pass_through_run_queue().await;
-            self.end_pass();
-            if self.waiting.load(Ordering::Relaxed) > 0 {
-                self.needs_pass.notify_one();
-            }
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn pass_bytes(&self) -> usize {
+        self.pass_bytes
     }
 
     fn end_pass(&self) {
@@ -116,7 +136,10 @@ impl IngestPacer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::poll_fn;
+    use std::pin::Pin;
     use std::sync::{Arc, Mutex};
+    use std::task::Poll;
     use tokio::task::JoinSet;
     use tokio::task::yield_now;
 
@@ -169,13 +192,50 @@ mod tests {
         ending.abort();
     }
 
+    /// Polls a future once, and returns whether it is ready.
+    async fn is_ready<F: Future>(future: &mut Pin<Box<F>>) -> bool {
+        poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await
+    }
+
+    #[tokio::test]
+    async fn a_wake_up_is_not_lost_with_the_task_that_took_it() {
+        let pacer = IngestPacer::new(1);
+        let (mut first, mut second) = (Box::pin(pacer.end_passes()), Box::pin(pacer.end_passes()));
+        assert!(!is_ready(&mut first).await && !is_ready(&mut second).await);
+        pacer.acquire(LARGEST / 2).await;
+        let mut waiting = Box::pin(pacer.acquire(LARGEST));
+        assert!(!is_ready(&mut waiting).await);
+        // The first task takes the wake-up, and is dropped before it has passed through the queue.
+        assert!(!is_ready(&mut first).await);
+        assert_eq!(pacer.passes.load(Ordering::Relaxed), 0);
+        drop(first);
+        for _ in 0..10 {
+            assert!(!is_ready(&mut second).await);
+            yield_now().await;
+        }
+        assert!(is_ready(&mut waiting).await);
+    }
+
+    #[tokio::test]
+    async fn one_task_at_a_time_ends_passes() {
+        let pacer = Arc::new(IngestPacer::new(1));
+        let (first, second) = (Arc::clone(&pacer), Arc::clone(&pacer));
+        let first = tokio::spawn(async move { first.end_passes().await });
+        let second = tokio::spawn(async move { second.end_passes().await });
+        settle().await;
+        assert!(pacer.ending.try_lock().is_err());
+        first.abort();
+        settle().await;
+        assert!(pacer.ending.try_lock().is_err(), "the second task goes on");
+        second.abort();
+    }
+
     #[tokio::test]
     async fn a_batch_that_gives_up_takes_nothing() {
         let pacer = IngestPacer::new(1);
         pacer.acquire(LARGEST).await;
         let mut waiting = Box::pin(pacer.acquire(LARGEST));
-        let is_pending = std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending()));
-        assert!(is_pending.await);
+        assert!(!is_ready(&mut waiting).await);
         drop(waiting);
         assert_eq!(pacer.waiting.load(Ordering::Relaxed), 0);
         pacer.end_pass();
