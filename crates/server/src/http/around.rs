@@ -1,7 +1,7 @@
 //! The work around all resources: checks of the request head, panics, compression and counts.
 //!
-//! It is one function, and not a layer for each part: for each request, axum allocates memory for each layer of a router,
-//! and copies all the layers below it.
+//! It is one function, and not a layer for each part: for each request, axum allocates memory for each layer of a
+//! router, and copies all the layers below it.
 
 use crate::http::app::App;
 use crate::http::browser_guard::BrowserGuard;

@@ -51,8 +51,8 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// A pass that ends when this is dropped. So it ends also if its task is aborted: the task has taken the wake-up, and no
-/// other task would get it.
+/// A pass that ends when this is dropped. So it ends also if its task is aborted: the task has taken the wake-up, and
+/// no other task would get it.
 struct EndingPass<'a>(&'a IngestPacer);
 
 impl Drop for EndingPass<'_> {
@@ -111,8 +111,8 @@ impl IngestPacer {
         self.passes.load(Ordering::Relaxed) - pass.0 <= 1
     }
 
-    /// Ends passes, until it is dropped. It must run in a spawned task, because the main task does not run on a worker. If
-    /// it runs several times, one after the other ends passes.
+    /// Ends passes, until it is dropped. It must run in a spawned task, because the main task does not run on a worker.
+    /// If it runs several times, one after the other ends passes.
     pub(super) async fn end_passes(&self) -> Infallible {
         let _ending = self.ending.lock().await;
         loop {
