@@ -16,7 +16,8 @@ pub(in crate::event) fn read_json(text: &[u8], rows: &mut RowBuilder<'_>, batch:
 
 /// [`read_json`] with shapes that are known already.
 pub(super) fn read_json_with(shapes: &mut Shapes, text: &[u8], rows: &mut RowBuilder<'_>, batch: &mut Batch) -> bool {
-    EventReader::new(text, shapes, rows, batch).is_some_and(|events| run_simd(JsonTask(events)).is_some())
+    let events = EventReader::new(text, shapes, rows, batch);
+    events.is_some_and(|mut events| run_simd(JsonTask(&mut events)).is_some())
 }
 
 /// Reads the lines of an NDJSON body.
@@ -37,18 +38,19 @@ impl LineReader {
         batch: &mut Batch,
     ) -> usize {
         let events = EventReader::new(text, &mut self.shapes, rows, batch);
-        events.map_or(start, |events| run_simd(NdjsonTask { events, start }))
+        events.map_or(start, |mut events| run_simd(NdjsonTask { events: &mut events, start }))
     }
 }
 
-struct JsonTask<'a, 't, 's>(EventReader<'a, 't, 's, false>);
+/// The reader is large, so it is not moved.
+struct JsonTask<'e, 'a, 't, 's>(&'e mut EventReader<'a, 't, 's, false>);
 
-impl SimdTask for JsonTask<'_, '_, '_> {
+impl SimdTask for JsonTask<'_, '_, '_, '_> {
     type Output = Option<()>;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Option<()> {
-        let Self(mut events) = self;
+        let Self(events) = self;
         let mut tokens = events.tokens(simd, 0);
         tokens.skip_space();
         let is_array = tokens.accept(b'[');
@@ -68,17 +70,17 @@ impl SimdTask for JsonTask<'_, '_, '_> {
     }
 }
 
-struct NdjsonTask<'a, 't, 's> {
-    events: EventReader<'a, 't, 's, true>,
+struct NdjsonTask<'e, 'a, 't, 's> {
+    events: &'e mut EventReader<'a, 't, 's, true>,
     start: usize,
 }
 
-impl SimdTask for NdjsonTask<'_, '_, '_> {
+impl SimdTask for NdjsonTask<'_, '_, '_, '_> {
     type Output = usize;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> usize {
-        let Self { mut events, start: mut line } = self;
+        let Self { events, start: mut line } = self;
         let mut tokens = events.tokens(simd, line);
         loop {
             tokens.skip_space();

@@ -20,11 +20,11 @@ const VALUES_MAX: usize = 16;
 /// not the value of a known field, which is a string. The text around the values was once read as part of a valid
 /// event. So wherever the same text appears again, it is the same part of a valid event.
 ///
-/// A shape is learned in place, because it is large. While an event is read token by token, its values are added.
+/// A shape is learned in place. While an event is read token by token, its values are added.
 pub(super) struct EventShape {
-    values: [ShapeValue; VALUES_MAX],
-    /// The number of values. While the shape is learned, it may be larger than the array.
-    len: usize,
+    values: Vec<ShapeValue>,
+    /// Whether the event that is being learned has too many values, or too long a text between two of them.
+    is_too_large: bool,
     /// From the end of the last value to the end of the event.
     tail: Separator,
     /// While the shape is learned: the start of the text that comes next.
@@ -32,7 +32,7 @@ pub(super) struct EventShape {
     /// Whether events can be compared with the shape.
     is_known: bool,
     /// The text of events with the same members in any order, if that is possible. Most bodies never ask for it.
-    any_order: OnceCell<Option<AnyOrder>>,
+    any_order: OnceCell<Option<Box<AnyOrder>>>,
 }
 
 /// A value in a shape.
@@ -57,15 +57,14 @@ impl EventShape {
             return None;
         }
         let mut reader = ShapeReader { simd, text, at, last_field: None, strings };
-        if self.len == Field::ALL.len() {
+        if let [a, b, c, d] = &self.values[..] {
             // Written out, so that the compiler does not make a loop of it.
-            let [a, b, c, d, ..] = &self.values;
             reader.value(a)?;
             reader.value(b)?;
             reader.value(c)?;
             reader.value(d)?;
         } else {
-            for value in &self.values[..self.len] {
+            for value in &self.values {
                 reader.value(value)?;
             }
         }
@@ -86,15 +85,12 @@ impl EventShape {
         if !self.is_known {
             return None;
         }
-        let any_order = self.any_order.get_or_init(|| self.any_order(text)).as_ref()?;
+        let any_order = self.any_order.get_or_init(|| self.any_order(text).map(Box::new)).as_deref()?;
         any_order.read(simd, text, at, &self.tail, strings)
     }
 
     fn any_order(&self, text: Text<'_>) -> Option<AnyOrder> {
-        if self.len != Field::ALL.len() {
-            return None;
-        }
-        let [a, b, c, d, ..] = &self.values;
+        let [a, b, c, d] = &self.values[..] else { return None };
         AnyOrder::of(text, [a.member()?, b.member()?, c.member()?, d.member()?])
     }
 
@@ -154,10 +150,9 @@ impl<S: Simd> ShapeReader<'_, '_, S> {
 
 impl Default for EventShape {
     fn default() -> Self {
-        let none = ShapeValue { field: None, before: Separator::EMPTY, end: StringEnd::UNKNOWN };
         Self {
-            values: [none; VALUES_MAX],
-            len: 0,
+            values: Vec::with_capacity(Field::ALL.len()),
+            is_too_large: false,
             tail: Separator::EMPTY,
             next_start: 0,
             is_known: false,
@@ -171,7 +166,8 @@ impl EventShape {
     /// Begins to learn the shape of the event that begins at `at`.
     #[inline(always)]
     pub(super) fn begin(&mut self, at: usize) {
-        (self.len, self.next_start, self.is_known) = (0, at, false);
+        self.values.clear();
+        (self.is_too_large, self.next_start, self.is_known) = (false, at, false);
         self.any_order = OnceCell::new();
     }
 
@@ -191,13 +187,11 @@ impl EventShape {
 
     #[inline(always)]
     fn add(&mut self, text: Text<'_>, field: Option<Field>, start: usize, end: usize, expected: StringEnd) {
-        // A separator that is too long makes the shape as useless as a value too many.
-        let before = Separator::of(text, self.next_start, start);
-        if let (Some(value), Some(before)) = (self.values.get_mut(self.len), before) {
-            *value = ShapeValue { field, before, end: expected };
-            self.len += 1;
-        } else {
-            self.len = VALUES_MAX + 1;
+        match Separator::of(text, self.next_start, start) {
+            Some(before) if self.values.len() < VALUES_MAX => {
+                self.values.push(ShapeValue { field, before, end: expected });
+            }
+            _ => self.is_too_large = true,
         }
         self.next_start = end;
     }
@@ -207,7 +201,7 @@ impl EventShape {
     #[inline(always)]
     pub(super) fn end(&mut self, text: Text<'_>, end: usize, has_all_fields: bool) {
         let tail = Separator::of(text, self.next_start, end);
-        self.is_known = has_all_fields && self.len <= VALUES_MAX && tail.is_some();
+        self.is_known = has_all_fields && !self.is_too_large && tail.is_some();
         self.tail = tail.unwrap_or(Separator::EMPTY);
     }
 }

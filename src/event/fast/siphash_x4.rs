@@ -64,8 +64,7 @@ impl<W: U64x4> SipState<W> {
         let top_bytes = lens.and(splat(0xff)).rotate::<56>();
         let mut active = splat(u64::MAX);
         let mut number = 0;
-        for blocks in &ids.blocks {
-            let [a, b, c, d] = blocks;
+        for [a, b, c, d] in ids.blocks() {
             for word in simd.transpose([a, b, c, d]) {
                 if number < fewest {
                     state = state.absorb(word);
