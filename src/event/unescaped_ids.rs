@@ -1,6 +1,7 @@
 //! Event ids whose escapes were replaced.
 
 use super::batch::Span;
+use crate::limits::UNESCAPED_ID_BYTES_MAX;
 
 /// Event ids without their escapes, until the text can be changed. An unescaped id is not longer than the escaped one,
 /// so it takes its place in the text.
@@ -13,9 +14,9 @@ pub(super) struct UnescapedIds {
 }
 
 impl UnescapedIds {
-    /// The bytes of all ids so far.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes.len()
+    /// Whether there are too many bytes to add any more.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.len() > UNESCAPED_ID_BYTES_MAX
     }
 
     pub(super) fn push(&mut self, span: Span, id: &[u8]) {

@@ -149,12 +149,11 @@ impl<'s> RowBuilder<'s> {
 }
 
 /// An event that is valid so far: it is not checked against the clock and the accepted ids yet.
-#[derive(Clone, Copy, Default)]
-pub(super) struct ParsedEvent<'t> {
-    pub(super) event_id: &'t [u8],
-    pub(super) user_id: &'t [u8],
-    pub(super) kind: u8,
-    pub(super) ts_ms: i64,
+struct ParsedEvent<'t> {
+    event_id: &'t [u8],
+    user_id: &'t [u8],
+    kind: u8,
+    ts_ms: i64,
 }
 
 impl From<Fault> for Verdict {

@@ -1,9 +1,8 @@
 //! Events of a known shape whose members come in another order.
 
-use super::escape::EscapedEnd;
+use super::leaf::string_end;
 use super::separator::Separator;
 use super::simd::{BLOCK_BYTES, Block, Simd};
-use super::string_end::StringEnd;
 use super::strings::Strings;
 use super::text::Text;
 use crate::event::batch::Field;
@@ -88,10 +87,9 @@ impl AnyOrder {
         for is_last in [false, false, false, true] {
             let field = self.field(simd, text.block(at)?)?;
             let start = at + self.names[field as usize].len();
-            let mut end = StringEnd::UNKNOWN.find(simd, text, start)?;
+            let (end, has_escapes) = string_end(simd, text, start)?;
             strings.set(field, start, end);
-            if text.bytes.get(end) == Some(&b'\\') {
-                end = simd.run(EscapedEnd { text, at: end })?;
+            if has_escapes {
                 strings.extend(field, end);
             }
             (seen, order) = (seen | 1 << field as u8, next_order(order, field));

@@ -10,7 +10,7 @@ use super::token_reader::TokenReader;
 use crate::event::batch::{Batch, Field, Span};
 use crate::event::kinds::Digest;
 use crate::event::validate::{Fields, RowBuilder};
-use crate::limits::{ID_BYTES, UNESCAPED_ID_BYTES_MAX};
+use crate::limits::ID_BYTES;
 
 /// Reads events from a text and adds their rows to a batch. With `IS_NDJSON`, an event is all of its line.
 pub(super) struct EventReader<'a, 't, 's, const IS_NDJSON: bool> {
@@ -97,7 +97,7 @@ impl<'a, 't, 's, const IS_NDJSON: bool> EventReader<'a, 't, 's, IS_NDJSON> {
     /// The same, if some of the strings have escapes.
     #[inline(never)]
     fn push_valid_unescaped(&mut self, strings: &Strings) -> Option<()> {
-        if self.rows.unescaped_ids.bytes() > UNESCAPED_ID_BYTES_MAX {
+        if self.rows.unescaped_ids.is_full() {
             return None;
         }
         let has_escapes = |field: Field| strings.escaped >> field as u8 & 1 == 1;
@@ -169,7 +169,7 @@ fn validate(rows: &mut RowBuilder<'_>, texts: [Text<'_>; 4], spans: [Span; 4]) -
 /// Adds the row of an event with escapes in the strings of the `escaped` fields. `None` if the batch has too many ids
 /// with escapes.
 fn push_unescaped(fields: &Fields<'_>, escaped: u8, rows: &mut RowBuilder<'_>, batch: &mut Batch) -> Option<()> {
-    if rows.unescaped_ids.bytes() > UNESCAPED_ID_BYTES_MAX {
+    if rows.unescaped_ids.is_full() {
         return None;
     }
     let mut buffers = <[Vec<u8>; 4]>::default();

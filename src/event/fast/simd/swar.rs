@@ -1,6 +1,6 @@
 //! Eight bytes at a time in a general register, for processors without a known vector unit.
 
-use super::unit::{self, BLOCK_BYTES, Block, LANES, Simd};
+use super::unit::{self, BLOCK_BYTES, Block, LANES, Simd, words};
 
 #[derive(Clone, Copy)]
 pub(super) struct Swar;
@@ -39,11 +39,6 @@ impl Simd for Swar {
         let (a, b) = (words(a), words(b));
         mask([0, 1, 2, 3].map(|i| is_zero(a[i] ^ b[i])))
     }
-}
-
-fn words(block: &Block) -> [u64; 4] {
-    let (words, _) = block.as_chunks::<8>();
-    [0, 1, 2, 3].map(|i| u64::from_le_bytes(words[i]))
 }
 
 /// The top bit of each zero byte. No carry leaves a byte, so a byte does not change the result of its neighbour.

@@ -97,6 +97,13 @@ pub(in crate::event::fast) trait SimdTask {
 /// [`Simd::transpose`], word by word.
 #[inline(always)]
 pub(super) fn transpose(blocks: [&Block; LANES]) -> [[u64; LANES]; BLOCK_BYTES / 8] {
-    let word = |at: usize, lane: usize| u64::from_le_bytes(blocks[lane].as_chunks().0[at]);
-    [0, 1, 2, 3].map(|at| [0, 1, 2, 3].map(|lane| word(at, lane)))
+    let words = blocks.map(words);
+    [0, 1, 2, 3].map(|at| [0, 1, 2, 3].map(|lane| words[lane][at]))
+}
+
+/// The words of a block.
+#[inline(always)]
+pub(super) fn words(block: &Block) -> [u64; BLOCK_BYTES / 8] {
+    let (words, _) = block.as_chunks::<8>();
+    [0, 1, 2, 3].map(|i| u64::from_le_bytes(words[i]))
 }
