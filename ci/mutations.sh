@@ -5,11 +5,13 @@
 # The last line has the totals. Without names, the script tries all mutations.
 #
 # A line "Caught by: TEST..." in a mutation names the tests that run first. The others run only if these pass.
+# WEIR_FEATURES names features of PACKAGE to build with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 package=$1
 folder=$2
+features=${WEIR_FEATURES:-}
 shift 2
 
 scratch=$(mktemp -d)
@@ -19,8 +21,8 @@ cd "$scratch"
 export CARGO_TARGET_DIR=$root/target/mutations
 
 # A build may take long. A mutant may run forever where the original ends.
-cargo build --quiet --release --locked -p "$package" --tests
-tests() { timeout 300 cargo test --quiet --release --locked -p "$package" -- "$@"; }
+cargo build --quiet --release --locked -p "$package" --features "$features" --tests
+tests() { timeout 300 cargo test --quiet --release --locked -p "$package" --features "$features" -- "$@"; }
 
 if ! tests >log 2>&1; then
     cat log
@@ -36,7 +38,7 @@ caught=0
 : >caught_by
 for mutation in "${mutations[@]}"; do
     patch --quiet --fuzz=0 -p1 <"$folder/mutations/$mutation.patch"
-    if ! cargo build --quiet --release --locked -p "$package" --tests >log 2>&1; then
+    if ! cargo build --quiet --release --locked -p "$package" --features "$features" --tests >log 2>&1; then
         cat log
         echo "$mutation does not compile"
         exit 1

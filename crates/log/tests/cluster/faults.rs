@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_nats::jetstream::stream::Stream;
+use futures_util::TryStreamExt;
 use rustix::process::Signal;
 use tokio::runtime::Runtime;
 use weir_log::jetstream::Cluster;
@@ -140,25 +142,44 @@ fn a_server_that_stops_for_a_moment_delays_the_answer_and_copies_are_sent() {
     assert_eq!(bytes, [&b"one"[..], b"two", b"two"], "a copy lands, too");
 }
 
-#[test]
-fn a_reader_makes_a_new_consumer_when_its_consumer_is_gone() {
+/// A node with a reader that has one consumer, on one server. Something is done to the consumer, by its stream and its
+/// name. The next entry must come all the same, by another consumer.
+fn another_consumer_goes_on(stream: &str, fault: impl AsyncFnOnce(Stream, &str)) {
     let Some(nats) = Nats::start(1, "") else { return };
     let runtime = runtime();
     let cluster = open(&runtime, &nats, 1);
-    let mut log = cluster.frames();
+    let mut log = if stream == "WEIR" { cluster.frames() } else { cluster.reference() };
     append_surely(&mut log, b"one");
     let mut reader = log.follow(Place(0));
     next(&mut *reader);
-    let stream = runtime.block_on(admin(&runtime, &nats).get_stream("WEIR")).unwrap();
-    let names = runtime.block_on(async {
-        use futures_util::TryStreamExt;
-        stream.consumer_names().try_collect::<Vec<String>>().await.unwrap()
+    let admin = admin(&runtime, &nats);
+    runtime.block_on(async {
+        let stream = admin.get_stream(stream).await.unwrap();
+        let names: Vec<String> = stream.consumer_names().try_collect().await.unwrap();
+        assert_eq!(names.len(), 1);
+        fault(stream, &names[0]).await;
     });
-    assert_eq!(names.len(), 1);
-    runtime.block_on(stream.delete_consumer(&names[0])).unwrap();
     append_surely(&mut log, b"two");
     assert_eq!(*next(&mut *reader).bytes, *b"two");
-    assert!(cluster.status().frames.reader_restarts > 0);
+    let status = cluster.status();
+    let status = if stream == "WEIR" { status.frames } else { status.reference };
+    assert!(status.reader_restarts > 0);
+}
+
+#[test]
+fn a_reader_makes_a_new_consumer_when_its_consumer_is_gone() {
+    another_consumer_goes_on("WEIR", async |stream, name| _ = stream.delete_consumer(name).await.unwrap());
+}
+
+#[test]
+fn a_reader_makes_a_new_consumer_when_its_consumer_is_silent() {
+    for stream in ["WEIR", "WEIR_REFERENCE"] {
+        // A paused consumer hands over nothing. It still sends heartbeats, so the library sees no error.
+        another_consumer_goes_on(stream, async |stream, name| {
+            let in_a_day = stream.cached_info().created + Duration::from_secs(24 * 60 * 60);
+            assert!(stream.pause_consumer(name, in_a_day).await.unwrap().paused);
+        });
+    }
 }
 
 #[test]
