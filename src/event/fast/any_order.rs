@@ -1,8 +1,9 @@
 //! Events of a known shape whose members come in another order.
 
-use super::leaf::string_end;
+use super::leaf::{closing_quote, string_end};
 use super::separator::Separator;
 use super::simd::{BLOCK_BYTES, Block, Simd};
+use super::string_end::is_special;
 use super::strings::Strings;
 use super::text::Text;
 use crate::event::batch::Field;
@@ -18,6 +19,8 @@ pub(super) struct AnyOrder {
     between: Separator,
     /// From the start of the name of each field to its value.
     names: [Separator; 4],
+    /// Whether the only special bytes of each name are the quotes at its end and before the value. A tab is one, too.
+    has_two_specials: bool,
     /// The order of the event from which all this is known, as of [`next_order`].
     order: u32,
 }
@@ -40,11 +43,12 @@ impl AnyOrder {
         let (between, second_name) = cut(members[1].1, 1)?;
         let (third_name, fourth_name) = (cut(members[2].1, 1)?.1, cut(members[3].1, 1)?.1);
         let order = members.iter().fold(0, |order, (field, _)| next_order(order, *field));
-        let mut names = [Separator::EMPTY; 4];
+        let (mut names, mut has_two_specials) = ([Separator::EMPTY; 4], true);
         for (name, (field, _)) in [first_name, second_name, third_name, fourth_name].into_iter().zip(members) {
+            has_two_specials &= text.bytes.get(name.range())?.iter().filter(|byte| is_special(**byte)).count() == 2;
             names[field as usize] = name;
         }
-        Some(Self { first, between, names, order })
+        Some(Self { first, between, names, has_two_specials, order })
     }
 
     /// The field whose name is at the start of `block`.
@@ -55,6 +59,19 @@ impl AnyOrder {
         let names = Field::ALL.into_iter().fold(0, |names, field| names | is_name(field));
         Field::ALL.get(names.trailing_zeros() as usize).copied()
     }
+}
+
+/// The position of the third byte from `at` on that a string cannot contain unescaped, if it is in the next two blocks.
+///
+/// After the name at `at`, this is the end of the value. It is known without the length of the name, so the processor
+/// looks for both at the same time.
+#[inline(always)]
+fn third_special<S: Simd>(simd: S, text: Text<'_>, at: usize) -> Option<usize> {
+    let [first, second] = [text.block(at)?, text.block(at + BLOCK_BYTES)?].map(|block| simd.special_bytes(block));
+    let specials = u64::from(first) | u64::from(second) << BLOCK_BYTES;
+    let without_lowest = |bits: u64| bits & bits.wrapping_sub(1);
+    let from_third = without_lowest(without_lowest(specials));
+    (from_third != 0).then(|| at + from_third.trailing_zeros() as usize)
 }
 
 /// Adds a field to the order of an event's fields: two bits for each field, the last one in the lowest bits.
@@ -87,7 +104,10 @@ impl AnyOrder {
         for is_last in [false, false, false, true] {
             let field = self.field(simd, text.block(at)?)?;
             let start = at + self.names[field as usize].len();
-            let (end, has_escapes) = string_end(simd, text, start)?;
+            let (end, has_escapes) = match third_special(simd, text, at) {
+                Some(special) if self.has_two_specials => closing_quote(simd, text, special)?,
+                _ => string_end(simd, text, start)?,
+            };
             strings.set(field, start, end);
             if has_escapes {
                 strings.extend(field, end);

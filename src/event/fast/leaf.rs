@@ -18,12 +18,17 @@ pub(super) fn leaf_end<S: Simd>(simd: S, text: Text<'_>, start: usize) -> Option
 /// The position of the closing quote of the string whose first byte is at `start`, and whether the string has escapes.
 #[inline(always)]
 pub(super) fn string_end<S: Simd>(simd: S, text: Text<'_>, start: usize) -> Option<(usize, bool)> {
-    let end = StringEnd::UNKNOWN.find(simd, text, start)?;
-    if *text.bytes.get(end)? == b'"' {
-        return Some((end, false));
+    closing_quote(simd, text, StringEnd::UNKNOWN.find(simd, text, start)?)
+}
+
+/// The same for a string whose first byte that a string cannot contain unescaped is at `special`.
+#[inline(always)]
+pub(super) fn closing_quote<S: Simd>(simd: S, text: Text<'_>, special: usize) -> Option<(usize, bool)> {
+    if *text.bytes.get(special)? == b'"' {
+        return Some((special, false));
     }
     cold_path();
-    Some((simd.run(EscapedEnd { text, at: end })?, true))
+    Some((simd.run(EscapedEnd { text, at: special })?, true))
 }
 
 fn scalar_len(text: &[u8]) -> Option<usize> {

@@ -47,7 +47,11 @@ impl StringEnd {
             expected_bit = if at == start { self.second_bit } else { 0 };
             at += BLOCK_BYTES;
         }
-        let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-        Some(at + text.bytes.get(at..)?.iter().position(is_special)?)
+        Some(at + text.bytes.get(at..)?.iter().position(|byte| is_special(*byte))?)
     }
+}
+
+/// Whether a string cannot contain this byte unescaped.
+pub(super) fn is_special(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..0x20)
 }

@@ -1,10 +1,9 @@
-use super::swar::Swar;
-#[cfg(target_arch = "x86_64")]
-use super::x86_64::Sse2;
-use super::{BLOCK_BYTES, Block, Simd, SimdTask, run_simd};
+use super::dispatch::run_on_all_units;
+use super::{BLOCK_BYTES, Block, Simd, SimdTask};
 use proptest::prelude::*;
 
 /// The results of both comparisons.
+#[derive(Clone)]
 struct Compare<'b>(&'b Block, &'b Block);
 
 impl SimdTask for Compare<'_> {
@@ -22,10 +21,7 @@ fn bits(block: &Block, mut is_set: impl FnMut(usize, u8) -> bool) -> u32 {
 
 fn assert_all_agree(a: &Block, b: &Block) {
     let expected = (bits(a, |_, byte| matches!(byte, b'"' | b'\\' | 0..0x20)), bits(a, |i, byte| byte == b[i]));
-    assert_eq!(Compare(a, b).run(Swar), expected);
-    assert_eq!(run_simd(Compare(a, b)), expected);
-    #[cfg(target_arch = "x86_64")]
-    assert_eq!(Compare(a, b).run(Sse2), expected);
+    run_on_all_units(&Compare(a, b), |found| assert_eq!(found, expected));
 }
 
 #[test]
