@@ -1,4 +1,5 @@
-//! Looks at a line by vector units. The best unit of the processor is chosen once for a whole batch of looks.
+//! Looks at a line by vector units. The best unit of the processor is chosen once for a whole batch of looks. One
+//! register of AVX-512 for the whole line was slower than two of AVX2.
 //!
 //! In Rust, a vector load is not an atomic access, so the loads are inline assembly. The processor makes each aligned
 //! word of a vector one access, and so an atomic Relaxed load: every x86-64 processor with AVX loads 16 aligned bytes
@@ -22,10 +23,6 @@ pub(crate) trait Job {
 pub(crate) fn run<J: Job>(job: J) -> J::Output {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has AVX-512.
-            return unsafe { x86_64::run_avx512(job) };
-        }
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has AVX2.
             return unsafe { x86_64::run_avx2(job) };
@@ -41,34 +38,15 @@ mod x86_64 {
     use std::arch::asm;
     use std::arch::x86_64::*;
 
-    /// Exists only where the processor has AVX-512.
-    #[derive(Clone, Copy)]
-    pub(super) struct Avx512(());
-
     /// Exists only where the processor has AVX2.
     #[derive(Clone, Copy)]
     pub(super) struct Avx2(());
-
-    /// # Safety
-    /// The processor must have AVX-512.
-    #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn run_avx512<J: Job>(job: J) -> J::Output {
-        job.run(Avx512(()))
-    }
 
     /// # Safety
     /// The processor must have AVX2.
     #[target_feature(enable = "avx2")]
     pub(super) unsafe fn run_avx2<J: Job>(job: J) -> J::Output {
         job.run(Avx2(()))
-    }
-
-    impl Vector for Avx512 {
-        #[inline(always)]
-        fn look(self, line: &Line, key_bits: u64, tags: [u64; 2]) -> Look {
-            // SAFETY: an `Avx512` exists only where the processor has AVX-512.
-            unsafe { look_avx512(line, key_bits, tags) }
-        }
     }
 
     impl Vector for Avx2 {
@@ -80,34 +58,11 @@ mod x86_64 {
     }
 
     #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn look_avx512(line: &Line, key_bits: u64, [even, odd]: [u64; 2]) -> Look {
-        let words: __m512i;
-        // SAFETY: the code reads the 64 aligned bytes of the line, which all other code accesses atomically, and writes
-        // one register.
-        unsafe {
-            asm!("vmovdqa64 {words}, [{line}]", words = out(zmm_reg) words, line = in(reg) &raw const line.0,
-                options(nostack, readonly, preserves_flags));
-        }
-        let both = |even: u64, odd: u64| {
-            let even = _mm512_castsi256_si512(_mm256_set1_epi64x(even as i64));
-            _mm512_inserti64x4::<1>(even, _mm256_set1_epi64x(odd as i64))
-        };
-        let mark = _mm512_set1_epi64(MARK as i64);
-        let tags = both(even, odd);
-        let wanted = _mm512_or_si512(tags, _mm512_set1_epi64(key_bits as i64));
-        let equal = _mm512_cmpeq_epi64_mask(_mm512_andnot_si512(mark, words), wanted);
-        let live = _mm512_cmpeq_epi64_mask(_mm512_and_si512(words, _mm512_set1_epi64(TAG_BITS as i64)), tags);
-        let marked = _mm512_test_epi64_mask(words, mark);
-        // SAFETY: both types are 64 bytes without any invalid value.
-        Look::new(unsafe { std::mem::transmute::<__m512i, [u64; 8]>(words) }, equal, live, marked)
-    }
-
-    #[inline]
     #[target_feature(enable = "avx2")]
     fn look_avx2(line: &Line, key_bits: u64, [even, odd]: [u64; 2]) -> Look {
         let (low, high): (__m256i, __m256i);
-        // SAFETY: as in `look_avx512`, with two registers.
+        // SAFETY: the code reads the 64 aligned bytes of the line, which all other code accesses atomically, and writes
+        // two registers.
         unsafe {
             asm!("vmovdqa {low}, [{line}]", "vmovdqa {high}, [{line} + 32]", low = out(ymm_reg) low,
                 high = out(ymm_reg) high, line = in(reg) &raw const line.0,
@@ -179,9 +134,6 @@ mod x86_64 {
                     let is_free_equal = |half: usize| tags[half] == NO_TAG || other_free[half] == free[half];
                     (other_key, other_marked) == (has_key, marked) && is_free_equal(0) && is_free_equal(1)
                 };
-                if is_x86_feature_detected!("avx512f") {
-                    prop_assert!(same(&Avx512(()).look(&line, key_bits, tags)));
-                }
                 if is_x86_feature_detected!("avx2") {
                     prop_assert!(same(&Avx2(()).look(&line, key_bits, tags)));
                 }
