@@ -19,7 +19,7 @@ pub(super) struct AnyOrder {
     between: Separator,
     /// From the start of the name of each field to its value.
     names: [Separator; 4],
-    /// Whether the only special bytes of each name are the quotes at its end and before the value. A tab is one, too.
+    /// Whether the only special bytes of each name are the quotes at its end and before the value. A tab is a special byte, too.
     has_two_specials: bool,
     /// The order of the event from which all this is known, as of [`next_order`].
     order: u32,
@@ -61,10 +61,12 @@ impl AnyOrder {
     }
 }
 
-/// The position of the third byte from `at` on that a string cannot contain unescaped, if it is in the next two blocks.
+/// The position of the third special byte from `at` on, if that is in the next two blocks. A string cannot contain a
+/// special byte unescaped.
 ///
-/// After the name at `at`, this is the end of the value. It is known without the length of the name, so the processor
-/// looks for both at the same time.
+/// If the name at `at` has two special bytes, the third one is the first special byte of the value: its closing quote,
+/// or its first escape. That position does not depend on the length of the name. So the processor looks for the name
+/// and for the special byte at the same time.
 #[inline(always)]
 fn third_special<S: Simd>(simd: S, text: Text<'_>, at: usize) -> Option<usize> {
     let [first, second] = [text.block(at)?, text.block(at + BLOCK_BYTES)?].map(|block| simd.special_bytes(block));
@@ -104,9 +106,10 @@ impl AnyOrder {
         for is_last in [false, false, false, true] {
             let field = self.field(simd, text.block(at)?)?;
             let start = at + self.names[field as usize].len();
-            let (end, has_escapes) = match third_special(simd, text, at) {
-                Some(special) if self.has_two_specials => closing_quote(simd, text, special)?,
-                _ => string_end(simd, text, start)?,
+            let special = if self.has_two_specials { third_special(simd, text, at) } else { None };
+            let (end, has_escapes) = match special {
+                Some(special) => closing_quote(simd, text, special)?,
+                None => string_end(simd, text, start)?,
             };
             strings.set(field, start, end);
             if has_escapes {

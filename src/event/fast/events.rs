@@ -108,7 +108,7 @@ impl<'a, 't, 's, const IS_NDJSON: bool> EventReader<'a, 't, 's, IS_NDJSON> {
             unescape(self.text.part(*span)?, &mut self.unescaped);
             *span = Span { start: start as u32, len: (self.unescaped.len() - start) as u32 };
         }
-        // Without these bytes there would be no whole block at the last string.
+        // The strings are read in whole blocks. Without these bytes, the last string would be left to a slower path.
         self.unescaped.extend_from_slice(&[0; BLOCK_BYTES]);
         let unescaped = Text::new(&self.unescaped);
         let texts = Field::ALL.map(|field| if has_escapes(field) { unescaped } else { self.text });

@@ -21,7 +21,7 @@ pub(super) fn string_end<S: Simd>(simd: S, text: Text<'_>, start: usize) -> Opti
     closing_quote(simd, text, StringEnd::UNKNOWN.find(simd, text, start)?)
 }
 
-/// The same for a string whose first byte that a string cannot contain unescaped is at `special`.
+/// As [`string_end`], for a string whose first special byte is at `special`: a byte that it cannot contain unescaped.
 #[inline(always)]
 pub(super) fn closing_quote<S: Simd>(simd: S, text: Text<'_>, special: usize) -> Option<(usize, bool)> {
     if *text.bytes.get(special)? == b'"' {

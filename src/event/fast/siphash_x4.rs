@@ -136,14 +136,13 @@ impl<W: U64x4> SipState<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::simd::{SimdTask, run_on_all_units};
+    use super::super::simd::{SimdTask, on_each_unit, run_simd};
     use super::super::text::Text;
     use super::*;
     use crate::key::{EventKey, HashKeys, UserKey};
     use proptest::prelude::*;
 
     /// Hashes the ids of four events.
-    #[derive(Clone)]
     struct HashTask<'l>([SipKey; 2], [&'l IdLanes; 2]);
 
     impl SimdTask for HashTask<'_> {
@@ -177,8 +176,9 @@ mod tests {
                 lanes[1].set([2, 1, 3, 0][lane], Text::new(id.as_bytes()), 0, id.len());
                 start += id.len();
             }
-            let task = HashTask([keys.event_key(), keys.user_key()], lanes.each_ref());
-            run_on_all_units(&task, |[[event_low, event_high], [user_low, user_high]]| {
+            on_each_unit(|| {
+                let task = HashTask([keys.event_key(), keys.user_key()], lanes.each_ref());
+                let [[event_low, event_high], [user_low, user_high]] = run_simd(task);
                 for (lane, (id, user)) in ids.iter().zip([3, 1, 0, 2].map(|lane| &ids[lane])).enumerate() {
                     assert_eq!(EventKey([event_low[lane], event_high[lane]]), keys.event(id));
                     assert_eq!(UserKey::of_hash([user_low[lane], user_high[lane]]), keys.user(user));

@@ -2,6 +2,7 @@
 
 use super::body::read_json_with;
 use super::shapes::Shapes;
+use super::simd::on_each_unit;
 use super::{LineReader, read_json};
 use crate::event::validate::RowBuilder;
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema, Verdict};
@@ -54,8 +55,11 @@ fn is_json(text: &[u8]) -> Option<bool> {
 fn assert_both_agree(body: &[u8]) {
     for events_max in [1_000, 3] {
         for format in [Format::Json, Format::Ndjson] {
-            let fast = decode(true, body, format, events_max);
-            assert_eq!(fast, decode(false, body, format, events_max), "{:?}", String::from_utf8_lossy(body));
+            let general = decode(false, body, format, events_max);
+            on_each_unit(|| {
+                let fast = decode(true, body, format, events_max);
+                assert_eq!(fast, general, "{:?}", String::from_utf8_lossy(body));
+            });
         }
     }
     if let Some(is_json) = is_json(body) {
@@ -202,6 +206,26 @@ fn one_shape_is_enough_for_all_orders_of_the_members() {
             assert_eq!(events.len(), 24);
             assert_eq!(shapes_of(&events), 1, "{}", events[0]);
         }
+    }
+}
+
+#[test]
+fn a_name_with_more_quotes_than_two_is_no_start_of_a_value() {
+    let members =
+        [r#""event_id":"e-1""#, r#""x":{},"user_id":"u-1""#, r#""type":"view""#, r#""ts":"2025-10-08T12:34:56.789Z""#];
+    let events = orders_of(members);
+    assert_both_agree(format!("[{}]", events.join(",")).as_bytes());
+    assert_both_agree(events.join("\n").as_bytes());
+}
+
+#[test]
+fn a_value_may_end_at_the_end_of_a_block_in_any_order() {
+    for len in (18..24).chain(48..56) {
+        let id = format!(r#""event_id":"{}""#, "e".repeat(len));
+        let members = [&id, r#""user_id":"u-1""#, r#""type":"view""#, r#""ts":"2025-10-08T12:34:56.789Z""#];
+        let events = orders_of(members);
+        assert_eq!(shapes_of(&events), 1);
+        assert_both_agree(format!("[{}]", events.join(",")).as_bytes());
     }
 }
 

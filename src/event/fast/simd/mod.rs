@@ -13,6 +13,6 @@ mod unit;
 mod x86_64;
 
 #[cfg(test)]
-pub(super) use dispatch::run_on_all_units;
+pub(super) use dispatch::on_each_unit;
 pub(super) use dispatch::run_simd;
 pub(super) use unit::{BLOCK_BYTES, Block, LANES, Simd, SimdTask, U64x4};
