@@ -40,6 +40,8 @@ class Results:
     settings: Settings
     # By (users, window, whether during ingest): the output of the query driver.
     latency: dict = field(default_factory=dict)
+    # By users: the p99 of /healthz and of the longest query without ingest, in ms, as a pair for each round.
+    idle_p99_ms: dict = field(default_factory=dict)
     # By queries per second: the ingested events per second, as a list with one value per round.
     interference: dict = field(default_factory=dict)
     # Per round: the seconds of the PUT, of the first query after it, and of the second query.
@@ -68,10 +70,11 @@ def measure_population(results, users):
     with serving("weir", max_skew_secs=HISTORY_SECS + 10) as (_, port):
         with Http(port) as http:
             fill(http, users, settings.events, HISTORY_SECS)
-        run_queries(port, WINDOWS_SECS[-1], QUERIES_PER_SEC, settings.seconds / 4)
+        run_queries(port, metrics(WINDOWS_SECS[-1]), QUERIES_PER_SEC, settings.seconds / 4)
         for window_secs in WINDOWS_SECS:
-            percentiles = run_queries(port, window_secs, QUERIES_PER_SEC, settings.seconds)
+            percentiles = run_queries(port, metrics(window_secs), QUERIES_PER_SEC, settings.seconds)
             results.latency[users, window_secs, False] = percentiles
+        results.idle_p99_ms[users] = [idle_p99_ms(port, settings.seconds) for _ in range(settings.rounds)]
         if users == POPULATIONS[-1]:
             results.after_put = [put_and_query(port, users) for _ in range(settings.rounds)]
         for window_secs in WINDOWS_SECS:
@@ -79,6 +82,12 @@ def measure_population(results, users):
             results.latency[users, window_secs, True] = percentiles
     if users == INTERFERENCE_USERS:
         measure_interference(results)
+
+
+def idle_p99_ms(port, seconds):
+    """Returns the p99 of GET /healthz and of the longest query, without ingest."""
+    paths = ("/healthz", metrics(WINDOWS_SECS[-1]))
+    return [run_queries(port, path, QUERIES_PER_SEC, seconds)["p99"] for path in paths]
 
 
 def measure_interference(results):
@@ -102,7 +111,7 @@ def put_and_query(port, users):
     with Http(port) as http:
         return [
             timed_request(http, "PUT", "/reference/users", table)[0],
-            *(timed_request(http, "GET", f"/metrics?window={WINDOWS_SECS[-1]}")[0] for _ in range(2)),
+            *(timed_request(http, "GET", metrics(WINDOWS_SECS[-1]))[0] for _ in range(2)),
         ]
 
 
@@ -136,7 +145,7 @@ def query_repeatedly(http, seconds):
     """Returns the seconds of each response, and the last response."""
     latencies, start = [], time.perf_counter()
     while not latencies or time.perf_counter() - start < seconds:
-        latency, content = timed_request(http, "GET", f"/metrics?window={COMMON_WINDOW_SECS}")
+        latency, content = timed_request(http, "GET", metrics(COMMON_WINDOW_SECS))
         latencies.append(latency)
     return latencies, content
 
@@ -161,9 +170,13 @@ def fill(http, users, count, history_secs, end_ms=None):
             raise Failed(f"not all events of the history were accepted: {verdicts}")
 
 
-def run_queries(port, window_secs, per_sec, seconds):
-    """Runs queries in an open loop and returns their percentiles."""
-    path = f"/metrics?window={window_secs}"
+def metrics(window_secs):
+    """Returns the path of a query."""
+    return f"/metrics?window={window_secs}"
+
+
+def run_queries(port, path, per_sec, seconds):
+    """Runs GET requests in an open loop and returns their percentiles."""
     # The driver has priority over the load generator on the same core. Otherwise, the time slices of the load generator
     # would count as latency. Only root may raise the priority; without root the driver runs with normal priority.
     command = ["nice", "--adjustment=-15", QUERIES, f"127.0.0.1:{port}", path, per_sec, round(seconds * 1000)]
@@ -174,5 +187,5 @@ def queries_during_ingest(port, users, window_secs, per_sec, seconds):
     """Returns the percentiles of the queries (None without queries), and the ingested events per second."""
     with sending(port, INGEST_BATCH, seconds + 2 * MARGIN_SECS, users) as report:
         time.sleep(MARGIN_SECS)
-        percentiles = run_queries(port, window_secs, per_sec, seconds) if per_sec else None
+        percentiles = run_queries(port, metrics(window_secs), per_sec, seconds) if per_sec else None
         return percentiles, report()["events_per_sec"]

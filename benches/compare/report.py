@@ -136,6 +136,8 @@ def query_section(results):
         f"ingest, the server has {results.settings.events:,} events over its retention. The latency in ms starts when a query "
         "is due. If n (the number of responses) is below 1,000, the p99.9 is the maximum.",
         latency_table(results),
+        f"The p99 of `GET /healthz` and of a query of {WINDOWS_SECS[-1]:,} s in turns, without ingest:",
+        idle_table(results),
         f"Ingest during queries (window of {INTERFERENCE_WINDOW_SECS} s, {INTERFERENCE_USERS:,} users, {TYPICAL_BATCH:,} events "
         f"per request, {results.settings.rounds} rounds). The query driver and the load generator share a core.",
         interference_table(results),
@@ -155,6 +157,14 @@ def latency_table(results):
                     name = "full" if during_ingest else "none"
                     rows.append([f"{users:,}", window_secs, name, *latencies, measured["sent"], measured["unsent"]])
     return table(header, rows)
+
+
+def idle_table(results):
+    rows = []
+    for users, pairs in results.idle_p99_ms.items():
+        ratios = [query / health for health, query in pairs]
+        rows.append([f"{users:,}", spread(ratios, "{:.2f}"), *(spread(column, "{:.3f}") for column in zip(*pairs))])
+    return table(["users", "ratio of the p99", "/healthz, ms", "/metrics, ms"], rows)
 
 
 def interference_table(results):
