@@ -19,7 +19,8 @@ pub(super) struct AnyOrder {
     between: Separator,
     /// From the start of the name of each field to its value.
     names: [Separator; 4],
-    /// Whether the only special bytes of each name are the quotes at its end and before the value. A tab is a special byte, too.
+    /// Whether the only special bytes of each name are the quotes at its end and before the value. A tab is a special
+    /// byte, too.
     has_two_specials: bool,
     /// The order of the event from which all this is known, as of [`next_order`].
     order: u32,
