@@ -147,8 +147,8 @@ async fn consumers(stream: &Stream) -> Vec<String> {
     stream.consumer_names().try_collect().await.unwrap()
 }
 
-/// A reader of the stream, on one server. `fault` gets the stream and the name of each consumer. The next entry must come
-/// by another consumer.
+/// A reader of the stream, on one server. `fault` gets the stream and the name of each consumer. The next entry must
+/// come by another consumer.
 fn another_consumer_goes_on(stream: &str, fault: impl AsyncFn(&Stream, &str)) {
     let Some(nats) = Nats::start(1, "") else { return };
     let runtime = runtime();
