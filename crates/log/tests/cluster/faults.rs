@@ -149,7 +149,7 @@ async fn consumers(stream: &Stream) -> Vec<String> {
 
 /// A reader of the stream, on one server. `fault` gets the stream and the name of each consumer. The next entry must
 /// come by another consumer.
-fn another_consumer_goes_on(stream: &str, fault: impl AsyncFn(&Stream, &str)) {
+fn another_consumer_goes_on(stream: &str, fault: &impl AsyncFn(&Stream, &str)) {
     let Some(nats) = Nats::start(1, "") else { return };
     let runtime = runtime();
     let cluster = open(&runtime, &nats, 1);
@@ -178,14 +178,14 @@ fn another_consumer_goes_on(stream: &str, fault: impl AsyncFn(&Stream, &str)) {
 #[test]
 fn a_reader_makes_a_new_consumer_when_its_consumer_is_gone() {
     // The reader may have given up a consumer before.
-    another_consumer_goes_on("WEIR", async |stream, name| _ = stream.delete_consumer(name).await);
+    another_consumer_goes_on("WEIR", &async |stream, name| _ = stream.delete_consumer(name).await);
 }
 
 #[test]
 fn a_reader_makes_a_new_consumer_when_its_consumer_is_silent() {
     for stream in ["WEIR", "WEIR_REFERENCE"] {
         // A paused consumer hands over nothing. It still sends heartbeats, so the library sees no error.
-        another_consumer_goes_on(stream, async |stream, name| {
+        another_consumer_goes_on(stream, &async |stream, name| {
             let in_a_day = stream.cached_info().created + Duration::from_secs(24 * 60 * 60);
             assert!(stream.pause_consumer(name, in_a_day).await.unwrap().paused);
         });
