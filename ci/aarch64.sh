@@ -18,7 +18,7 @@ tools=$(realpath -m "${CARGO_TARGET_DIR:-target}")/aarch64-tools
 if [ ! -x "$tools/rustc" ]; then
     echo "unpacking a compiler with the standard library for aarch64"
     rm -rf "$tools"
-    mkdir -p "$tools/lists/partial" "$tools/debs" "$tools/root"
+    mkdir -p "$tools/lists/partial" "$tools/debs" "$tools/unpacked"
     # Package lists of their own leave those of the system alone.
     printf 'APT::Architectures { "amd64"; "arm64"; };\nDir::State::Lists "%s/lists";\n' "$tools" >"$tools/apt.conf"
     export APT_CONFIG=$tools/apt.conf
@@ -28,8 +28,8 @@ if [ ! -x "$tools/rustc" ]; then
     llvm=$(apt-cache depends "$libraries" | sed -n 's/.*Depends: \(libllvm[0-9]*\).*/\1/p')
     (cd "$tools/debs" && apt-get download rustc-web libstd-rust-web-dev:amd64 libstd-rust-web-dev:arm64 "$libraries" "$llvm")
     unset APT_CONFIG
-    for deb in "$tools"/debs/*.deb; do dpkg --extract "$deb" "$tools/root"; done
-    printf '#!/bin/sh\nroot=%s/root/usr\nLD_LIBRARY_PATH=$root/lib/x86_64-linux-gnu:$LD_LIBRARY_PATH exec $root/bin/rustc "$@"\n' \
+    for deb in "$tools"/debs/*.deb; do dpkg --extract "$deb" "$tools/unpacked"; done
+    printf '#!/bin/sh\nusr=%s/unpacked/usr\nLD_LIBRARY_PATH=$usr/lib/x86_64-linux-gnu:$LD_LIBRARY_PATH exec $usr/bin/rustc "$@"\n' \
         "$tools" >"$tools/rustc"
     chmod +x "$tools/rustc"
 fi

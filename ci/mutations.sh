@@ -11,7 +11,6 @@ cd "$(dirname "$0")/.."
 root=$PWD
 package=$1
 folder=$2
-features=${WEIR_FEATURES:-}
 shift 2
 
 scratch=$(mktemp -d)
@@ -19,10 +18,11 @@ trap 'rm -rf "$scratch"' EXIT
 git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents --no-dereference -t "$scratch"
 cd "$scratch"
 export CARGO_TARGET_DIR=$root/target/mutations
+selected=(--quiet --release --locked -p "$package" --features "${WEIR_FEATURES:-}")
 
 # A build may take long. A mutant may run forever where the original ends.
-cargo build --quiet --release --locked -p "$package" --features "$features" --tests
-tests() { timeout 300 cargo test --quiet --release --locked -p "$package" --features "$features" -- "$@"; }
+cargo build "${selected[@]}" --tests
+tests() { timeout 300 cargo test "${selected[@]}" -- "$@"; }
 
 if ! tests >log 2>&1; then
     cat log
@@ -38,7 +38,7 @@ caught=0
 : >caught_by
 for mutation in "${mutations[@]}"; do
     patch --quiet --fuzz=0 -p1 <"$folder/mutations/$mutation.patch"
-    if ! cargo build --quiet --release --locked -p "$package" --features "$features" --tests >log 2>&1; then
+    if ! cargo build "${selected[@]}" --tests >log 2>&1; then
         cat log
         echo "$mutation does not compile"
         exit 1

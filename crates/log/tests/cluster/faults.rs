@@ -142,6 +142,11 @@ fn a_server_that_stops_for_a_moment_delays_the_answer_and_copies_are_sent() {
     assert_eq!(bytes, [&b"one"[..], b"two", b"two"], "a copy lands, too");
 }
 
+/// The log in the stream of this name.
+fn log_of(cluster: &Cluster, stream: &str) -> impl Log + use<> {
+    if stream == "WEIR" { cluster.frames() } else { cluster.reference() }
+}
+
 /// The names of all consumers of the stream.
 async fn consumers(stream: &Stream) -> Vec<String> {
     stream.consumer_names().try_collect().await.unwrap()
@@ -153,7 +158,7 @@ fn another_consumer_goes_on(stream: &str, fault: &impl AsyncFn(&Stream, &str)) {
     let Some(nats) = Nats::start(1, "") else { return };
     let runtime = runtime();
     let cluster = open(&runtime, &nats, 1);
-    let mut log = if stream == "WEIR" { cluster.frames() } else { cluster.reference() };
+    let mut log = log_of(&cluster, stream);
     append_surely(&mut log, b"one");
     let mut reader = log.follow(Place(0));
     next(&mut *reader);
@@ -198,7 +203,7 @@ fn a_stream_that_was_made_anew_is_another_log() {
         let Some(nats) = Nats::start(1, "") else { return };
         let runtime = runtime();
         let cluster = open(&runtime, &nats, 1);
-        let mut log = if stream == "WEIR" { cluster.frames() } else { cluster.reference() };
+        let mut log = log_of(&cluster, stream);
         append_surely(&mut log, b"one");
         let mut reader = log.follow(Place(0));
         next(&mut *reader);
