@@ -47,6 +47,10 @@ mod prefetch;
 mod reference;
 mod rows;
 mod sync;
+// Not in `sync`, for the same reason.
+#[cfg(test)]
+#[path = "sync/tests.rs"]
+mod sync_tests;
 mod timeline;
 mod validate;
 mod window;

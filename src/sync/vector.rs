@@ -129,6 +129,7 @@ mod x86_64 {
                     let has_mark = |(_, word)| is_live(half, word) && word & MARK != 0;
                     prop_assert_eq!(marked[half], of_half(half).any(has_mark));
                 }
+                prop_assert_eq!(portable.has_mark(), marked[0] || marked[1]);
                 let same = |look: &Look| {
                     let (other_key, other_marked, other_free) = answers(look);
                     let is_free_equal = |half: usize| tags[half] == NO_TAG || other_free[half] == free[half];
