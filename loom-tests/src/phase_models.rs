@@ -103,6 +103,16 @@ fn a_claim_in_growing_between_full_tables_and_a_claim_after_it() {
     });
 }
 
+/// Neither of the two tables has a cell left, and each generation has its own overflow.
+#[test]
+fn a_claim_in_bridging_between_full_tables_and_a_claim_after_it() {
+    race("a_claim_in_bridging_between_full_tables_and_a_claim_after_it", 2, || {
+        let bridging = emptied().bridging(Place { table: table(), generation: generation(2) });
+        assert_eq!([2, 3, 4, 5].map(|n| claim(&bridging, key(n))), [Claim::Inserted; 4]);
+        vec![bridging.rotated(i64::MAX, i64::MAX), bridging]
+    });
+}
+
 /// Two claimants of the phase before and one of the phase after.
 #[test]
 fn two_claims_in_bridging_and_a_claim_after_it() {
