@@ -1,7 +1,6 @@
-//! The phases in one thread. The models in `loom-tests` have the interleavings.
+//! The phases on real threads. The models in `loom-tests` have the interleavings.
 
 use crate::sync::phases::Phases;
-use std::ops::Deref;
 
 #[test]
 fn a_step_waits_for_the_threads_of_the_step_before() {
@@ -50,7 +49,7 @@ fn a_thread_of_any_stripe_delays_a_step() {
     let phases = Phases::new(0, ());
     for step in 1..=2 * crate::sync::PIN_STRIPES {
         std::thread::scope(|scope| {
-            let pinned = scope.spawn(|| *phases.pin().deref());
+            let pinned = scope.spawn(|| *phases.pin());
             assert_eq!(pinned.join().unwrap(), step - 1);
             let (start, started) = std::sync::mpsc::channel();
             let (end, ended) = std::sync::mpsc::channel::<()>();
