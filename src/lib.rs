@@ -23,6 +23,9 @@ mod config;
 mod dedup;
 // Not in `dedup`: the model checkers compile that module against their own types, on which these tests cannot run.
 #[cfg(test)]
+#[path = "dedup/lines/tests.rs"]
+mod dedup_lines_tests;
+#[cfg(test)]
 #[path = "dedup/tests.rs"]
 mod dedup_tests;
 mod engine;

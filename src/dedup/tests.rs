@@ -227,6 +227,18 @@ mod scc_map {
         assert_eq!(claim(&dedup, &[1], 10_001 + SLACK_MS), [Inserted]);
     }
 
+    /// At the start each of 64 maps counts for 64 entries of 26 bytes. In addition come as many entries for each map
+    /// that has an id, or 52 bytes for each id.
+    #[test]
+    fn the_memory_is_that_of_the_entries_or_at_least_of_the_ids() {
+        let empty = 64 * 64 * 26;
+        for (count, bytes) in [(0, 0), (1, 64 * 26), (1_000, 64 * 64 * 26), (100_000, 100_000 * 52)] {
+            let dedup = SccMap::new(Some(10));
+            claim(&dedup, &(0..count).collect::<Vec<_>>(), 0);
+            assert_eq!(dedup.bytes(), empty + bytes, "{count} ids");
+        }
+    }
+
     /// Rounds with one id. Each round is more than a horizon after the round before, so every round is a race across an
     /// expiry. The clocks of the claimants differ, and a sweep runs at the same time.
     #[test]
@@ -326,6 +338,21 @@ mod lines {
             dedup.try_rotate((80 + stretch) * GENERATION_MS);
             let seen = claim(&dedup, &[1_000], (80 + stretch) * GENERATION_MS);
             assert_eq!(seen, [if stretch % 2 == 0 { Inserted } else { Duplicate }], "stretch {stretch}");
+        }
+    }
+
+    /// A wipe of the table has three parts, and every twelfth generation needs one. In the first run a claim begins it,
+    /// in the second one log time does. Ids that are remembered go into the generation of their log time.
+    #[test]
+    fn log_time_waits_for_a_whole_wipe_before_a_tag_is_used_again() {
+        for first in [0, 1] {
+            let dedup = Lines::with_lines(Some(10), 3 * limits::DEDUP_WIPE_LINES, usize::MAX, Some(0)).unwrap();
+            dedup.advance_log_time(0);
+            for stretch in (first..60).step_by(2) {
+                remember_logged(&dedup, &[stretch], stretch as i64 * GENERATION_MS);
+                let last_ms = (stretch as i64 + 2) * GENERATION_MS - 1;
+                assert_eq!(claim(&dedup, &[stretch], last_ms), [Duplicate], "stretch {stretch}");
+            }
         }
     }
 

@@ -12,13 +12,13 @@
 
 pub(crate) mod claimant;
 pub(crate) mod generation;
-mod overflow;
+pub(crate) mod overflow;
 pub(crate) mod phase;
-mod rotation;
-mod sizing;
-mod sweep;
+pub(crate) mod rotation;
+pub(crate) mod sizing;
+pub(crate) mod sweep;
 pub(crate) mod table;
-mod wipe;
+pub(crate) mod wipe;
 
 use crate::dedup::{Claim, Dedup};
 use crate::key::EventKey;

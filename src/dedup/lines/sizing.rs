@@ -80,8 +80,8 @@ mod tests {
     fn a_table_is_replaced_when_it_is_too_small_or_much_too_large() {
         let ids = 10_000_000;
         let ideal = suitable_lines(LINES_MIN, ids).unwrap();
-        assert!(ids_for(ideal) >= ids && ids_for(ideal) <= ids / 15 * 16);
-        assert_eq!([ideal, ideal + ideal / 5].map(|lines| suitable_lines(lines, ids)), [None; 2]);
+        assert!(ids_for(ideal) >= ids / 16 * 17 && ids_for(ideal) <= ids / 15 * 16);
+        assert_eq!([ideal - ideal / 17, ideal, ideal + ideal / 5].map(|lines| suitable_lines(lines, ids)), [None; 3]);
         assert_eq!([ideal / 10 * 9, ideal / 10 * 13].map(|lines| suitable_lines(lines, ids)), [Some(ideal); 2]);
         assert_eq!(suitable_lines(ideal, 0), Some(LINES_MIN));
         assert_eq!(suitable_lines(LINES_MIN, 0), None);
