@@ -20,8 +20,8 @@ EOF
 # The library of shuttle-tests is the engine's own source; its unit tests belong to the engine.
 cargo clippy --workspace --exclude shuttle-tests --all-targets --locked -- -D warnings
 cargo clippy -p shuttle-tests --lib --test engine --locked -- -D warnings
-# Without the feature `internals`, which other members of the workspace enable.
-cargo clippy -p weir -p weir-server --lib --locked -- -D warnings
+# Without the features `internals` and `cluster`, which other members of the workspace enable.
+cargo clippy -p weir -p weir-log -p weir-server --lib --locked -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 # The engine is a library without a runtime, HTTP or a command line.
 if cargo tree --locked -p weir --prefix none | grep -E '^(tokio|axum|hyper|clap|ureq|serde) '; then
