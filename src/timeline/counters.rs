@@ -189,6 +189,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_memory_of_counters_is_known_before_they_exist_and_while_they_grow() {
+        for len in [1, SMALL_MAX, SMALL_MAX + 1, DENSE_MAX + 1] {
+            assert_eq!(Counters::initial_bytes(len), Counters::new(len).bytes(), "{len}");
+        }
+        let mut counters = Counters::new(DENSE_MAX + 1);
+        (0..100).for_each(|index| counters.add(index, 1));
+        assert_eq!(counters.growing_bytes(), 100 * SPARSE_COUNTER_BYTES_MAX);
+    }
+
     /// hashbrown uses the low bits for the bucket and the top seven for the tag.
     #[test]
     fn neighbouring_indices_are_spread_over_buckets_and_tags() {

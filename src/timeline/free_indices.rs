@@ -86,4 +86,12 @@ mod tests {
         assert_eq!([70, 70, 71, 5, 1_000_000].map(|index| free.remove(index)), [true, false, false, false, false]);
         assert_eq!((free.len(), free.take_lowest()), (0, None));
     }
+
+    #[test]
+    fn the_memory_is_a_bit_for_each_index_up_to_the_highest() {
+        let mut free = FreeIndices::new();
+        assert_eq!(free.bytes(), 0);
+        free.insert(8_000);
+        assert!((1_000..=2_016).contains(&free.bytes()), "{}", free.bytes());
+    }
 }

@@ -23,7 +23,8 @@ pub struct Query {
 pub struct Filter {
     /// The types that pass; none for all types. A type that is not configured matches no event.
     pub types: Option<BTreeSet<String>>,
-    /// By the index of an attribute, the values that pass. An event of an unknown user has no values and passes none.
+    /// By the index of an attribute in the configured list, the values that pass. An event of an unknown user has no
+    /// values, so it does not pass. For an index beyond the list, no event has a value.
     pub attributes: BTreeMap<usize, BTreeSet<String>>,
 }
 
@@ -51,9 +52,10 @@ impl Filter {
 
     /// Whether a group of users passes.
     pub(crate) fn passes(&self, generation: &Generation, group: u32) -> bool {
+        let known = generation.attributes().len();
         let mut attributes = self.attributes.iter();
         attributes.all(|(attribute, values)| {
-            group != Generation::UNKNOWN && values.contains(generation.value(group, *attribute))
+            group != Generation::UNKNOWN && *attribute < known && values.contains(generation.value(group, *attribute))
         })
     }
 }

@@ -12,6 +12,7 @@ const RETENTION: i64 = 10;
 const SKEW: i64 = 2;
 
 struct Harness {
+    config: EngineConfig,
     window: Window,
     timeline: Timeline,
     reference: Reference,
@@ -33,7 +34,7 @@ impl Harness {
         let window = Window::new(config.ring_slots());
         let reference = Reference::new(&config.attributes, config.max_skew_ms());
         let timeline = Timeline::new(&config, &window, reference.current(), NOW * 1_000);
-        Self { window, timeline, reference, keys: HashKeys::from_seed(&[5; 32]) }
+        Self { config, window, timeline, reference, keys: HashKeys::from_seed(&[5; 32]) }
     }
 
     fn append(&self, second: i64, users: &[&str]) {
@@ -69,6 +70,21 @@ impl Harness {
         let mut seconds = self.timeline.seconds.iter();
         seconds.find(|second| second.secs == secs).map(|second| second.counts.len())
     }
+}
+
+#[test]
+fn the_memory_of_an_empty_timeline_is_known_before_it_exists() {
+    let mut harness = Harness::new();
+    let initial_bytes = Timeline::initial_bytes(&harness.config);
+    assert_eq!(harness.timeline.bytes(), initial_bytes);
+    assert_eq!(harness.timeline.take_growth(), initial_bytes as isize);
+    assert_eq!(Timeline::fixed_bytes(&harness.config), harness.config.ring_slots() * size_of::<usize>());
+    harness.append(NOW, &["a", "b"]);
+    harness.fold();
+    let grown_bytes = harness.timeline.bytes();
+    assert!(grown_bytes > initial_bytes, "{grown_bytes}");
+    assert_eq!(harness.timeline.take_growth(), (grown_bytes - initial_bytes) as isize);
+    assert_eq!((harness.timeline.user_indices(), harness.timeline.users()), (2, 2));
 }
 
 #[test]

@@ -111,6 +111,24 @@ fn the_current_second_as_the_end_gives_the_figures_of_now() {
 }
 
 #[test]
+fn an_attribute_beyond_the_configured_ones_has_no_groups_and_no_events() {
+    let (engine, _) = engine_of(60);
+    put(&engine, r#"{"u1":{"plan":"pro","region":"eu"}}"#, START_MS);
+    post(&engine, &[("a", "u1", 0), ("b", "u2", 0)]);
+    for attribute in [2, usize::MAX] {
+        let group_by = Query { group_by: vec![attribute, 1], ..Query::window(10) };
+        assert_eq!(engine.query(&group_by), engine.query(&Query { group_by: vec![1], ..Query::window(10) }));
+        assert_eq!(engine.query(&Query { group_by: vec![attribute], ..Query::window(10) }).unwrap().groups, None);
+        let filter = Filter { attributes: [(attribute, ["pro".to_owned()].into())].into(), ..Filter::default() };
+        for end_secs in [None, Some(START_SECS)] {
+            let query = Query { filter: filter.clone(), end_secs, ..Query::window(10) };
+            assert_eq!(engine.query(&query).unwrap().stats.events, 0, "attribute {attribute}");
+            assert!(engine.series(&query, 5).unwrap().points().all(|point| point.stats.events == 0));
+        }
+    }
+}
+
+#[test]
 fn an_event_that_arrives_late_is_counted_in_the_past() {
     let (engine, clock) = engine_of(300);
     post(&engine, &[("a", "u1", 0)]);
