@@ -85,6 +85,9 @@ fn the_memory_of_an_empty_timeline_is_known_before_it_exists() {
     assert!(grown_bytes > initial_bytes, "{grown_bytes}");
     assert_eq!(harness.timeline.take_growth(), (grown_bytes - initial_bytes) as isize);
     assert_eq!((harness.timeline.user_indices(), harness.timeline.users()), (2, 2));
+    harness.append(NOW + 1, &["a", "b"]);
+    harness.fold();
+    assert!(harness.timeline.bytes() > grown_bytes, "the entries of a second of known users are counted");
 }
 
 #[test]
