@@ -9,9 +9,9 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::thread;
 
-const SLACK_MS: i64 = limits::STALL_SLACK_SECS as i64 * 1_000;
+pub(crate) const SLACK_MS: i64 = limits::STALL_SLACK_SECS as i64 * 1_000;
 
-fn key(n: u64) -> EventKey {
+pub(crate) fn key(n: u64) -> EventKey {
     crate::key::HashKeys::from_seed(&[7; 32]).event(&n.to_string())
 }
 
@@ -248,11 +248,11 @@ mod scc_map {
     }
 }
 
-mod lines {
+pub(crate) mod lines {
     use super::*;
 
     /// The length of a generation with a horizon of 10 seconds.
-    const GENERATION_MS: i64 = 10_000 + SLACK_MS;
+    pub(crate) const GENERATION_MS: i64 = 10_000 + SLACK_MS;
 
     fn ids(ids: std::ops::Range<u64>) -> Vec<u64> {
         ids.collect()

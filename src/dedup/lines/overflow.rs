@@ -9,6 +9,7 @@
 //! the first free one a single compare-and-swap decides between them, as in a table. A lookup ends at the first line
 //! that is not full.
 
+use super::sizing::bytes_for;
 use crate::key::EventKey;
 use crate::limits::{DEDUP_OVERFLOW_ID_BYTES, DEDUP_OVERFLOW_LINES_FILLED};
 use crate::sync::line::{KEY_BITS, LINE_CELLS, Line, Look, TAG_BITS, Vector};
@@ -145,10 +146,6 @@ fn lines(first_lines: usize, index: usize) -> usize {
 
 fn first_lines(table_lines: usize) -> usize {
     (table_lines / crate::limits::DEDUP_OVERFLOW_PART).max(OVERFLOW_LINES_MIN)
-}
-
-fn bytes_for(lines: usize) -> usize {
-    lines.saturating_mul(size_of::<Line>())
 }
 
 /// Whether about half of the cells are filled, by the first lines. The ids are spread evenly.

@@ -10,10 +10,9 @@ use crate::dedup::lines::sweep::{Maker, Sweeper};
 use crate::dedup::lines::table::{Reads, Table};
 use crate::dedup::lines::wipe::Wipe;
 use crate::dedup::{Claim, Dedup, Lines};
-use crate::key::{EventKey, HashKeys};
+use crate::key::EventKey;
 use crate::limits::{
     DEDUP_OVERFLOW_ID_BYTES, DEDUP_OVERFLOW_LINES_FILLED, DEDUP_OVERFLOW_PART, DEDUP_TABLES_MAX, DEDUP_WIPE_LINES,
-    STALL_SLACK_SECS,
 };
 use crate::sync::line::{KEY_BITS, LINE_CELLS, Line, Portable};
 use crate::sync::lines::{LINES_MIN, OVERFLOW_LINES_MIN};
@@ -291,11 +290,10 @@ mod wipes {
 
 mod sweeps {
     use super::*;
+    use crate::dedup_tests::lines::GENERATION_MS;
+    use crate::dedup_tests::{SLACK_MS, key};
 
-    const SLACK_MS: i64 = STALL_SLACK_SECS as i64 * 1_000;
-
-    /// The length of a generation with a horizon of 10 seconds, and the end of the first one.
-    const GENERATION_MS: i64 = 10_000 + SLACK_MS;
+    /// The end of the first generation.
     const END_MS: i64 = GENERATION_MS - 1;
 
     struct Swept {
@@ -311,8 +309,7 @@ mod sweeps {
         /// Claims new ids, and then lets a sweep ask for memory, and answers. Returns the sizes that it asks for, in
         /// lines: those of tables, and those of segments for ids without a cell.
         fn asked(&mut self, ids: usize, now_ms: i64, answer: bool) -> (Vec<usize>, Vec<usize>) {
-            let hash = HashKeys::from_seed(&[7; 32]);
-            let keys: Vec<_> = (self.ids..self.ids + ids).map(|n| hash.event(&n.to_string())).collect();
+            let keys: Vec<_> = (self.ids..self.ids + ids).map(|n| key(n as u64)).collect();
             self.ids += ids;
             self.dedup.claim(&keys, now_ms, &mut vec![]);
             let asked = asked(answer, |may_allocate| self.dedup.sweep(now_ms, may_allocate));
