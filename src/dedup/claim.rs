@@ -9,7 +9,8 @@ pub(crate) enum Claim {
     Inserted,
     /// The id was claimed before.
     Duplicate,
-    /// The id was not claimed before, and there is no capacity to insert it.
+    /// The id is not known, and is not inserted: there is no capacity, or the claim is so late that the id may have
+    /// been forgotten since.
     Full,
 }
 

@@ -341,8 +341,42 @@ pub(crate) mod lines {
         }
     }
 
-    /// A wipe of the table has three parts, and every twelfth generation needs one. In the first run a claim begins it,
-    /// in the second one log time does. Ids that are remembered go into the generation of their log time.
+    /// A generation and the one fourteen generations later have the same tag. An id of the first one is new in the
+    /// second one. A wipe of the larger table has three parts.
+    #[test]
+    fn an_id_is_new_when_its_tag_is_used_again_whether_sweeps_run_or_not() {
+        for lines in [64, 3 * limits::DEDUP_WIPE_LINES] {
+            for (has_sweeps, is_logged) in [(false, false), (false, true), (true, false), (true, true)] {
+                let dedup = Lines::with_lines(Some(10), lines, usize::MAX, Some(0)).unwrap();
+                for stretch in 0..60 {
+                    let ids = [100 + stretch, 86 + stretch];
+                    let now_ms = stretch as i64 * GENERATION_MS;
+                    let claim = if is_logged { claim_logged } else { claim };
+                    let seen = claim(&dedup, &ids, now_ms);
+                    assert_eq!(seen, [Inserted; 2], "{lines} lines, {has_sweeps} {is_logged}, stretch {stretch}");
+                    if has_sweeps {
+                        dedup.sweep(now_ms, &|_| true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A step that needs a wipe does not wait for a sweep: until the step, ids stay that are due to be forgotten.
+    #[test]
+    fn an_id_is_forgotten_in_time_whether_sweeps_run_or_not() {
+        for has_sweeps in [false, true] {
+            let dedup = Lines::with_lines(Some(10), 3 * limits::DEDUP_WIPE_LINES, usize::MAX, Some(0)).unwrap();
+            for stretch in (0..120).step_by(2) {
+                assert_eq!(claim(&dedup, &[7], stretch * GENERATION_MS), [Inserted], "stretch {stretch}");
+                if has_sweeps {
+                    dedup.sweep(stretch * GENERATION_MS, &|_| true);
+                }
+            }
+        }
+    }
+
+    /// A wipe of the table has three parts. Ids that are remembered go into the generation of their log time.
     #[test]
     fn log_time_waits_for_a_whole_wipe_before_a_tag_is_used_again() {
         for first in [0, 1] {

@@ -207,6 +207,8 @@ impl Phase {
             let is_one_generation = Arc::ptr_eq(&self.current.generation, &next.generation);
             let is_own = first.is_in_overflow && second.is_in_overflow && is_one_generation;
             if !second.is_new && !is_own {
+                // The claimant that has inserted the id in a new table of this generation counts it.
+                inserted.current -= usize::from(is_one_generation);
                 return Claim::Duplicate;
             }
             inserted.next += 1;

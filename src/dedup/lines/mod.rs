@@ -28,7 +28,7 @@ use crate::sync::{AtomicI64, AtomicUsize, Mutex, Ordering, Padded, vector, yield
 use claimant::{Claims, Remembered};
 use generation::Generation;
 use phase::{Phase, Place};
-use rotation::{Effort, Rotation, Steps, Times, rotate};
+use rotation::{Rotation, Steps, Times, rotate};
 use std::io;
 use std::sync::Arc;
 use sweep::{Maker, Sweeper};
@@ -40,7 +40,7 @@ pub(crate) struct Lines {
     steps: Steps,
     /// `None`: ids never expire.
     times: Option<Times>,
-    /// The greatest time of any claim, or of a sweep.
+    /// Log time: the greatest time of any batch, or of a sweep minus the slack of a stalled claimant.
     log_ms: Padded<AtomicI64>,
     /// The memory of all tables and segments, in bytes. A gauge.
     bytes: Arc<AtomicUsize>,
@@ -129,7 +129,7 @@ impl Lines {
     /// Makes every step that is due at this log time, as far as no other thread is in the way.
     pub(crate) fn try_rotate(&self, log_ms: i64) {
         if let Some(mut stepper) = self.steps.try_lock() {
-            rotate(&mut stepper, log_ms, Effort::Little);
+            rotate(&mut stepper, log_ms);
         }
     }
 
@@ -179,7 +179,7 @@ impl Dedup for Lines {
 
     fn advance_log_time(&self, now_ms: i64) {
         let log_ms = self.observe(now_ms);
-        while !rotate(&mut self.steps.lock(), log_ms, Effort::Full) {
+        while !rotate(&mut self.steps.lock(), log_ms) {
             // A claimant of the last phase is pinned. It does not wait for this thread.
             yield_now();
         }

@@ -41,15 +41,6 @@ pub(crate) struct Rotation {
     retired: Vec<Phase>,
 }
 
-/// How much a thread may do for a step.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effort {
-    /// For a thread that should not take long: it only continues a wipe that is incomplete, and the step waits.
-    Little,
-    /// All that the step needs.
-    Full,
-}
-
 impl Times {
     pub(crate) fn new(horizon_secs: u64) -> Self {
         let ms = |secs: u64| i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1_000);
@@ -92,7 +83,7 @@ impl Rotation {
     }
 
     /// The phase after `phase`, if it is due.
-    fn next(&mut self, phase: &Phase, log_ms: i64, effort: Effort) -> Option<Phase> {
+    fn next(&mut self, phase: &Phase, log_ms: i64) -> Option<Phase> {
         let times = self.times;
         let stretch_after = |generation: &Generation| match times {
             Some(times) => generation.last_ms().saturating_add(times.generation_ms),
@@ -104,7 +95,7 @@ impl Rotation {
                 let forgotten_ms = previous.last_ms().saturating_add(times?.horizon_ms);
                 (log_ms > stretch_after(previous)).then(|| phase.emptied(phase.floor_ms.max(forgotten_ms)))
             }
-            Kind::Emptied if log_ms > phase.ends_ms => Some(phase.bridging(self.next_place(phase, effort)?)),
+            Kind::Emptied if log_ms > phase.ends_ms => Some(phase.bridging(self.next_place(phase))),
             Kind::Emptied => None,
             Kind::Bridging => {
                 let ends_ms = times?.end_of_stretch(log_ms);
@@ -124,29 +115,25 @@ impl Rotation {
         }
     }
 
-    /// Where the ids of the next generation go: into a table that was made for it, or into the current one. `None` if
-    /// that table has to be wiped first.
-    fn next_place(&mut self, phase: &Phase, effort: Effort) -> Option<Place> {
+    /// Where the ids of the next generation go: into a table that was made for it, or into the current one.
+    fn next_place(&mut self, phase: &Phase) -> Place {
         let number = phase.current.generation.number() + 1;
         let made = self.for_next_generation.take();
-        // Usually the sweep has done this long before.
+        // Usually the sweep has done this long before. If the step waited for the sweep, verdicts would depend on it.
         while made.is_none() && !self.wipe.is_ready_for(number) {
             self.wipe.wipe_some(phase);
-            if effort == Effort::Little && !self.wipe.is_ready_for(number) {
-                return None;
-            }
         }
         let table = made.unwrap_or_else(|| Arc::clone(&phase.current.table));
         let generation = Arc::new(Generation::new(number, self.ids_max, table.lines(), &self.bytes));
-        Some(Place { table, generation })
+        Place { table, generation }
     }
 }
 
 /// Makes every step that is due at this log time, as far as no claimant is in the way. Returns false if one is.
-pub(crate) fn rotate(stepper: &mut Stepper<'_, Phase, Rotation>, log_ms: i64, effort: Effort) -> bool {
+pub(crate) fn rotate(stepper: &mut Stepper<'_, Phase, Rotation>, log_ms: i64) -> bool {
     while stepper.is_settled() {
         let (phase, rotation) = stepper.parts();
-        let Some(next) = rotation.next(phase, log_ms, effort) else { return true };
+        let Some(next) = rotation.next(phase, log_ms) else { return true };
         advance(stepper, next);
     }
     false

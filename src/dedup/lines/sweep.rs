@@ -4,7 +4,7 @@
 //! stalled claimant as log time. A claimant whose time is not behind that gets the verdict that it would get anyway.
 
 use super::phase::{Kind, Phase};
-use super::rotation::{Effort, Rotation, Steps, grow, rotate, take_retired};
+use super::rotation::{Rotation, Steps, grow, rotate, take_retired};
 use super::sizing::{bytes_for, ids_for, larger_lines, suitable_lines};
 use super::table::Table;
 use crate::limits::{DEDUP_LEAD_MS, DEDUP_LEAD_MS_PER_MIB, DEDUP_LEAD_TIMES_MAX, DEDUP_TABLES_MAX};
@@ -46,36 +46,43 @@ impl Sweeper {
     /// Lets a larger table take over if the current one is about to be full, and prepares a table of a suitable size
     /// for the next generation.
     pub(crate) fn resize(&mut self, steps: &Steps, log_ms: i64, maker: &Maker<'_>) {
-        let (larger, for_next) = {
+        let (generation, for_next, larger) = {
             let mut stepper = steps.lock();
             let (phase, rotation) = stepper.parts();
-            (self.larger_table(phase, rotation, log_ms), table_for_next_generation(phase, rotation, log_ms))
+            let for_next = table_for_next_generation(phase, rotation, log_ms);
+            let prepared = rotation.for_next_generation.is_some() || for_next.is_some();
+            let larger = self.larger_table(phase, rotation, log_ms, phase.tables() + usize::from(prepared));
+            (phase.current.generation.number(), for_next, larger)
         };
-        // Without the lock, because it takes long to make memory resident.
+        // Without the lock, because it takes long to make memory resident, and to free a table that is not used.
         let larger = larger.into_iter().flatten().find_map(|lines| maker.make(lines));
         let for_next = for_next.and_then(|lines| maker.make(lines));
         let mut stepper = steps.lock();
-        if let Some(table) = larger {
-            grow(&mut stepper, table);
+        // Meanwhile the generation may have ended that these tables are for.
+        if stepper.parts().0.current.generation.number() != generation {
+            return;
         }
-        if for_next.is_some() {
-            stepper.for_next_generation = for_next;
+        if let Some(table) = &larger {
+            grow(&mut stepper, Arc::clone(table));
+        }
+        if let Some(table) = &for_next {
+            stepper.for_next_generation = Some(Arc::clone(table));
         }
     }
 
     /// The sizes of a table that should take over from the current one, the best first: if the current one would be
-    /// full a short time ahead, at the rate since the last sweep.
+    /// full a short time ahead, at the rate since the last sweep. `tables` is the number of tables without it.
     fn larger_table(
         &mut self,
         phase: &Phase,
         rotation: &Rotation,
         log_ms: i64,
+        tables: usize,
     ) -> Option<impl Iterator<Item = usize> + use<>> {
         let generation = &phase.current.generation;
         let seen = Seen { generation: generation.number(), ids: generation.ids(), log_ms };
         let in_table = rotation.ids_in_table(phase);
         let lines = phase.current.table.lines();
-        let tables = phase.tables() + usize::from(rotation.for_next_generation.is_some());
         let mut larger = larger_lines(lines, tables).peekable();
         let larger_mib = bytes_for(larger.peek().copied().unwrap_or(0)) >> 20;
         let lead_ms =
@@ -107,7 +114,8 @@ fn table_for_next_generation(phase: &Phase, rotation: &Rotation, log_ms: i64) ->
     let length_ms = rotation.generation_ms()?;
     let is_late = log_ms > phase.ends_ms.saturating_sub(length_ms / 8);
     let is_possible = phase.kind != Kind::Bridging && rotation.for_next_generation.is_none();
-    if !is_late || !is_possible || phase.tables() >= DEDUP_TABLES_MAX {
+    let tables = phase.tables() + usize::from(phase.kind == Kind::Growing);
+    if !is_late || !is_possible || tables >= DEDUP_TABLES_MAX {
         return None;
     }
     // No id for a whole stretch means that none is expected.
@@ -148,7 +156,7 @@ pub(crate) fn wipe(steps: &Steps) {
 /// Makes the steps that are due, and frees what no claimant uses any more.
 pub(crate) fn step_and_free(steps: &Steps, log_ms: i64) {
     let mut stepper = steps.lock();
-    rotate(&mut stepper, log_ms, Effort::Little);
+    rotate(&mut stepper, log_ms);
     let retired = take_retired(stepper);
     // Without the lock, because the system takes long to take back the memory of a large table.
     drop(retired);

@@ -94,8 +94,8 @@ impl Table {
         self.lines.prefetch(self.home(key).neighbour());
     }
 
-    /// Whether one of the generations has the key in this table or in its overflow. None of them is the generation
-    /// that is claimed in this table.
+    /// Whether one of the generations has the key in this table or in its overflow. It may miss a key that is inserted
+    /// meanwhile.
     #[inline]
     pub(crate) fn contains(&self, vector: impl Vector, key: EventKey, reads: &Reads) -> bool {
         match self.home_contains(vector, key, reads) {

@@ -4,7 +4,7 @@ use crate::dedup::lines::claimant::Claims;
 use crate::dedup::lines::generation::Generation;
 use crate::dedup::lines::overflow::{Overflow, usual_bytes};
 use crate::dedup::lines::phase::{Kind, Phase, Place};
-use crate::dedup::lines::rotation::{Effort, Rotation, Steps, Times, rotate};
+use crate::dedup::lines::rotation::{Rotation, Steps, Times, rotate};
 use crate::dedup::lines::sizing::{ids_for, lines_for};
 use crate::dedup::lines::sweep::{Maker, Sweeper};
 use crate::dedup::lines::table::{Reads, Table};
@@ -237,6 +237,15 @@ mod phases {
 mod rotations {
     use super::*;
 
+    /// A claimant of growing inserts an id in the old table only; one of the phase after it was first in the new table.
+    #[test]
+    fn an_id_that_two_claimants_insert_in_two_tables_is_counted_once() {
+        let growing = Phase::first(place(&table(), 0), i64::MAX).growing(table());
+        let after = growing.grown(i64::MAX);
+        assert_eq!((inserted(&after, 0..5), inserted(&growing, 0..7)), (5, 2));
+        assert_eq!(after.ids(), 7);
+    }
+
     #[test]
     fn without_sweeps_the_seventeenth_unused_phase_frees_all_of_them() {
         let first = place(&table(), 0);
@@ -246,7 +255,7 @@ mod rotations {
         // The first stretch has three steps, the second two, and each later one three. From the second step on, each
         // step leaves one unused phase.
         let is_freed = |stretch: &i64| {
-            rotate(&mut steps.lock(), stretch * times.generation_ms, Effort::Little);
+            rotate(&mut steps.lock(), stretch * times.generation_ms);
             generation.upgrade().is_none()
         };
         assert_eq!((0..20).find(is_freed), Some(6), "the stretch of the steps 18 to 20");
@@ -262,11 +271,11 @@ mod wipes {
         let phase = |number| Phase::first(place(&table, number), i64::MAX);
         let mut wipe = Wipe::of_empty_table(0);
         assert_eq!([7, 8].map(|number| wipe.is_wanted(&phase(number))), [false, true]);
-        assert_eq!([13, 14].map(|number| wipe.is_ready_for(number)), [true, false]);
+        assert_eq!([12, 13].map(|number| wipe.is_ready_for(number)), [true, false]);
         wipe.wipe_some(&phase(8));
-        assert!(wipe.is_wanted(&phase(8)) && !wipe.is_ready_for(14), "half of the table is wiped");
+        assert!(wipe.is_wanted(&phase(8)) && !wipe.is_ready_for(13), "half of the table is wiped");
         wipe.wipe_some(&phase(8));
-        assert_eq!([20, 21].map(|number| wipe.is_ready_for(number)), [true, false]);
+        assert_eq!([19, 20].map(|number| wipe.is_ready_for(number)), [true, false]);
         assert_eq!([14, 15].map(|number| wipe.is_wanted(&phase(number))), [false, true]);
     }
 
@@ -385,6 +394,41 @@ mod sweeps {
             });
             assert_eq!(tables, wanted);
         }
+    }
+
+    #[test]
+    fn claims_look_at_no_more_tables_when_a_larger_one_and_one_for_the_next_generation_are_wanted_at_once() {
+        let times = Times::new(10);
+        for tables in [DEDUP_TABLES_MAX - 2, DEDUP_TABLES_MAX - 1, DEDUP_TABLES_MAX] {
+            let mut phase = Phase::first(place(&table(), 1), END_MS);
+            for _ in 1..tables {
+                phase = phase.growing(table()).grown(END_MS);
+            }
+            assert_eq!((phase.tables(), inserted(&phase, 0..200)), (tables, 200));
+            let steps = Steps::new(phase, Rotation::new(Some(times), usize::MAX, &Arc::default()));
+            for _ in 0..2 {
+                let maker = Maker { bytes: &Arc::default(), may_allocate: &|_| true };
+                Sweeper::default().resize(&steps, END_MS - 10, &maker);
+            }
+            rotate(&mut steps.lock(), END_MS + 1);
+            assert_eq!(steps.pin().tables(), DEDUP_TABLES_MAX, "{tables} tables before");
+        }
+    }
+
+    #[test]
+    fn a_table_that_is_finished_after_its_generation_is_not_used() {
+        let mut swept = Swept::new(1_024);
+        swept.asked(1, END_MS - 1_000, false);
+        let lines = RefCell::new(vec![]);
+        swept.dedup.sweep(END_MS - 900, &|bytes| {
+            lines.borrow_mut().push(bytes / LINE_BYTES);
+            swept.dedup.claim(&[key(7)], END_MS + 1, &mut vec![]);
+            true
+        });
+        assert_eq!(*lines.borrow(), [LINES_MIN]);
+        assert_eq!((swept.dedup.bytes(), swept.dedup.tables()), (1_024 * LINE_BYTES, 1));
+        assert_eq!(swept.asked(1, END_MS + GENERATION_MS - 900, true).0, [LINES_MIN], "the next generation gets one");
+        assert_eq!(swept.dedup.bytes(), (1_024 + LINES_MIN) * LINE_BYTES);
     }
 
     #[test]

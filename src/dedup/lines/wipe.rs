@@ -27,9 +27,10 @@ impl Wipe {
         Self { clean_from: generation, pass: None }
     }
 
-    /// Whether no cell can look like a cell of this generation.
+    /// Whether no cell can look like a cell of this generation, nor of the one after it: a pass keeps the tag of the
+    /// generation after the current one.
     pub(crate) fn is_ready_for(&self, generation: u64) -> bool {
-        generation < self.clean_from + TAG_PERIOD
+        generation + 1 < self.clean_from + TAG_PERIOD
     }
 
     /// Whether a pass should go on: long before it has to be complete.
@@ -54,7 +55,8 @@ impl Wipe {
     }
 }
 
-/// For each half, the tags of the generations around the current one that have cells in it.
+/// For each half, the tags of the generations around the current one that may have cells in it. The generation after
+/// the current one has cells in the bridging phase.
 fn kept_tags(current: u64) -> [[u64; 2]; 2] {
     let mut kept = [[0; 2]; 2];
     for (index, generation) in [current, current + 1, current.saturating_sub(1)].into_iter().enumerate() {
