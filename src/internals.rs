@@ -4,6 +4,7 @@ use crate::dedup::{Claim, Dedup, Lines, SccMap};
 use crate::engine::Engine;
 use crate::event::{Batch, DecodeError, Decoder, Format, Schema};
 use crate::key::EventKey;
+use crate::sync::reclaim;
 use crate::window::{Window, WindowConsumer};
 
 pub use crate::key::HashKeys;
@@ -137,6 +138,8 @@ impl Appends {
 
     /// Drains all published records, and returns their number.
     pub fn drain(&mut self) -> u64 {
-        self.consumer.drain(&self.window, &(i64::MIN..=i64::MAX), u64::MAX, |_, _| {}).records
+        let records = self.consumer.drain(&self.window, &(i64::MIN..=i64::MAX), u64::MAX, |_, _| {}).records;
+        reclaim::flush();
+        records
     }
 }

@@ -119,12 +119,22 @@ pub const TAPE_NODES_KEPT_MAX: usize = 1 << 18;
 /// Bytes of a body whose parse buffers a thread keeps for the next one.
 pub const TEXT_BYTES_KEPT_MAX: usize = 4 << 20;
 
+/// Rows of a batch whose columns a thread keeps for the next one, 90 bytes each.
+pub const BATCH_ROWS_KEPT_MAX: usize = 1 << 17;
+
 /// The default of the most records that are published and not folded yet; 16 bytes each. A batch beyond it is refused.
 pub const BACKLOG_EVENTS_DEFAULT: usize = 1 << 23;
 
 /// The most memory of a record that is not freed yet: 16 bytes, and a chunk of 40 bytes if it is the only record of its
 /// append.
 pub const RECORD_BYTES_MAX: usize = 64;
+
+/// The most memory of a list that is unlinked and not freed yet, in addition to its records: 40 bytes of the empty
+/// chunk that an earlier fold has left, and 32 of the deferred call that frees the list.
+pub const RETIRED_LIST_BYTES_MAX: usize = 72;
+
+/// The most memory of a bag of deferred calls, of which every flush makes one. It has room for 64 calls.
+pub const RETIRED_BAG_BYTES: usize = 2_304;
 
 /// The most memory of a counter in a hash map: 17 bytes for each bucket. A map that is doubling has up to 4 buckets for
 /// each counter; the smallest map has 4 buckets.
@@ -133,13 +143,15 @@ pub const SPARSE_COUNTER_BYTES_MAX: usize = 96;
 /// The worst case of an unfolded event: the most memory that it can need beyond what is counted already. It is the sum
 /// of:
 ///
-/// - its record, [`RECORD_BYTES_MAX`];
-/// - its id in a map that is doubling, 104: the slots of three tables, 26 bytes each, of which the smallest is 13/16
-///   full, and some bytes for buckets that overflow (in lines it takes at most [`DEDUP_OVERFLOW_ID_BYTES`]);
+/// - its record, [`RECORD_BYTES_MAX`], in a list of its own, [`RETIRED_LIST_BYTES_MAX`];
+/// - its id in segments of lines, [`DEDUP_OVERFLOW_ID_BYTES`] in each of two generations, or in a map that is doubling,
+///   104: the slots of three tables, 26 bytes each, of which the smallest is 13/16 full, and some bytes for buckets
+///   that overflow;
 /// - a new user, 112: a cell of 32 bytes in a table whose size counts twice at a load of 5/8, and 9 bytes;
 /// - an entry of a list that is doubling or moves into a grid, 32;
 /// - a new counter in the totals of the second and one in its last-seen users, [`SPARSE_COUNTER_BYTES_MAX`] each.
-pub const UNFOLDED_EVENT_BYTES_MAX: usize = 512;
+pub const UNFOLDED_EVENT_BYTES_MAX: usize =
+    RECORD_BYTES_MAX + RETIRED_LIST_BYTES_MAX + 2 * DEDUP_OVERFLOW_ID_BYTES + 112 + 32 + 2 * SPARSE_COUNTER_BYTES_MAX;
 
 /// The bytes of unescaped event ids that the fast path of the decoder holds for a batch. A batch with more takes the
 /// general path.
@@ -160,7 +172,8 @@ pub const PREPARED_USER_BYTES_MAX: usize = 96;
 /// A writer folds a slice before it continues when the backlog exceeds its maximum divided by this.
 pub const WRITER_FOLD_PART: usize = 8;
 
-/// Records that a tick or a writer folds under one hold of the timeline's lock, so that queries can run in between.
+/// Records that a tick or a writer folds under one hold of the timeline's lock, so that queries can run in between. The
+/// hold ends with the second in which this number is reached, because a second's list is read as a whole.
 pub const FOLD_SLICE: usize = 1 << 17;
 
 /// Bytes of a name in a JSON Pointer. For an error inside a member with a longer name, the pointer ends at the

@@ -1,6 +1,6 @@
 //! The limit on the memory that the engine holds.
 //!
-//! Unfolded events are charged a worst case of 512 bytes
+//! Unfolded events are charged a worst case of 728 bytes
 //! ([`UNFOLDED_EVENT_BYTES_MAX`](crate::limits::UNFOLDED_EVENT_BYTES_MAX)). Folding records the actual size first and
 //! then releases the charge. So nothing needs to be measured while events are taken, and usage is never underestimated.
 //!
@@ -10,10 +10,12 @@
 use crate::config::EngineConfig;
 use crate::dedup::Lines;
 use crate::error::Overloaded;
-use crate::limits::{DEDUP_TABLE_BYTES_MIN, RECORD_BYTES_MAX, UNFOLDED_EVENT_BYTES_MAX};
+use crate::limits::{
+    DEDUP_TABLE_BYTES_MIN, RECORD_BYTES_MAX, RETIRED_BAG_BYTES, RETIRED_LIST_BYTES_MAX, UNFOLDED_EVENT_BYTES_MAX,
+};
 use crate::sync::{AtomicUsize, Mutex, Ordering, fence, reclaim};
 use crate::timeline::Timeline;
-use crate::window::{Window, WindowConsumer};
+use crate::window::{Unlinked, Window, WindowConsumer};
 use std::sync::{Arc, PoisonError};
 
 /// Memory that an engine occupies before its first event, without its fixed part: the smallest maps and the first
@@ -37,7 +39,8 @@ pub struct MemoryUse {
     pub dedup_bytes: usize,
     /// Unfolded records, each with the worst case of its event.
     pub backlog_bytes: usize,
-    /// Folded records that are unlinked but not freed yet, because a thread may still read them.
+    /// Folded records that are not freed yet: a thread may still read them, or an append came in between before a fold
+    /// could unlink them.
     pub garbage_bytes: usize,
     /// Users, and their events in each second.
     pub timeline_bytes: usize,
@@ -95,7 +98,7 @@ pub(crate) struct Memory {
     timeline_bytes: AtomicUsize,
     reference_bytes: AtomicUsize,
     reserved_bytes: AtomicUsize,
-    /// Folded records that are not freed, because a thread may still read them.
+    /// Folded records that are not freed.
     garbage_bytes: Arc<AtomicUsize>,
     unaccounted_bytes: AtomicUsize,
     /// 1 while the engine is over its limit.
@@ -201,12 +204,19 @@ impl Memory {
         fence(Ordering::SeqCst);
     }
 
-    /// Counts folded records, which are unlinked already, until no thread can read them any more.
-    pub(crate) fn add_garbage(&self, records: usize) {
-        let bytes = records * RECORD_BYTES_MAX;
-        self.garbage_bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// Counts records that were folded until they are unlinked and no thread can read them any more. `unlinked` are
+    /// records of this call or of earlier ones; this thread has retired them.
+    pub(crate) fn add_garbage(&self, folded_records: usize, unlinked: Unlinked) {
+        let folded_bytes = folded_records * RECORD_BYTES_MAX;
+        if unlinked.lists == 0 {
+            self.garbage_bytes.fetch_add(folded_bytes, Ordering::Relaxed);
+            return;
+        }
+        let lists_bytes = unlinked.lists as usize * RETIRED_LIST_BYTES_MAX + RETIRED_BAG_BYTES;
+        self.garbage_bytes.fetch_add(folded_bytes + lists_bytes, Ordering::Relaxed);
+        let freed_bytes = unlinked.records as usize * RECORD_BYTES_MAX + lists_bytes;
         let garbage_bytes = Arc::clone(&self.garbage_bytes);
-        reclaim::pin().defer(move || _ = garbage_bytes.fetch_sub(bytes, Ordering::Relaxed));
+        reclaim::pin().defer(move || _ = garbage_bytes.fetch_sub(freed_bytes, Ordering::Relaxed));
     }
 
     /// Records the resident memory of the process. The part that the gauges do not count is charged from then on, but
@@ -302,7 +312,7 @@ mod tests {
         memory.add_timeline_bytes(2 * eighth.cast_signed());
         memory.add_timeline_bytes(-eighth.cast_signed());
         memory.update_reference(eighth);
-        memory.add_garbage(eighth / RECORD_BYTES_MAX);
+        memory.add_garbage(eighth / RECORD_BYTES_MAX, Unlinked::default());
         let left_events = (MAX_BYTES - 5 * eighth) / UNFOLDED_EVENT_BYTES_MAX;
         assert!(memory.admits(|| left_events));
         assert!(!memory.is_over());
@@ -310,6 +320,31 @@ mod tests {
         assert!(memory.is_over());
         drop(reserved);
         assert!(memory.admits(|| left_events + 1));
+    }
+
+    #[test]
+    fn folded_records_are_counted_until_they_are_unlinked_and_freed() {
+        let memory = memory();
+        let garbage_bytes = |expected_bytes| {
+            // Another test's thread that does not run may delay a grace period.
+            while memory.usage(0).garbage_bytes > expected_bytes {
+                reclaim::flush();
+                std::thread::yield_now();
+            }
+            memory.usage(0).garbage_bytes
+        };
+        memory.add_garbage(5, Unlinked::default());
+        (0..100).for_each(|_| reclaim::flush());
+        assert_eq!(memory.usage(0).garbage_bytes, 5 * RECORD_BYTES_MAX, "still linked");
+        let guard = reclaim::pin();
+        memory.add_garbage(1, Unlinked { records: 4, lists: 2 });
+        (0..100).for_each(|_| reclaim::flush());
+        let lists_bytes = 2 * RETIRED_LIST_BYTES_MAX + RETIRED_BAG_BYTES;
+        assert_eq!(memory.usage(0).garbage_bytes, 6 * RECORD_BYTES_MAX + lists_bytes, "a thread may read them");
+        drop(guard);
+        assert_eq!(garbage_bytes(2 * RECORD_BYTES_MAX), 2 * RECORD_BYTES_MAX);
+        memory.add_garbage(0, Unlinked { records: 2, lists: 1 });
+        assert_eq!(garbage_bytes(0), 0);
     }
 
     #[test]

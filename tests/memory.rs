@@ -277,6 +277,48 @@ fn allocated_memory_is_counted() {
     }
 }
 
+/// A thread that reads for long keeps all records from being freed that are folded meanwhile.
+fn records_that_cannot_be_freed_are_counted() {
+    for records_a_second in [1, 20] {
+        let mut config = EngineConfig::default();
+        (config.partitions, config.max_memory_bytes) = (16, Some(1 << 40));
+        let bench = Bench::new(config);
+        // The same users in each round, in all seconds that take events.
+        let ingest = |round: usize| {
+            for second in -119..=120_i64 {
+                let ts = format_ms(START_MS + second * 1_000);
+                let line = |user: usize| {
+                    format!(
+                        "{{\"event_id\":\"{round}-{second}-{user}\",\"user_id\":\"u{user}\",\"type\":\"click\",\
+                         \"ts\":\"{ts}\"}}\n"
+                    )
+                };
+                let body: String = (0..16 * records_a_second).map(line).collect();
+                let mut batch = bench.engine.decode(body.into(), Format::Ndjson).unwrap();
+                bench.engine.ingest(&mut batch, START_MS).unwrap();
+            }
+            bench.engine.tick();
+        };
+        let counted_bytes = || {
+            let memory = bench.engine.memory();
+            memory.used_bytes() - memory.dedup_bytes
+        };
+        (0..20).for_each(ingest);
+        free_retired(&bench.engine);
+        let (before_bytes, counted_before_bytes) = (allocated_bytes(), counted_bytes());
+        let guard = crossbeam_epoch::pin();
+        (20..25).for_each(ingest);
+        let growth_bytes = allocated_bytes() - before_bytes;
+        let counted_growth_bytes = counted_bytes() - counted_before_bytes;
+        drop(guard);
+        println!("{growth_bytes} bytes cannot be freed, {counted_growth_bytes} are counted");
+        assert!(growth_bytes > 5 * 240 * 16 * records_a_second * 16, "{growth_bytes} bytes");
+        assert!(growth_bytes <= counted_growth_bytes, "{growth_bytes} bytes, {counted_growth_bytes} counted");
+        free_retired(&bench.engine);
+        assert_eq!(bench.engine.memory().garbage_bytes, 0);
+    }
+}
+
 fn a_change_of_the_table_allocates_no_more_than_it_has_reserved() {
     type Member = fn(usize) -> String;
     type Body<'b> = &'b dyn Fn(&str) -> String;
@@ -365,6 +407,7 @@ fn memory_is_freed_and_limited() {
     unfolded_records_are_freed_with_their_window();
     one_sweep_is_enough_for_large_tables_to_shrink();
     allocated_memory_is_counted();
+    records_that_cannot_be_freed_are_counted();
     a_change_of_the_table_allocates_no_more_than_it_has_reserved();
     allocated_memory_stays_within_the_limit();
 }

@@ -8,13 +8,13 @@ use crate::error::Overloaded;
 use crate::event::{self, Batch, DecodeError, Decoder, Format, Tally, Verdict};
 use crate::key::EventKey;
 use crate::window::Appended;
-use crate::{json, sync};
+use crate::{json, limits, sync};
 use std::cell::{Cell, RefCell};
 
 thread_local! {
     /// Reused from batch to batch.
     static DECODER: RefCell<Decoder> = RefCell::default();
-    pub(super) static COLUMNS: Cell<Columns> = Cell::default();
+    static COLUMNS: Cell<Columns> = Cell::default();
 }
 
 /// The data that one stage of ingest passes to the next.
@@ -27,6 +27,22 @@ pub(super) struct Columns {
     pub(super) claims: Vec<Claim>,
     /// The events of the accepted rows.
     pub(super) events: ByPartition,
+}
+
+impl Columns {
+    /// The columns that this thread has kept.
+    pub(super) fn take() -> Self {
+        COLUMNS.take()
+    }
+
+    /// Keeps the columns for the next batch, unless a large batch has made them large.
+    pub(super) fn keep(self) {
+        let Self { rows, keys, claims, .. } = &self;
+        let most_rows = rows.capacity().max(keys.capacity()).max(claims.capacity());
+        if most_rows <= limits::BATCH_ROWS_KEPT_MAX {
+            COLUMNS.set(self);
+        }
+    }
 }
 
 impl Engine {
@@ -103,11 +119,11 @@ impl Engine {
         // Nothing below can fail. Between the claim of an id and the append of its event there is no early return.
         self.clock.observe(received_at_ms);
         batch.judge_skew(received_at_ms, self.config.max_skew_ms());
-        let mut columns = COLUMNS.take();
+        let mut columns = Columns::take();
         let ((), claim) = self.stages.measured(|| self.claim(batch, received_at_ms, &mut columns));
         let ((), append) = self.stages.measured(|| self.append(batch, &mut columns));
         self.backlog.release(batch.len() - columns.rows.len());
-        COLUMNS.set(columns);
+        columns.keep();
         self.stages.report(Stage::Claim, claim);
         self.stages.report(Stage::Append, append);
         Ok(batch.tally())
@@ -179,5 +195,30 @@ impl Engine {
         if self.is_backlogged() {
             self.fold_backlog(sync::thread_number());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_keeps_the_columns_of_a_usual_batch_only() {
+        let kept = |columns: Columns| {
+            columns.keep();
+            let Columns { rows, keys, claims, .. } = Columns::take();
+            (rows.capacity(), keys.capacity(), claims.capacity())
+        };
+        let most = limits::BATCH_ROWS_KEPT_MAX;
+        let usual = Columns {
+            rows: Vec::with_capacity(most),
+            keys: Vec::with_capacity(most),
+            claims: Vec::with_capacity(most),
+            ..Columns::default()
+        };
+        assert_eq!(kept(usual), (most, most, most));
+        assert_eq!(kept(Columns { rows: Vec::with_capacity(most + 1), ..Columns::default() }), (0, 0, 0));
+        assert_eq!(kept(Columns { keys: Vec::with_capacity(most + 1), ..Columns::default() }), (0, 0, 0));
+        assert_eq!(kept(Columns { claims: Vec::with_capacity(most + 1), ..Columns::default() }), (0, 0, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! Ingest in two halves, with a log between them: first the batch gets its place in the log, then its ids are claimed.
 
 use super::by_partition::ByPartition;
-use super::ingest::COLUMNS;
+use super::ingest::Columns;
 use super::{Engine, Stage};
 use crate::clock::second_of;
 use crate::error::Overloaded;
@@ -81,14 +81,14 @@ impl Engine {
     pub fn apply(&self, rows: &Rows, received_at_ms: i64, reserved: Reservation) -> Outcome {
         self.fold_when_behind();
         self.clock.observe(received_at_ms);
-        let mut columns = COLUMNS.take();
+        let mut columns = Columns::take();
         columns.claims.clear();
         let claim = || self.dedup.claim(&rows.event_keys, received_at_ms, &mut columns.claims);
         let ((), claim) = self.stages.measured(claim);
         let outcome = Outcome::of_claims(&columns.claims);
         let publish = || self.publish_rows(rows, outcome.accepted_rows(), reserved, &mut columns.events);
         let ((), append) = self.stages.measured(publish);
-        COLUMNS.set(columns);
+        columns.keep();
         self.stages.report(Stage::Claim, claim);
         self.stages.report(Stage::Append, append);
         outcome
@@ -104,14 +104,14 @@ impl Engine {
         assert_eq!(rows.len(), outcome.rows(), "the outcome is that of other rows");
         self.fold_when_behind();
         self.advance_log_time(log_ms);
-        let mut columns = COLUMNS.take();
+        let mut columns = Columns::take();
         columns.keys.clear();
         columns.keys.extend(outcome.accepted_rows().map(|row| rows.event_keys[row]));
         self.dedup.remember(&columns.keys, received_at_ms);
         let oldest_secs = second_of(self.clock.now_ms()) - i64::from(self.config.retention_secs) + 1;
         let retained = outcome.accepted_rows().filter(|row| rows.seconds[*row] >= oldest_secs);
         self.publish_rows(rows, retained, Reservation::default(), &mut columns.events);
-        COLUMNS.set(columns);
+        columns.keep();
     }
 
     /// From now on [`sweep`](Self::sweep) goes by log time instead of the clock. An engine that follows a log calls

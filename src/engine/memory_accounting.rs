@@ -40,12 +40,10 @@ impl Engine {
     /// Releases the charge of records that have left the backlog of a timeline. What they have become is counted
     /// before, so the usage is never underestimated.
     pub(super) fn release_folded(&self, timeline: &mut Timeline, records: usize) {
-        if records > 0 {
-            self.memory.add_garbage(records);
-            if self.memory.is_limited() {
-                self.memory.add_timeline_bytes(timeline.take_growth());
-                self.memory.update_dedup(|| self.dedup.bytes());
-            }
+        self.memory.add_garbage(records, timeline.take_unlinked());
+        if records > 0 && self.memory.is_limited() {
+            self.memory.add_timeline_bytes(timeline.take_growth());
+            self.memory.update_dedup(|| self.dedup.bytes());
         }
         self.backlog.release(records);
     }

@@ -51,7 +51,8 @@ use std::sync::Arc;
 /// Ingest is lock-free. A step from one generation of ids to the next never waits: a thread that finds another thread
 /// in the way goes on without the step. Ingest never waits for a query. Queries wait for each other. In each partition
 /// they wait for one slice of a fold at most, of a tick or of an ingest: a thread that unlocks never gets ahead of a
-/// waiting one.
+/// waiting one. A slice is [`FOLD_SLICE`](crate::limits::FOLD_SLICE) records, and the rest of the second of the last
+/// one.
 pub struct Engine {
     config: EngineConfig,
     clock: MonotonicClock,

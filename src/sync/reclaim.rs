@@ -62,7 +62,8 @@ impl EpochGuard {
         unsafe { ptr.as_ref() }
     }
 
-    /// Runs `free(ptr)` after all guards that exist now are dropped.
+    /// Runs `free(ptr)` after all guards that exist now are dropped, and a later [`flush`](Self::flush) or
+    /// [`defer`](Self::defer) of this thread. (Or after the thread's bag of 64 calls is full, which may never happen.)
     ///
     /// # Safety
     /// 1. `*ptr` is unlinked: no thread can reach it with a guard that is made after this call.
@@ -76,11 +77,16 @@ impl EpochGuard {
         // SAFETY: the closure owns the memory that it frees (2.), which lives until then, and it may run on any thread
         // (3.).
         unsafe { self.0.defer_unchecked(deferred) };
-        // Without the flush, the call waits until this thread's bag is full, which may never happen.
+    }
+
+    /// Passes on what this thread has retired. A flush makes a bag of 2 KiB of its own, so it is for many retired lists
+    /// together.
+    pub(crate) fn flush(&self) {
         self.0.flush();
     }
 
-    /// Calls `then` after all guards that exist now are dropped: a grace period.
+    /// Calls `then` after all guards that exist now are dropped: a grace period. What this thread has retired before is
+    /// freed before.
     pub(crate) fn defer(&self, then: impl FnOnce() + Send + 'static) {
         self.0.defer(then);
         self.0.flush();

@@ -50,7 +50,7 @@ use crate::clock::second_of;
 use crate::config::EngineConfig;
 use crate::key::UserKey;
 use crate::reference::Generation;
-use crate::window::{Drained, Window, WindowConsumer};
+use crate::window::{Drained, Unlinked, Window, WindowConsumer};
 use counters::Counters;
 use fold::{fold_records, move_last_seen};
 use live_second::LiveSecond;
@@ -167,6 +167,11 @@ impl Timeline {
             second.is_sealed = false;
             seconds.put(second);
         })
+    }
+
+    /// What folds and advances have unlinked in the window since the last call. The caller flushes it.
+    pub(crate) fn take_unlinked(&mut self) -> Unlinked {
+        self.folder.take_unlinked()
     }
 
     /// Adds the counts of the last `window_secs` seconds up to now. O(window x groups), and O(entries) more for each

@@ -5,6 +5,9 @@ use crate::timeline::metrics::Stats;
 use crate::timeline::query::Filter;
 
 /// The stats of a window, step by step.
+///
+/// It keeps the seconds of the window, the groups of the users and the generation as they were. That memory is not part
+/// of [`MemoryUse`](crate::MemoryUse) once they have changed or expired, so drop it soon.
 pub struct Series {
     pub(crate) excerpt: WindowExcerpt,
     pub(crate) filter: Filter,

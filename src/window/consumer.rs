@@ -9,8 +9,21 @@ use std::ops::RangeInclusive;
 pub(crate) struct WindowConsumer {
     /// For each slot, the sequence up to which it is folded.
     folded: Box<[u64]>,
+    /// For each slot, the sequence up to which its records are unlinked. It is behind `folded` while a list stays that
+    /// was folded.
+    unlinked: Box<[u64]>,
     /// For each slot, a bit: set if the slot was marked and is not folded yet.
     pending: Box<[u64]>,
+    /// What [`take_unlinked`](Self::take_unlinked) has not reported.
+    newly_unlinked: Unlinked,
+}
+
+/// What a consumer has unlinked and retired. It is freed after a grace period.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unlinked {
+    pub(crate) records: u64,
+    /// Lists that had these records.
+    pub(crate) lists: u64,
 }
 
 /// The result of a drain.
@@ -25,12 +38,17 @@ pub(crate) struct Drained {
 impl WindowConsumer {
     pub(crate) fn new(window: &Window) -> Self {
         let slots = window.len();
-        Self { folded: vec![0; slots].into(), pending: vec![0; slots.div_ceil(64)].into() }
+        Self {
+            folded: vec![0; slots].into(),
+            unlinked: vec![0; slots].into(),
+            pending: vec![0; slots.div_ceil(64)].into(),
+            newly_unlinked: Unlinked::default(),
+        }
     }
 
     /// The memory of the consumer of a window.
     pub(crate) fn bytes_for(slots: usize) -> usize {
-        slots * size_of::<u64>() + slots.div_ceil(8)
+        slots * 2 * size_of::<u64>() + slots.div_ceil(8)
     }
 
     /// Passes the records of the `live` seconds to `sink` and unlinks them: every record that was published before this
@@ -72,6 +90,12 @@ impl WindowConsumer {
         (oldest..=newest).map(|second| self.clear_slot(window, window.slot_index(second), newest)).sum()
     }
 
+    /// What was unlinked since the last call. The caller flushes it, so that it is freed although this thread may
+    /// retire nothing more.
+    pub(crate) fn take_unlinked(&mut self) -> Unlinked {
+        std::mem::take(&mut self.newly_unlinked)
+    }
+
     /// Folds one slot. Returns the number of records that it had after the offset.
     fn fold(
         &mut self,
@@ -99,7 +123,9 @@ impl WindowConsumer {
         self.set_folded(index, to);
         // If an append came in between, the list stays until the next fold of the slot. The offset separates its new
         // chunks from the folded ones.
-        window.slot(index).retire(&list);
+        if window.slot(index).retire(&list) {
+            self.note_unlinked(index, to);
+        }
         to - from
     }
 
@@ -112,6 +138,8 @@ impl WindowConsumer {
                 let unfolded = list.sequence() - self.folded[index];
                 // If an append came in between, it has marked the slot again or will do so, and the fold returns here.
                 if window.slot(index).clear(&list) {
+                    self.note_unlinked(index, list.sequence());
+                    self.unlinked[index] = 0;
                     self.set_folded(index, 0);
                 } else {
                     self.folded[index] = list.sequence();
@@ -120,6 +148,15 @@ impl WindowConsumer {
             }
             _ => 0,
         }
+    }
+
+    /// The records of the slot up to `sequence` are unlinked. Some of them may be older, of a list that a writer has
+    /// unlinked.
+    fn note_unlinked(&mut self, index: usize, sequence: u64) {
+        let records = sequence - self.unlinked[index];
+        self.unlinked[index] = sequence;
+        self.newly_unlinked.records += records;
+        self.newly_unlinked.lists += u64::from(records > 0);
     }
 
     /// The slot is folded up to `sequence`, and its bit is no longer pending.

@@ -26,6 +26,6 @@ mod dirty;
 mod ring;
 pub(crate) mod slot;
 
-pub(crate) use consumer::{Drained, WindowConsumer};
+pub(crate) use consumer::{Drained, Unlinked, WindowConsumer};
 pub(crate) use ring::Window;
 pub(crate) use slot::Appended;

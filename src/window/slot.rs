@@ -57,6 +57,9 @@ impl Slot {
             match self.head.compare_exchange(head, published, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => {
                     self.retire_list(stale, guard);
+                    if !stale.is_null() {
+                        guard.flush();
+                    }
                     return Appended::Stored;
                 }
                 Err(now) => {

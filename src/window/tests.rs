@@ -3,7 +3,7 @@
 use crate::sync::reclaim::pin;
 use crate::window::chunk::Record;
 use crate::window::slot::Slot;
-use crate::window::{Appended, Drained, Window, WindowConsumer};
+use crate::window::{Appended, Drained, Unlinked, Window, WindowConsumer};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -151,6 +151,39 @@ fn a_jump_of_the_clock_clears_every_slot_and_leaves_no_mark() {
     assert_eq!(consumer.clear(&window, -1_000..=3), 4);
     assert_eq!(consumer.drain(&window, &ALL, u64::MAX, |_, _| unreachable!()), Drained::default());
     assert_eq!(consumer.drain(&window, &ALL, 0, |_, _| {}), Drained::default(), "no slot is marked any more");
+}
+
+#[test]
+fn folded_records_are_reported_as_unlinked_when_no_slot_has_them_any_more() {
+    let window = Window::new(4);
+    let mut consumer = WindowConsumer::new(&window);
+    append(&window, 1, &[1, 2]);
+    append(&window, 2, &[3]);
+    assert_eq!(drain(&mut consumer, &window, ALL).len(), 2);
+    assert_eq!(consumer.take_unlinked(), Unlinked { records: 3, lists: 2 });
+    assert_eq!(consumer.take_unlinked(), Unlinked::default(), "once");
+    drain(&mut consumer, &window, ALL);
+    assert_eq!(consumer.clear(&window, 2..=2), 0);
+    assert_eq!(consumer.take_unlinked(), Unlinked::default(), "an empty chunk has no records");
+
+    // An append in the middle of a fold keeps the list.
+    append(&window, 1, &[4, 5]);
+    consumer.drain(&window, &ALL, u64::MAX, |second, _| _ = append(&window, second, &[6]));
+    assert_eq!(consumer.take_unlinked(), Unlinked::default());
+    assert_eq!(drain(&mut consumer, &window, ALL), [(1, vec![6])].into());
+    assert_eq!(consumer.take_unlinked(), Unlinked { records: 3, lists: 1 });
+
+    // A wrap, and a janitor that drops a second unfolded: nothing is left, and nothing is reported twice.
+    append(&window, 1, &[7]);
+    append(&window, 5, &[8, 9]);
+    drain(&mut consumer, &window, ALL);
+    assert_eq!(consumer.take_unlinked(), Unlinked { records: 3, lists: 1 }, "with the record that the wrap unlinked");
+    append(&window, 5, &[10]);
+    assert_eq!(consumer.clear(&window, 5..=5), 1);
+    assert_eq!(consumer.take_unlinked(), Unlinked { records: 1, lists: 1 });
+    append(&window, 5, &[11]);
+    drain(&mut consumer, &window, ALL);
+    assert_eq!(consumer.take_unlinked(), Unlinked { records: 1, lists: 1 }, "an empty slot starts again");
 }
 
 #[test]
