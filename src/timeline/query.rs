@@ -77,6 +77,19 @@ mod tests {
     use crate::limits::EVENT_TYPES;
 
     #[test]
+    fn only_a_filter_by_types_and_an_earlier_end_need_a_scan() {
+        let window = Query::window(60);
+        assert!(!window.needs_scan());
+        assert!(!Query { group_by: vec![0], ..window.clone() }.needs_scan());
+        let attributes = BTreeMap::from([(0, BTreeSet::from(["pro".to_owned()]))]);
+        let by_attribute = Filter { attributes, ..Filter::default() };
+        assert!(!Query { filter: by_attribute, ..window.clone() }.needs_scan());
+        let by_type = Filter { types: Some(BTreeSet::new()), ..Filter::default() };
+        assert!(Query { filter: by_type, ..window.clone() }.needs_scan());
+        assert!(Query { end_secs: Some(1), ..window }.needs_scan());
+    }
+
+    #[test]
     fn a_set_holds_every_kind() {
         let names: Vec<String> = (0..*EVENT_TYPES.end()).map(|kind| kind.to_string()).collect();
         let passing = |types: Option<&[&str]>| {

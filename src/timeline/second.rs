@@ -157,9 +157,31 @@ mod tests {
         for groups in [1, 1_000] {
             let layout = CounterLayout { groups, kinds: 3 };
             let second = Second::new(10, layout, 4);
-            let allocated_bytes = size_of_val(&*second) + size_of_val(&*second.counts) + second.bytes();
-            assert!(Second::initial_bytes(layout) > allocated_bytes, "{groups} groups");
+            // An `Arc` allocates two reference counts with its value.
+            let arc_bytes = 2 * size_of::<usize>() + size_of_val(&*second.counts);
+            let allocated_bytes = size_of_val(&*second) + arc_bytes + second.bytes();
+            assert_eq!(Second::initial_bytes(layout), allocated_bytes, "{groups} groups");
         }
+    }
+
+    #[test]
+    fn a_second_has_the_memory_of_its_counts_its_totals_and_its_last_seen_users() {
+        let layout = CounterLayout { groups: 1_000, kinds: 3 };
+        let mut second = Second::new(10, layout, 4);
+        let mut open = second.open(layout, 4);
+        for index in 0..1_000 {
+            open.counts.add(index, 0);
+            open.add_total(index, 1);
+            open.last_seen.add(index, 1);
+        }
+        let (counts, totals, last_seen) = (&second.counts, &second.totals, &second.last_seen);
+        let growing_bytes = [counts.growing_bytes(), totals.growing_bytes(), last_seen.growing_bytes()];
+        assert!(growing_bytes.iter().all(|bytes| *bytes > 1_000), "{growing_bytes:?}");
+        assert_eq!(second.bytes(), growing_bytes.iter().sum::<usize>());
+        second.seal();
+        let sealed_bytes = [second.counts.bytes(), second.totals.bytes(), second.last_seen.bytes()];
+        assert!(sealed_bytes.iter().all(|bytes| *bytes > 1_000), "{sealed_bytes:?}");
+        assert_eq!(second.bytes(), sealed_bytes.iter().sum::<usize>());
     }
 
     #[test]

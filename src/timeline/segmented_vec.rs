@@ -18,9 +18,10 @@ impl<T> SegmentedVec<T> {
     }
 
     /// The most memory that the elements and the next one occupy. Each element adds the same to it, so that no single
-    /// one is charged for a whole segment.
+    /// one is charged for a whole segment. The list of segments never shrinks.
     pub(crate) fn bytes(&self) -> usize {
-        let of_list = 4 * (self.segments.len() + 1) * size_of::<Vec<T>>();
+        let segments = self.segments.capacity().max(4 * (self.segments.len() + 1));
+        let of_list = segments * size_of::<Vec<T>>();
         of_list + (self.len as usize + 2 * SEGMENT) * size_of::<T>()
     }
 
@@ -101,5 +102,17 @@ mod tests {
         assert_eq!((array.segments.len(), array.len()), (0, 0));
         array.pop();
         assert_eq!((array.push(7), array[0]), (0, 7));
+    }
+
+    #[test]
+    fn the_memory_is_that_of_the_elements_and_of_a_list_that_doubles() {
+        let mut array = SegmentedVec::<u32>::new();
+        let vec_bytes = size_of::<Vec<u32>>();
+        assert_eq!(array.bytes(), 4 * vec_bytes + 2 * SEGMENT * 4);
+        (0..10 * SEGMENT as u32).for_each(|i| _ = array.push(i));
+        assert_eq!(array.bytes(), 4 * 11 * vec_bytes + 12 * SEGMENT * 4);
+        assert!(array.segments.capacity() > 4);
+        (0..10 * SEGMENT).for_each(|_| array.pop());
+        assert_eq!(array.bytes(), array.segments.capacity() * vec_bytes + 2 * SEGMENT * 4, "the list stays");
     }
 }
