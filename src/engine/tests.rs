@@ -53,6 +53,23 @@ fn a_full_dedup_table_refuses_a_batch_whole() {
     assert_eq!((batch.verdict(0), engine.sizes().backlog), (Verdict::Pending, 0));
 }
 
+#[test]
+fn the_garbage_of_a_fold_is_counted_until_it_is_freed() {
+    let engine = Engine::new(EngineConfig::default(), ManualClock::new(0)).unwrap();
+    let mut batch = engine.decode(EVENT.to_vec(), Format::Json).unwrap();
+    engine.ingest(&mut batch, 0).unwrap();
+    let guard = reclaim::pin();
+    engine.tick();
+    let list_bytes = limits::RETIRED_LIST_BYTES_MAX + limits::RETIRED_BAG_BYTES;
+    assert_eq!(engine.memory().garbage_bytes, limits::RECORD_BYTES_MAX + list_bytes);
+    drop(guard);
+    // Another test's thread that does not run may delay it.
+    while engine.memory().garbage_bytes > 0 {
+        engine.tick();
+        std::thread::yield_now();
+    }
+}
+
 #[derive(Default)]
 struct RecordedStages(Mutex<Vec<Stage>>);
 

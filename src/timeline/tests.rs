@@ -224,6 +224,45 @@ fn the_memory_of_the_seconds_is_counted_after_every_change() {
     assert_eq!(seen.last(), Some(&0));
 }
 
+#[test]
+fn another_timeline_is_restored_from_a_snapshot() {
+    let mut harness = Harness::new();
+    harness.append(NOW - 1, &["a", "b", "a"]);
+    harness.append(NOW, &["b", "c"]);
+    harness.append(NOW + 1, &["d"]);
+    harness.fold();
+    harness.advance(NOW + SKEW);
+    let mut other = Harness::new();
+    other.append(NOW, &["x"]);
+    other.fold();
+    other.timeline.restore(&harness.timeline.snapshot());
+    let state = |harness: &mut Harness| {
+        let timeline = &mut harness.timeline;
+        let sums = [1, 2, 3, 4, RETENTION as u32].map(|window_secs| {
+            let mut sums = Aggregates::zero(timeline.layout());
+            timeline.add_sums(window_secs, &mut sums);
+            (sums.events, sums.uniques)
+        });
+        let seconds: Vec<_> = timeline.seconds.iter().map(|second| (second.secs, second.is_sealed)).collect();
+        let users = (timeline.users(), timeline.user_indices());
+        (
+            timeline.now_secs(),
+            users,
+            seconds,
+            sums,
+            (NOW - 1..=NOW + 1).map(|secs| harness.entries(secs)).collect::<Vec<_>>(),
+        )
+    };
+    let (restored, expected) = (state(&mut other), state(&mut harness));
+    assert_eq!(restored, expected);
+    assert_eq!((restored.0, restored.1, restored.2.len()), (NOW + SKEW, (4, 4), 3));
+    // The users of the last second expire in both.
+    for harness in [&mut harness, &mut other] {
+        harness.advance(NOW + RETENTION);
+        assert_eq!(harness.timeline.users(), 1);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 

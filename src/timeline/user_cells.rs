@@ -378,6 +378,14 @@ mod tests {
     }
 
     #[test]
+    fn every_position_fits_into_four_bytes() {
+        for (table, at) in [(0, 0), (1, 2), (0, CELLS_MAX - 1), (TABLES - 1, 0), (TABLES - 1, CELLS_MAX - 1)] {
+            let unpacked = PackedPosition::new(table, at).unpacked();
+            assert_eq!((unpacked.table, unpacked.at), (table, at));
+        }
+    }
+
+    #[test]
     fn an_empty_table_finds_no_user() {
         let cells = UserCells::new();
         assert!([UserKey::ZERO, key(u32::MAX, 1)].into_iter().all(|key| cells.position(key).is_none()));

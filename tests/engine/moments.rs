@@ -129,6 +129,23 @@ fn an_attribute_beyond_the_configured_ones_has_no_groups_and_no_events() {
 }
 
 #[test]
+fn a_series_says_what_it_has() {
+    let (engine, _) = engine_of(60);
+    put(&engine, r#"{"u1":{"plan":"pro","region":"eu"}}"#, START_MS);
+    for (window_secs, step_secs, expected) in
+        [(10, 3, (10, 3, 4)), (9, 3, (9, 3, 3)), (7, 50, (7, 7, 1)), (90, 0, (60, 1, 60))]
+    {
+        let series = engine.series(&query(window_secs, START_SECS), step_secs).unwrap();
+        let points = series.points().count();
+        assert_eq!((series.window_secs(), series.step_secs(), points), expected);
+        // Two groups: users with the attributes of u1, and users that the table does not have.
+        assert_eq!(series.counters(), points * 2 * engine.config().event_types.len());
+        assert_eq!((series.end_secs(), series.generation()), (Some(START_SECS), 1));
+        assert_eq!(series.as_of_ms(), engine.now_ms());
+    }
+}
+
+#[test]
 fn an_event_that_arrives_late_is_counted_in_the_past() {
     let (engine, clock) = engine_of(300);
     post(&engine, &[("a", "u1", 0)]);
