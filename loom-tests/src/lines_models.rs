@@ -223,13 +223,17 @@ fn two_claims_while_a_table_grows() {
 #[test]
 fn a_tag_that_is_used_again() {
     check("a_tag_that_is_used_again", Some(1), || {
+        // The first wipe comes in the stretch after this one.
+        const FIRST: i64 = 11;
+        const NOW_MS: i64 = (FIRST + 14) * LENGTH_MS;
         let dedup = fixed(usize::MAX);
-        claim_all(&dedup, &[X, key(2)], 0);
-        (1..14).for_each(|stretch| dedup.try_rotate(stretch * LENGTH_MS));
-        let other = spawn_claim(&dedup, key(3), 14 * LENGTH_MS - SLACK_MS);
-        let claims = [claim(&dedup, X, 14 * LENGTH_MS), other.join().unwrap()];
+        (0..FIRST).for_each(|stretch| dedup.try_rotate(stretch * LENGTH_MS));
+        claim_all(&dedup, &[X, key(2)], FIRST * LENGTH_MS);
+        (FIRST + 1..FIRST + 14).for_each(|stretch| dedup.try_rotate(stretch * LENGTH_MS));
+        let other = spawn_claim(&dedup, key(3), NOW_MS - SLACK_MS);
+        let claims = [claim(&dedup, X, NOW_MS), other.join().unwrap()];
         assert_eq!(claims, [Inserted; 2]);
-        assert_eq!([X, key(3)].map(|key| claim(&dedup, key, 14 * LENGTH_MS)), [Duplicate; 2]);
+        assert_eq!([X, key(3)].map(|key| claim(&dedup, key, NOW_MS)), [Duplicate; 2]);
     });
 }
 

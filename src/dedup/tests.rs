@@ -362,7 +362,7 @@ pub(crate) mod lines {
         }
     }
 
-    /// A step that needs a wipe does not wait for a sweep: until the step, ids stay that are due to be forgotten.
+    /// A step that needs a wipe does not wait for a sweep. Otherwise ids would stay until a sweep has wiped.
     #[test]
     fn an_id_is_forgotten_in_time_whether_sweeps_run_or_not() {
         for has_sweeps in [false, true] {

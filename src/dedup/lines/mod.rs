@@ -40,7 +40,7 @@ pub(crate) struct Lines {
     steps: Steps,
     /// `None`: ids never expire.
     times: Option<Times>,
-    /// Log time: the greatest time of any batch, or of a sweep minus the slack of a stalled claimant.
+    /// Log time: the greatest time of any batch. A sweep counts with its time minus the slack of a stalled claimant.
     log_ms: Padded<AtomicI64>,
     /// The memory of all tables and segments, in bytes. A gauge.
     bytes: Arc<AtomicUsize>,
@@ -192,8 +192,9 @@ impl Dedup for Lines {
             sweeper.resize(&self.steps, log_ms, &Maker { bytes: &self.bytes, may_allocate });
         }
         sweep::open_ahead(&self.steps, may_allocate);
-        sweep::step_and_free(&self.steps, log_ms);
+        // Before the steps: a step that needs a wipe holds the lock until the whole table is wiped.
         sweep::wipe(&self.steps);
+        sweep::step_and_free(&self.steps, log_ms);
     }
 
     fn ids(&self) -> usize {

@@ -119,7 +119,8 @@ impl Rotation {
     fn next_place(&mut self, phase: &Phase) -> Place {
         let number = phase.current.generation.number() + 1;
         let made = self.for_next_generation.take();
-        // Usually the sweep has done this long before. If the step waited for the sweep, verdicts would depend on it.
+        // Usually the sweep has wiped the table long before. If the step waited for the sweep, verdicts would depend on
+        // it.
         while made.is_none() && !self.wipe.is_ready_for(number) {
             self.wipe.wipe_some(phase);
         }

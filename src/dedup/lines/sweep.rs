@@ -58,14 +58,17 @@ impl Sweeper {
         let larger = larger.into_iter().flatten().find_map(|lines| maker.make(lines));
         let for_next = for_next.and_then(|lines| maker.make(lines));
         let mut stepper = steps.lock();
-        // Meanwhile the generation may have ended that these tables are for.
-        if stepper.parts().0.current.generation.number() != generation {
-            return;
-        }
-        if let Some(table) = &larger {
+        let (phase, rotation) = stepper.parts();
+        // Meanwhile the generation may have ended that these tables are for. A larger table is of use to the next one,
+        // too.
+        let has_ended = phase.current.generation.number() != generation || phase.kind == Kind::Bridging;
+        let tables = phase.tables() + usize::from(rotation.for_next_generation.is_some());
+        let lines = phase.current.table.lines();
+        let suits = |table: &&Arc<Table>| !has_ended || (table.lines() > lines && tables < DEDUP_TABLES_MAX);
+        if let Some(table) = larger.as_ref().filter(suits) {
             grow(&mut stepper, Arc::clone(table));
         }
-        if let Some(table) = &for_next {
+        if let Some(table) = for_next.as_ref().filter(|_| !has_ended) {
             stepper.for_next_generation = Some(Arc::clone(table));
         }
     }

@@ -432,6 +432,41 @@ mod sweeps {
     }
 
     #[test]
+    fn a_table_that_is_finished_while_the_next_generation_begins_is_not_used() {
+        let rotation = Rotation::new(Some(Times::new(10)), usize::MAX, &Arc::default());
+        let steps = Steps::new(Phase::first(place(&table(), 1), END_MS), rotation);
+        let stalled = steps.pin();
+        let may_allocate = |_: usize| {
+            rotate(&mut steps.lock(), END_MS + 1);
+            true
+        };
+        let maker = Maker { bytes: &Arc::default(), may_allocate: &may_allocate };
+        Sweeper::default().resize(&steps, END_MS - 10, &maker);
+        assert!(steps.pin().kind == Kind::Bridging && steps.lock().for_next_generation.is_none());
+        drop(stalled);
+    }
+
+    #[test]
+    fn a_larger_table_that_is_finished_late_replaces_a_smaller_one_only() {
+        for next_lines in [None, Some(4_096)] {
+            let phase = Phase::first(place(&table(), 1), END_MS);
+            assert_eq!(inserted(&phase, 0..200), 200, "more than the table is made for");
+            let steps = Steps::new(phase, Rotation::new(Some(Times::new(10)), usize::MAX, &Arc::default()));
+            let may_allocate = |_: usize| {
+                let next = next_lines.map(|lines| Arc::new(Table::new(lines, &Arc::default()).unwrap()));
+                steps.lock().for_next_generation = next;
+                rotate(&mut steps.lock(), END_MS + 1);
+                true
+            };
+            let maker = Maker { bytes: &Arc::default(), may_allocate: &may_allocate };
+            Sweeper::default().resize(&steps, END_MS - 1, &maker);
+            let phase = steps.pin();
+            let expected = if next_lines.is_some() { (Kind::Steady, 4_096) } else { (Kind::Growing, 64) };
+            assert_eq!((phase.kind, phase.current.table.lines()), expected);
+        }
+    }
+
+    #[test]
     fn the_table_of_the_next_generation_is_wanted_in_the_last_eighth_of_a_generation() {
         let late_ms = END_MS - GENERATION_MS / 8;
         let mut swept = Swept::new(LINES_MIN);

@@ -27,8 +27,8 @@ impl Wipe {
         Self { clean_from: generation, pass: None }
     }
 
-    /// Whether no cell can look like a cell of this generation, nor of the one after it: a pass keeps the tag of the
-    /// generation after the current one.
+    /// Whether no cell can look like a cell of this generation or of the one after it. A pass keeps the tag of the
+    /// generation after the current one, so the pass has to come while no dead cell has that tag.
     pub(crate) fn is_ready_for(&self, generation: u64) -> bool {
         generation + 1 < self.clean_from + TAG_PERIOD
     }
