@@ -90,7 +90,7 @@ pub const DEDUP_LEAD_MS_PER_MIB: i64 = 4;
 /// The ids of that time are at most this number of times the ids since the last sweep.
 pub const DEDUP_LEAD_TIMES_MAX: usize = 20;
 
-/// The lines of a dedup table that are wiped under one hold of the lock; 64 bytes each.
+/// The lines of a dedup table that a sweep wipes under one hold of the lock; 64 bytes each.
 pub const DEDUP_WIPE_LINES: usize = 1 << 12;
 
 /// The lines of a table for each line of the first segment for its ids that find no cell.
@@ -119,8 +119,9 @@ pub const TAPE_NODES_KEPT_MAX: usize = 1 << 18;
 /// Bytes of a body whose parse buffers a thread keeps for the next one.
 pub const TEXT_BYTES_KEPT_MAX: usize = 4 << 20;
 
-/// Rows of a batch whose columns a thread keeps for the next one, 90 bytes each.
-pub const BATCH_ROWS_KEPT_MAX: usize = 1 << 17;
+/// Rows for which a thread keeps room from one batch to the next, 90 bytes each. It is more than twice the default of
+/// the largest batch, because room doubles.
+pub const BATCH_ROWS_KEPT_MAX: usize = 1 << 18;
 
 /// The default of the most records that are published and not folded yet; 16 bytes each. A batch beyond it is refused.
 pub const BACKLOG_EVENTS_DEFAULT: usize = 1 << 23;
@@ -133,7 +134,7 @@ pub const RECORD_BYTES_MAX: usize = 64;
 /// chunk that an earlier fold has left, and 32 of the deferred call that frees the list.
 pub const RETIRED_LIST_BYTES_MAX: usize = 72;
 
-/// The most memory of a bag of deferred calls, of which every flush makes one. It has room for 64 calls.
+/// The memory of a bag of deferred calls, of which a fold makes one. It has room for 64 calls.
 pub const RETIRED_BAG_BYTES: usize = 2_304;
 
 /// The most memory of a counter in a hash map: 17 bytes for each bucket. A map that is doubling has up to 4 buckets for

@@ -39,8 +39,8 @@ pub struct MemoryUse {
     pub dedup_bytes: usize,
     /// Unfolded records, each with the worst case of its event.
     pub backlog_bytes: usize,
-    /// Folded records that are not freed yet: a thread may still read them, or an append came in between before a fold
-    /// could unlink them.
+    /// Folded records that are not freed yet: a thread may still read them, or a fold could not unlink them because of
+    /// an append.
     pub garbage_bytes: usize,
     /// Users, and their events in each second.
     pub timeline_bytes: usize,
@@ -54,8 +54,9 @@ pub struct MemoryUse {
 
 impl MemoryUse {
     /// The sum of all parts. It can exceed the limit without any event: seconds need more memory when they are first
-    /// read under a new reference table, and when the clock reaches a second that was ahead of it. Events are then
-    /// refused until the usage is below the limit again.
+    /// read under a new reference table, and when the clock reaches a second that was ahead of it. A fold of a few
+    /// events takes 2 KiB in each partition until they are freed. Events are then refused until the usage is below the
+    /// limit again.
     #[must_use]
     pub fn used_bytes(&self) -> usize {
         [
@@ -205,11 +206,13 @@ impl Memory {
     }
 
     /// Counts records that were folded until they are unlinked and no thread can read them any more. `unlinked` are
-    /// records of this call or of earlier ones; this thread has retired them.
+    /// records of this call or of earlier ones; this thread has retired their lists and flushes them here.
     pub(crate) fn add_garbage(&self, folded_records: usize, unlinked: Unlinked) {
         let folded_bytes = folded_records * RECORD_BYTES_MAX;
         if unlinked.lists == 0 {
-            self.garbage_bytes.fetch_add(folded_bytes, Ordering::Relaxed);
+            if folded_bytes > 0 {
+                self.garbage_bytes.fetch_add(folded_bytes, Ordering::Relaxed);
+            }
             return;
         }
         let lists_bytes = unlinked.lists as usize * RETIRED_LIST_BYTES_MAX + RETIRED_BAG_BYTES;

@@ -62,8 +62,8 @@ impl EpochGuard {
         unsafe { ptr.as_ref() }
     }
 
-    /// Runs `free(ptr)` after all guards that exist now are dropped, and a later [`flush`](Self::flush) or
-    /// [`defer`](Self::defer) of this thread. (Or after the thread's bag of 64 calls is full, which may never happen.)
+    /// Runs `free(ptr)` after all guards that exist now are dropped, but not before this thread calls
+    /// [`flush`](Self::flush) or [`defer`](Self::defer), or its bag of 64 calls is full.
     ///
     /// # Safety
     /// 1. `*ptr` is unlinked: no thread can reach it with a guard that is made after this call.
@@ -85,8 +85,8 @@ impl EpochGuard {
         self.0.flush();
     }
 
-    /// Calls `then` after all guards that exist now are dropped: a grace period. What this thread has retired before is
-    /// freed before.
+    /// Calls `then` after all guards that exist now are dropped: a grace period. It also passes on what this thread has
+    /// retired.
     pub(crate) fn defer(&self, then: impl FnOnce() + Send + 'static) {
         self.0.defer(then);
         self.0.flush();

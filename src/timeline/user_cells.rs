@@ -386,6 +386,21 @@ mod tests {
     }
 
     #[test]
+    fn the_memory_is_that_of_the_cells_once_all_sub_tables_have_doubled() {
+        let mut cells = UserCells::new();
+        let cells_bytes = |cells: usize| (cells + cells / TABLES) * size_of::<UserCell>();
+        let positions_bytes = SegmentedVec::<PackedPosition>::new().bytes();
+        assert_eq!(cells.bytes(0), cells_bytes(TABLES * CELLS_MIN) + positions_bytes);
+        assert_eq!(cells.bytes(10_000), cells_bytes(32_000) + positions_bytes, "twice at five eighths");
+        (0..1_000).for_each(|n| _ = cells.insert(cell(key(n << 20, n.into()), n)));
+        assert!(cells.cells() > TABLES * CELLS_MIN + 1_000 && cells.positions.bytes() > positions_bytes);
+        assert_eq!(cells.bytes(0), cells_bytes(cells.cells()) + cells.positions.bytes());
+        cells.remove(999);
+        cells.pop_index();
+        assert_eq!(cells.indices(), 999);
+    }
+
+    #[test]
     fn an_empty_table_finds_no_user() {
         let cells = UserCells::new();
         assert!([UserKey::ZERO, key(u32::MAX, 1)].into_iter().all(|key| cells.position(key).is_none()));

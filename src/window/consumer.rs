@@ -18,11 +18,11 @@ pub(crate) struct WindowConsumer {
     newly_unlinked: Unlinked,
 }
 
-/// What a consumer has unlinked and retired. It is freed after a grace period.
+/// What a consumer has retired, or has found to be unlinked and retired by a writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unlinked {
     pub(crate) records: u64,
-    /// Lists that had these records.
+    /// Lists that the consumer has retired, with these records or without any.
     pub(crate) lists: u64,
 }
 
@@ -106,6 +106,7 @@ impl WindowConsumer {
     ) -> u64 {
         let guard = pin();
         let Some(list) = window.slot(index).snapshot(&guard) else {
+            debug_assert_eq!(self.unlinked[index], 0, "only this consumer empties slots");
             self.set_folded(index, 0);
             return 0;
         };
@@ -123,7 +124,7 @@ impl WindowConsumer {
         self.set_folded(index, to);
         // If an append came in between, the list stays until the next fold of the slot. The offset separates its new
         // chunks from the folded ones.
-        if window.slot(index).retire(&list) {
+        if window.slot(index).retire(&list) && to > self.unlinked[index] {
             self.note_unlinked(index, to);
         }
         to - from
@@ -150,13 +151,13 @@ impl WindowConsumer {
         }
     }
 
-    /// The records of the slot up to `sequence` are unlinked. Some of them may be older, of a list that a writer has
-    /// unlinked.
+    /// A list is retired, and the records of the slot up to `sequence` are unlinked. Some of them may be of an older
+    /// list, which a writer has retired.
     fn note_unlinked(&mut self, index: usize, sequence: u64) {
-        let records = sequence - self.unlinked[index];
+        debug_assert!(self.unlinked[index] <= sequence, "the sequence of a list never decreases");
+        self.newly_unlinked.records += sequence - self.unlinked[index];
+        self.newly_unlinked.lists += 1;
         self.unlinked[index] = sequence;
-        self.newly_unlinked.records += records;
-        self.newly_unlinked.lists += u64::from(records > 0);
     }
 
     /// The slot is folded up to `sequence`, and its bit is no longer pending.
