@@ -185,6 +185,26 @@ mod tests {
     }
 
     #[test]
+    fn the_totals_of_a_busy_second_are_recounted_from_its_grid() {
+        let mut users = Users::new();
+        let keys = HashKeys::random();
+        let layout = CounterLayout { groups: 2, kinds: 3 };
+        let mut second = Second::new(10, layout, 4);
+        let open = second.open(layout, 4);
+        for n in 0..10_000_u32 {
+            let group = |_| n % 5 / 4;
+            let user = users.note_event(keys.user(&(n % 5).to_string()), LiveSecond::new(10), group).index();
+            open.counts.add(user, (n % 3) as u8);
+        }
+        assert!(second.counts.rows().count() == 5 && second.counts.list().len() < 10_000);
+        second.recount(&users, layout, 5);
+        let mut sums = vec![0; layout.len()];
+        second.totals().add_to(&mut sums);
+        assert_eq!(sums.iter().sum::<u64>(), 10_000);
+        assert_eq!([sums[..3].iter().sum::<u64>(), sums[3..].iter().sum()], [8_000, 2_000]);
+    }
+
+    #[test]
     fn totals_are_recounted_when_the_generation_has_changed() {
         let mut users = Users::new();
         let user = users.note_event(HashKeys::random().user("u"), LiveSecond::new(10), |_| 1).index();

@@ -428,7 +428,9 @@ mod tests {
             seen.push(cells.cells() - others);
         }
         assert_eq!((seen[0], seen[4], seen[5], seen[9], seen[10]), (8, 8, 16, 16, 32));
-        (3..13).for_each(|n| cells.remove(n));
+        (4..13).for_each(|n| cells.remove(n));
+        assert_eq!(cells.cells() - others, 32, "4 of 32 cells are occupied");
+        cells.remove(3);
         assert_eq!(cells.cells() - others, 8, "3 of 32 cells were occupied");
         assert!((0..3).all(|n| index(&mut cells, key(n)) == Some(n)));
     }

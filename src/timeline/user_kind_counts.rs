@@ -334,6 +334,46 @@ mod tests {
     }
 
     #[test]
+    fn a_grid_grows_to_eight_cells_for_each_new_entry() {
+        for (last_user, cells) in [(16 * GRID_MIN - 1, 16 * GRID_MIN), (16 * GRID_MIN, 8 * GRID_MIN)] {
+            let mut counts = of(1, (0..GRID_MIN).map(|i| (if i == 7 { 8 * GRID_MIN as u32 - 1 } else { 0 }, 0)));
+            assert_eq!(counts.grid.len(), 8 * GRID_MIN);
+            (0..GRID_MIN).for_each(|_| counts.add(last_user as u32, 0));
+            assert_eq!(counts.grid.len(), cells, "user {last_user}");
+        }
+    }
+
+    #[test]
+    fn the_rows_are_those_of_users_with_events() {
+        let counts = UserKindCounts { grid: vec![0, 3, 0, 0, 5, 0], ..UserKindCounts::new(2) };
+        let rows: Vec<_> = counts.rows().collect();
+        assert_eq!(rows, [(0, [0, 3].as_slice()), (2, [5, 0].as_slice())]);
+    }
+
+    #[test]
+    fn the_memory_is_that_of_the_list_and_the_grid_or_four_times_that_of_their_entries() {
+        let mut counts = UserKindCounts { grid: vec![1; 800], ..UserKindCounts::new(1) };
+        counts.list.reserve_exact(3);
+        counts.list.extend([UserKindCount::new(900, 0, 1); 3]);
+        assert_eq!((counts.bytes(), counts.growing_bytes()), (3 * 8 + 800 * 2, 4 * (100 + 3) * 8));
+        let mut counts = UserKindCounts::new(1);
+        counts.list.reserve_exact(1_000);
+        counts.add(1, 0);
+        assert_eq!((counts.bytes(), counts.growing_bytes()), (8_000, 8_000));
+    }
+
+    #[test]
+    fn a_sealed_grid_becomes_a_list_only_if_the_list_is_smaller() {
+        // An entry of a list takes as much as four cells.
+        for (cells, is_grid) in [(7, true), (8, true), (9, false)] {
+            let grid = (0..cells).map(|cell| GridCount::from(cell < 2)).collect();
+            let mut counts = UserKindCounts { grid, ..UserKindCounts::new(1) };
+            counts.seal();
+            assert_eq!((counts.grid.is_empty(), counts.len()), (!is_grid, 2), "{cells} cells");
+        }
+    }
+
+    #[test]
     fn a_grid_that_grows_has_no_spare_cells_and_copies_few() {
         const EVENTS: u32 = 1_000_000;
         let (mut counts, mut copied_cells) = (UserKindCounts::new(1), 0);
