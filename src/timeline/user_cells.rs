@@ -197,7 +197,7 @@ impl UserCells {
     /// nearly the same time. While one of them doubles, its cells exist twice.
     pub(crate) fn bytes(&self, len: usize) -> usize {
         let doubled = len * 2 * 8 / OCCUPIED_OF_EIGHT;
-        let cells = self.cells.max(doubled).max(TABLES * CELLS_MIN);
+        let cells = self.cells.max(doubled);
         (cells + cells / TABLES) * size_of::<UserCell>() + self.positions.bytes()
     }
 
