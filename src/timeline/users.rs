@@ -290,6 +290,17 @@ mod tests {
     }
 
     #[test]
+    fn prepared_groups_are_dropped_when_all_before_them_are_used() {
+        let groups = [0, 1, 2, 3].map(|n| (key(n), n));
+        let mut prepared = PreparedGroups::new(&groups);
+        assert_eq!((prepared.take(key(1)), prepared.rest.len()), (Some(1), 4));
+        assert_eq!((prepared.take(key(2)), prepared.rest.len()), (Some(2), 4));
+        assert_eq!((prepared.take(key(0)), prepared.rest.len()), (Some(0), 1));
+        assert_eq!((prepared.take(key(3)), prepared.rest.len()), (Some(3), 0));
+        assert_eq!(prepared.take(key(4)), None);
+    }
+
+    #[test]
     fn almost_all_prepared_groups_are_used_after_users_have_come_and_gone() {
         const USERS: u32 = 20_000;
         for change in [-1, 0, 1] {
@@ -319,16 +330,19 @@ mod tests {
         let mut users = Users::new();
         (0..10_000).for_each(|n| _ = note(&mut users, n, 10, 0));
         let all = users.keys_by_table(0, usize::MAX);
-        let mut parts = vec![];
+        let (mut tables, mut parts) = (vec![], 0);
         loop {
-            let part = users.keys_by_table(parts.len(), 1_000);
+            let part = users.keys_by_table(tables.len(), 1_000);
             if part.is_empty() {
                 break;
             }
             assert!(part.iter().map(Vec::len).sum::<usize>() < 1_200);
-            parts.extend(part);
+            tables.extend(part);
+            parts += 1;
         }
-        assert_eq!(parts, all);
+        assert_eq!(tables, all);
+        assert!((9..=10).contains(&parts), "{parts}");
+        assert_eq!(users.keys_by_table(0, all[0].len() + all[1].len()).len(), 2, "no more are wanted");
         let (mut in_order, mut by_index) = (all.concat(), users.keys_by_index());
         assert!(in_order.len() > 9_900, "{}", in_order.len());
         in_order.sort_unstable_by_key(|key| key.record(0));
@@ -346,6 +360,16 @@ mod tests {
         assert_eq!(users.len(), 0);
         assert_eq!(users.cells.cells(), Users::new().cells.cells());
         assert_eq!(users.keys_by_index()[99_999], UserKey::ZERO);
+    }
+
+    #[test]
+    fn the_memory_is_that_of_the_cells_the_groups_and_the_free_indices() {
+        let mut users = Users::new();
+        (0..1_000).for_each(|n| _ = note(&mut users, n, 10, 0));
+        (0..500).for_each(|user| users.expire(user, second(10)));
+        let parts_bytes = [users.cells.bytes(500), users.groups.bytes(), users.free.bytes()];
+        assert!(parts_bytes.iter().all(|bytes| *bytes > 1), "{parts_bytes:?}");
+        assert_eq!(users.bytes(), parts_bytes.iter().sum::<usize>());
     }
 
     #[test]

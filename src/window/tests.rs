@@ -154,6 +154,13 @@ fn a_jump_of_the_clock_clears_every_slot_and_leaves_no_mark() {
 }
 
 #[test]
+fn the_memory_of_a_window_is_known_before_it_exists() {
+    // A slot has 8 bytes, an empty chunk of 40 and a bit; for the consumer, two sequences of 8 bytes and a bit.
+    assert_eq!([64, 2_048].map(Window::bytes_for), [64 * 48 + 8, 2_048 * 48 + 256]);
+    assert_eq!([64, 2_048].map(WindowConsumer::bytes_for), [64 * 16 + 8, 2_048 * 16 + 256]);
+}
+
+#[test]
 fn folded_records_are_reported_as_unlinked_when_no_slot_has_them_any_more() {
     let window = Window::new(4);
     let mut consumer = WindowConsumer::new(&window);
