@@ -181,6 +181,16 @@ fn folded_records_are_reported_as_unlinked_when_no_slot_has_them_any_more() {
     assert_eq!(drain(&mut consumer, &window, ALL), [(1, vec![6])].into());
     assert_eq!(consumer.take_unlinked(), Unlinked { records: 3, lists: 1 });
 
+    // A fold reads records before their slot is marked. The next fold finds nothing new.
+    append(&window, 1, &[12]);
+    let mut appends = window.begin_appends();
+    appends.append(1, [13].into());
+    assert_eq!(drain(&mut consumer, &window, ALL), [(1, vec![12, 13])].into());
+    assert_eq!(consumer.take_unlinked(), Unlinked { records: 2, lists: 1 });
+    drop(appends);
+    assert_eq!(drain(&mut consumer, &window, ALL), BTreeMap::new());
+    assert_eq!(consumer.take_unlinked(), Unlinked::default());
+
     // A wrap, and a janitor that drops a second unfolded: nothing is left, and nothing is reported twice.
     append(&window, 1, &[7]);
     append(&window, 5, &[8, 9]);

@@ -446,23 +446,42 @@ mod sweeps {
         drop(stalled);
     }
 
+    /// The next generation begins while a table of 256 lines is made. It has a table of its own, or that of the
+    /// generation before, which has 64 lines. A table may be prepared for the generation after it.
     #[test]
     fn a_larger_table_that_is_finished_late_replaces_a_smaller_one_only() {
-        for next_lines in [None, Some(4_096)] {
-            let phase = Phase::first(place(&table(), 1), END_MS);
+        let table = |lines| Arc::new(Table::new(lines, &Arc::default()).unwrap());
+        for (tables, next_lines, is_prepared, is_used) in [
+            (1, None, false, true),
+            (1, Some(128), false, true),
+            (1, Some(256), false, false),
+            (1, Some(4_096), false, false),
+            (DEDUP_TABLES_MAX - 2, Some(64), false, true),
+            (DEDUP_TABLES_MAX - 1, Some(64), false, false),
+            (DEDUP_TABLES_MAX - 1, None, false, true),
+            (DEDUP_TABLES_MAX - 1, None, true, false),
+        ] {
+            let mut phase = Phase::first(place(&table(64), 1), END_MS);
+            for _ in 1..tables {
+                phase = phase.growing(table(64)).grown(END_MS);
+            }
             assert_eq!(inserted(&phase, 0..200), 200, "more than the table is made for");
             let steps = Steps::new(phase, Rotation::new(Some(Times::new(10)), usize::MAX, &Arc::default()));
-            let may_allocate = |_: usize| {
-                let next = next_lines.map(|lines| Arc::new(Table::new(lines, &Arc::default()).unwrap()));
-                steps.lock().for_next_generation = next;
-                rotate(&mut steps.lock(), END_MS + 1);
-                true
+            let may_allocate = |bytes: usize| {
+                let mut stepper = steps.lock();
+                if steps.pin().kind == Kind::Emptied {
+                    stepper.for_next_generation = next_lines.map(table);
+                    rotate(&mut stepper, END_MS + 1);
+                    stepper.for_next_generation = is_prepared.then(|| table(64));
+                }
+                bytes == 256 * LINE_BYTES
             };
             let maker = Maker { bytes: &Arc::default(), may_allocate: &may_allocate };
-            Sweeper::default().resize(&steps, END_MS - 1, &maker);
+            Sweeper::default().resize(&steps, 0, &maker);
             let phase = steps.pin();
-            let expected = if next_lines.is_some() { (Kind::Steady, 4_096) } else { (Kind::Growing, 64) };
-            assert_eq!((phase.kind, phase.current.table.lines()), expected);
+            let expected = (if is_used { Kind::Growing } else { Kind::Steady }, next_lines.unwrap_or(64));
+            let case = (tables, next_lines, is_prepared);
+            assert_eq!((phase.kind, phase.current.table.lines()), expected, "{case:?}");
         }
     }
 
