@@ -176,7 +176,8 @@ fn folded_records_are_reported_as_unlinked_when_no_slot_has_them_any_more() {
 
     // An append in the middle of a fold keeps the list.
     append(&window, 1, &[4, 5]);
-    consumer.drain(&window, &ALL, u64::MAX, |second, _| _ = append(&window, second, &[6]));
+    let drained = consumer.drain(&window, &ALL, u64::MAX, |second, _| _ = append(&window, second, &[6]));
+    assert_eq!(drained.records, 2, "those that were not folded before");
     assert_eq!(consumer.take_unlinked(), Unlinked::default());
     assert_eq!(drain(&mut consumer, &window, ALL), [(1, vec![6])].into());
     assert_eq!(consumer.take_unlinked(), Unlinked { records: 3, lists: 1 });
