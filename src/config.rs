@@ -156,7 +156,6 @@ mod tests {
     fn writers_fold_earlier_when_memory_is_limited() {
         let fold_events =
             |max_memory_bytes| EngineConfig { max_memory_bytes, ..EngineConfig::default() }.writer_fold_events();
-        let of_memory = (1 << 30) / limits::UNFOLDED_EVENT_BYTES_MAX / limits::WRITER_FOLD_PART;
-        assert_eq!([None, Some(1 << 40), Some(1 << 30)].map(fold_events), [1 << 20, 1 << 20, of_memory]);
+        assert_eq!([None, Some(1 << 40), Some(1 << 30)].map(fold_events), [1 << 20, 1 << 20, 184_365]);
     }
 }

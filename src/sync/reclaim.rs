@@ -89,7 +89,7 @@ impl EpochGuard {
     /// retired.
     pub(crate) fn defer(&self, then: impl FnOnce() + Send + 'static) {
         self.0.defer(then);
-        self.0.flush();
+        self.flush();
     }
 }
 
