@@ -131,7 +131,7 @@ impl Phase {
         let mut phase = self.clone();
         let Some(next) = phase.next.take() else { return phase };
         phase.reads.insert(&self.current.generation);
-        if !Arc::ptr_eq(&next.table, &self.current.table) {
+        if self.new_table().is_some() {
             let reads = std::mem::replace(&mut phase.reads, Reads::none());
             phase.older.push(View { table: Arc::clone(&self.current.table), reads });
         }
@@ -139,9 +139,15 @@ impl Phase {
         phase
     }
 
+    /// The table that takes over from the current one.
+    pub(crate) fn new_table(&self) -> Option<&Arc<Table>> {
+        let table = &self.next.as_ref()?.table;
+        (!Arc::ptr_eq(table, &self.current.table)).then_some(table)
+    }
+
     /// The number of tables that claims look at.
     pub(crate) fn tables(&self) -> usize {
-        self.older.len() + 1
+        self.older.len() + 1 + usize::from(self.new_table().is_some())
     }
 
     /// The number of remembered ids.

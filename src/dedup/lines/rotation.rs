@@ -82,6 +82,11 @@ impl Rotation {
         phase.current.generation.ids().saturating_sub(self.ids_before_table)
     }
 
+    /// The most tables that claims look at in this phase and in the next generation.
+    pub(crate) fn tables(&self, phase: &Phase) -> usize {
+        phase.tables() + usize::from(self.for_next_generation.is_some())
+    }
+
     /// The phase after `phase`, if it is due.
     fn next(&mut self, phase: &Phase, log_ms: i64) -> Option<Phase> {
         let times = self.times;
@@ -101,7 +106,7 @@ impl Rotation {
                 let ends_ms = times?.end_of_stretch(log_ms);
                 let next = phase.next.as_ref()?;
                 next.generation.extend_to(ends_ms);
-                if !Arc::ptr_eq(&next.table, &phase.current.table) {
+                if phase.new_table().is_some() {
                     self.wipe = Wipe::of_empty_table(next.generation.number());
                 }
                 (self.began_ms, self.ids_before_table) = (log_ms, 0);

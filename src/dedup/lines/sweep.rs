@@ -50,8 +50,8 @@ impl Sweeper {
             let mut stepper = steps.lock();
             let (phase, rotation) = stepper.parts();
             let for_next = table_for_next_generation(phase, rotation, log_ms);
-            let prepared = rotation.for_next_generation.is_some() || for_next.is_some();
-            let larger = self.larger_table(phase, rotation, log_ms, phase.tables() + usize::from(prepared));
+            let tables = rotation.tables(phase) + usize::from(for_next.is_some());
+            let larger = self.larger_table(phase, rotation, log_ms, tables);
             (phase.current.generation.number(), for_next, larger)
         };
         // Without the lock, because it takes long to make memory resident, and to free a table that is not used.
@@ -62,9 +62,9 @@ impl Sweeper {
         // Meanwhile the generation may have ended that these tables are for. A larger table is of use to the next one,
         // too.
         let has_ended = phase.current.generation.number() != generation || phase.kind == Kind::Bridging;
-        let tables = phase.tables() + usize::from(rotation.for_next_generation.is_some());
+        let has_room = rotation.tables(phase) < DEDUP_TABLES_MAX;
         let lines = phase.current.table.lines();
-        let suits = |table: &&Arc<Table>| !has_ended || (table.lines() > lines && tables < DEDUP_TABLES_MAX);
+        let suits = |table: &&Arc<Table>| !has_ended || (table.lines() > lines && has_room);
         if let Some(table) = larger.as_ref().filter(suits) {
             grow(&mut stepper, Arc::clone(table));
         }
@@ -117,8 +117,7 @@ fn table_for_next_generation(phase: &Phase, rotation: &Rotation, log_ms: i64) ->
     let length_ms = rotation.generation_ms()?;
     let is_late = log_ms > phase.ends_ms.saturating_sub(length_ms / 8);
     let is_possible = phase.kind != Kind::Bridging && rotation.for_next_generation.is_none();
-    let tables = phase.tables() + usize::from(phase.kind == Kind::Growing);
-    if !is_late || !is_possible || tables >= DEDUP_TABLES_MAX {
+    if !is_late || !is_possible || rotation.tables(phase) >= DEDUP_TABLES_MAX {
         return None;
     }
     // No id for a whole stretch means that none is expected.

@@ -217,7 +217,7 @@ mod phases {
         assert_eq!(summary(&steady), (Kind::Steady, 130, 1, [Some(0), Some(1), None]));
 
         let growing = steady.growing(Arc::clone(&tables[1]));
-        assert_eq!(summary(&growing), (Kind::Growing, DUE, 1, [Some(0), Some(1), Some(1)]));
+        assert_eq!(summary(&growing), (Kind::Growing, DUE, 2, [Some(0), Some(1), Some(1)]));
         let steady = growing.grown(130);
         assert_eq!(summary(&steady), (Kind::Steady, 130, 2, [Some(0), Some(1), None]));
 
@@ -412,6 +412,23 @@ mod sweeps {
             }
             rotate(&mut steps.lock(), END_MS + 1);
             assert_eq!(steps.pin().tables(), DEDUP_TABLES_MAX, "{tables} tables before");
+        }
+    }
+
+    #[test]
+    fn a_table_for_the_next_generation_is_wanted_if_a_table_that_takes_over_leaves_room() {
+        for (tables, is_wanted) in [(DEDUP_TABLES_MAX - 1, true), (DEDUP_TABLES_MAX, false)] {
+            let mut phase = Phase::first(place(&table(), 1), END_MS);
+            for _ in 2..tables {
+                phase = phase.growing(table()).grown(END_MS);
+            }
+            let growing = phase.growing(table());
+            assert_eq!(growing.tables(), tables);
+            let steps = Steps::new(growing, Rotation::new(Some(Times::new(10)), usize::MAX, &Arc::default()));
+            let wanted = asked(false, |may_allocate| {
+                Sweeper::default().resize(&steps, END_MS - 10, &Maker { bytes: &Arc::default(), may_allocate });
+            });
+            assert_eq!(!wanted.is_empty(), is_wanted, "{tables} tables");
         }
     }
 
