@@ -82,7 +82,7 @@ impl Rotation {
         phase.current.generation.ids().saturating_sub(self.ids_before_table)
     }
 
-    /// The most tables that claims look at in this phase and in the next generation.
+    /// The number of tables that claims look at, and of the one that is prepared for the next generation.
     pub(crate) fn tables(&self, phase: &Phase) -> usize {
         phase.tables() + usize::from(self.for_next_generation.is_some())
     }
