@@ -5,10 +5,13 @@ use crate::common::{BINARY, Running, Scratch, array, event, problem, program, ru
 use serde_json::json;
 use weir::format_ms;
 
-/// Fills the journal until it has no room for one event. Returns how many events it has.
-fn fill(running: &Running, now_ms: i64) -> u64 {
+/// Fills the journal until it has no room for one event. Returns how many events it has. No event is older than its
+/// request, because filling may take longer than the max-skew on a slow machine.
+fn fill(running: &Running) -> u64 {
     let (mut next, mut events) = (1_000_000, 100_000);
     while events > 0 {
+        assert!(next < 100_000_000, "the journal does not fill");
+        let now_ms = now_ms();
         let reply = post(running, array((next..next + events).map(|id| event(id).at_ms(now_ms))));
         match reply.status {
             200 => next += events,
@@ -26,12 +29,11 @@ fn a_full_journal_takes_nothing_and_a_larger_one_goes_on() {
     let scratch = Scratch::new();
     let dir = scratch.path("journal");
     let running = serve(&dir, &["--journal-max", "64MiB"]);
-    let now_ms = now_ms();
-    let events = |from: u32, to: u32| array((from..to).map(|id| event(id).at_ms(now_ms)));
+    let events = |from: u32, to: u32| array((from..to).map(|id| event(id).at_ms(now_ms())));
     assert_eq!(post(&running, events(0, 100)).tally(), [100, 0, 0]);
-    let filled = fill(&running, now_ms);
+    let filled = fill(&running);
     assert_eq!(post(&running, events(50, 200)).problem(), problem(503, "overloaded"));
-    let table = json!({"user_metadata": {}, "ts": format_ms(now_ms)}).to_string();
+    let table = json!({"user_metadata": {}, "ts": format_ms(now_ms())}).to_string();
     assert_eq!(put(&running, format!("{}{table}", " ".repeat(1_000))).problem(), problem(503, "overloaded"));
     assert_eq!((total_events(&running), get(&running, "/reference/users").status), (filled, 200), "queries go on");
     let exposed = samples(&running);
