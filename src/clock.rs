@@ -3,7 +3,7 @@
 //! Instants are whole milliseconds since 1970-01-01T00:00:00Z, signed; a second is such an instant divided by 1,000,
 //! rounded down.
 
-use crate::sync::{AtomicI64, Ordering};
+use crate::sync::{AtomicI64, Ordering, Padded};
 
 /// Where the engine's time comes from.
 pub trait Clock: Send + Sync {
@@ -63,12 +63,12 @@ impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
 /// A clock that never runs backwards, on top of another one that may.
 pub(crate) struct MonotonicClock {
     source: Box<dyn Clock>,
-    latest_ms: AtomicI64,
+    latest_ms: Padded<AtomicI64>,
 }
 
 impl MonotonicClock {
     pub(crate) fn new(source: Box<dyn Clock>) -> Self {
-        let latest_ms = AtomicI64::new(source.now_ms());
+        let latest_ms = Padded(AtomicI64::new(source.now_ms()));
         Self { source, latest_ms }
     }
 
@@ -79,9 +79,15 @@ impl MonotonicClock {
 
     /// Records a time from elsewhere, and returns the latest known time.
     pub(crate) fn observe(&self, now_ms: i64) -> i64 {
-        // A read-modify-write, so all calls agree on one order, and no call sees the maximum decrease. AcqRel; pairs
-        // with itself: a call that starts after another has returned (a GET after a 200) continues from at least its
-        // value. Two concurrent calls may come in either order; both return at least their own time.
+        // Usually another call of the same millisecond comes first, and there is no write to the shared cache line.
+        // Acquire; pairs with the AcqRel below. The maximum only rises: a call that starts after another has returned
+        // (a GET after a 200) reads at least the value that the other has read or written.
+        let latest_ms = self.latest_ms.load(Ordering::Acquire);
+        if latest_ms >= now_ms {
+            return latest_ms;
+        }
+        // A read-modify-write, so that no earlier time overwrites a later one. AcqRel; pairs with the loads and with
+        // itself. Two concurrent calls may come in either order; both return at least their own time.
         self.latest_ms.fetch_max(now_ms, Ordering::AcqRel).max(now_ms)
     }
 

@@ -5,7 +5,8 @@ use crate::sync::{AtomicUsize, Ordering};
 /// A bounded number of permits. A caller acquires permits before it makes the things that they stand for, and releases
 /// the permits after these things are gone.
 ///
-/// The count is a bound and a gauge. It orders no other memory, so every access is Relaxed.
+/// The count is a bound and a gauge. It orders no other memory, so every access is Relaxed. A call for no permits does
+/// not write: writers on other threads share the cache line.
 pub(crate) struct Permits {
     in_use: AtomicUsize,
     capacity: usize,
@@ -35,11 +36,16 @@ impl Permits {
 
     /// Counts permits as acquired, whatever the capacity.
     pub(crate) fn add(&self, permits: usize) {
-        self.in_use.fetch_add(permits, Ordering::Relaxed);
+        if permits > 0 {
+            self.in_use.fetch_add(permits, Ordering::Relaxed);
+        }
     }
 
     /// Releases permits that were acquired.
     pub(crate) fn release(&self, permits: usize) {
+        if permits == 0 {
+            return;
+        }
         let before = self.in_use.fetch_sub(permits, Ordering::Relaxed);
         debug_assert!(before >= permits, "{permits} permits are released and {before} are in use");
     }

@@ -8,7 +8,7 @@ use crate::error::Overloaded;
 use crate::event::Batch;
 use crate::permits::Permits;
 use crate::rows::{Outcome, Rows};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, Padded};
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ const BEFORE_LOG_MS: i64 = i64::MIN + 1;
 /// Capacity for the events of a batch while the batch waits for its place in a log. Dropping it releases the capacity.
 #[derive(Default)]
 pub struct Reservation {
-    backlog: Option<Arc<Permits>>,
+    backlog: Option<Arc<Padded<Permits>>>,
     events: usize,
 }
 

@@ -26,7 +26,7 @@ use crate::key::{HashKeys, Secret};
 use crate::memory::Memory;
 use crate::permits::Permits;
 use crate::reference::{Generation, Reference};
-use crate::sync::{AtomicI64, Ordering, reclaim};
+use crate::sync::{AtomicI64, Ordering, Padded, reclaim};
 use crate::timeline::{Aggregates, CounterLayout, Metrics, Query, Series, WindowAggregates, WindowExcerpt, window_to};
 use observer::StageTimer;
 use partition::Partition;
@@ -63,7 +63,7 @@ pub struct Engine {
     /// Locked before the timeline of a partition, never after.
     cut: FairMutex<Cut>,
     /// The records that are published, or about to be, and not folded.
-    backlog: Arc<Permits>,
+    backlog: Arc<Padded<Permits>>,
     /// The greatest log time, or `i64::MIN` if there is no log. It orders nothing.
     log_ms: AtomicI64,
     memory: Memory,
@@ -129,7 +129,7 @@ impl Engine {
             keys: HashKeys::new(secret),
             schema: Schema::new(config.event_types.iter().map(String::as_str), config.max_batch_events),
             dedup: dedup(&config)?,
-            backlog: Arc::new(Permits::new(config.max_backlog_events)),
+            backlog: Arc::new(Padded(Permits::new(config.max_backlog_events))),
             log_ms: AtomicI64::new(i64::MIN),
             memory: Memory::new(&config),
             partitions: (0..config.partitions).map(partition).collect(),

@@ -3,6 +3,7 @@
 
 mod logged;
 mod moments;
+mod upkeep;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
