@@ -3,7 +3,8 @@
 //! The write path never keeps the bytes of an id: an event id becomes a 128-bit key, a user id a 120-bit key. The hash
 //! is a pseudo-random function with a secret that is drawn at start: SipHash-1-3 with 128 bits of output (Aumasson and
 //! Bernstein, "SipHash: a fast short-input PRF", 2012). So a client cannot search for two ids that collide. By the
-//! birthday bound, the probability of any collision among a billion event ids is about 10^-21.
+//! birthday bound, the probability of any collision among a billion event ids is about 10^-21. The dedup lines compare
+//! fewer bits.
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Which part of the ids goes to which map or set.
+//! Which part of the ids goes to which map.
 //!
 //! A map that grows makes its claimants wait: for the allocation of its new table, and for the entries that are moved
 //! into it. So the ids are spread over many maps. The largest part has twice the ids of the smallest part, and the

@@ -174,7 +174,7 @@ pub(super) struct ServeArgs {
     pub(super) workers: Option<usize>,
 
     /// The number of partitions of the users, a power of two up to 256. They are folded in parallel [default: one per
-    /// core, at most 16].
+    /// core, rounded up to a power of two, at most 16].
     #[arg(long, env = "WEIR_PARTITIONS", value_name = "N", allow_negative_numbers = true)]
     pub(super) partitions: Option<usize>,
 
