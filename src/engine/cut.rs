@@ -3,49 +3,68 @@
 use super::partition::{Partition, lock_or_abort, try_lock_or_abort};
 use super::{Cut, Engine, Stage};
 use crate::limits;
+use crate::reference::UserGroups;
 use crate::sync::MutexGuard;
 use crate::timeline::Timeline;
 use crate::window::Drained;
 use std::sync::Arc;
 
 impl Engine {
-    /// Calls `read` with each timeline, all at one new cut, each with nothing left to fold. Returns the cut, which
-    /// stays locked.
+    /// Reads each timeline, all at one new cut, each with nothing left to fold. Returns the cut, which stays locked, and
+    /// the answer, which `begin` has begun.
     ///
     /// An answer has all records that were published before the call, because each timeline folds them during the call.
-    pub(super) fn read_at_new_cut(&self, mut read: impl FnMut(&Cut, &mut Timeline)) -> MutexGuard<'_, Cut> {
-        self.visit_at_new_cut(|cut, partition, timeline| {
-            self.fold(partition, timeline, u64::MAX);
-            read(cut, timeline);
-            if self.memory.is_limited() {
-                self.memory.add_timeline_bytes(timeline.take_growth());
+    /// If the clock jumps meanwhile, a writer may take the slot of a second whose records are not folded yet. Then the
+    /// answer begins again: at the time after the jump, that second is over.
+    pub(super) fn read_at_new_cut<A>(
+        &self,
+        begin: impl Fn(&Cut) -> A,
+        read: impl Fn(&mut A, &mut Timeline),
+    ) -> (MutexGuard<'_, Cut>, A) {
+        let mut cut = self.lock_cut();
+        loop {
+            let prepared = self.renew(&mut cut);
+            let (mut answer, mut may_lack_records) = (begin(&cut), false);
+            self.visit_at(&cut, &prepared, |partition, timeline| {
+                may_lack_records |= self.fold(partition, timeline, u64::MAX).may_lack_records;
+                read(&mut answer, timeline);
+                if self.memory.is_limited() {
+                    self.memory.add_timeline_bytes(timeline.take_growth());
+                }
+            });
+            if !may_lack_records {
+                return (cut, answer);
             }
-        })
+        }
     }
 
     /// Advances all timelines to the clock, and switches them to the generation in force.
     pub(super) fn advance(&self) {
-        drop(self.visit_at_new_cut(|_, _, _| {}));
+        let mut cut = self.lock_cut();
+        let prepared = self.renew(&mut cut);
+        self.visit_at(&cut, &prepared, |_, _| {});
     }
 
-    /// Calls `visit` with each timeline when it has reached a new cut. The clock and the generation are read under the
-    /// lock, so neither goes back from cut to cut.
-    fn visit_at_new_cut(&self, mut visit: impl FnMut(&Cut, &Partition, &mut Timeline)) -> MutexGuard<'_, Cut> {
-        let mut cut = self.lock_cut();
+    /// Makes the cut a new one. The clock and the generation are read under the lock, so neither goes back from cut to
+    /// cut. Returns the groups that were prepared for a newer generation.
+    fn renew(&self, cut: &mut Cut) -> Vec<UserGroups> {
         cut.now_ms = cut.now_ms.max(self.clock.now_ms());
         let published = self.reference.published();
-        let is_newer = published.generation().number() > cut.generation.number();
-        let prepared = if is_newer { published.take_groups() } else { Vec::new() };
-        if is_newer {
-            cut.generation = Arc::clone(published.generation());
+        if published.generation().number() <= cut.generation.number() {
+            return Vec::new();
         }
+        cut.generation = Arc::clone(published.generation());
+        published.take_groups()
+    }
+
+    /// Calls `visit` with each timeline when it has reached the cut.
+    fn visit_at(&self, cut: &Cut, prepared: &[UserGroups], mut visit: impl FnMut(&Partition, &mut Timeline)) {
         for (index, partition) in self.partitions.iter().enumerate() {
             let mut timeline = partition.lock();
-            self.advance_to(&cut, partition, &mut timeline);
+            self.advance_to(cut, partition, &mut timeline);
             timeline.switch_generation(&cut.generation, prepared.get(index).map_or(&[], Vec::as_slice));
-            visit(&cut, partition, &mut timeline);
+            visit(partition, &mut timeline);
         }
-        cut
     }
 
     /// Advances a timeline to the moment of the cut.

@@ -208,12 +208,10 @@ impl Engine {
 
     /// The counts of the last `window_secs` seconds.
     fn aggregate(&self, window_secs: u32) -> WindowAggregates {
-        let mut aggregates = None;
-        let cut = self.read_at_new_cut(|cut, timeline| {
-            let aggregates = aggregates.get_or_insert_with(|| Aggregates::zero(self.layout(cut)));
-            timeline.add_sums(window_secs, aggregates);
-        });
-        let aggregates = aggregates.unwrap_or_else(|| Aggregates::zero(self.layout(&cut)));
+        let (cut, aggregates) = self.read_at_new_cut(
+            |cut| Aggregates::zero(self.layout(cut)),
+            |aggregates, timeline| timeline.add_sums(window_secs, aggregates),
+        );
         debug_assert!(aggregates.uniques.iter().sum::<u64>() <= aggregates.events.iter().sum());
         WindowAggregates { now_ms: cut.now_ms, generation: Arc::clone(&cut.generation), aggregates }
     }
@@ -248,12 +246,13 @@ impl Engine {
     /// Its end is judged by the time of the cut. So no second can expire between this check and the excerpt.
     fn excerpt(&self, query: &Query) -> Result<WindowExcerpt, EndOutOfRange> {
         let window_secs = self.clamp_window(query.window_secs);
-        let mut partitions = Vec::with_capacity(self.partitions.len());
-        let mut end_secs = Ok(0);
-        let cut = self.read_at_new_cut(|cut, timeline| {
-            end_secs = self.end_secs(cut, query.end_secs, window_secs);
+        let begin = |cut: &Cut| {
+            let end_secs = self.end_secs(cut, query.end_secs, window_secs);
+            (end_secs, Vec::with_capacity(self.partitions.len()))
+        };
+        let (cut, (end_secs, partitions)) = self.read_at_new_cut(begin, |(end_secs, partitions), timeline| {
             if let Ok(end_secs) = end_secs {
-                partitions.push(timeline.excerpt(window_to(end_secs, window_secs)));
+                partitions.push(timeline.excerpt(window_to(*end_secs, window_secs)));
             }
         });
         Ok(WindowExcerpt {

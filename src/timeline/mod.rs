@@ -164,7 +164,10 @@ impl Timeline {
             let number = generation.number();
             let mut second = seconds.take(secs).unwrap_or_else(|| Second::new(secs, layout, number));
             fold_records(seconds, users, generation, second.open(layout, number), secs <= now, records);
-            second.is_sealed = false;
+            // A late batch, which was received before the second was sealed.
+            if second.is_sealed {
+                second.seal();
+            }
             seconds.put(second);
         })
     }

@@ -33,6 +33,9 @@ pub(crate) struct Drained {
     pub(crate) records: u64,
     /// Whether the drain stopped at its limit and there may be more records.
     pub(crate) has_more: bool,
+    /// Whether a slot has a second so far ahead of the live ones that a live second may have had the slot before. The
+    /// records of that second that were not folded are gone.
+    pub(crate) may_lack_records: bool,
 }
 
 impl WindowConsumer {
@@ -75,7 +78,7 @@ impl WindowConsumer {
                 }
                 let index = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                drained.records += self.fold(window, index, live, &mut sink);
+                self.fold(window, index, live, &mut drained, &mut sink);
             }
         }
         drained
@@ -96,27 +99,30 @@ impl WindowConsumer {
         std::mem::take(&mut self.newly_unlinked)
     }
 
-    /// Folds one slot. Returns the number of records that it had after the offset.
+    /// Folds one slot.
     fn fold(
         &mut self,
         window: &Window,
         index: usize,
         live: &RangeInclusive<i64>,
+        drained: &mut Drained,
         sink: &mut impl FnMut(i64, &[Record]),
-    ) -> u64 {
+    ) {
         let guard = pin();
         let Some(list) = window.slot(index).snapshot(&guard) else {
             debug_assert_eq!(self.unlinked[index], 0, "only this consumer empties slots");
             self.set_folded(index, 0);
-            return 0;
+            return;
         };
         let second = list.second();
         if second > *live.end() {
-            return 0;
+            drained.may_lack_records |= second.saturating_sub(window.len() as i64) >= *live.start();
+            return;
         }
         if second < *live.start() {
             drop(guard);
-            return self.clear_slot(window, index, second);
+            drained.records += self.clear_slot(window, index, second);
+            return;
         }
         let (from, to) = (self.folded[index], list.sequence());
         debug_assert!(from <= to, "the sequence of a list never decreases");
@@ -127,7 +133,7 @@ impl WindowConsumer {
         if window.slot(index).retire(&list) && to > self.unlinked[index] {
             self.note_unlinked(index, to);
         }
-        to - from
+        drained.records += to - from;
     }
 
     /// Empties the slot if its second is not after `newest`. Returns the number of records that were never folded.

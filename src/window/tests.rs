@@ -69,16 +69,34 @@ fn every_published_record_is_accounted_for_once() {
     let mut drain = |live| consumer.drain(&window, &live, u64::MAX, |_, _| {});
     append(&window, 3, &[1, 2]);
     append(&window, 7, &[3]); // unlinks second 3, which was never folded
-    assert_eq!(drain(0..=9), Drained { records: 3, has_more: false });
+    assert_eq!(drain(0..=9), Drained { records: 3, ..Drained::default() });
     append(&window, 7, &[4]);
-    assert_eq!(drain(8..=12), Drained { records: 1, has_more: false }, "a second that is over is dropped and counted");
+    assert_eq!(
+        drain(8..=12),
+        Drained { records: 1, ..Drained::default() },
+        "a second that is over is dropped and counted"
+    );
     append(&window, 12, &[5, 6]);
     append(&window, 11, &[7]);
-    assert_eq!(drain(8..=11), Drained { records: 1, has_more: false }, "12 waits");
+    assert_eq!(drain(8..=11), Drained { records: 1, may_lack_records: true, ..Drained::default() }, "12 waits");
     assert_eq!(consumer.clear(&window, 8..=11), 0, "11 was folded");
     assert_eq!(consumer.clear(&window, 12..=12), 2, "12 was not");
     append(&window, 12, &[8]);
-    assert_eq!(consumer.drain(&window, &(8..=12), u64::MAX, |_, _| {}), Drained { records: 1, has_more: false });
+    assert_eq!(consumer.drain(&window, &(8..=12), u64::MAX, |_, _| {}), Drained { records: 1, ..Drained::default() });
+}
+
+#[test]
+fn a_drain_says_when_a_second_may_have_taken_the_slot_of_a_live_one() {
+    let live = 8..=10;
+    for (ahead, may_lack_records) in [(11, false), (12, true), (14, true), (16, true), (1_000, true)] {
+        let window = Window::new(4);
+        let mut consumer = WindowConsumer::new(&window);
+        append(&window, ahead, &[1]);
+        for _ in 0..2 {
+            let drained = consumer.drain(&window, &live, u64::MAX, |_, _| unreachable!());
+            assert_eq!(drained, Drained { may_lack_records, ..Drained::default() }, "{ahead}");
+        }
+    }
 }
 
 #[test]

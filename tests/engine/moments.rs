@@ -2,9 +2,10 @@
 
 use crate::{SKEW_MS, START_MS, engine_with, ndjson, post, put};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use weir::{EndOutOfRange, Engine, Filter, Format, ManualClock, Metrics, Query, second_of};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+use weir::{EndOutOfRange, Engine, Filter, Format, ManualClock, Metrics, Observer, Query, Stage, second_of};
 
 const START_SECS: i64 = START_MS / 1_000;
 
@@ -61,6 +62,59 @@ fn every_window_within_the_retention_is_exact_at_every_moment() {
         check_all_moments(&engine, RETENTION_SECS, &events);
         clock.advance(201_000);
         check_all_moments(&engine, RETENTION_SECS, &events);
+    }
+}
+
+/// A clock that jumps when an answer has folded its first partition. Then a batch of the new time takes the slots of the
+/// seconds of the old time.
+struct JumpInFold {
+    engine: OnceLock<Weak<Engine>>,
+    clock: Arc<ManualClock>,
+    jump_ms: i64,
+    has_jumped: AtomicBool,
+}
+
+impl Observer for JumpInFold {
+    fn observe(&self, stage: Stage, _elapsed: Duration) {
+        if stage == Stage::Fold && !self.has_jumped.swap(true, Ordering::Relaxed) {
+            self.clock.advance(self.jump_ms);
+            let engine = self.engine.get().and_then(Weak::upgrade).unwrap();
+            assert_eq!(post_users(&engine, "after"), 64);
+        }
+    }
+}
+
+/// Posts an event of each of 64 users. Returns how many are accepted.
+fn post_users(engine: &Engine, ids: &str) -> usize {
+    let now_ms = engine.now_ms();
+    let events = (0..64).map(|user| (format!("{ids}{user}"), format!("u{user}"), 0));
+    let mut batch = engine.decode(ndjson(events, now_ms), Format::Ndjson).unwrap();
+    engine.ingest(&mut batch, now_ms).unwrap().accepted
+}
+
+#[test]
+fn an_answer_has_all_acknowledged_events_of_its_window_also_if_the_clock_jumps_meanwhile() {
+    // The ring has 2,048 slots.
+    for jump_ms in [2_048_000, 2 * 2_048_000, -2_048_000, 1_000] {
+        for is_scan in [false, true] {
+            let (engine, clock) = engine_with(|config| config.partitions = 2);
+            assert_eq!(post_users(&engine, "before"), 64);
+            let engine = Arc::new(engine);
+            let (weak, has_jumped) = (OnceLock::from(Arc::downgrade(&engine)), AtomicBool::new(false));
+            engine.set_observer(Arc::new(JumpInFold { engine: weak, clock, jump_ms, has_jumped }));
+            let types = is_scan.then(|| ["click".to_owned()].into());
+            let query = Query { filter: Filter { types, ..Filter::default() }, ..Query::window(300) };
+            let Metrics { as_of_ms, stats, .. } = engine.query(&query).unwrap();
+            let case = format!("{jump_ms} ms, scan: {is_scan}");
+            match as_of_ms - START_MS {
+                // No second of the window was lost. The second partition may have the new events already.
+                0 => assert!((64..=128).contains(&stats.events) && stats.unique_users == 64, "{case}: {stats:?}"),
+                jumped_ms => {
+                    assert_eq!((jumped_ms, jump_ms.abs() > 1_000), (jump_ms, true), "{case}");
+                    assert_eq!((stats.events, stats.unique_users), (64, 64), "{case}");
+                }
+            }
+        }
     }
 }
 
