@@ -6,7 +6,7 @@ use crate::dedup::lines::overflow::{Overflow, usual_bytes};
 use crate::dedup::lines::phase::{Kind, Phase, Place};
 use crate::dedup::lines::rotation::{Rotation, Steps, Times, rotate};
 use crate::dedup::lines::sizing::{ids_for, lines_for};
-use crate::dedup::lines::sweep::{Maker, Sweeper};
+use crate::dedup::lines::sweep::{self, Maker, Sweeper};
 use crate::dedup::lines::table::{Reads, Table};
 use crate::dedup::lines::wipe::Wipe;
 use crate::dedup::{Claim, Dedup, Lines};
@@ -280,6 +280,21 @@ mod wipes {
     }
 
     #[test]
+    fn a_sweep_makes_the_whole_pass_so_that_no_step_has_to_make_it() {
+        let table = Arc::new(Table::new(3 * DEDUP_WIPE_LINES, &Arc::default()).unwrap());
+        let rotation = Rotation::new(None, usize::MAX, &Arc::default());
+        let steps = Steps::new(Phase::first(place(&table, 8), i64::MAX), rotation);
+        let state = || {
+            let mut stepper = steps.lock();
+            let (phase, rotation) = stepper.parts();
+            (rotation.wipe.is_wanted(phase), rotation.wipe.is_ready_for(13))
+        };
+        assert_eq!(state(), (true, false));
+        sweep::wipe(&steps);
+        assert_eq!(state(), (false, true));
+    }
+
+    #[test]
     fn the_generations_around_the_current_one_are_kept() {
         let table = table();
         let places: Vec<_> = (0..=5).map(|number| place(&table, number)).collect();
@@ -511,6 +526,15 @@ mod sweeps {
         // 232,000 ids in seven eighths of a generation, and a sixteenth of them in addition.
         let expected = 232_000 * GENERATION_MS as usize / (late_ms + 1) as usize;
         assert_eq!(swept.tables_for(0, late_ms + 1), [lines_for(expected + expected / 16).unwrap()]);
+    }
+
+    #[test]
+    fn a_short_burst_does_not_count_for_the_whole_next_generation() {
+        let mut swept = Swept::new(LINES_MIN);
+        swept.tables_for(100_000, END_MS - 100);
+        // As if it had lasted an eighth of a generation.
+        let expected = 100_000 * 8;
+        assert_eq!(swept.tables_for(0, END_MS - 50), [lines_for(expected + expected / 16).unwrap()]);
     }
 
     #[test]
