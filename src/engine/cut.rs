@@ -10,8 +10,8 @@ use crate::window::Drained;
 use std::sync::Arc;
 
 impl Engine {
-    /// Reads each timeline, all at one new cut, each with nothing left to fold. Returns the cut, which stays locked, and
-    /// the answer, which `begin` has begun.
+    /// Reads each timeline, all at one new cut, each with nothing left to fold. Returns the cut, which stays locked,
+    /// and the answer, which `begin` has begun.
     ///
     /// An answer has all records that were published before the call, because each timeline folds them during the call.
     /// If the clock jumps meanwhile, a writer may take the slot of a second whose records are not folded yet. Then the

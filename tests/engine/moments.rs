@@ -65,8 +65,8 @@ fn every_window_within_the_retention_is_exact_at_every_moment() {
     }
 }
 
-/// A clock that jumps when an answer has folded its first partition. Then a batch of the new time takes the slots of the
-/// seconds of the old time.
+/// Makes the clock jump when an answer has folded its first partition. Then a batch of the new time takes the slots of
+/// the seconds of the old time.
 struct JumpInFold {
     engine: OnceLock<Weak<Engine>>,
     clock: Arc<ManualClock>,

@@ -55,8 +55,8 @@ pub(crate) struct Client {
     pub(crate) clock: Arc<ManualClock>,
 }
 
-/// An engine with two seconds of retention, one second of skew, and one partition, so that all writers of a second use the
-/// same slot.
+/// An engine with two seconds of retention, one second of skew, and one partition, so that all writers of a second use
+/// the same slot.
 pub(crate) fn client(dedup: DedupBackend) -> Client {
     client_with(dedup, |_| {})
 }
