@@ -2,6 +2,7 @@
 
 use super::partition::{Partition, lock_or_abort, try_lock_or_abort};
 use super::{Cut, Engine, Stage};
+use crate::clock::second_of;
 use crate::limits;
 use crate::reference::UserGroups;
 use crate::sync::MutexGuard;
@@ -24,15 +25,18 @@ impl Engine {
         let mut cut = self.lock_cut();
         loop {
             let prepared = self.renew(&mut cut);
-            let (mut answer, mut may_lack_records) = (begin(&cut), false);
+            let (mut answer, mut far_ahead_secs) = (begin(&cut), None);
             self.visit_at(&cut, &prepared, |partition, timeline| {
-                may_lack_records |= self.fold(partition, timeline, u64::MAX).may_lack_records;
+                let drained = self.fold(partition, timeline, u64::MAX);
+                far_ahead_secs = far_ahead_secs.into_iter().chain(drained.far_ahead_secs).min();
                 read(&mut answer, timeline);
                 if self.memory.is_limited() {
                     self.memory.add_timeline_bytes(timeline.take_growth());
                 }
             });
-            if !may_lack_records {
+            // At the new cut the second is live, so this ends.
+            let latest_secs = second_of(self.clock.now_ms()) + i64::from(self.config.max_skew_secs);
+            if far_ahead_secs.is_none_or(|secs| secs > latest_secs) {
                 return (cut, answer);
             }
         }

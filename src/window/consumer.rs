@@ -33,9 +33,9 @@ pub(crate) struct Drained {
     pub(crate) records: u64,
     /// Whether the drain stopped at its limit and there may be more records.
     pub(crate) has_more: bool,
-    /// Whether a slot has a second so far ahead of the live ones that a live second may have had the slot before. The
+    /// The first second that is so far ahead of the live ones that a live second may have had its slot before. The
     /// records of that second that were not folded are gone.
-    pub(crate) may_lack_records: bool,
+    pub(crate) far_ahead_secs: Option<i64>,
 }
 
 impl WindowConsumer {
@@ -116,7 +116,9 @@ impl WindowConsumer {
         };
         let second = list.second();
         if second > *live.end() {
-            drained.may_lack_records |= second.saturating_sub(window.len() as i64) >= *live.start();
+            if second.saturating_sub(window.len() as i64) >= *live.start() {
+                drained.far_ahead_secs = Some(drained.far_ahead_secs.map_or(second, |first| first.min(second)));
+            }
             return;
         }
         if second < *live.start() {

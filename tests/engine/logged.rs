@@ -29,6 +29,18 @@ fn apply(engine: &Engine, batch: &mut Batch, now_ms: i64) -> (Rows, Outcome) {
     (rows, outcome)
 }
 
+/// The clock cannot reach such a second by a jump that a query could wait for.
+#[test]
+fn a_query_ends_also_if_a_restored_event_is_far_ahead_of_log_time() {
+    let (engine, _) = engine_with(|_| {});
+    let mut batch = decode(&engine, &[("a", "u", 0)], START_MS);
+    let (rows, outcome) = apply(&engine, &mut batch, START_MS);
+    let early_ms = START_MS - 1_000_000_000;
+    let restored = Engine::with_secret(EngineConfig::default(), ManualClock::new(early_ms), &secret()).unwrap();
+    restored.restore(&rows, &outcome, early_ms, early_ms);
+    assert_eq!((events_and_users(&restored, 300), restored.sizes().backlog), ((0, 0), 1));
+}
+
 #[test]
 fn both_halves_give_the_verdicts_and_answers_of_ingest() {
     let events = [("a", "u", 0), ("b", "v", -SKEW_MS - 1), ("a", "w", 0), ("c", "v", -5_000), ("d", "u", SKEW_MS)];
