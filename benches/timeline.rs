@@ -17,6 +17,13 @@
 //! ```sh
 //! cargo run --release -p weir-benches --bin timeline -- threads 20 1000000
 //! ```
+//!
+//! With the word `steady` before all that, the retention is short, and full before the first round. So the seconds of a
+//! round use memory of expired seconds, as those of a server do after its first half hour:
+//!
+//! ```sh
+//! cargo run --release -p weir-benches --bin timeline -- steady 20 10000 100000 1000000
+//! ```
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -30,6 +37,8 @@ const START_MS: i64 = 1_760_000_000_000;
 const BATCH: u64 = 1_000;
 /// Batches of a fold.
 const FOLD_BATCHES: u64 = 100;
+/// The retention of a steady state.
+const STEADY_SECS: u32 = 60;
 
 /// An engine, and events of a number of users that are chosen at random.
 struct Subject {
@@ -41,9 +50,13 @@ struct Subject {
 }
 
 impl Subject {
-    fn new(users: u64) -> Self {
+    fn new(users: u64, is_steady: bool) -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
-        let engine = Engine::new(EngineConfig::default(), clock.clone()).expect("the settings are valid");
+        let mut config = EngineConfig::default();
+        if is_steady {
+            (config.retention_secs, config.max_skew_secs) = (STEADY_SECS, 5);
+        }
+        let engine = Engine::new(config, clock.clone()).expect("the settings are valid");
         Self { engine, clock, users, next_id: 0, round_ns: vec![] }
     }
 
@@ -73,9 +86,23 @@ impl Subject {
         }
     }
 
-    fn fold_round(&mut self) {
+    /// The next second, with events. The cut is new before they come, so that a tick only folds them.
+    fn begin_second(&mut self) {
         self.clock.advance(1_000);
+        let _ = self.engine.metrics(1);
         (0..FOLD_BATCHES).for_each(|_| self.ingest());
+    }
+
+    /// Lets the first seconds expire.
+    fn fill_retention(&mut self) {
+        for _ in 0..2 * STEADY_SECS {
+            self.begin_second();
+            self.engine.tick();
+        }
+    }
+
+    fn fold_round(&mut self) {
+        self.begin_second();
         let start_ns = cpu_ns();
         self.engine.tick();
         self.round_ns.push((cpu_ns() - start_ns) as f64 / (FOLD_BATCHES * BATCH) as f64);
@@ -84,11 +111,7 @@ impl Subject {
     /// Folds with one thread, and with two.
     fn threads_round(&mut self) {
         let elapsed_ns = [1, 2].map(|threads| {
-            self.clock.advance(1_000);
-            (0..FOLD_BATCHES).for_each(|_| self.ingest());
-            // The cut is new then, so that the threads only fold.
-            let _ = self.engine.metrics(1);
-            (0..FOLD_BATCHES).for_each(|_| self.ingest());
+            self.begin_second();
             let engine = &self.engine;
             let start = Instant::now();
             std::thread::scope(|scope| {
@@ -139,11 +162,15 @@ fn cpu_ns() -> u64 {
 
 fn main() {
     let mut arguments = std::env::args().skip(1).peekable();
+    let is_steady = arguments.next_if(|argument| argument == "steady").is_some();
     let mode = arguments.next_if(|argument| argument.parse::<u64>().is_err()).unwrap_or_default();
     let mut numbers = arguments.map(|argument| argument.parse::<u64>().expect("a number"));
     let rounds = numbers.next().expect("the number of rounds");
-    let mut subjects: Vec<_> = numbers.map(Subject::new).collect();
+    let mut subjects: Vec<_> = numbers.map(|users| Subject::new(users, is_steady)).collect();
     subjects.iter_mut().for_each(Subject::meet_users);
+    if is_steady {
+        subjects.iter_mut().for_each(Subject::fill_retention);
+    }
     for round in 0..rounds {
         subjects.iter_mut().for_each(|subject| match mode.as_str() {
             "put" => subject.put_round(round),
