@@ -35,8 +35,8 @@ impl Engine {
                 }
             });
             // At the new cut the second is live, so this ends.
-            let latest_secs = second_of(self.clock.now_ms()) + i64::from(self.config.max_skew_secs);
-            if far_ahead_secs.is_none_or(|secs| secs > latest_secs) {
+            let latest_secs = || second_of(self.clock.now_ms()) + i64::from(self.config.max_skew_secs);
+            if far_ahead_secs.is_none_or(|secs| secs > latest_secs()) {
                 return (cut, answer);
             }
         }
